@@ -1,0 +1,35 @@
+# The two commands of the README: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: build demo test lint format bench clean
+
+# Compiles the crate and installs the package, with everything its tests need, into .venv.
+build: $(BIN)/maturin
+	$(BIN)/maturin develop --release --locked --extras test,dev
+
+$(BIN)/maturin:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip "maturin>=1.9,<2"
+
+demo: build
+	$(BIN)/romancal-rs demo --output-dir demo-output
+
+test: build
+	cargo test --locked
+	$(BIN)/pytest
+
+lint: build
+	cargo fmt --all --check
+	cargo clippy --locked --all-targets --all-features -- -D warnings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format:
+	cargo fmt --all
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf target $(VENV) build demo-output

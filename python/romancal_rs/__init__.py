@@ -1,0 +1,1 @@
+"""The Roman Space Telescope's exposure pipeline: kernels in Rust, orchestration in Python."""

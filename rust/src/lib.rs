@@ -1,0 +1,3 @@
+//! Pixel kernels of romancal-rs.
+#[cfg(feature = "python")]
+mod python;
