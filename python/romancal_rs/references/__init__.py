@@ -1,0 +1,43 @@
+"""Which reference file fits this exposure?
+
+Two sources, in this order: an override that the user names for one type, and a directory of
+reference files, searched by what the files say about themselves.
+
+>>> store = open_store("refs/")                             # doctest: +SKIP
+>>> keys = ExposureKeys.from_model(exposure)                # doctest: +SKIP
+>>> resolve("flat", keys, store).reference                  # doctest: +SKIP
+PosixPath('refs/roman_wfi_flat_0007.asdf')
+"""
+
+from .errors import (
+    AmbiguousReferenceError,
+    ReferenceFileError,
+    ReferenceMismatchError,
+    ReferenceNotFoundError,
+)
+from .keys import ExposureKeys
+from .resolve import (
+    ENVIRONMENT_VARIABLE,
+    NOT_APPLICABLE,
+    check_reference,
+    open_store,
+    resolve,
+    resolve_all,
+)
+from .store import DirectoryStore, Match
+
+__all__ = [
+    "ENVIRONMENT_VARIABLE",
+    "NOT_APPLICABLE",
+    "AmbiguousReferenceError",
+    "DirectoryStore",
+    "ExposureKeys",
+    "Match",
+    "ReferenceFileError",
+    "ReferenceMismatchError",
+    "ReferenceNotFoundError",
+    "check_reference",
+    "open_store",
+    "resolve",
+    "resolve_all",
+]

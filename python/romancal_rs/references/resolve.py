@@ -1,0 +1,173 @@
+"""From a reference type to the reference: overrides first, then the store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import ReferenceFileError, ReferenceMismatchError, ReferenceNotFoundError
+from .head import HeadError, read_head
+from .keys import ExposureKeys
+from .rules import _WITHOUT_DETECTOR
+from .store import DirectoryStore, Match
+
+NOT_APPLICABLE = "N/A"
+ENVIRONMENT_VARIABLE = "ROMANCAL_RS_REFERENCES"
+
+
+def open_store(references: str | Path | None = None) -> DirectoryStore | None:
+    """Open the store that a user named.
+
+    Parameters
+    ----------
+    references : str, Path or None
+        A directory. None means the environment variable ``ROMANCAL_RS_REFERENCES``, read now.
+
+    Returns
+    -------
+    DirectoryStore or None
+        None if no directory is named anywhere.
+
+    Raises
+    ------
+    ReferenceNotFoundError
+        If the directory does not exist.
+    """
+    directory = references or os.environ.get(ENVIRONMENT_VARIABLE)
+    return DirectoryStore(directory) if directory else None
+
+
+def resolve(
+    reftype: str, keys: ExposureKeys, store: DirectoryStore | None, override: Any = None
+) -> Match:
+    """Find the reference of one type for an exposure.
+
+    Parameters
+    ----------
+    reftype : str
+        Such as ``"flat"``.
+    keys : ExposureKeys
+    store : DirectoryStore or None
+    override : str, Path, data model or None
+        Wins over the store. The string ``"N/A"`` says that the step is to be skipped.
+
+    Raises
+    ------
+    ReferenceNotFoundError
+        If the override does not exist, no file fits, or there is neither override nor store.
+    ReferenceMismatchError
+        If the override is of another type or for another detector.
+    AmbiguousReferenceError
+        If two files fit equally well.
+    """
+    if override is not None:
+        return _resolve_override(reftype, keys, override)
+    if store is None:
+        raise ReferenceNotFoundError(
+            f"no {reftype.upper()}: no directory of reference files is named. Give one with "
+            f"--references DIR (references= in Python) or {ENVIRONMENT_VARIABLE}, or a file with "
+            f"override_{reftype.lower()} (N/A skips the step)"
+        )
+    return store.find(reftype, keys)
+
+
+def resolve_all(
+    reftypes: Iterable[str],
+    keys: ExposureKeys,
+    store: DirectoryStore | None,
+    overrides: Mapping[str, Any] | None = None,
+) -> dict[str, Match]:
+    """Find the references of several types, and report all failures at once.
+
+    A pipeline calls this before it touches a pixel.
+
+    Parameters
+    ----------
+    reftypes : iterable of str
+    keys, store
+        As in `resolve`.
+    overrides : mapping of str, optional
+        Override of each reference type that has one.
+
+    Raises
+    ------
+    ReferenceFileError
+        The failure, as of `resolve`; several become one `ReferenceNotFoundError`, a line for each.
+    """
+    overrides = overrides or {}
+    found: dict[str, Match] = {}
+    failures: list[ReferenceFileError] = []
+    for reftype in reftypes:
+        try:
+            found[reftype] = resolve(reftype, keys, store, overrides.get(reftype))
+        except ReferenceFileError as error:
+            failures.append(error)
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        lines = "\n".join(f"  {error}" for error in failures)
+        raise ReferenceNotFoundError(f"{len(failures)} reference files are missing:\n{lines}")
+    return found
+
+
+def check_reference(reference: Any, reftype: str, keys: ExposureKeys, name: str) -> None:
+    """Check that an open reference is of the wanted type and for the exposure's detector.
+
+    Parameters
+    ----------
+    reference : data model
+    reftype : str
+    keys : ExposureKeys
+    name : str
+        How an error message names the reference: a file or an argument.
+
+    Raises
+    ------
+    ReferenceMismatchError
+    """
+    meta = reference.meta
+    instrument = getattr(meta, "instrument", None)
+    detector = getattr(instrument, "detector", None)
+    _check(getattr(meta, "reftype", None), detector, reftype, keys, name)
+
+
+def _resolve_override(reftype: str, keys: ExposureKeys, override: Any) -> Match:
+    argument = f"override_{reftype.lower()}"
+    if override == NOT_APPLICABLE:
+        return Match(NOT_APPLICABLE)
+    if hasattr(override, "meta"):
+        check_reference(override, reftype, keys, f"{argument} (a {type(override).__name__})")
+        return Match(override)
+    if not isinstance(override, str | os.PathLike):
+        raise TypeError(
+            f"{argument}: expected a path, a data model or 'N/A', got {type(override).__name__}"
+        )
+    path = Path(override)
+    if not path.is_file():
+        raise ReferenceNotFoundError(f"{argument}: there is no file {path}")
+    try:
+        head = read_head(path)
+    except HeadError as error:
+        raise ReferenceFileError(f"{argument}: {path}: {error}") from error
+    _check(head and head.reftype, head and head.detector, reftype, keys, f"{argument}: {path}")
+    return Match(path)
+
+
+def _check(
+    found_type: str | None,
+    found_detector: str | None,
+    reftype: str,
+    keys: ExposureKeys,
+    name: str,
+) -> None:
+    reftype = reftype.upper()
+    if found_type is None:
+        raise ReferenceMismatchError(f"{name}: is no reference file; expected a {reftype}")
+    if str(found_type).upper() != reftype:
+        raise ReferenceMismatchError(f"{name}: is a {found_type}; expected a {reftype}")
+    if reftype not in _WITHOUT_DETECTOR and found_detector != keys.detector:
+        raise ReferenceMismatchError(
+            f"{name}: is for detector {found_detector}; the exposure is of {keys.detector}"
+        )

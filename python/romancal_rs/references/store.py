@@ -1,0 +1,127 @@
+"""A directory of reference files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .errors import ReferenceNotFoundError
+from .head import HeadError, ReferenceHead, read_head
+from .keys import ExposureKeys
+from .rules import Candidate, choose, compare, describe
+
+_SHOWN = 3  # nearest misses, and unreadable files, that an error message lists
+
+
+@dataclass(frozen=True)
+class Match:
+    """The reference to use.
+
+    Attributes
+    ----------
+    reference : Path, data model or ``"N/A"``
+        The file; a model that the caller gave; or ``"N/A"``, which skips the step.
+    note : str or None
+        Something the user should know about the choice; the caller logs it as a warning.
+    """
+
+    reference: Any
+    note: str | None = None
+
+
+class DirectoryStore:
+    """Finds reference files in one directory by what the files say about themselves.
+
+    The directory's ``*.asdf`` files (not those of its subdirectories) are looked through once, at
+    the first search; files that are added later are seen by a new store. Files of unknown types
+    and files that are no references do no harm.
+
+    Parameters
+    ----------
+    directory : str or Path
+
+    Raises
+    ------
+    ReferenceNotFoundError
+        If there is no such directory.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+        if not self.directory.is_dir():
+            what = "is not a directory" if self.directory.exists() else "does not exist"
+            raise ReferenceNotFoundError(
+                f"references: {self.directory} {what}; give a directory of *.asdf reference files"
+            )
+
+    def find(self, reftype: str, keys: ExposureKeys) -> Match:
+        """Find the file of one type that fits an exposure.
+
+        Parameters
+        ----------
+        reftype : str
+            Such as ``"flat"``; upper or lower case.
+        keys : ExposureKeys
+
+        Raises
+        ------
+        ReferenceNotFoundError
+            If no file fits. The message says what was looked for, and what is there instead.
+        AmbiguousReferenceError
+            If two files fit equally well.
+        """
+        reftype = reftype.upper()
+        candidates = [
+            Candidate(head, compare(head, keys)) for head in self.heads if head.reftype == reftype
+        ]
+        fitting = [candidate.head for candidate in candidates if not candidate.differences]
+        if not fitting:
+            raise ReferenceNotFoundError(self._not_found(reftype, keys, candidates))
+        head, note = choose(fitting, keys)
+        return Match(head.path, note)
+
+    @property
+    def heads(self) -> list[ReferenceHead]:
+        """The reference files of the directory, by name."""
+        return self._contents[0]
+
+    @property
+    def unreadable(self) -> list[str]:
+        """The files that could not be read, each with the reason: ``name: reason``."""
+        return self._contents[1]
+
+    @cached_property
+    def _contents(self) -> tuple[list[ReferenceHead], list[str]]:
+        heads, unreadable = [], []
+        for path in sorted(self.directory.glob("*.asdf")):
+            if path.name.startswith("."):  # hidden: half-written files of other programs
+                continue
+            try:
+                head = read_head(path)
+            except HeadError as error:
+                unreadable.append(f"{path.name}: {error}")
+            else:
+                if head is not None:
+                    heads.append(head)
+        return heads, unreadable
+
+    def _not_found(self, reftype: str, keys: ExposureKeys, candidates: list[Candidate]) -> str:
+        message = f"no {reftype} for {describe(reftype, keys)} in {self.directory}: "
+        if candidates:
+            plural = "" if len(candidates) == 1 else "s"
+            candidates = sorted(candidates, key=lambda candidate: len(candidate.differences))
+            nearest = [
+                f"{candidate.head.path.name} ({', '.join(candidate.differences)})"
+                for candidate in candidates[:_SHOWN]
+            ]
+            message += f"{len(candidates)} {reftype}{plural} there; nearest: {', '.join(nearest)}"
+        else:
+            types = sorted({head.reftype for head in self.heads})
+            message += f"no {reftype} there at all, only {', '.join(types) or 'no reference files'}"
+        if self.unreadable:
+            shown = "; ".join(self.unreadable[:_SHOWN])
+            more = len(self.unreadable) - _SHOWN
+            message += f"; not readable: {shown}" + (f" and {more} more" if more > 0 else "")
+        return message
