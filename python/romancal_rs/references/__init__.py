@@ -22,7 +22,6 @@ from .resolve import (
     check_reference,
     open_store,
     resolve,
-    resolve_all,
 )
 from .store import DirectoryStore, Match
 
@@ -39,5 +38,4 @@ __all__ = [
     "check_reference",
     "open_store",
     "resolve",
-    "resolve_all",
 ]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .errors import ReferenceFileError, ReferenceMismatchError, ReferenceNotFoundError
 from .head import HeadError, read_head
 from .keys import ExposureKeys
-from .rules import _WITHOUT_DETECTOR
+from .rules import WITHOUT_DETECTOR
 from .store import DirectoryStore, Match
 
 NOT_APPLICABLE = "N/A"
@@ -73,45 +72,6 @@ def resolve(
     return store.find(reftype, keys)
 
 
-def resolve_all(
-    reftypes: Iterable[str],
-    keys: ExposureKeys,
-    store: DirectoryStore | None,
-    overrides: Mapping[str, Any] | None = None,
-) -> dict[str, Match]:
-    """Find the references of several types, and report all failures at once.
-
-    A pipeline calls this before it touches a pixel.
-
-    Parameters
-    ----------
-    reftypes : iterable of str
-    keys, store
-        As in `resolve`.
-    overrides : mapping of str, optional
-        Override of each reference type that has one.
-
-    Raises
-    ------
-    ReferenceFileError
-        The failure, as of `resolve`; several become one `ReferenceNotFoundError`, a line for each.
-    """
-    overrides = overrides or {}
-    found: dict[str, Match] = {}
-    failures: list[ReferenceFileError] = []
-    for reftype in reftypes:
-        try:
-            found[reftype] = resolve(reftype, keys, store, overrides.get(reftype))
-        except ReferenceFileError as error:
-            failures.append(error)
-    if len(failures) == 1:
-        raise failures[0]
-    if failures:
-        lines = "\n".join(f"  {error}" for error in failures)
-        raise ReferenceNotFoundError(f"{len(failures)} reference files are missing:\n{lines}")
-    return found
-
-
 def check_reference(reference: Any, reftype: str, keys: ExposureKeys, name: str) -> None:
     """Check that an open reference is of the wanted type and for the exposure's detector.
 
@@ -135,7 +95,7 @@ def check_reference(reference: Any, reftype: str, keys: ExposureKeys, name: str)
 
 def _resolve_override(reftype: str, keys: ExposureKeys, override: Any) -> Match:
     argument = f"override_{reftype.lower()}"
-    if override == NOT_APPLICABLE:
+    if isinstance(override, str) and override == NOT_APPLICABLE:
         return Match(NOT_APPLICABLE)
     if hasattr(override, "meta"):
         check_reference(override, reftype, keys, f"{argument} (a {type(override).__name__})")
@@ -167,7 +127,7 @@ def _check(
         raise ReferenceMismatchError(f"{name}: is no reference file; expected a {reftype}")
     if str(found_type).upper() != reftype:
         raise ReferenceMismatchError(f"{name}: is a {found_type}; expected a {reftype}")
-    if reftype not in _WITHOUT_DETECTOR and found_detector != keys.detector:
+    if reftype not in WITHOUT_DETECTOR and found_detector != keys.detector:
         raise ReferenceMismatchError(
             f"{name}: is for detector {found_detector}; the exposure is of {keys.detector}"
         )

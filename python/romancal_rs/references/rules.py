@@ -23,7 +23,7 @@ from .errors import AmbiguousReferenceError
 from .head import ReferenceHead
 from .keys import ExposureKeys
 
-_WITHOUT_DETECTOR = frozenset({"PHOTOM"})
+WITHOUT_DETECTOR = frozenset({"PHOTOM"})
 _BY_ELEMENT = frozenset({"FLAT", "DISTORTION"})
 _BY_EXPOSURE_TYPE = frozenset({"DARK", "READNOISE"})
 _SPECTRAL_ELEMENTS = ("GRISM", "PRISM", "GRATING")
@@ -46,7 +46,7 @@ def compare(head: ReferenceHead, keys: ExposureKeys) -> tuple[str, ...]:
     found: list[str] = []
     if head.instrument != keys.instrument:
         found.append(f"instrument {head.instrument}")
-    if kind not in _WITHOUT_DETECTOR and head.detector != keys.detector:
+    if kind not in WITHOUT_DETECTOR and head.detector != keys.detector:
         found.append(f"detector {head.detector}")
     if kind in _BY_ELEMENT and head.optical_element not in (None, keys.optical_element):
         found.append(f"element {head.optical_element}")
@@ -66,7 +66,7 @@ def compare(head: ReferenceHead, keys: ExposureKeys) -> tuple[str, ...]:
 def describe(reftype: str, keys: ExposureKeys) -> str:
     """Name the keys and values that a file of this type is looked up by."""
     wanted = [f"instrument {keys.instrument}"]
-    if reftype not in _WITHOUT_DETECTOR:
+    if reftype not in WITHOUT_DETECTOR:
         wanted.append(f"detector {keys.detector}")
     if reftype in _BY_ELEMENT or reftype == "DARK":
         wanted.append(f"element {keys.optical_element}")

@@ -1,0 +1,231 @@
+"""The assign_wcs step: DISTORTION reference and pointing -> world coordinate system.
+
+The WCS is a chain of frames, each with the transform to the next::
+
+    detector --distortion--> v2v3 --aberration--> v2v3vacorr --attitude--> world
+    [pixel]                 [arcsec]             [arcsec]                  [deg, ICRS]
+
+- *distortion* comes from the reference file: pixels, counted from 0, to the telescope's angles.
+- *aberration*: the telescope's velocity makes the plate scale appear larger or smaller by a factor
+  s: v' = v_ref + s (v - v_ref). Without a scale factor, the chain has no frame v2v3vacorr.
+- *attitude*: rotates the point (v2_ref, v3_ref) to (ra_ref, dec_ref), with V3 there at the position
+  angle roll_ref, east of north. With R_k(a) a right-handed rotation of vectors by a about axis k::
+
+      sky = R_z(ra_ref) R_y(-dec_ref) R_x(-roll_ref) R_y(v3_ref) R_z(-v2_ref)  telescope
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .errors import InputError
+from .exposure import describe
+from .stpipe import RomanStep
+
+if TYPE_CHECKING:
+    import numpy as np
+    from astropy.modeling import Model
+    from gwcs import WCS
+
+    from .datamodels import DistortionRefModel, ImageModel
+
+__all__ = ["AssignWcsStep"]
+
+_ARCSEC_PER_DEGREE = 3600.0
+
+
+class AssignWcsStep(RomanStep):
+    """Attach the world coordinate system, and its footprint on the sky, to an image."""
+
+    class_alias = "assign_wcs"
+    cal_step_name = "assign_wcs"
+    default_suffix = "assignwcs"
+    reference_file_types: ClassVar[list[str]] = ["distortion"]
+
+    def process(self, input: Any) -> ImageModel:
+        from .datamodels import ImageModel
+
+        image = self.prepare(input, ImageModel)
+        if self.get_reference_file(image, "distortion") == "N/A":
+            return self.skip_without(image, "distortion")
+        with self.get_reference_file_model(image, "distortion") as distortion:
+            assign_wcs(image, distortion)
+        self.log.info("s_region: %s", image.meta.wcsinfo.s_region)
+        self.record_step_status(image, self.cal_step_name)
+        return image
+
+
+def assign_wcs(image: ImageModel, distortion: DistortionRefModel) -> None:
+    """Set ``meta.wcs`` and ``meta.wcsinfo.s_region`` of an image.
+
+    Raises
+    ------
+    InputError
+        If a pointing keyword is missing, or not a finite number.
+    """
+    wcs = build_wcs(
+        distortion.coordinate_distortion_transform,
+        image.data.shape,
+        scale_factor=aberration_scale(image),
+        **pointing(image),
+    )
+    image.meta.wcs = wcs
+    image.meta.wcsinfo.s_region = s_region(footprint(wcs, image.data.shape))
+
+
+def pointing(image: ImageModel) -> dict[str, float]:
+    """Take the five numbers that fix the attitude from ``meta.wcsinfo``.
+
+    Returns
+    -------
+    dict
+        v2_ref, v3_ref [arcsec], ra_ref, dec_ref, roll_ref [deg].
+
+    Raises
+    ------
+    InputError
+        If one is missing, or not a finite number.
+    """
+    numbers = {}
+    for key in ("v2_ref", "v3_ref", "ra_ref", "dec_ref", "roll_ref"):
+        value = image.meta.wcsinfo.get(key)
+        if value is None or not math.isfinite(value):
+            raise InputError(
+                f"{describe(image)}: meta.wcsinfo.{key} is {value}; the WCS needs a finite number"
+            )
+        numbers[key] = float(value)
+    return numbers
+
+
+def aberration_scale(image: ImageModel) -> float | None:
+    """Read the scale factor of the velocity aberration, if the exposure has one.
+
+    None for placeholders, which are not positive, and for exposures of 2022: they state a factor,
+    but the system that they were made for does not apply it. A ``group_time`` marks these.
+    """
+    if image.meta.exposure.get("group_time") is not None:
+        return None
+    scale = image.meta.get("velocity_aberration", {}).get("scale_factor")
+    if scale is None or not (math.isfinite(scale) and scale > 0):
+        return None
+    return float(scale)
+
+
+def build_wcs(
+    distortion: Model,
+    shape: tuple[int, int],
+    *,
+    v2_ref: float,
+    v3_ref: float,
+    ra_ref: float,
+    dec_ref: float,
+    roll_ref: float,
+    scale_factor: float | None = None,
+) -> WCS:
+    """Chain distortion, velocity aberration and attitude into a WCS.
+
+    Parameters
+    ----------
+    distortion : astropy.modeling.Model
+        Pixels (x, y), counted from 0, to (V2, V3) [arcsec]. It is not changed.
+    shape : (int, int)
+        Rows and columns of the image.
+    v2_ref, v3_ref : float
+        The fiducial point in the telescope's frame [arcsec].
+    ra_ref, dec_ref : float
+        The fiducial point on the sky, ICRS [deg].
+    roll_ref : float
+        Position angle of V3 at the fiducial point, east of north [deg].
+    scale_factor : float, optional
+        Velocity aberration: apparent over true plate scale. None leaves the frame out.
+
+    Returns
+    -------
+    gwcs.WCS
+        Its bounding box is the image with its pixel edges, in the order x, y:
+        ((-0.5, n_cols - 0.5), (-0.5, n_rows - 0.5)).
+    """
+    from astropy import units as u
+    from astropy.coordinates import ICRS
+    from gwcs import WCS, coordinate_frames
+
+    def telescope_frame(name: str) -> coordinate_frames.Frame2D:
+        return coordinate_frames.Frame2D(
+            name=name, axes_order=(0, 1), axes_names=("v2", "v3"), unit=(u.arcsec, u.arcsec)
+        )
+
+    detector = coordinate_frames.Frame2D(name="detector", axes_order=(0, 1), unit=(u.pix, u.pix))
+    world = coordinate_frames.CelestialFrame(reference_frame=ICRS(), name="world")
+    attitude = attitude_transform(v2_ref, v3_ref, ra_ref, dec_ref, roll_ref)
+    # A copy: the WCS sets a bounding box on it, and the reference is not ours to change.
+    chain = [(detector, distortion.copy())]
+    if scale_factor is None:
+        chain += [(telescope_frame("v2v3"), attitude)]
+    else:
+        aberration = aberration_transform(scale_factor, v2_ref, v3_ref)
+        chain += [
+            (telescope_frame("v2v3"), aberration),
+            (telescope_frame("v2v3vacorr"), attitude),
+        ]
+    wcs = WCS([*chain, (world, None)])
+    n_rows, n_cols = shape
+    wcs.bounding_box = ((-0.5, n_cols - 0.5), (-0.5, n_rows - 0.5))
+    return wcs
+
+
+def aberration_transform(scale_factor: float, v2_ref: float, v3_ref: float) -> Model:
+    """(V2, V3) stretched by a factor about the fiducial point [arcsec]."""
+    from astropy.modeling.models import Scale, Shift
+
+    model = Scale(scale_factor) & Scale(scale_factor) | (
+        Shift((1 - scale_factor) * v2_ref) & Shift((1 - scale_factor) * v3_ref)
+    )
+    model.name = "velocity_aberration"
+    return model
+
+
+def attitude_transform(
+    v2_ref: float, v3_ref: float, ra_ref: float, dec_ref: float, roll_ref: float
+) -> Model:
+    """(V2, V3) [arcsec] to (RA, Dec) [deg], RA from 0 to 360: a rotation by five Euler angles."""
+    from astropy.modeling.models import RotationSequence3D, Scale
+    from gwcs.geometry import CartesianToSpherical, SphericalToCartesian
+
+    # RotationSequence3D turns the axes, not the vectors: its angles have the other sign.
+    angles = [
+        v2_ref / _ARCSEC_PER_DEGREE,
+        -v3_ref / _ARCSEC_PER_DEGREE,
+        roll_ref,
+        dec_ref,
+        -ra_ref,
+    ]
+    model = (
+        Scale(1 / _ARCSEC_PER_DEGREE) & Scale(1 / _ARCSEC_PER_DEGREE)
+        | SphericalToCartesian(wrap_lon_at=180)
+        | RotationSequence3D(angles, axes_order="zyxyz")
+        | CartesianToSpherical(wrap_lon_at=360)
+    )
+    model.name = "v23tosky"
+    return model
+
+
+def footprint(wcs: WCS, shape: tuple[int, int]) -> np.ndarray:
+    """Sky positions of the outer corners of the image's corner pixels.
+
+    Returns
+    -------
+    ndarray, (4, 2), float64
+        RA and Dec [deg] at the lower left, upper left, upper right and lower right corner.
+    """
+    import numpy as np
+
+    right, top = shape[1] - 0.5, shape[0] - 0.5
+    x = np.array([-0.5, -0.5, right, right])
+    y = np.array([-0.5, top, top, -0.5])
+    return np.stack(wcs(x, y, with_bounding_box=False), axis=-1)
+
+
+def s_region(corners: np.ndarray) -> str:
+    """Write a polygon on the sky as an STC-S string, to 1e-9 degrees."""
+    return "POLYGON ICRS " + " ".join(f"{number:.9f}" for number in corners.ravel())

@@ -1,0 +1,94 @@
+"""The photom step: PHOTOM reference -> flux conversion in the metadata; no pixel changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .errors import InputError
+from .exposure import describe
+from .stpipe import RomanStep
+
+if TYPE_CHECKING:
+    from .datamodels import ImageModel, WfiImgPhotomRefModel
+
+__all__ = ["PhotomStep"]
+
+
+class PhotomStep(RomanStep):
+    """Copy the flux conversion and the pixel area of the optical element into the metadata."""
+
+    spec = """
+        photom = output_file(default=None)  # Save the calibrated result to this file
+    """
+    class_alias = "photom"
+    cal_step_name = "photom"
+    default_suffix = "photom"
+    reference_file_types: ClassVar[list[str]] = ["photom"]
+
+    def process(self, input: Any) -> ImageModel:
+        from .datamodels import ImageModel
+
+        image = self.prepare(input, ImageModel)
+        if image.meta.exposure.type != "WFI_IMAGE":
+            set_photometry(image, Photometry())
+            return self.skip_input(image, f"{image.meta.exposure.type} is no imaging exposure")
+        if self.get_reference_file(image, "photom") == "N/A":
+            return self.skip_without(image, "photom")
+        element = image.meta.instrument.optical_element
+        with self.get_reference_file_model(image, "photom") as reference:
+            photometry = photometry_of(reference, element)
+        set_photometry(image, photometry)
+        if photometry.conversion_megajanskys is None:
+            return self.skip_input(image, f"PHOTOM gives no flux conversion for {element}")
+        self.record_step_status(image, self.cal_step_name)
+        if self.photom is not None:
+            self.save_to(image, self.photom)
+        return image
+
+
+@dataclass(frozen=True)
+class Photometry:
+    """The flux calibration of one optical element; None where there is none.
+
+    Attributes
+    ----------
+    conversion_megajanskys, conversion_megajanskys_uncertainty : float or None
+        Surface brightness of a rate of 1 DN/s, and its uncertainty [MJy/sr].
+    pixel_area : float or None
+        Nominal area of a pixel [sr].
+    """
+
+    conversion_megajanskys: float | None = None
+    conversion_megajanskys_uncertainty: float | None = None
+    pixel_area: float | None = None
+
+
+def photometry_of(reference: WfiImgPhotomRefModel, optical_element: str) -> Photometry:
+    """Look up the row of an optical element in a PHOTOM reference.
+
+    Raises
+    ------
+    InputError
+        If the table has no such row.
+    """
+    table: Mapping[str, Mapping[str, float | None]] = reference.phot_table
+    row = table.get(optical_element)
+    if row is None:
+        raise InputError(
+            f"{describe(reference)}: PHOTOM without a row for {optical_element}; "
+            f"it has {', '.join(table)}"
+        )
+    return Photometry(row["photmjsr"], row["uncertainty"], row["pixelareasr"])
+
+
+def set_photometry(image: ImageModel, photometry: Photometry) -> None:
+    """Store the numbers in ``meta.photometry``.
+
+    The manual's names (``conversion_microjanskys``, ``pixelarea_arcsecsq`` ...) follow from them.
+    """
+    target = image.meta.photometry
+    target.conversion_megajanskys = photometry.conversion_megajanskys
+    target.conversion_megajanskys_uncertainty = photometry.conversion_megajanskys_uncertainty
+    target.pixel_area = photometry.pixel_area
