@@ -1,0 +1,101 @@
+"""Simulate a Level 1 exposure, the nine reference files that fit it, and the truth behind it.
+
+The same options give the same pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("output_dir", metavar="OUTPUT_DIR", help="directory to write to")
+    size = parser.add_argument_group("size and cadence")
+    size.add_argument("--size", type=int, default=1024, help="rows and columns with border (1024)")
+    size.add_argument("--rows", type=int, help="rows, if they differ from --size")
+    size.add_argument("--cols", type=int, help="columns, if they differ from --size")
+    size.add_argument("--resultants", type=int, default=8, help="number of resultants (8)")
+    size.add_argument("--reads", type=int, default=8, help="reads per resultant (8)")
+    size.add_argument(
+        "--read-pattern",
+        metavar="PATTERN",
+        help="read numbers of each resultant, such as '1;2-3;4-8' or '[[1],[2,3]]'; "
+        "replaces --resultants and --reads",
+    )
+    size.add_argument("--frame-time", type=float, metavar="S", help="seconds per read (3.04)")
+    mode = parser.add_argument_group("mode and pointing")
+    mode.add_argument("--detector", default="WFI01", help="WFI01 to WFI18 (WFI01)")
+    mode.add_argument(
+        "--optical-element", default="F158", metavar="NAME", help="F158, GRISM (F158)"
+    )
+    mode.add_argument(
+        "--exposure-type",
+        metavar="TYPE",
+        help="WFI_IMAGE, WFI_SPECTRAL ... (what suits the optical element)",
+    )
+    mode.add_argument("--start-time", metavar="TIME", help="UTC, ISO 8601 (2027-06-01T00:00:00)")
+    mode.add_argument("--ra", type=float, metavar="DEG", help="where the field points (270)")
+    mode.add_argument("--dec", type=float, metavar="DEG", help="where the field points (66)")
+    mode.add_argument("--position-angle", type=float, metavar="DEG", help="of the field (12)")
+    mode.add_argument("--exposure", type=int, metavar="N", help="exposure number (1)")
+    content = parser.add_argument_group("content")
+    content.add_argument("--seed", type=int, default=1, help="seed of the random numbers (1)")
+    content.add_argument("--background", type=float, metavar="E/S", help="sky, electron/s (0.8)")
+    content.add_argument("--stars", type=float, metavar="N", help="stars per pixel (0.002)")
+    content.add_argument(
+        "--cosmic-rays", type=float, metavar="RATE", help="hits per second and cm^2 (8)"
+    )
+    content.add_argument("--read-noise", type=float, metavar="DN", help="of one read (5)")
+    content.add_argument(
+        "--bad-pixels", type=float, metavar="FRACTION", help="of the science pixels (0.005)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Simulate, and say what was written and what to do next."""
+    from ..simulate import SimulationConfig, simulate
+    from ..simulate.config import EXPOSURE_TYPES, parse_read_pattern
+
+    suitable = [
+        name for name, elements in EXPOSURE_TYPES.items() if args.optical_element in elements
+    ]
+    optional = {
+        "frame_time": args.frame_time,
+        "start_time": args.start_time,
+        "ra": args.ra,
+        "dec": args.dec,
+        "position_angle": args.position_angle,
+        "exposure": args.exposure,
+        "background": args.background,
+        "star_density": args.stars,
+        "cosmic_ray_rate": args.cosmic_rays,
+        "read_noise": args.read_noise,
+        "bad_pixel_fraction": args.bad_pixels,
+    }
+    config = SimulationConfig(
+        rows=args.size if args.rows is None else args.rows,
+        cols=args.size if args.cols is None else args.cols,
+        n_resultants=args.resultants,
+        n_reads=args.reads,
+        read_pattern=args.read_pattern and parse_read_pattern(args.read_pattern),
+        detector=args.detector,
+        optical_element=args.optical_element,
+        exposure_type=args.exposure_type or next(iter(suitable), "WFI_IMAGE"),
+        seed=args.seed,
+        **{name: value for name, value in optional.items() if value is not None},
+    )
+    made = simulate(config, args.output_dir)
+
+    print(
+        f"{config.rows} x {config.cols} pixels, {len(config.pattern)} resultants, "
+        f"{config.detector}, {config.optical_element}, seed {config.seed}"
+    )
+    print(f"exposure    {made.exposure}")
+    print(f"references  {made.references} ({len(made.reference_files)} files)")
+    print(f"truth       {made.truth}")
+    command = ["romancal-rs", "run", "roman_elp", str(made.exposure)]
+    command += ["--references", str(made.references)]
+    print(f"\nNext: {shlex.join(command)}")
+    return 0

@@ -1,0 +1,121 @@
+"""One simulated exposure from its configuration to its files."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .config import SimulationConfig
+from .cosmic_rays import CosmicRays, make_cosmic_rays
+from .detector import PIXEL_KINDS, Detector, make_detector
+from .metadata import exposure_metadata
+from .pointing import point
+from .ramp import Ramp, expose
+from .references import write_references
+from .scene import Scene, make_scene
+
+
+@dataclass(frozen=True)
+class SimulatedExposure:
+    """What `simulate` wrote.
+
+    Attributes
+    ----------
+    exposure : Path
+        The Level 1 file.
+    references : Path
+        The directory of reference files.
+    truth : Path
+        The truth, an ``.npz`` file; `docs/simulate.md` lists its arrays.
+    reference_files : dict of str to Path
+        Each reference type with its file.
+    """
+
+    exposure: Path
+    references: Path
+    truth: Path
+    reference_files: dict[str, Path]
+
+
+def simulate(
+    config: SimulationConfig, output_dir: str | os.PathLike[str], *, threads: int | None = None
+) -> SimulatedExposure:
+    """Simulate an exposure and write it with its reference files and the truth.
+
+    Parameters
+    ----------
+    config : SimulationConfig
+    output_dir : path
+        Made where it does not exist. Files of the same names are replaced. Exposures of several
+        detectors may share it; those of another size, seed or optical element of the same detector
+        may not.
+    threads : int, optional
+        How many threads accumulate charge (the number of CPUs). The result does not depend on it.
+
+    Returns
+    -------
+    SimulatedExposure
+    """
+    from .. import datamodels
+
+    directory = Path(output_dir)
+    directory.mkdir(parents=True, exist_ok=True)
+    pointing = point(config)
+    detector = make_detector(config)
+    reference_files = write_references(config, detector, pointing, directory / "references")
+
+    scene = make_scene(config)
+    electron_rate = scene.rate * detector.response + detector.dark_current
+    cosmic_rays = make_cosmic_rays(config, detector.response > 0)
+    ramp = expose(config, detector, electron_rate, cosmic_rays, threads=threads)
+
+    exposure_path = directory / f"{config.root}_uncal.asdf"
+    tree = {"meta": exposure_metadata(config, pointing), "data": ramp.data, "amp33": ramp.amp33}
+    datamodels.ScienceRawModel(tree).save(exposure_path)
+    truth_path = directory / f"{config.root}_truth.npz"
+    _save_truth(truth_path, config, detector, scene, electron_rate, cosmic_rays, ramp)
+    return SimulatedExposure(exposure_path, directory / "references", truth_path, reference_files)
+
+
+def _save_truth(
+    path: Path,
+    config: SimulationConfig,
+    detector: Detector,
+    scene: Scene,
+    electron_rate: np.ndarray,
+    cosmic_rays: CosmicRays,
+    ramp: Ramp,
+) -> None:
+    """Write what an ideal pipeline would find, under a temporary name first: never half a file."""
+    rate_before_flat = scene.rate * detector.response / detector.gain
+    # Without a flat value the pipeline leaves a pixel as it is.
+    flat = np.where(
+        detector.is_kind("dead", "no_flat", "reference"), np.float32(1), detector.response
+    )
+    part = path.with_suffix(".part")
+    try:
+        with part.open("wb") as file:
+            np.savez(
+                file,
+                rate=rate_before_flat / flat,
+                rate_before_flat=rate_before_flat,
+                rate_electrons=electron_rate,
+                pixel_kind=detector.kind,
+                pixel_kind_names=np.array(PIXEL_KINDS),
+                saturated_read=ramp.saturated_read,
+                cr_read=cosmic_rays.read,
+                cr_resultant=cosmic_rays.resultant(config.pattern),
+                cr_row=cosmic_rays.row,
+                cr_col=cosmic_rays.col,
+                cr_electrons=cosmic_rays.electrons,
+                cr_direct=cosmic_rays.direct,
+                star_x=scene.star_x,
+                star_y=scene.star_y,
+                star_flux=scene.star_flux,
+            )
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

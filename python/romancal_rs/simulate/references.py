@@ -1,0 +1,195 @@
+"""The nine reference files that fit a simulated exposure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..dqflags import pixel
+from .config import (
+    BORDER,
+    DISPERSERS,
+    FILTERS,
+    REFERENCE_USEAFTER,
+    SimulationConfig,
+)
+from .detector import Detector, linearity_coefficients, saturation_threshold
+from .pointing import PIXEL_SCALE, Pointing, distortion
+
+FLAT_ERROR = 0.001
+DARK_RELATIVE_ERROR = 0.06
+
+# Band edges [micrometre] and surface brightness of 1 DN/s [MJy/sr], near the values of the
+# mission's photometry.
+_BANDS = {
+    "F062": (0.48, 0.76, 0.57),
+    "F087": (0.76, 0.977, 0.77),
+    "F106": (0.927, 1.192, 0.72),
+    "F129": (1.131, 1.454, 0.72),
+    "F146": (0.927, 2.0, 0.233),
+    "F158": (1.38, 1.774, 0.71),
+    "F184": (1.683, 2.0, 1.095),
+    "F213": (1.95, 2.3, 1.147),
+    "GRISM": (1.0, 1.93, None),
+    "PRISM": (0.75, 1.8, None),
+}
+_COLLECTING_AREA = 3.757  # m^2
+_THROUGHPUT = 0.5
+
+
+def reference_path(directory: Path, reftype: str, config: SimulationConfig) -> Path:
+    """The mission's name for a reference file, with the detector's number as its version."""
+    number = int(config.detector.removeprefix("WFI"))
+    return directory / f"roman_wfi_{reftype.lower()}_{number:04d}.asdf"
+
+
+def write_references(
+    config: SimulationConfig, detector: Detector, pointing: Pointing, directory: Path
+) -> dict[str, Path]:
+    """Write the reference files of a detector; those of the same name are replaced.
+
+    Returns
+    -------
+    dict of str to Path
+        Reference type, in capitals, to its file.
+    """
+    from .. import datamodels
+
+    classes = {
+        "DARK": datamodels.DarkRefModel,
+        "DISTORTION": datamodels.DistortionRefModel,
+        "FLAT": datamodels.FlatRefModel,
+        "GAIN": datamodels.GainRefModel,
+        "LINEARITY": datamodels.LinearityRefModel,
+        "MASK": datamodels.MaskRefModel,
+        "PHOTOM": datamodels.WfiImgPhotomRefModel,
+        "READNOISE": datamodels.ReadnoiseRefModel,
+        "SATURATION": datamodels.SaturationRefModel,
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = {}
+    for reftype, content in reference_contents(config, detector, pointing):
+        path = reference_path(directory, reftype, config)
+        tree = {"meta": _metadata(config, reftype, path.name), **content}
+        classes[reftype](tree).save(path)
+        paths[reftype] = path
+    return paths
+
+
+def reference_contents(
+    config: SimulationConfig, detector: Detector, pointing: Pointing
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each reference type with its arrays, one at a time to save memory."""
+    is_kind = detector.is_kind
+
+    def flags(**names: str) -> NDArray[np.uint32]:
+        """A data-quality array from flag names and the kinds of pixel that carry them."""
+        dq = np.zeros(detector.kind.shape, dtype=np.uint32)
+        for flag, kinds in names.items():
+            dq[is_kind(*kinds.split())] |= np.uint32(pixel[flag])
+        return dq
+
+    dark_slope = detector.dark_current / detector.gain
+    yield (
+        "DARK",
+        {
+            "dq": flags(UNRELIABLE_DARK="hot"),
+            "dark_slope": dark_slope,
+            "dark_slope_error": np.float32(DARK_RELATIVE_ERROR) * dark_slope,
+        },
+    )
+    yield "DISTORTION", {"coordinate_distortion_transform": distortion(config, pointing)}
+
+    science = (slice(BORDER, -BORDER), slice(BORDER, -BORDER))
+    flat = with_nan(detector.response, is_kind("no_flat", "dead"))[science].copy()
+    yield (
+        "FLAT",
+        {
+            "data": flat,
+            "err": np.full(flat.shape, FLAT_ERROR, dtype=np.float32),
+            "dq": flags(NO_FLAT_FIELD="no_flat dead", LOW_QE="low_qe")[science].copy(),
+        },
+    )
+    yield "GAIN", {"data": with_nan(detector.gain, is_kind("no_gain"))}
+    coefficients = linearity_coefficients(detector.nonlinearity)
+    coefficients[:, is_kind("no_linearity")] = np.nan
+    yield "LINEARITY", {"coeffs": coefficients, "dq": flags(NO_LIN_CORR="no_linearity")}
+    del coefficients
+    yield (
+        "MASK",
+        {
+            "dq": flags(
+                DO_NOT_USE="dead hot",
+                DEAD="dead",
+                HOT="hot",
+                WARM="warm",
+                LOW_QE="low_qe",
+                REFERENCE_PIXEL="reference",
+            )
+        },
+    )
+    yield "PHOTOM", {"phot_table": photometry_table()}
+    yield "READNOISE", {"data": detector.read_noise}
+    threshold = saturation_threshold(detector, config.pedestal)
+    yield (
+        "SATURATION",
+        {
+            "data": with_nan(threshold, is_kind("no_saturation_check")),
+            "dq": flags(NO_SAT_CHECK="no_saturation_check"),
+        },
+    )
+
+
+def photometry_table() -> dict[str, dict[str, Any]]:
+    """Surface-brightness conversion and effective area of every optical element."""
+    pixel_area = float(np.radians(PIXEL_SCALE / 3600) ** 2)
+    table: dict[str, dict[str, Any]] = {}
+    for element in FILTERS + DISPERSERS:
+        blue, red, brightness = _BANDS[element]
+        width = 0.05 * (red - blue)
+        # A box with sloping sides.
+        wavelength = np.array(
+            [blue - width, blue + width, red - width, red + width], dtype=np.float32
+        )
+        area = np.array([0, 1, 1, 0], dtype=np.float32) * np.float32(_THROUGHPUT * _COLLECTING_AREA)
+        table[element] = {
+            "photmjsr": brightness,
+            "uncertainty": None if brightness is None else 0.01 * brightness,
+            "pixelareasr": None if brightness is None else pixel_area,
+            "collecting_area": _COLLECTING_AREA,
+            "wavelength": wavelength,
+            "effective_area": area,
+        }
+    table["DARK"] = dict.fromkeys(table["F158"])
+    return table
+
+
+def with_nan(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """A copy of `values`, NaN where `mask`."""
+    return np.where(mask, np.float32(np.nan), values)
+
+
+def _metadata(config: SimulationConfig, reftype: str, filename: str) -> dict[str, Any]:
+    from astropy.time import Time
+
+    instrument: dict[str, str] = {"name": "WFI", "detector": config.detector}
+    meta: dict[str, Any] = {
+        "author": "romancal_rs.simulate",
+        "description": f"Simulated {reftype} of {config.detector}, seed {config.seed}",
+        "filename": filename,
+        "instrument": instrument,
+        "origin": "STSCI/SOC",
+        "pedigree": "SIMULATION",
+        "reftype": reftype,
+        "telescope": "ROMAN",
+        "useafter": Time(REFERENCE_USEAFTER, format="isot"),
+    }
+    if reftype in ("DARK", "DISTORTION", "FLAT"):
+        instrument["optical_element"] = config.optical_element
+    if reftype in ("DARK", "READNOISE"):
+        meta["exposure"] = {"type": config.exposure_type, "p_exptype": f"{config.exposure_type}|"}
+    return meta
