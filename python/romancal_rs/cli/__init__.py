@@ -1,0 +1,84 @@
+"""The command line: ``romancal-rs COMMAND``.
+
+Only the command that is asked for is imported, and it imports what it needs when it runs, so that
+help and usage errors come at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from .. import __version__
+from ..errors import RomancalError
+
+#: Commands, their modules here, and what they do.
+COMMANDS = {
+    "run": "run a pipeline or a step on an exposure",
+    "info": "show what a file holds",
+    "simulate": "make a raw exposure, its reference files and the truth",
+    "demo": "simulate an exposure, calibrate it, and compare with the truth",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 1 for an error, 64 where the exposure holds no science data. Wrong usage
+        exits with 2.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = arguments[0] if arguments else ""
+    if command not in COMMANDS:
+        _overview().parse_args(arguments or ["--help"])
+    module = importlib.import_module(f".{command}", __name__)
+    parser = argparse.ArgumentParser(
+        prog=f"romancal-rs {command}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    if hasattr(module, "add_arguments_of_target"):
+        module.add_arguments_of_target(parser, arguments[1:])
+    return _guarded(module, parser.parse_args(arguments[1:]))
+
+
+def _overview() -> argparse.ArgumentParser:
+    lines = [f"  {name:<10}{text}" for name, text in COMMANDS.items()]
+    parser = argparse.ArgumentParser(
+        prog="romancal-rs",
+        description="Calibrate exposures of the Roman Space Telescope's Wide Field Instrument.",
+        epilog="commands:\n" + "\n".join(lines) + "\n\nromancal-rs COMMAND -h explains a command.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"romancal-rs {__version__}")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="what to do")
+    return parser
+
+
+def _guarded(module: ModuleType, options: argparse.Namespace) -> int:
+    """Runs a command; what goes wrong is told in one line, with a traceback only on demand."""
+    try:
+        return module.run(options)
+    except KeyboardInterrupt:
+        print("romancal-rs: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone: say nothing more
+        return 1
+    except Exception as error:
+        if getattr(options, "verbose", False) or getattr(options, "debug", False):
+            raise
+        expected = isinstance(error, RomancalError | OSError | ValueError | TypeError)
+        kind = "" if expected else f"{type(error).__name__}: "
+        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+        print(f"romancal-rs: error: {kind}{error}{notes}", file=sys.stderr)
+        if not expected:
+            print("romancal-rs: --verbose shows the traceback", file=sys.stderr)
+        return getattr(error, "exit_status", 1)

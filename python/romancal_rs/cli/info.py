@@ -1,0 +1,76 @@
+"""Show what a file holds: its kind, how it was taken and processed, and its arrays."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..datamodels import DataModel
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="an ASDF file of Roman data, or a reference")
+    parser.add_argument("--tree", action="store_true", help="show the whole tree of metadata")
+
+
+def run(options: argparse.Namespace) -> int:
+    from .. import datamodels
+
+    with datamodels.open(options.file) as model:
+        if options.tree:
+            model.info(max_rows=None)
+        else:
+            print("\n".join([options.file, *describe(model)]))
+    return 0
+
+
+def describe(model: DataModel) -> list[str]:
+    """The lines that tell what a model is."""
+    lines = [f"  {type(model).__name__}, {model.schema_uri.rpartition('/')[2]}"]
+    meta = model.meta
+    for title, dotted in (
+        ("reference type", "reftype"),
+        ("use after", "useafter"),
+        ("detector", "instrument.detector"),
+        ("optical element", "instrument.optical_element"),
+        ("exposure type", "exposure.type"),
+        ("start", "exposure.start_time"),
+        ("frame time [s]", "exposure.frame_time"),
+        ("reads", "exposure.read_pattern"),
+    ):
+        value = _look_up(meta, dotted)
+        if value is not None:
+            lines.append(f"  {title:<16}{_shorten(dotted, value)}")
+    for title, section in (("steps", "cal_step"), ("references", "ref_file")):
+        entries = {
+            key: str(value)
+            for key, value in (meta.get(section) or {}).items()
+            if isinstance(value, str) and value not in ("INCOMPLETE", "N/A", "?")
+        }
+        if entries:
+            lines.append(f"  {title}")
+            lines += [f"    {key:<18}{value}" for key, value in entries.items()]
+    arrays = [(key, value) for key, value in model.arrays()]
+    if arrays:
+        lines.append("  arrays")
+        lines += [
+            f"    {key:<24}{value.dtype!s:<9}{' x '.join(map(str, value.shape))}"
+            for key, value in arrays
+        ]
+    return lines
+
+
+def _look_up(node: object, dotted: str) -> object:
+    for key in dotted.split("."):
+        if not hasattr(node, "get"):
+            return None
+        node = node.get(key)
+    return node
+
+
+def _shorten(dotted: str, value: object) -> str:
+    if dotted.endswith("read_pattern"):
+        counts = [len(list(resultant)) for resultant in value]
+        return f"{len(counts)} resultants of {', '.join(map(str, counts))} reads"
+    return str(getattr(value, "isot", value))

@@ -1,0 +1,87 @@
+"""What a run shows: its progress while it lasts, and a summary at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..stpipe import Step, StepReport
+
+
+@contextmanager
+def progress_display(step: Step) -> Iterator[None]:
+    """Shows on a terminal which step is running; elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    total = len(getattr(step, "step_defs", ())) or 1
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description:<14}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} of {task.total:.0f} steps"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as progress:
+        task = progress.add_task(step.name, total=total)
+
+        def show(running: Step, event: str) -> None:
+            if event == "start":
+                progress.update(task, description=running.name)
+            elif running.parent is step or running is step:
+                progress.advance(task)
+
+        step.observer = show
+        try:
+            yield
+        finally:
+            step.observer = None
+
+
+def summary(step: Step, result: Any) -> str:
+    """Steps with their times and references, the flags of the result, and the files written."""
+    lines = [_step_table(step.reports)]
+    if hasattr(result, "meta"):
+        lines += _flag_table(result)
+    lines += [f"wrote {path}" for path in step.saved_files]
+    return "\n".join(lines)
+
+
+def _step_table(reports: list[StepReport]) -> str:
+    width = max(len(report.name) for report in reports)
+    lines = [f"{'step':<{width}}  {'status':<8}  {'seconds':>7}  references"]
+    for report in reports:
+        names = ", ".join(report.references.values())
+        lines.append(
+            f"{report.name:<{width}}  {report.status:<8}  {report.seconds:>7.2f}  {names}".rstrip()
+        )
+    return "\n".join(lines)
+
+
+def _flag_table(result: Any) -> list[str]:
+    """How many pixels each flag has."""
+    import numpy as np
+
+    from ..dqflags import pixel
+
+    for name in ("dq", "pixeldq"):
+        if name in result:
+            flags = np.asarray(result[name])
+            break
+    else:
+        return []
+    lines = [f"flags of {flags.size} pixels"]
+    counts = {flag.name: np.count_nonzero(flags & np.uint32(flag.value)) for flag in pixel}
+    for flag_name, count in counts.items():
+        if count:
+            lines.append(f"  {flag_name:<18}  {count:>9}  {100 * count / flags.size:7.3f} %")
+    if len(lines) == 1:
+        lines.append("  none is set")
+    return lines

@@ -1,0 +1,63 @@
+"""The dq_init step: a ramp with data-quality arrays, from a raw exposure and the MASK."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .exposure import BORDER, check_ramp
+from .stpipe import RomanStep
+
+if TYPE_CHECKING:
+    from .datamodels import MaskRefModel, RampModel
+
+__all__ = ["DQInitStep"]
+
+
+class DQInitStep(RomanStep):
+    """Make the data-quality arrays of a ramp, and flag the bad pixels that the MASK lists.
+
+    The border of reference pixels is copied to arrays of its own, before any correction.
+    """
+
+    class_alias = "dq_init"
+    cal_step_name = "dq_init"
+    default_suffix = "dq_init"
+    reference_file_types: ClassVar[list[str]] = ["mask"]
+
+    def process(self, input: Any) -> RampModel:
+        from .datamodels import RampModel
+
+        ramp = self.prepare(input, RampModel, changes=["pixeldq", "dq"])
+        check_ramp(ramp)
+        if self.get_reference_file(ramp, "mask") == "N/A":
+            self.skip_without(ramp, "mask")
+        else:
+            with self.get_reference_file_model(ramp, "mask") as mask:
+                flag_bad_pixels(ramp, mask)
+            self.record_step_status(ramp, self.cal_step_name)
+        copy_border(ramp)
+        return ramp
+
+
+def flag_bad_pixels(ramp: RampModel, mask: MaskRefModel) -> None:
+    """Adds the mask's flags to ``pixeldq``, or to ``dq`` of a guide star exposure, in place."""
+    from .datamodels import GUIDE_STAR_TYPES
+
+    is_guide_star = ramp.meta.exposure.type in GUIDE_STAR_TYPES
+    if is_guide_star and "dq" not in ramp:
+        ramp.dq = ramp.pixeldq.copy()
+    flags = ramp.dq if is_guide_star else ramp.pixeldq
+    flags |= mask.dq
+
+
+def copy_border(ramp: RampModel) -> None:
+    """Copies the reference pixels, with the corners in both sides that they belong to."""
+    data, dq = ramp.data, ramp.pixeldq
+    ramp.border_ref_pix_left = data[:, :, :BORDER].copy()
+    ramp.border_ref_pix_right = data[:, :, -BORDER:].copy()
+    ramp.border_ref_pix_bottom = data[:, :BORDER, :].copy()
+    ramp.border_ref_pix_top = data[:, -BORDER:, :].copy()
+    ramp.dq_border_ref_pix_left = dq[:, :BORDER].copy()
+    ramp.dq_border_ref_pix_right = dq[:, -BORDER:].copy()
+    ramp.dq_border_ref_pix_bottom = dq[:BORDER, :].copy()
+    ramp.dq_border_ref_pix_top = dq[-BORDER:, :].copy()

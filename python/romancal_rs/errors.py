@@ -1,0 +1,27 @@
+"""Errors whose message is written for the person who runs the pipeline."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RomancalError(Exception):
+    """Base class: what was wrong, with which file or argument, and what would be right.
+
+    Attributes
+    ----------
+    exit_status : int
+        What the command line returns for it.
+    """
+
+    exit_status: ClassVar[int] = 1
+
+
+class NoScienceDataError(RomancalError):
+    """The exposure holds nothing to calibrate: no resultants, or no usable science pixel."""
+
+    exit_status = 64
+
+
+class InputError(RomancalError, ValueError):
+    """An input of a step is of the wrong kind, or does not fit the others."""

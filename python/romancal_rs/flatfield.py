@@ -1,0 +1,47 @@
+"""The flatfield step: FLAT reference -> `kernels.apply_flat`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from . import kernels
+from .exposure import BORDER, SCIENCE
+from .stpipe import RomanStep
+
+if TYPE_CHECKING:
+    from .datamodels import FlatRefModel, ImageModel
+
+__all__ = ["FlatFieldStep"]
+
+
+class FlatFieldStep(RomanStep):
+    """Divide the rate image by the flat field, and propagate its error."""
+
+    class_alias = "flatfield"
+    cal_step_name = "flat_field"
+    default_suffix = "flat"
+    reference_file_types: ClassVar[list[str]] = ["flat"]
+
+    def process(self, input: Any) -> ImageModel:
+        from .datamodels import ImageModel
+
+        image = self.prepare(input, ImageModel, ["data", "dq", "var_poisson", "var_rnoise"])
+        if self.get_reference_file(image, "flat") == "N/A":
+            return self.skip_without(image, "flat")
+        with self.get_reference_file_model(image, "flat") as flat:
+            apply_flat(image, flat)
+        self.record_step_status(image, self.cal_step_name)
+        return image
+
+
+def apply_flat(image: ImageModel, flat: FlatRefModel) -> None:
+    """Flat-fields `image` in place; a flat of the full frame is trimmed to the science pixels."""
+    n_rows, n_cols = image.data.shape
+    arrays = [flat.data, flat.err, flat.dq]
+    if flat.data.shape == (n_rows + 2 * BORDER, n_cols + 2 * BORDER):
+        arrays = [np.ascontiguousarray(array[SCIENCE]) for array in arrays]
+    image.var_flat, image.err = kernels.apply_flat(
+        image.data, image.dq, image.var_poisson, image.var_rnoise, *arrays
+    )

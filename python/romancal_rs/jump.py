@@ -1,0 +1,70 @@
+"""The jump step: GAIN and READNOISE references -> `kernels.detect_jumps`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from . import kernels
+from .exposure import read_pattern, thread_cap
+from .ramp_fitting import single_read_noise
+from .stpipe import RomanStep
+
+if TYPE_CHECKING:
+    from .datamodels import RampModel
+
+__all__ = ["JumpStep"]
+
+
+class JumpStep(RomanStep):
+    """Flag cosmic-ray jumps by the two-point difference method."""
+
+    spec = """
+        rejection_threshold = float(default=4.0, min=0)  # For 5 or more resultants [sigma]
+        three_group_rejection_threshold = float(default=6.0, min=0)  # For 3 resultants [sigma]
+        four_group_rejection_threshold = float(default=5.0, min=0)  # For 4 resultants [sigma]
+        maximum_cores = cores(default='none')  # Threads: none, quarter, half, all, or a number
+        flag_4_neighbors = boolean(default=True)  # Flag the four neighbours of each jump too
+        max_jump_to_flag_neighbors = float(default=1000)  # Not those of a jump above this [sigma]
+        min_jump_to_flag_neighbors = float(default=10)  # Not those of a jump below this [sigma]
+        read_noise_is_cds = boolean(default=False)  # READNOISE is of a difference of two reads
+    """
+    class_alias = "jump"
+    cal_step_name = "jump"
+    default_suffix = "jump"
+    reference_file_types: ClassVar[list[str]] = ["gain", "readnoise"]
+
+    def process(self, input: Any) -> RampModel:
+        from .datamodels import RampModel
+
+        ramp = self.prepare(input, RampModel, changes=["groupdq", "pixeldq"])
+        n_resultants = ramp.data.shape[0]
+        if n_resultants < 3:
+            self.log.warning(
+                "Step %s skipped: it needs 3 resultants, there are %d", self.name, n_resultants
+            )
+            self.record_step_status(ramp, self.cal_step_name, success=False)
+            return ramp
+        for reftype in self.reference_file_types:
+            if self.get_reference_file(ramp, reftype) == "N/A":
+                return self.skip_without(ramp, reftype)
+        with (
+            self.get_reference_file_model(ramp, "gain") as gain,
+            self.get_reference_file_model(ramp, "readnoise") as readnoise,
+        ):
+            kernels.detect_jumps(
+                ramp.data,
+                ramp.groupdq,
+                ramp.pixeldq,
+                gain.data,
+                single_read_noise(readnoise.data, self.read_noise_is_cds),
+                read_pattern(ramp),
+                rejection_threshold=self.rejection_threshold,
+                three_group_rejection_threshold=self.three_group_rejection_threshold,
+                four_group_rejection_threshold=self.four_group_rejection_threshold,
+                flag_4_neighbors=self.flag_4_neighbors,
+                max_jump_to_flag_neighbors=self.max_jump_to_flag_neighbors,
+                min_jump_to_flag_neighbors=self.min_jump_to_flag_neighbors,
+                max_threads=thread_cap(self.maximum_cores),
+            )
+        self.record_step_status(ramp, self.cal_step_name)
+        return ramp

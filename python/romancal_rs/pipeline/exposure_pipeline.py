@@ -1,0 +1,139 @@
+"""From the raw ramp of one exposure to a calibrated rate image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ..assign_wcs import AssignWcsStep
+from ..dark_current import DarkCurrentStep
+from ..dq_init import DQInitStep
+from ..dqflags import pixel
+from ..errors import InputError
+from ..exposure import SCIENCE, check_ramp, check_usable, describe, is_fully_saturated
+from ..flatfield import FlatFieldStep
+from ..jump import JumpStep
+from ..linearity import LinearityStep
+from ..photom import PhotomStep
+from ..ramp_fitting import RampFitStep
+from ..saturation import SaturationStep
+from ..stpipe import RomanPipeline, RomanStep, Step
+
+if TYPE_CHECKING:
+    from ..datamodels import DataModel, ImageModel, RampModel
+
+__all__ = ["ExposurePipeline"]
+
+#: The arrays that the steps up to the fit change.
+RAMP_ARRAYS = ("data", "pixeldq", "groupdq", "dq")
+#: The arrays of an image that are zero where no fit is possible.
+ZEROED_ARRAYS = ("data", "err", "var_poisson", "var_rnoise", "chisq", "dumo")
+AFTER_THE_FIT = ("assign_wcs", "flatfield", "photom")
+AFTER_SATURATION = ("linearity", "dark_current", "jump", "rampfit", *AFTER_THE_FIT)
+
+
+class ExposurePipeline(RomanPipeline):
+    """Apply all calibration steps to the raw ramp of one exposure.
+
+    The steps, in order: dq_init, saturation, linearity, dark_current, jump, rampfit, assign_wcs,
+    flatfield and photom. Prism and grism exposures skip flatfield and photom.
+    """
+
+    class_alias = "roman_elp"
+    default_suffix = "cal"
+    spec = """
+        save_calibrated_ramp = boolean(default=False)  # Save the ramp as it is before the fit
+    """
+    step_defs: ClassVar[dict[str, type[Step]]] = {
+        "dq_init": DQInitStep,
+        "saturation": SaturationStep,
+        "linearity": LinearityStep,
+        "dark_current": DarkCurrentStep,
+        "jump": JumpStep,
+        "rampfit": RampFitStep,
+        "assign_wcs": AssignWcsStep,
+        "flatfield": FlatFieldStep,
+        "photom": PhotomStep,
+    }
+    step_aliases: ClassVar[dict[str, str]] = {"ramp_fit": "rampfit"}
+
+    def process(self, input: Any) -> ImageModel | RampModel:
+        from .. import datamodels
+
+        exposure = datamodels.open(input)
+        if not isinstance(exposure, datamodels.ScienceRawModel | datamodels.RampModel):
+            raise InputError(
+                f"{self.name} takes a raw exposure or a ramp, got {describe(exposure)}, "
+                f"which holds a {type(exposure).__name__}"
+            )
+        check_ramp(exposure)
+        not_for_type = steps_not_for(exposure)
+        self.prefetch(exposure, [step for step in self._steps() if step.name not in not_for_type])
+        # A raw exposure becomes a new ramp anyway; a caller's ramp is not ours to change.
+        if isinstance(exposure, datamodels.RampModel):
+            exposure = exposure.copy_for_change(RAMP_ARRAYS)
+        ramp = self.saturation(self.dq_init(exposure))
+        if is_fully_saturated(ramp):
+            self.log.warning("All pixels are saturated: the result is a zeroed image")
+            return self.create_fully_saturated_zeroed_image(ramp)
+        ramp = self.jump(self.dark_current(self.linearity(ramp)))
+        if self.save_calibrated_ramp:
+            self.save_model(ramp, "ramp")
+        result = self.rampfit(ramp)
+        self.setup_output(result)
+        if result is ramp:
+            return self._skip(result, AFTER_THE_FIT, "the ramps are not fitted")
+        check_usable(result)
+        result = self.assign_wcs(result)
+        for step in (self.flatfield, self.photom):
+            if step.name in not_for_type:
+                result = step.skip_run(result, f"not for {result.meta.exposure.type}")
+            else:
+                result = step(result)
+        return result
+
+    def setup_output(self, model: DataModel) -> None:
+        """Sets what the result's name ends with: ``cal``, or ``ramp`` where no fit was made."""
+        fitted = model.meta.cal_step.get("ramp_fit") == "COMPLETE"
+        self.default_suffix = "cal" if fitted else "ramp"
+
+    def create_fully_saturated_zeroed_image(self, ramp: RampModel) -> ImageModel:
+        """The result for an exposure without a single unsaturated sample.
+
+        Parameters
+        ----------
+        ramp : RampModel
+            The ramp after the saturation step.
+
+        Returns
+        -------
+        ImageModel
+            Zeros, without the border, with the flags of the pixels and of the first resultant,
+            SATURATED and DO_NOT_USE; the steps from linearity on are SKIPPED.
+        """
+        from ..datamodels import ImageModel
+
+        dq = (ramp.pixeldq | ramp.groupdq[0] | pixel.SATURATED | pixel.DO_NOT_USE)[SCIENCE]
+        zeroed = {name: np.zeros(dq.shape, dtype=np.float32) for name in ZEROED_ARRAYS}
+        image = ImageModel.from_ramp(ramp, dq=dq.astype(np.uint32), **zeroed)
+        self.default_suffix = "cal"
+        return self._skip(image, AFTER_SATURATION, "all pixels are saturated")
+
+    def _skip(self, model: Any, names: tuple[str, ...], reason: str) -> Any:
+        for name in names:
+            model = self.step(name).skip_run(model, reason)
+        return model
+
+    def _steps(self) -> list[RomanStep]:
+        return [self.step(name) for name in self.step_defs]
+
+
+def steps_not_for(exposure: DataModel) -> set[str]:
+    """Names of the steps that an exposure of this type does without."""
+    from ..datamodels import SPECTRAL_TYPES
+
+    exposure_type = exposure.meta.exposure.type
+    if exposure_type in SPECTRAL_TYPES:
+        return {"flatfield", "photom"}
+    return set() if exposure_type == "WFI_IMAGE" else {"flatfield"}

@@ -1,0 +1,118 @@
+"""The ramp_fit step: GAIN and READNOISE references -> `kernels.fit_ramps`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from . import kernels
+from .exposure import SCIENCE, read_pattern, thread_cap
+from .stpipe import RomanStep
+
+if TYPE_CHECKING:
+    from .datamodels import ImageModel, RampFitOutputModel, RampModel
+    from .kernels import RampFit, RampFitSegments
+
+__all__ = ["RampFitStep"]
+
+
+class RampFitStep(RomanStep):
+    """Fit a count rate to each pixel's ramp, with optimal weights; trims the border.
+
+    The result is a rate image in DN/s.
+    """
+
+    spec = """
+        opt_name = string(default='')  # Name of the optional product, instead of the derived one
+        maximum_cores = cores(default='none')  # Threads: none, quarter, half, all, or a number
+        save_opt = boolean(default=False)  # Save the fits of the segments as well
+        read_noise_is_cds = boolean(default=False)  # READNOISE is of a difference of two reads
+    """
+    class_alias = "rampfit"
+    cal_step_name = "ramp_fit"
+    default_suffix = "rampfit"
+    reference_file_types: ClassVar[list[str]] = ["readnoise", "gain"]
+    algorithm = "ols"
+    weighting = "optimal"
+
+    def process(self, input: Any) -> ImageModel | RampModel:
+        from .datamodels import RampModel
+
+        ramp = self.prepare(input, RampModel)
+        for reftype in self.reference_file_types:
+            if self.get_reference_file(ramp, reftype) == "N/A":
+                return self.skip_without(ramp, reftype)
+        with (
+            self.get_reference_file_model(ramp, "gain") as gain,
+            self.get_reference_file_model(ramp, "readnoise") as readnoise,
+        ):
+            fit = kernels.fit_ramps(
+                ramp.data,
+                ramp.groupdq,
+                ramp.pixeldq,
+                gain.data,
+                single_read_noise(readnoise.data, self.read_noise_is_cds),
+                read_pattern(ramp),
+                optional=self.save_opt,
+                max_threads=thread_cap(self.maximum_cores),
+            )
+            if fit.optional is not None:
+                product = optional_product(ramp, fit.optional, gain.data)
+                if self.opt_name:
+                    self.save_to(product, self.opt_name)
+                else:
+                    self.save_model(product, "fitopt")
+        image = rate_image(ramp, fit)
+        self.record_step_status(image, self.cal_step_name)
+        return image
+
+
+def single_read_noise(read_noise: np.ndarray, is_cds: bool) -> np.ndarray:
+    """The noise of one read [DN], from a READNOISE that holds it or sqrt(2) times it.
+
+    Today's READNOISE files hold the noise of one read, those of 2022 that of the difference of
+    two reads (correlated double sampling).
+    """
+    return read_noise / np.float32(np.sqrt(2.0)) if is_cds else read_noise
+
+
+def rate_image(ramp: RampModel, fit: RampFit) -> ImageModel:
+    """The Level 2 image of a fit, without the border."""
+    from .datamodels import ImageModel
+
+    arrays = {
+        "data": fit.slope,
+        "dq": fit.dq,
+        "err": fit.err,
+        "var_poisson": fit.var_poisson,
+        "var_rnoise": fit.var_rnoise,
+        "chisq": fit.chisq,
+        "dumo": fit.dumo,
+    }
+    return ImageModel.from_ramp(
+        ramp, **{name: np.ascontiguousarray(array[SCIENCE]) for name, array in arrays.items()}
+    )
+
+
+def optional_product(
+    ramp: RampModel, segments: RampFitSegments, gain: np.ndarray
+) -> RampFitOutputModel:
+    """The fits of the segments, full frame, in electrons as the product's schema says."""
+    from .datamodels import RampFitOutputModel
+
+    per_dn = {
+        name: getattr(segments, name) * gain
+        for name in ("slope", "sigslope", "yint", "sigyint", "pedestal", "crmag")
+    }
+    per_dn_squared = {
+        name: getattr(segments, name) * gain**2 for name in ("var_poisson", "var_rnoise")
+    }
+    # The weights are 1 / variance^2, so they go with the fourth power.
+    weights = np.divide(
+        segments.weights,
+        gain**4,
+        out=np.zeros_like(segments.weights),
+        where=np.isfinite(gain) & (gain != 0),
+    )
+    return RampFitOutputModel.from_ramp(ramp, **per_dn, **per_dn_squared, weights=weights)

@@ -1,0 +1,20 @@
+"""How steps are configured, run and saved.
+
+Write a step by subclassing `RomanStep`, a pipeline by subclassing `RomanPipeline`; `Step` and
+`Pipeline` are the same without anything that is particular to Roman's data.
+"""
+
+from .parameters import ParameterError, UnknownParameterError
+from .pipeline import Pipeline
+from .roman import RomanPipeline, RomanStep
+from .step import Step, StepReport
+
+__all__ = [
+    "ParameterError",
+    "Pipeline",
+    "RomanPipeline",
+    "RomanStep",
+    "Step",
+    "StepReport",
+    "UnknownParameterError",
+]

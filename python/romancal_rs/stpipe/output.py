@@ -1,0 +1,72 @@
+"""How the files of a run are named: ``<root of the input>_<suffix>.asdf``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+#: Suffixes that the pipeline writes, today's and those of 2022: they are replaced, others kept.
+KNOWN_SUFFIXES = (
+    "uncal",
+    "dq_init",
+    "dqinit",
+    "saturation",
+    "linearity",
+    "dark_current",
+    "darkcurrent",
+    "jump",
+    "rampfit",
+    "ramp_fit",
+    "ramp",
+    "fitopt",
+    "assign_wcs",
+    "assignwcs",
+    "flat",
+    "flatfield",
+    "phot",
+    "photom",
+    "cal",
+)
+
+_LONGEST_FIRST = sorted(KNOWN_SUFFIXES, key=len, reverse=True)
+
+
+def remove_suffix(name: str) -> str:
+    """Removes a known suffix from a file name without extension.
+
+    >>> remove_suffix("r0000101001001001001_01101_0001_WFI01_uncal")
+    'r0000101001001001001_01101_0001_WFI01'
+    >>> remove_suffix("my_exposure")
+    'my_exposure'
+    """
+    for suffix in _LONGEST_FIRST:
+        for separator in ("_", "-"):
+            tail = separator + suffix
+            if name.endswith(tail) and len(name) > len(tail):
+                return name[: -len(tail)]
+    return name
+
+
+def output_path(
+    base: str, suffix: str, extension: str, directory: str | None, index: int | None = None
+) -> Path:
+    """The path of a product.
+
+    Parameters
+    ----------
+    base : str
+        Name of the input file, or the name that the user asked for.
+    suffix : str
+        What the product is, such as ``cal``; empty for none.
+    extension : str
+        With or without its dot.
+    directory : str or None
+        Where it goes; None for the current directory.
+    index : int or None
+        Which one of several results it is.
+    """
+    root = remove_suffix(Path(base).stem)
+    parts = [root, suffix] if suffix else [root]
+    if index is not None:
+        parts.insert(1, str(index)) if not suffix else parts.append(str(index))
+    name = "_".join(parts) + "." + extension.lstrip(".")
+    return Path(directory or "") / name

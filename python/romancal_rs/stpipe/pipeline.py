@@ -1,0 +1,57 @@
+"""A pipeline: a step that is made of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from .parameters import UnknownParameterError, nearest
+from .step import Step
+
+
+class Pipeline(Step):
+    """Base class of all pipelines: subclasses give ``step_defs`` and ``process``.
+
+    Each step of ``step_defs`` is there as an attribute of that name. What runs in which order is
+    for ``process`` to say.
+
+    Parameters
+    ----------
+    steps : dict of str to dict, optional
+        Parameters of the steps: ``{"jump": {"rejection_threshold": 5}}``.
+    """
+
+    step_defs: ClassVar[dict[str, type[Step]]] = {}
+    #: Other names that a step goes by.
+    step_aliases: ClassVar[dict[str, str]] = {}
+
+    def __init__(
+        self, *args: Any, steps: Mapping[str, Mapping[str, Any]] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        for name, step_class in self.step_defs.items():
+            self.__dict__[name] = step_class(name=name, parent=self)
+        for name, parameters in (steps or {}).items():
+            self.step(name).set_parameters(dict(parameters))
+
+    def step(self, name: str) -> Step:
+        """The step of that name, or of that other name."""
+        name = self.step_aliases.get(name, name)
+        if name not in self.step_defs:
+            raise UnknownParameterError(
+                f"{self.name} has no step {name!r}{nearest(name, list(self.step_defs))}; "
+                f"its steps are {', '.join(self.step_defs)}"
+            )
+        return self.__dict__[name]
+
+    def __getattr__(self, name: str) -> Any:
+        if name in type(self).step_aliases:
+            return self.step(name)
+        return super().__getattr__(name)
+
+    def get_pars(self) -> dict[str, Any]:
+        """All parameters with their values, those of the steps under ``steps``."""
+        return {
+            **super().get_pars(),
+            "steps": {name: self.step(name).get_pars() for name in self.step_defs},
+        }

@@ -1,0 +1,70 @@
+"""What the pipelines and steps are called on the command line."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from .parameters import ParameterError, nearest
+
+if TYPE_CHECKING:
+    from .step import Step
+
+#: Alias: class path. A test holds the two together.
+ALIASES = {
+    "roman_elp": "romancal_rs.pipeline.ExposurePipeline",
+    "exposure_pipeline": "romancal_rs.pipeline.ExposurePipeline",
+    "dq_init": "romancal_rs.dq_init.DQInitStep",
+    "saturation": "romancal_rs.saturation.SaturationStep",
+    "linearity": "romancal_rs.linearity.LinearityStep",
+    "dark_current": "romancal_rs.dark_current.DarkCurrentStep",
+    "jump": "romancal_rs.jump.JumpStep",
+    "rampfit": "romancal_rs.ramp_fitting.RampFitStep",
+    "ramp_fit": "romancal_rs.ramp_fitting.RampFitStep",
+    "assign_wcs": "romancal_rs.assign_wcs.AssignWcsStep",
+    "flatfield": "romancal_rs.flatfield.FlatFieldStep",
+    "photom": "romancal_rs.photom.PhotomStep",
+}
+
+#: First parts of class paths of the system of 2022, read as ours.
+_OLD_PACKAGES = ("romancal", "calroman")
+
+
+def find_class(name: str) -> type[Step]:
+    """The step or pipeline class of an alias or a class path.
+
+    Parameters
+    ----------
+    name : str
+        ``jump``, ``romancal_rs.jump.JumpStep``, or a path in files of 2022 such as
+        ``romancal.jump.jump_step.JumpStep`` or ``calroman.jump.JumpStep``.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such class, or it is no step.
+    """
+    from .step import Step
+
+    path = ALIASES.get(name, name)
+    if "." not in path:
+        raise ParameterError(
+            f"there is no pipeline or step called {name!r}{nearest(name, list(ALIASES))}; "
+            f"there are {', '.join(ALIASES)}, and class paths"
+        )
+    package, *middle, class_name = path.split(".")
+    if package in _OLD_PACKAGES and middle:
+        path = f"romancal_rs.{middle[0]}.{class_name}"
+    module_name, _, class_name = path.rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ParameterError(f"{name}: cannot import {module_name}: {error}") from error
+    found = getattr(module, class_name, None)
+    if found is None:
+        names = [key for key, value in vars(module).items() if isinstance(value, type)]
+        hint = nearest(class_name, names)
+        raise ParameterError(f"{name}: {module_name} has no {class_name}{hint}")
+    if not (isinstance(found, type) and issubclass(found, Step)):
+        raise ParameterError(f"{name} is no step or pipeline")
+    return found

@@ -1,0 +1,265 @@
+"""What steps on Roman data have in common: models, reference files, status and provenance."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from .. import references
+from ..errors import InputError
+from ..references import NOT_APPLICABLE, ExposureKeys, Match
+from .pipeline import Pipeline
+from .step import Step
+
+if TYPE_CHECKING:
+    from ..datamodels import DataModel
+
+Model = TypeVar("Model", bound="DataModel")
+
+
+class RomanStep(Step):
+    """Base class of the steps of this pipeline."""
+
+    spec = """
+        references = references(default=None)  # Directory of reference files
+    """
+
+    #: The step's entry in ``meta.cal_step``.
+    cal_step_name: ClassVar[str] = ""
+
+    # --- input
+
+    def prepare(self, input: Any, model_class: type[Model], changes: Iterable[str] = ()) -> Model:
+        """The model to work on, of the class that the step needs.
+
+        Parameters
+        ----------
+        input : path, file object or data model
+            A raw exposure is taken for a ramp where a ramp is wanted.
+        model_class : type
+            RampModel or ImageModel.
+        changes : iterable of str
+            The arrays that the step is going to change in place. A model that a caller passes is
+            not changed: the step gets another with copies of these arrays. What a pipeline hands
+            from step to step is its own, and not copied.
+
+        Raises
+        ------
+        InputError
+            If the input is another kind of model.
+        """
+        from .. import datamodels
+
+        model = datamodels.open(input)
+        if isinstance(model, datamodels.ScienceRawModel) and model_class is datamodels.RampModel:
+            return datamodels.RampModel.from_science_raw(model)
+        if not isinstance(model, model_class):
+            source = f" from {input}" if isinstance(input, str | os.PathLike) else ""
+            raise InputError(
+                f"{self.name} takes a {model_class.__name__}, got a {type(model).__name__}{source}"
+            )
+        return model if self.parent is not None else model.copy_for_change(changes)
+
+    def skip_input(self, input: Any) -> Any:
+        """The input of a step that does not run, marked SKIPPED.
+
+        Parameters
+        ----------
+        input : path, file object or data model
+            Marked in place where a pipeline handed it over, else a copy of its metadata is.
+        """
+        from .. import datamodels
+
+        model = datamodels.open(input)
+        if self.parent is None and model is input:
+            model = model.copy_for_change(())
+        if self.cal_step_name:
+            self.record_step_status(model, self.cal_step_name, success=False)
+        return model
+
+    def skip_without(self, model: Model, reftype: str) -> Model:
+        """Skips the step, as it has no reference of that type."""
+        self.log.warning("Step %s is skipped: its %s is N/A", self.name, reftype.upper())
+        if self.cal_step_name:
+            self.record_step_status(model, self.cal_step_name, success=False)
+        return model
+
+    # --- references
+
+    def prefetch(self, model: DataModel, steps: Iterable[RomanStep] = ()) -> None:
+        """Finds every reference that the steps need, before a pixel is touched.
+
+        Parameters
+        ----------
+        model : DataModel
+            The exposure.
+        steps : iterable of RomanStep
+            The steps that are going to run; this step by default.
+
+        Raises
+        ------
+        ReferenceFileError
+            All that is missing, or does not fit the exposure.
+        """
+        keys = ExposureKeys.from_model(model)
+        store = self._store()
+        failures = []
+        for step in steps or [self]:
+            for reftype in step.reference_file_types:
+                found, key = step._found(reftype)
+                if key in found:
+                    continue
+                try:
+                    match = references.resolve(reftype, keys, store, step.overrides(reftype))
+                    step._check_shape(match, reftype, model)
+                except references.ReferenceFileError as error:
+                    failures.append(error)
+                    continue
+                found[key] = match
+                if match.note:
+                    self.log.warning("%s", match.note)
+        if len(failures) == 1:
+            raise failures[0]
+        if failures:
+            unique = dict.fromkeys(str(error) for error in failures)
+            raise references.ReferenceFileError(
+                "these references are missing or do not fit:\n  " + "\n  ".join(unique)
+            )
+
+    def overrides(self, reftype: str) -> Any:
+        """What the user named for a reference type in place of the store's choice, or None."""
+        return getattr(self, f"override_{reftype}", None)
+
+    def get_reference_file(self, model: DataModel, reftype: str) -> str | DataModel:
+        """The reference of a type for an exposure.
+
+        Parameters
+        ----------
+        model : DataModel
+            The exposure.
+        reftype : str
+            One of ``reference_file_types``.
+
+        Returns
+        -------
+        str or DataModel
+            Its path, the model given as override, or ``"N/A"``: there is none, skip the step.
+        """
+        self.prefetch(model)
+        found, key = self._found(reftype)
+        reference = found[key].reference
+        if hasattr(reference, "meta"):
+            name = reference.meta.get("filename") or f"{type(reference).__name__} in memory"
+            self._references_used[reftype] = str(name)
+            return reference
+        reference = os.fspath(reference)
+        is_path = reference != NOT_APPLICABLE
+        self._references_used[reftype] = os.path.basename(reference) if is_path else reference
+        return reference
+
+    @contextmanager
+    def get_reference_file_model(self, model: DataModel, reftype: str) -> Iterator[Any]:
+        """Opens the reference of a type for the time of a ``with`` block."""
+        from .. import datamodels
+
+        reference = self.get_reference_file(model, reftype)
+        if hasattr(reference, "meta"):
+            yield reference
+            return
+        self.log.info("Using %s reference %s", reftype.upper(), reference)
+        with datamodels.open(reference) as opened:
+            try:
+                yield opened
+            except (TypeError, ValueError) as error:
+                error.add_note(f"while using the {reftype.upper()} reference {reference}")
+                raise
+
+    def _found(self, reftype: str) -> tuple[dict[Any, Match], tuple[str, str]]:
+        """Where the run keeps what was found, and under which key: an override is one step's."""
+        owner = "" if self.overrides(reftype) is None else self.qualified_name
+        return self.root._found_references, (owner, reftype)
+
+    def _store(self) -> Any:
+        source = self.search_attr("references")
+        return source if hasattr(source, "find") else references.open_store(source)
+
+    def _check_shape(self, match: Match, reftype: str, model: DataModel) -> None:
+        """Checks that the arrays of a reference are of the exposure's size, naming the file."""
+        from .. import datamodels
+
+        if match.reference == NOT_APPLICABLE or "data" not in model:
+            return
+        is_model = hasattr(match.reference, "meta")
+        reference = match.reference if is_model else datamodels.open(match.reference)
+        try:
+            for name in ("data", "dq", "err", "coeffs", "dark_slope"):
+                if name in reference:
+                    self._check_array(name, reference[name].shape, reftype, model, match)
+        finally:
+            if not is_model:
+                reference.close()
+
+    @staticmethod
+    def _check_array(
+        name: str, shape: tuple[int, ...], reftype: str, model: DataModel, match: Match
+    ) -> None:
+        wanted = tuple(model.data.shape[-2:])
+        trimmed = tuple(n - 8 for n in wanted)
+        with_border = tuple(n + 8 for n in wanted)
+        allowed = {wanted}
+        if reftype == "flat":
+            allowed |= {trimmed} if model.data.ndim == 3 else {with_border}
+        if tuple(shape[-2:]) not in allowed:
+            raise references.ReferenceMismatchError(
+                f"{match.reference}: {reftype.upper()} {name} of shape {tuple(shape)} does not fit "
+                f"the exposure's {wanted[0]} x {wanted[1]} pixels"
+            )
+
+    # --- status and provenance
+
+    def record_step_status(self, model: DataModel, step_name: str, success: bool = True) -> None:
+        """Records in ``meta.cal_step`` that a step is COMPLETE, or SKIPPED.
+
+        Parameters
+        ----------
+        model : DataModel
+            Changed in place.
+        step_name : str
+            The entry, such as ``flat_field``.
+        success : bool
+            False for SKIPPED.
+        """
+        model.meta.cal_step[step_name] = "COMPLETE" if success else "SKIPPED"
+
+    def status_of(self, result: Any) -> str:
+        if not self.cal_step_name or not hasattr(result, "meta"):
+            return super().status_of(result)
+        return result.meta.cal_step.get(self.cal_step_name, "COMPLETE")
+
+    def finalize_result(
+        self, model: DataModel, reference_files_used: list[tuple[str, str]]
+    ) -> None:
+        """Records the software and the reference files in the metadata of a result.
+
+        Parameters
+        ----------
+        model : DataModel
+            Changed in place.
+        reference_files_used : list of (str, str)
+            Reference type and file name.
+        """
+        for reftype, name in reference_files_used:
+            model.meta.ref_file[reftype] = name
+        if reference_files_used:
+            # No CRDS context chose them, whatever the raw file says.
+            model.meta.ref_file.crds["context"] = NOT_APPLICABLE
+
+    def keep_log(self, model: DataModel, lines: list[str]) -> None:
+        """Appends the run's messages to ``meta.cal_logs``."""
+        model.meta["cal_logs"] = [*model.meta.get("cal_logs", ()), *lines]
+
+
+class RomanPipeline(Pipeline, RomanStep):
+    """Base class of the pipelines of this package."""

@@ -1,0 +1,339 @@
+"""A step: one piece of work on a data model, with parameters, a log and a place to save to."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from . import output, runlog
+from .parameters import REQUIRED, ParameterError, ParameterSpec, nearest
+
+
+@dataclass
+class StepReport:
+    """What one step did in a run."""
+
+    name: str
+    status: str
+    seconds: float
+    references: dict[str, str] = field(default_factory=dict)
+
+
+class _StepType(type):
+    """Reads a class's spec once, and closes an instance to misspelt attributes once it is made."""
+
+    parameters: ParameterSpec
+
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
+        super().__init__(name, bases, namespace)
+        cls.parameters = ParameterSpec.of_class(cls)
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        step = super().__call__(*args, **kwargs)
+        step._made = True
+        return step
+
+
+class Step(metaclass=_StepType):
+    """Base class of all steps: subclasses give ``process``, and may give ``spec``.
+
+    Parameters
+    ----------
+    name : str, optional
+        Used in log messages; the class name by default.
+    parent : Step, optional
+        The pipeline that the step is part of.
+    config_file : path, optional
+        The parameter file that the step was configured with.
+    **parameters
+        Values for the parameters that ``spec`` declares.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is unknown, or its spec forbids the value.
+    """
+
+    spec = """
+        input_dir = string(default=None)  # Directory of the input, where its name has none
+        output_dir = string(default=None)  # Directory for output files, made when missing
+        output_ext = string(default='.asdf')  # Extension of output files
+        output_file = output_file(default=None)  # Name to derive the output's name from
+        output_use_index = boolean(default=True)  # Number the files of several results
+        output_use_model = boolean(default=False)  # Name the output after meta.filename
+        save_results = boolean(default=False)  # Save the result
+        search_output_file = boolean(default=True)  # Use the pipeline's output_file, if it has one
+        skip = boolean(default=False)  # Skip this step
+        suffix = string(default=None)  # What the output's name ends with
+    """
+
+    #: Short name of the class on the command line.
+    class_alias: ClassVar[str | None] = None
+    #: What the names of its products end with, unless the suffix parameter says otherwise.
+    default_suffix: ClassVar[str | None] = None
+    reference_file_types: ClassVar[list[str]] = []
+
+    _made = False
+    _running = False
+
+    def __init__(
+        self,
+        name: str | None = None,
+        parent: Step | None = None,
+        config_file: str | os.PathLike[str] | None = None,
+        **parameters: Any,
+    ) -> None:
+        self.name = name or type(self).__name__
+        self.parent = parent
+        self.config_file = None if config_file is None else os.fspath(config_file)
+        self.log = runlog.step_logger(self.qualified_name)
+        #: What the steps of the last run did, in order; kept by the outermost step.
+        self.reports: list[StepReport] = []
+        #: Called as `observer(step, event)` when a step starts and ends: "start", "end".
+        self.observer: Callable[[Step, str], None] | None = None
+        self._input_name: str | None = None
+        self._references_used: dict[str, str] = {}
+        #: The references that the run at hand found, kept by the outermost step.
+        self._found_references: dict[Any, Any] = {}
+        self._saved: list[Path] = []
+        for key, parameter in self.parameters.items():
+            if parameter.default is not REQUIRED:
+                self.__dict__[key] = parameter.default
+        self.set_parameters(parameters)
+
+    # --- parameters
+
+    def set_parameters(self, values: dict[str, Any]) -> None:
+        """Sets several parameters; an unknown name is an error that names the nearest."""
+        for key, value in values.items():
+            if key not in self.parameters:
+                raise self.parameters.unknown(key, self.name)
+            setattr(self, key, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        parameter = self.parameters.get(name)
+        if parameter is not None:
+            value = parameter.validate(value, self.name)
+        elif self._is_closed_to(name):
+            raise self.parameters.unknown(name, self.name, tuple(self.__dict__))
+        super().__setattr__(name, value)
+
+    def _is_closed_to(self, name: str) -> bool:
+        """A step's own code may set what it likes; from outside it is most likely a typo."""
+        if not self._made or self._running or name.startswith("_"):
+            return False
+        return name not in self.__dict__ and not hasattr(type(self), name)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in type(self).parameters:
+            raise ParameterError(
+                f"{self.__dict__.get('name', type(self).__name__)}: {name} has no default: set it"
+            )
+        raise AttributeError(
+            f"{type(self).__name__} has no attribute {name!r}"
+            f"{nearest(name, [*type(self).parameters, *self.__dict__])}"
+        )
+
+    def get_pars(self) -> dict[str, Any]:
+        """All parameters with their values."""
+        return {name: getattr(self, name) for name in self.parameters}
+
+    @property
+    def qualified_name(self) -> str:
+        """Name of the step's logger: ``stpipe.<pipeline>.<step>``."""
+        parent = runlog.LOGGER_NAME if self.parent is None else self.parent.qualified_name
+        return f"{parent}.{self.name}"
+
+    @property
+    def root(self) -> Step:
+        """The outermost pipeline that the step is part of, or the step itself."""
+        return self if self.parent is None else self.parent.root
+
+    def search_attr(self, name: str) -> Any:
+        """The first value that is not None, of the step or the pipelines around it."""
+        value = getattr(self, name, None)
+        if value is None and self.parent is not None:
+            return self.parent.search_attr(name)
+        return value
+
+    # --- running
+
+    @classmethod
+    def call(cls, *args: Any, **parameters: Any) -> Any:
+        """Makes a step with these parameters and runs it.
+
+        Parameters
+        ----------
+        *args : path, file object or data model
+            What ``process`` works on.
+        **parameters
+            Values of the step's parameters; ``steps={name: {...}}`` for those of a pipeline's
+            steps.
+
+        Returns
+        -------
+        object
+            The result of ``process``. Nothing is saved unless a parameter asks for it.
+        """
+        return cls(**parameters).run(*args)
+
+    def process(self, *args: Any) -> Any:
+        """The work itself; every step gives its own."""
+        raise NotImplementedError(f"{type(self).__name__} does not define process()")
+
+    def run(self, *args: Any) -> Any:
+        """Runs the step: opens its log, does the work, completes the metadata, saves if asked.
+
+        Parameters
+        ----------
+        *args : path, file object or data model
+            What ``process`` works on. A model given by the caller is left as it is: the result
+            is another one, sharing the arrays that did not change.
+
+        Returns
+        -------
+        object
+            The result of ``process``; of a skipped step its input, marked SKIPPED.
+        """
+        outermost = self.parent is None
+        if outermost:
+            self.reports = []
+            self._saved = []
+            self._found_references = {}
+        if args and isinstance(args[0], str | os.PathLike):
+            self._input_name = os.fspath(args[0])
+            args = (self._find_input(self._input_name), *args[1:])
+        elif outermost:
+            self._input_name = None
+        self._references_used = {}
+        with runlog.recording() if outermost else nullcontext() as lines:
+            result = self._run_logged(args)
+            if lines is not None:
+                for model in self._as_list(result):
+                    self.keep_log(model, lines)
+            if self.save_results or (self.output_file is not None and not self.skip):
+                self._save_result(result)
+        return result
+
+    __call__ = run
+
+    def _run_logged(self, args: tuple[Any, ...]) -> Any:
+        if self.skip:
+            return self.skip_run(args[0] if args else None, "its skip parameter is set")
+        self._notify("start")
+        started = time.perf_counter()
+        self.log.info("Step %s running", self.name)
+        self._running = True
+        try:
+            result = self.process(*args)
+        finally:
+            self._running = False
+        for model in self._as_list(result):
+            self.finalize_result(model, list(self._references_used.items()))
+        seconds = time.perf_counter() - started
+        self.log.info("Step %s done in %.2f s", self.name, seconds)
+        self.root.reports.append(
+            StepReport(self.name, self.status_of(result), seconds, dict(self._references_used))
+        )
+        self._notify("end")
+        return result
+
+    def skip_run(self, input: Any, reason: str) -> Any:
+        """Does not run the step: reports it, and returns its input, marked SKIPPED."""
+        self._notify("start")
+        self.log.info("Step %s skipped: %s", self.name, reason)
+        result = self.skip_input(input)
+        self.root.reports.append(StepReport(self.name, "SKIPPED", 0.0))
+        self._notify("end")
+        return result
+
+    def _notify(self, event: str) -> None:
+        observer = self.root.observer
+        if observer is not None:
+            observer(self, event)
+
+    @staticmethod
+    def _as_list(result: Any) -> list[Any]:
+        if result is None:
+            return []
+        return list(result) if isinstance(result, list | tuple) else [result]
+
+    def _find_input(self, name: str) -> str:
+        if self.input_dir and not os.path.dirname(name):
+            return os.path.join(self.input_dir, name)
+        return name
+
+    # --- what subclasses for one mission fill in
+
+    def skip_input(self, input: Any) -> Any:
+        """The result of a step that does not run: its input; subclasses mark it."""
+        return input
+
+    def finalize_result(self, model: Any, reference_files_used: list[tuple[str, str]]) -> None:
+        """Completes the metadata of a result before it is saved."""
+
+    def keep_log(self, model: Any, lines: list[str]) -> None:
+        """Adds the run's log messages to a result before it is saved."""
+
+    def status_of(self, result: Any) -> str:
+        """COMPLETE or SKIPPED, for the report of a step that ran."""
+        return "COMPLETE"
+
+    def remove_suffix(self, name: str) -> str:
+        """Removes a known suffix from a file name without extension."""
+        return output.remove_suffix(name)
+
+    # --- saving
+
+    def _save_result(self, result: Any) -> None:
+        if self.skip:
+            return
+        results = [item for item in self._as_list(result) if hasattr(item, "save")]
+        for index, model in enumerate(results):
+            numbered = len(results) > 1 and self.output_use_index
+            self.save_model(model, index=index if numbered else None)
+
+    def make_output_path(
+        self, suffix: str | None = None, model: Any = None, index: int | None = None
+    ) -> Path:
+        """Where a product of this step goes.
+
+        The name derives from ``output_file``, or from the input's name; a known suffix gives way
+        to the step's own.
+        """
+        asked_for = self.search_attr("output_file") if self.search_output_file else self.output_file
+        base = asked_for or self.search_attr("_input_name")
+        if (self.output_use_model or base is None) and model is not None:
+            base = str(model.meta.get("filename") or "") or base
+        base = base or f"{self.name}{self.output_ext}"
+        suffix = suffix or self.suffix or self.default_suffix or self.name.lower()
+        directory = self.search_attr("output_dir")
+        if directory is None and asked_for is not None:
+            directory = os.path.dirname(asked_for) or None
+        return output.output_path(base, suffix, self.output_ext, directory, index)
+
+    def save_model(self, model: Any, suffix: str | None = None, index: int | None = None) -> Path:
+        """Saves a product under its derived name."""
+        return self.save_to(model, self.make_output_path(suffix, model, index))
+
+    def save_to(self, model: Any, path: str | os.PathLike[str]) -> Path:
+        """Saves a product under a name of its own; the name's directory is made when missing."""
+        path = Path(path)
+        directory = self.search_attr("output_dir")
+        if directory is not None and not path.parent.parts:
+            path = Path(directory) / path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        model.save(path)
+        self.log.info("Saved %s", path)
+        self.root._saved.append(path)
+        return path
+
+    @property
+    def saved_files(self) -> list[Path]:
+        """The files that the last run wrote, in order."""
+        return list(self.root._saved)

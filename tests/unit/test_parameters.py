@@ -1,0 +1,159 @@
+"""Parameters: types, limits, defaults, and errors that name what would be right."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from romancal_rs.stpipe import ParameterError, Pipeline, Step, UnknownParameterError
+from romancal_rs.stpipe.parameters import REQUIRED
+
+
+class Example(Step):
+    """A step with one parameter of each kind."""
+
+    spec = """
+        n = integer(1, 9, default=3)  # how many: 1 to 9, "really" # and no more
+        threshold = float(default=4.0, min=0)  # sigma
+        flag = boolean(default=True)
+        mode = option('none', 'all', default='none')
+        names = string_list(default=list())
+        title = string(default=None)
+        cores = cores(default='none')
+        needed = float()  # has no default
+    """
+
+    def process(self, value):
+        self.scratch = value  # a step's own code may keep what it likes
+        return value
+
+
+class Derived(Example):
+    """Redeclares one parameter and adds one."""
+
+    spec = """
+        threshold = float(default=5.0)
+        extra = integer(default=0)
+    """
+
+
+class Twice(Pipeline):
+    """Two steps, one with a second name."""
+
+    step_defs = {"first": Example, "second": Derived}
+    step_aliases = {"one": "first"}
+
+    def process(self, value):
+        return self.second(self.first(value))
+
+
+def test_spec_gives_defaults_and_help():
+    step = Example()
+    assert (step.n, step.threshold, step.flag, step.mode) == (3, 4.0, True, "none")
+    assert (step.names, step.title, step.cores) == ([], None, "none")
+    assert Example.parameters["threshold"].help == "sigma"
+    assert Example.parameters["n"].help == 'how many: 1 to 9, "really" # and no more'
+    assert Example.parameters["needed"].default is REQUIRED
+    assert step.save_results is False  # inherited from Step
+
+
+def test_a_derived_class_overrides_and_adds():
+    assert (Derived().threshold, Derived().extra, Derived().n) == (5.0, 0, 3)
+    assert "extra" not in Example.parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "kept"),
+    [
+        ("n", "7", 7),
+        ("n", np.int64(7), 7),
+        ("threshold", "2.5", 2.5),
+        ("threshold", np.float32(2.5), 2.5),
+        ("flag", "no", False),
+        ("flag", "TRUE", True),
+        ("mode", "all", "all"),
+        ("title", Path("a/b"), "a/b"),
+        ("title", "None", None),
+        ("cores", "2", 2),
+        ("cores", "Half", "half"),
+    ],
+)
+def test_values_are_converted(name, given, kept):
+    step = Example()
+    setattr(step, name, given)
+    assert getattr(step, name) == kept
+    assert type(getattr(step, name)) is type(kept)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "told"),
+    [
+        ("n", 10, "too big"),
+        ("n", "many", "wrong type"),
+        ("threshold", -1, "too small"),
+        ("flag", "perhaps", "wrong type"),
+        ("mode", "some", "unacceptable"),
+        ("cores", 0, "too small"),
+        ("n", None, "needs a value"),
+    ],
+)
+def test_forbidden_values_are_refused_and_change_nothing(name, given, told):
+    step = Example(name="mine")
+    before = getattr(step, name)
+    with pytest.raises(ParameterError, match=rf"mine: {name}.*{told}") as info:
+        setattr(step, name, given)
+    assert Example.parameters[name].check in str(info.value)
+    assert getattr(step, name) == before
+
+
+def test_a_misspelt_parameter_names_the_nearest():
+    with pytest.raises(UnknownParameterError, match="'treshold'; did you mean 'threshold'"):
+        Example(treshold=3)
+    step = Example()
+    with pytest.raises(AttributeError, match="'save_result'; did you mean 'save_results'"):
+        step.save_result = True
+    with pytest.raises(AttributeError, match="did you mean 'threshold'"):
+        _ = step.thresold
+
+
+def test_a_parameter_without_default_must_be_set():
+    with pytest.raises(ParameterError, match="needed has no default: set it"):
+        _ = Example().needed
+    assert Example(needed=1).needed == 1.0
+
+
+def test_own_code_may_set_attributes_while_it_runs():
+    step = Example()
+    assert step.run(5) == 5
+    assert step.scratch == 5
+
+
+def test_pipeline_takes_nested_parameters():
+    pipeline = Twice(steps={"first": {"n": "5"}, "second": {"extra": 2}})
+    assert (pipeline.first.n, pipeline.second.extra) == (5, 2)
+    assert pipeline.one is pipeline.first
+    pipeline.one.n = 6
+    pipeline.first.needed = pipeline.second.needed = 0.5
+    assert pipeline.get_pars()["steps"]["first"]["n"] == 6
+    assert pipeline.first.log.name == "stpipe.Twice.first"
+
+
+def test_pipeline_names_the_step_that_is_meant():
+    with pytest.raises(UnknownParameterError, match=r"no step 'secnd'; did you mean 'second'\?"):
+        Twice(steps={"secnd": {}})
+    with pytest.raises(UnknownParameterError, match="first has no parameter 'm'"):
+        Twice(steps={"first": {"m": 1}})
+
+
+def test_reports_tell_what_each_step_did():
+    pipeline = Twice(steps={"first": {"skip": True}})
+    assert pipeline.run(1) == 1
+    assert [(r.name, r.status) for r in pipeline.reports] == [
+        ("first", "SKIPPED"),
+        ("second", "COMPLETE"),
+        ("Twice", "COMPLETE"),
+    ]
+
+
+def test_call_makes_and_runs():
+    assert Twice.call(4, steps={"second": {"n": 2}}) == 4
