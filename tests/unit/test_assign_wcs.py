@@ -1,0 +1,212 @@
+"""The WCS against spherical trigonometry done by other means, and against the system of 2022."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import asdf
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.modeling.models import Mapping, Polynomial2D, Scale, Shift
+
+from romancal_rs.assign_wcs import (
+    aberration_transform,
+    attitude_transform,
+    build_wcs,
+    footprint,
+    s_region,
+)
+
+SEED_ERA = Path(__file__).parents[1] / "data" / "seed_era"
+
+V2_REF, V3_REF = 1312.949, -1040.785  # arcsec
+POINTING = {"v2_ref": V2_REF, "v3_ref": V3_REF, "ra_ref": 10.0, "dec_ref": 20.0, "roll_ref": 0.0}
+SCALE = 0.11  # arcsec per pixel
+FIDUCIAL = (40.0, 25.0)  # pixel x, y
+
+
+def distortion(parity=1):
+    """0.11 arcsec pixels, with pixel FIDUCIAL at (V2_REF, V3_REF)."""
+    return (
+        Shift(-FIDUCIAL[0]) & Shift(-FIDUCIAL[1])
+        | Scale(parity * SCALE) & Scale(SCALE)
+        | Shift(V2_REF) & Shift(V3_REF)
+    )
+
+
+def wcs(shape=(60, 100), scale_factor=None, parity=1, **changes):
+    return build_wcs(distortion(parity), shape, scale_factor=scale_factor, **(POINTING | changes))
+
+
+def open_seed(name):
+    """A file of 2022 as it was written, seen by asdf alone."""
+    return asdf.open(SEED_ERA / name, ignore_unrecognized_tag=True)
+
+
+def separation(lon1, lat1, lon2, lat2):
+    """Great-circle distances [deg], by haversines: exact for small angles."""
+    lon1, lat1, lon2, lat2 = map(np.radians, (lon1, lat1, lon2, lat2))
+    h = np.sin((lat2 - lat1) / 2) ** 2
+    h = h + np.cos(lat1) * np.cos(lat2) * np.sin((lon2 - lon1) / 2) ** 2
+    return np.degrees(2 * np.arcsin(np.sqrt(h)))
+
+
+# --- attitude
+
+
+@pytest.mark.parametrize("roll", [0.0, 71.3, -123.0])
+@pytest.mark.parametrize(
+    ("ra", "dec"), [(84.5, -69.1), (359.9999, 0.0), (0.0, 89.9), (269.2, 66.2)]
+)
+def test_the_fiducial_point_is_at_ra_ref_dec_ref(ra, dec, roll):
+    image = wcs(ra_ref=ra, dec_ref=dec, roll_ref=roll)
+    lon, lat = image(*FIDUCIAL)
+    assert separation(lon, lat, ra, dec) < 1e-11
+    assert 0 <= lon <= 360
+
+
+@pytest.mark.parametrize("roll", [0.0, 71.3, -123.0, 180.0])
+@pytest.mark.parametrize(("ra", "dec"), [(84.5, -69.1), (359.99, 0.0), (180.0, 89.0)])
+@pytest.mark.parametrize(("v2", "v3"), [(V2_REF, V3_REF), (0.0, 0.0), (-1546.4, -892.8)])
+def test_directions_and_distances_are_those_of_a_rolled_sphere(ra, dec, roll, v2, v3):
+    """Distance from the fiducial point is kept; the position angle grows by the roll.
+
+    Computed with astropy's great-circle functions, which share no code with the transform.
+    """
+    transform = attitude_transform(v2, v3, ra, dec, roll)
+    rng = np.random.default_rng(1)
+    points = rng.uniform(-1200, 1200, (2, 50)) + np.array([[v2], [v3]])
+    telescope = SkyCoord(*points, unit=u.arcsec)
+    fiducial = SkyCoord(v2, v3, unit=u.arcsec)
+    expected = SkyCoord(ra, dec, unit=u.deg).directional_offset_by(
+        fiducial.position_angle(telescope) + roll * u.deg, fiducial.separation(telescope)
+    )
+
+    lon, lat = transform(*points)
+
+    assert np.max(separation(lon, lat, expected.ra.deg, expected.dec.deg)) < 1e-11
+
+
+@pytest.mark.parametrize(
+    ("roll", "east", "north"), [(0, 0, 1), (90, 1, 0), (180, 0, -1), (-90, -1, 0)]
+)
+def test_roll_is_the_position_angle_of_v3_east_of_north(roll, east, north):
+    ra, dec = attitude_transform(V2_REF, V3_REF, 10.0, 0.0, roll)(V2_REF, V3_REF + 1.0)
+    assert ra - 10.0 == pytest.approx(east / 3600, abs=1e-11)
+    assert dec == pytest.approx(north / 3600, abs=1e-11)
+
+
+# --- velocity aberration
+
+
+def test_frames_with_and_without_a_scale_factor():
+    assert wcs().available_frames == ["detector", "v2v3", "world"]
+    frames = ["detector", "v2v3", "v2v3vacorr", "world"]
+    assert wcs(scale_factor=0.99997).available_frames == frames
+    assert wcs(scale_factor=1.0).available_frames == frames
+
+
+def test_aberration_stretches_about_the_fiducial_point():
+    stretch = aberration_transform(1.00003, V2_REF, V3_REF)
+    assert stretch(V2_REF, V3_REF) == pytest.approx((V2_REF, V3_REF), abs=1e-10)
+    # 100 arcsec away: 3 milliarcsec more
+    v2, v3 = stretch(V2_REF + 100, V3_REF - 200)
+    assert v2 == pytest.approx(V2_REF + 100.003, abs=1e-10)
+    assert v3 == pytest.approx(V3_REF - 200.006, abs=1e-10)
+    assert stretch.inverse(v2, v3) == pytest.approx((V2_REF + 100, V3_REF - 200), abs=1e-10)
+
+
+def test_distances_on_the_sky_grow_by_the_scale_factor():
+    x, y = np.array([0.0, 99.0, 50.0]), np.array([0.0, 59.0, 3.0])
+    plain = separation(*wcs()(x, y), 10.0, 20.0)
+    stretched = separation(*wcs(scale_factor=1.001)(x, y), 10.0, 20.0)
+    assert stretched / plain == pytest.approx(1.001, rel=1e-7)
+
+
+def test_the_chain_applies_each_transform_once():
+    image = wcs(scale_factor=1.00003, roll_ref=33.0)
+    v2, v3 = distortion()(7.0, 11.0)
+    corrected = V2_REF + 1.00003 * (v2 - V2_REF), V3_REF + 1.00003 * (v3 - V3_REF)
+    expected = attitude_transform(V2_REF, V3_REF, 10.0, 20.0, 33.0)(*corrected)
+    assert image(7.0, 11.0) == pytest.approx(expected, abs=1e-12)
+
+
+# --- the WCS as a whole
+
+
+def test_the_inverse_leads_back_to_the_pixel():
+    image = wcs(scale_factor=0.99997, roll_ref=12.0)
+    x, y = np.meshgrid(np.linspace(0, 99, 12), np.linspace(0, 59, 12))
+    back_x, back_y = image.invert(*image(x, y))
+    np.testing.assert_allclose(back_x, x, atol=1e-7)
+    np.testing.assert_allclose(back_y, y, atol=1e-7)
+
+
+def test_the_bounding_box_is_the_image_with_its_pixel_edges():
+    image = wcs(shape=(60, 100))
+    x0, x1 = image.bounding_box["x0"], image.bounding_box["x1"]
+    assert (x0.lower, x0.upper) == (-0.5, 99.5)
+    assert (x1.lower, x1.upper) == (-0.5, 59.5)
+    assert image.bounding_box.order == "F"
+    assert np.all(np.isfinite(image(99.4, 59.4)))
+    assert np.all(np.isnan(image(59.4, 99.4)))  # x runs along the 100 columns
+    assert np.all(np.isnan(image(-0.6, 0.0)))
+
+
+def test_the_distortion_given_is_not_changed():
+    transform = distortion()
+    build_wcs(transform, (60, 100), **POINTING)
+    with pytest.raises(NotImplementedError):  # still no bounding box
+        _ = transform.bounding_box
+
+
+def test_a_polynomial_distortion_is_evaluated_at_pixels_counted_from_0():
+    quadratic = Polynomial2D(2, c0_0=V2_REF, c1_0=0.1, c2_0=1e-3)
+    linear = Polynomial2D(1, c0_0=V3_REF, c0_1=0.1)
+    transform = Mapping((0, 1, 0, 1)) | quadratic & linear
+    image = build_wcs(transform, (60, 100), **POINTING)
+    assert separation(*image(0.0, 0.0), 10.0, 20.0) < 1e-12
+    to_telescope = image.get_transform("detector", "v2v3")
+    # By hand: 0.1 * 10 + 0.001 * 100 = 1.1, and 0.1 * 20 = 2.
+    assert to_telescope(10.0, 20.0) == pytest.approx((V2_REF + 1.1, V3_REF + 2.0), abs=1e-10)
+
+
+def test_it_is_the_wcs_of_the_2022_system():
+    with open_seed("expected_cal.asdf") as expected:
+        with open_seed("roman_wfi_distortion_fake.asdf") as reference:
+            info = expected["roman"]["meta"]["wcsinfo"]
+            ours = build_wcs(
+                reference["roman"]["coordinate_distortion_transform"],
+                (120, 120),
+                **{name: info[name] for name in POINTING},
+            )
+        theirs = expected["roman"]["meta"]["wcs"]
+        edges = np.linspace(-0.5, 119.5, 25)
+        x, y = np.meshgrid(edges, edges)
+        np.testing.assert_allclose(ours(x, y), theirs(x, y), rtol=0, atol=1e-9)
+        sky = theirs(x[1:-1, 1:-1], y[1:-1, 1:-1])
+        np.testing.assert_allclose(ours.invert(*sky), theirs.invert(*sky), rtol=0, atol=1e-6)
+
+
+# --- s_region
+
+
+@pytest.mark.parametrize("parity", [1, -1])
+def test_the_polygon_goes_round_the_outer_edges_of_the_image(parity):
+    """At the equator and with no roll, sky offsets are V2, V3 offsets to first order."""
+    image = wcs(shape=(60, 100), parity=parity, dec_ref=0.0)
+    corners = footprint(image, (60, 100))
+    offsets = (corners - [10.0, 0.0]) * 3600 / SCALE
+    x = parity * np.array([-40.5, -40.5, 59.5, 59.5])  # from FIDUCIAL, lower left first
+    y = np.array([-25.5, 34.5, 34.5, -25.5])
+    np.testing.assert_allclose(offsets, np.stack([x, y], axis=-1), atol=1e-3)
+
+
+def test_s_region_names_icrs_and_lists_the_corners():
+    corners = np.array([[359.5, -1.25], [359.5, 1.25], [0.5, 1.25], [0.5, -1.123456789012]])
+    assert s_region(corners) == (
+        "POLYGON ICRS 359.500000000 -1.250000000 359.500000000 1.250000000 "
+        "0.500000000 1.250000000 0.500000000 -1.123456789"
+    )
