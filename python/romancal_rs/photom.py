@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import InputError
-from .exposure import describe
 from .stpipe import RomanStep
 
 if TYPE_CHECKING:
-    from .datamodels import ImageModel, WfiImgPhotomRefModel
+    from .datamodels import ImageModel
 
 __all__ = ["PhotomStep"]
 
@@ -34,11 +33,13 @@ class PhotomStep(RomanStep):
         if image.meta.exposure.type != "WFI_IMAGE":
             set_photometry(image, Photometry())
             return self.skip_input(image, f"{image.meta.exposure.type} is no imaging exposure")
-        if self.get_reference_file(image, "photom") == "N/A":
+        file = self.get_reference_file(image, "photom")
+        if file == "N/A":
             return self.skip_without(image, "photom")
         element = image.meta.instrument.optical_element
+        source = file if isinstance(file, str) else "override_photom"
         with self.get_reference_file_model(image, "photom") as reference:
-            photometry = photometry_of(reference, element)
+            photometry = photometry_of(reference.phot_table, element, source=source)
         set_photometry(image, photometry)
         if photometry.conversion_megajanskys is None:
             return self.skip_input(image, f"PHOTOM gives no flux conversion for {element}")
@@ -65,20 +66,28 @@ class Photometry:
     pixel_area: float | None = None
 
 
-def photometry_of(reference: WfiImgPhotomRefModel, optical_element: str) -> Photometry:
-    """Look up the row of an optical element in a PHOTOM reference.
+def photometry_of(
+    table: Mapping[str, Mapping[str, Any]], optical_element: str, *, source: str = "PHOTOM"
+) -> Photometry:
+    """Look up the row of an optical element in the table of a PHOTOM reference.
+
+    Parameters
+    ----------
+    table : mapping
+        Of each optical element: ``photmjsr``, ``uncertainty`` [MJy/sr] and ``pixelareasr`` [sr].
+    optical_element : str
+    source : str
+        How an error message names the table.
 
     Raises
     ------
     InputError
         If the table has no such row.
     """
-    table: Mapping[str, Mapping[str, float | None]] = reference.phot_table
     row = table.get(optical_element)
     if row is None:
         raise InputError(
-            f"{describe(reference)}: PHOTOM without a row for {optical_element}; "
-            f"it has {', '.join(table)}"
+            f"{source}: the table has no row for {optical_element}; it has {', '.join(table)}"
         )
     return Photometry(row["photmjsr"], row["uncertainty"], row["pixelareasr"])
 
