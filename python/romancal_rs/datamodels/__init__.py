@@ -1,0 +1,65 @@
+"""Data models: the mission's files as Python objects.
+
+`open` returns the model that fits a file. The models check what is assigned to them against the
+mission's schemas, read files of today and of 2022, and write today's.
+"""
+
+from __future__ import annotations
+
+from ._errors import (
+    FileFormatError,
+    ModelError,
+    ModelTypeError,
+    UnknownModelError,
+    ValidationError,
+)
+from ._models import (
+    BORDER,
+    DarkRefModel,
+    DataModel,
+    DistortionRefModel,
+    FlatRefModel,
+    GainRefModel,
+    ImageModel,
+    LinearityRefModel,
+    MaskRefModel,
+    RampFitOutputModel,
+    RampModel,
+    ReadnoiseRefModel,
+    SaturationRefModel,
+    ScienceRawModel,
+    WfiImgPhotomRefModel,
+    open,
+    reference_model,
+)
+from ._nodes import DNode, LNode
+from ._schema import GUIDE_STAR_TYPES, SPECTRAL_TYPES
+
+__all__ = [
+    "BORDER",
+    "GUIDE_STAR_TYPES",
+    "SPECTRAL_TYPES",
+    "DNode",
+    "DarkRefModel",
+    "DataModel",
+    "DistortionRefModel",
+    "FileFormatError",
+    "FlatRefModel",
+    "GainRefModel",
+    "ImageModel",
+    "LNode",
+    "LinearityRefModel",
+    "MaskRefModel",
+    "ModelError",
+    "ModelTypeError",
+    "RampFitOutputModel",
+    "RampModel",
+    "ReadnoiseRefModel",
+    "SaturationRefModel",
+    "ScienceRawModel",
+    "UnknownModelError",
+    "ValidationError",
+    "WfiImgPhotomRefModel",
+    "open",
+    "reference_model",
+]

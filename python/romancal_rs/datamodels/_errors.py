@@ -1,0 +1,39 @@
+"""What can go wrong with a data model, one class per kind of mistake."""
+
+from __future__ import annotations
+
+
+class ModelError(ValueError):
+    """Anything wrong with a data model or its file; base of the errors below."""
+
+
+class FileFormatError(ModelError):
+    """The file is not ASDF, is damaged, or holds no Roman data."""
+
+
+class ModelTypeError(ModelError, TypeError):
+    """The data are of another kind than was asked for."""
+
+
+class UnknownModelError(ModelTypeError):
+    """The file is a Roman file of a kind that this package has no model for."""
+
+
+class ValidationError(ModelError):
+    """A value breaks the rule that the schema sets for it.
+
+    Attributes
+    ----------
+    path : str
+        Dotted name of the value, such as ``meta.exposure.frame_time``.
+    value : object
+        The offending value.
+    rule : str
+        What the schema asks for.
+    """
+
+    def __init__(self, path: str, value: object, rule: str) -> None:
+        self.path = path
+        self.value = value
+        self.rule = rule
+        super().__init__(f"While validating {path} the following error occurred: {rule}")

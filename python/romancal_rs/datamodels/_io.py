@@ -1,0 +1,346 @@
+"""Reading and writing the files of the models."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import secrets
+import struct
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from . import _asdf, _schema
+from ._errors import FileFormatError, ModelError, ModelTypeError
+from ._nodes import Tree, Unread
+
+_BLOCK_MAGIC = b"\xd3BLK"
+_YAML_END = b"\n..."
+_LARGEST_HALF = float(np.finfo(np.float16).max)
+
+
+# ---- reading -------------------------------------------------------------------------------
+
+
+def read(source: str | os.PathLike[str] | IO[bytes]) -> Tree:
+    """Open an ASDF file and return its content; arrays stay in the file until they are touched.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FileFormatError
+        If the file is not ASDF, is damaged, or holds nothing under ``roman``.
+    ModelTypeError
+        If it is an association (.json).
+    """
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        if path.suffix.lower() == ".json":
+            raise ModelTypeError(
+                f"{path}: an association cannot be opened as a data model; give an .asdf file"
+            )
+        # Kept open on purpose: arrays are read later. The tree's `close` closes it.
+        file = path.open("rb")
+        try:
+            return _read(file, str(path), own=True)
+        except BaseException:
+            file.close()
+            raise
+    if not hasattr(source, "read"):
+        raise ModelTypeError(
+            f"expected a path, a file opened for reading bytes, or a model, "
+            f"got {type(source).__name__}"
+        )
+    return _read(source, str(getattr(source, "name", "the given file")), own=False)
+
+
+def _read(file: IO[bytes], name: str, *, own: bool) -> Tree:
+    _check_container(file, name)
+    import asdf
+
+    with _asdf.configured(_asdf.PLAIN):
+        try:
+            handle = asdf.open(
+                file,
+                mode="r",
+                memmap=True,
+                lazy_load=True,
+                lazy_tree=False,
+                ignore_unrecognized_tag=True,
+                ignore_missing_extensions=True,
+            )
+        except Exception as error:
+            raise FileFormatError(f"{name}: damaged ASDF file: {_one_line(error)}") from error
+    content = handle.tree.get("roman")
+    tag = asdf.tagged.get_tag(content)
+    if content is None:
+        handle.close()
+        raise FileFormatError(f"{name}: an ASDF file without Roman data (no 'roman' in its tree)")
+    if not _schema.is_mission_tag(tag):
+        handle.close()
+        raise FileFormatError(f"{name}: 'roman' carries no tag of the mission, but {tag!r}")
+
+    state = _Open(file, handle, name)
+    header = {key: value for key, value in handle.tree.items() if key != "roman"}
+    tree = Tree(state.convert(content, strip=True), str(tag), source=name, header=header)
+    # The tree closes its file when nothing looks at it any more, or when a model is closed.
+    tree.close = weakref.finalize(tree, _close, handle, file if own else None)
+    return tree
+
+
+def _close(handle: Any, file: IO[bytes] | None) -> None:
+    handle.close()
+    if file is not None:
+        file.close()
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _check_container(file: IO[bytes], name: str) -> None:
+    """Check that the file is ASDF and as long as its own block headers say.
+
+    `asdf` reads blocks when they are needed, and would find a truncated file only then.
+    """
+    start = file.tell()
+    head = file.read(5)
+    if head != b"#ASDF":
+        what = f"it starts with {head!r}" if head else "it is empty"
+        raise FileFormatError(f"{name}: not an ASDF file: {what}")
+    text = head + file.read(1 << 16)
+    while (end := text.find(_YAML_END)) < 0:
+        more = file.read(1 << 16)
+        if not more:
+            raise FileFormatError(f"{name}: truncated: the file ends inside its header")
+        text += more
+    size = file.seek(0, os.SEEK_END)
+    position = start + max(text.find(_BLOCK_MAGIC, end), 0)
+    while position > start:
+        file.seek(position)
+        if file.read(4) != _BLOCK_MAGIC:
+            break
+        fields = file.read(2 + 4 + 4 + 8)
+        if len(fields) < 18:
+            raise FileFormatError(f"{name}: truncated: the file ends inside a block header")
+        header_size, flags, _, allocated = struct.unpack(">HI4sQ", fields)
+        if flags & 1:  # a streamed block reaches to the end, whatever that is
+            break
+        position += 6 + header_size + allocated
+        if position > size:
+            raise FileFormatError(
+                f"{name}: truncated: {size} bytes, but its blocks need at least {position}"
+            )
+    file.seek(start)
+
+
+class _Open:
+    """Turns the tree that `asdf` returns into the plain tree of a model."""
+
+    def __init__(self, file: IO[bytes], handle: Any, name: str) -> None:
+        self.file = file
+        self.handle = handle
+        self.name = name
+
+    def convert(self, value: Any, *, strip: bool = False) -> Any:
+        """A value of the file as the tree holds it; `strip` ignores the value's own tag."""
+        from asdf.tagged import TaggedDict, TaggedList, TaggedString, get_tag
+        from asdf.tags.core.ndarray import NDArrayType
+
+        if isinstance(value, NDArrayType):
+            return self._array(value)
+        tag = get_tag(value)
+        if tag is not None and not strip:
+            if "/time/time-" in tag or tag.startswith(_schema.TAGS + "file_date-"):
+                return self._time(value)
+            if _schema.is_mission_tag(tag):
+                return self.convert(value, strip=True)
+            if "/unit/unit-" in tag:
+                return str(value)
+            if "/unit/quantity-" in tag and np.isscalar(value["value"]):
+                return self._quantity(value)
+            return Unread(lambda: self._object(value))
+        if isinstance(value, TaggedString):
+            return str(value)
+        if isinstance(value, (dict, TaggedDict)):
+            return {str(key): self.convert(item) for key, item in value.items()}
+        if isinstance(value, (list, TaggedList)):
+            return [self.convert(item) for item in value]
+        return value
+
+    def _array(self, array: Any) -> Any:
+        return Unread(lambda: self._read_array(array), tuple(array.shape), np.dtype(array.dtype))
+
+    def _read_array(self, lazy: Any) -> np.ndarray[Any, Any]:
+        try:
+            array = np.asarray(lazy)
+        except Exception as error:
+            raise self._unreadable(error) from error
+        array = self._writable(array)
+        if array.dtype == np.float16:
+            return array.astype(np.float32)
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+    def _writable(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The same pixels, changeable in memory, with the file left alone.
+
+        A mapped array is mapped again with copy-on-write: only touched pages are copied.
+        """
+        if array.flags.writeable:
+            return array
+        base: Any = array
+        while base is not None and not isinstance(base, mmap.mmap):
+            base = getattr(base, "base", None)
+        if base is None or not array.flags.c_contiguous or array.size == 0:
+            return array.copy()
+        first_byte = np.frombuffer(base, np.uint8, 1).ctypes.data
+        mapped = np.memmap(
+            self.file,  # type: ignore[call-overload]
+            dtype=array.dtype,
+            mode="c",
+            offset=array.ctypes.data - first_byte,
+            shape=array.shape,
+        )
+        return mapped.view(np.ndarray)
+
+    def _time(self, value: Any) -> Any:
+        from astropy.time import Time
+
+        if not isinstance(value, dict) or "value" not in value:
+            return Time(str(value))
+        if value.keys() <= {"value", "base_format"} and isinstance(value["value"], str):
+            return Time(str(value["value"]))
+        return self._object(value)
+
+    def _quantity(self, value: Any) -> Any:
+        from astropy.units import Quantity, Unit
+
+        return Quantity(value["value"], Unit(str(value["unit"]), format="vounit"))
+
+    def _object(self, value: Any) -> Any:
+        """An object of astropy or gwcs, made from its description in the file."""
+        import asdf
+
+        with _asdf.configured(_asdf.OBJECTS):
+            context = asdf.AsdfFile(
+                version=self.handle.version_string, ignore_unrecognized_tag=True
+            )
+            try:
+                return asdf.yamlutil.tagged_tree_to_custom_tree(value, context)
+            except Exception as error:
+                raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> ModelError:
+        if self.file.closed or "closed" in str(error):
+            return ModelError(
+                f"{self.name}: the file was closed before this value was read; "
+                "read it before, or keep the model open"
+            )
+        return FileFormatError(f"{self.name}: damaged ASDF file: {_one_line(error)}")
+
+
+# ---- writing -------------------------------------------------------------------------------
+
+
+class Writer:
+    """Makes the tree that goes into the file from the tree of a model.
+
+    Arrays get the exact type of the schema: half precision is clipped to its largest finite value
+    (NaN stays NaN). The manual's spectral exposure types get today's name where the schema has no
+    other. Values that the schema tags (series 1.0 to 1.3) are tagged.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.tags: set[str] = {tree.tag}
+        self.has_wcs = False
+
+    def root(self) -> _asdf.Tagged:
+        return _asdf.Tagged(self.tree.tag, self._convert(self.tree.data, ()))
+
+    def _convert(self, value: Any, path: tuple[str | int, ...]) -> Any:
+        schema = self.tree.schema(path)
+        if isinstance(value, Unread):
+            value = value.read()
+        if isinstance(value, dict):
+            value = {key: self._item(item, (*path, key)) for key, item in value.items()}
+        elif isinstance(value, list):
+            value = [self._item(item, (*path, index)) for index, item in enumerate(value)]
+        elif isinstance(value, np.ndarray):
+            value = self._array(value, schema)
+        elif isinstance(value, str):
+            value = self._string(value, schema, path)
+        elif type(value).__module__.startswith(("gwcs", "astropy.modeling")):
+            self.has_wcs = True
+        return value
+
+    def _item(self, value: Any, path: tuple[str | int, ...]) -> Any:
+        value = self._convert(value, path)
+        tag = _schema.mission_tag(self.tree.schema(path))
+        if tag is None:
+            return value
+        self.tags.add(tag)
+        # The old tag of the file date stands for the time itself.
+        return _asdf.Tagged(tag, value.isot if hasattr(value, "isot") else value)
+
+    def _array(self, array: np.ndarray[Any, Any], schema: _schema.Schema) -> np.ndarray[Any, Any]:
+        if _schema.keyword(schema, "datatype") != "float16" or array.dtype == np.float16:
+            return array
+        return np.clip(array, -_LARGEST_HALF, _LARGEST_HALF).astype(np.float16)
+
+    def _string(self, value: str, schema: _schema.Schema, path: tuple[str | int, ...]) -> str:
+        if path[-2:] == ("exposure", "type"):
+            known = _schema.keyword(schema, "enum") or ()
+            if value in _schema.MANUAL_SPECTRAL_TYPES and value not in known:
+                return "WFI_SPECTRAL" if "WFI_SPECTRAL" in known else value
+        if path[-2:] == ("exposure", "p_exptype"):
+            pattern = _schema.keyword(schema, "pattern")
+            if pattern and "WFI_SPECTRAL" in pattern:
+                return _schema.spectral_to_today(value)
+        return value
+
+
+def write(tree: Tree, path: Path, *, compression: str | None = None) -> None:
+    """Write a tree, atomically: into a new file beside `path`, which then takes its name.
+
+    Raises
+    ------
+    ValidationError
+        If the content breaks the schema. No file is written then.
+    ModelError
+        If the name does not end in .asdf.
+    """
+    if path.suffix.lower() != ".asdf":
+        raise ModelError(f"{path}: models are written as ASDF only; the name must end in .asdf")
+    import asdf
+
+    writer = Writer(tree)
+    _schema.validate(tree.data, tree.schema(()), ())
+    root = writer.root()
+    packages = _asdf.OBJECTS if writer.has_wcs else _asdf.TIMES
+    extension = _asdf.writing_extension(tree.tag, tuple(sorted(writer.tags)))
+    with _asdf.configured(packages), replacing(path) as file:
+        handle = asdf.AsdfFile({"roman": root}, extensions=[extension])
+        handle.write_to(file, all_array_compression=compression)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that becomes `path` if, and only if, the block succeeds."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+    # Not `tempfile`: its files are private to the user, and the product would stay so.
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,373 @@
+"""The tree of a model, and the views through which it is read and changed.
+
+A model's content is plain Python: dicts, lists, numbers, strings, times, arrays. `Tree` holds it
+together with its tag and its file; `DNode` and `LNode` are thin views of its dicts and lists that
+give attribute access and check every assignment against the schema.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import math
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence
+from typing import Any
+
+import numpy as np
+
+from . import _schema
+from ._errors import ModelError, ValidationError
+
+Path = tuple[str | int, ...]
+
+#: Factor from MJy/sr to microjansky per square arcsecond.
+MICROJANSKY_PER_ARCSEC2 = 1e12 * (math.pi / 648000) ** 2
+
+#: Square arcseconds in a steradian.
+ARCSEC2_PER_STERADIAN = (648000 / math.pi) ** 2
+
+
+class Unread:
+    """A value that is still in its file: it is read when it is first touched.
+
+    Parameters
+    ----------
+    read
+        Returns the value. It raises `ModelError` if the file was closed in the meantime.
+    shape, dtype
+        Of an array; they are known before it is read. None for anything else.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Any],
+        shape: tuple[int, ...] | None = None,
+        dtype: np.dtype[Any] | None = None,
+    ) -> None:
+        self.read = read
+        if shape is not None:
+            # Only arrays have these attributes, as the checks against the schema expect.
+            self.shape = shape
+            self.dtype = dtype
+
+    def __repr__(self) -> str:
+        if hasattr(self, "shape"):
+            return f"<array (unloaded) shape: {list(self.shape)} dtype: {self.dtype}>"
+        return "<object (unloaded)>"
+
+
+class Tree:
+    """The content of one model.
+
+    Parameters
+    ----------
+    data
+        Plain nested dicts and lists.
+    tag
+        The mission's tag of the root, which fixes the schema.
+    source
+        Where the data came from, for messages.
+    header
+        What the file says of itself (library, history), shown by `info`.
+    close
+        Closes the file, None if there is none.
+    """
+
+    def __init__(
+        self,
+        data: dict[str, Any],
+        tag: str,
+        *,
+        source: str = "",
+        header: Mapping[str, Any] | None = None,
+        close: Callable[[], None] | None = None,
+    ) -> None:
+        self.data = data
+        self.tag = tag
+        self.source = source
+        self.header = dict(header or {})
+        self.close = close or (lambda: None)
+        self._schemas: dict[Path, _schema.Schema] = {}
+
+    @property
+    def schema_uri(self) -> str:
+        uri = _schema.schema_uri(self.tag)
+        if uri is None:
+            raise ModelError(f"the installed `rad` has no schema for the tag {self.tag}")
+        return uri
+
+    def schema(self, path: Path) -> _schema.Schema:
+        """The schema of the value at a path."""
+        if path not in self._schemas:
+            if path:
+                self._schemas[path] = _schema.child(self.schema(path[:-1]), path[-1], path)
+            else:
+                self._schemas[path] = _schema.load(self.schema_uri)
+        return self._schemas[path]
+
+    def check(self, value: Any, path: Path) -> None:
+        """Raise `ValidationError` unless `value` may stand at `path`."""
+        if path in DERIVED:
+            raise ValidationError(
+                _schema.dotted(path), value, f"read-only: it follows from {DERIVED[path].source}"
+            )
+        _schema.validate(value, self.schema(path), path)
+
+    def view(self, container: Any, key: Any, path: Path) -> Any:
+        """The item `key` of a container, read from the file if need be, in its view."""
+        value = container[key]
+        if isinstance(value, Unread):
+            value = container[key] = value.read()
+        if isinstance(value, dict):
+            return DNode(self, value, path)
+        if isinstance(value, list):
+            return LNode(self, value, path)
+        return value
+
+    def read_objects(self) -> None:
+        """Read everything but the arrays into memory (a WCS, a transform)."""
+
+        def visit(container: Any, keys: Any) -> None:
+            for key in keys:
+                value = container[key]
+                if isinstance(value, Unread) and not hasattr(value, "shape"):
+                    container[key] = value.read()
+                elif isinstance(value, dict):
+                    visit(value, list(value))
+                elif isinstance(value, list):
+                    visit(value, range(len(value)))
+
+        visit(self.data, list(self.data))
+
+
+class _Derived:
+    """A name of the manual whose value follows from one of today's."""
+
+    def __init__(self, source: Path, convert: Callable[[Any], Any]) -> None:
+        self._path = source
+        self._convert = convert
+        self.source = _schema.dotted(source)
+
+    def value(self, tree: Tree) -> Any:
+        """The derived value; KeyError if its source is absent, None if that is None."""
+        value: Any = tree.data
+        for key in self._path:
+            value = value[key]
+        return None if value is None else self._convert(value)
+
+
+def _scale(name: str, factor: float) -> _Derived:
+    return _Derived(("meta", "photometry", name), lambda value: value * factor)
+
+
+DERIVED: dict[Path, _Derived] = {
+    ("meta", "photometry", "conversion_microjanskys"): _scale(
+        "conversion_megajanskys", MICROJANSKY_PER_ARCSEC2
+    ),
+    ("meta", "photometry", "conversion_microjanskys_uncertainty"): _scale(
+        "conversion_megajanskys_uncertainty", MICROJANSKY_PER_ARCSEC2
+    ),
+    ("meta", "photometry", "pixelarea_steradians"): _scale("pixel_area", 1.0),
+    ("meta", "photometry", "pixelarea_arcsecsq"): _scale("pixel_area", ARCSEC2_PER_STERADIAN),
+    ("meta", "observation", "start_time"): _Derived(
+        ("meta", "exposure", "start_time"), lambda value: value
+    ),
+}
+
+
+def plain(value: Any) -> Any:
+    """A value as the tree stores it: views become dicts and lists, NumPy numbers Python's."""
+    if isinstance(value, DNode):
+        return value._data
+    if isinstance(value, LNode):
+        return value._data
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.dtype.itemsize == 2:
+        return value.astype(np.float32)
+    return value
+
+
+def deep_copy(value: Any) -> Any:
+    """A copy that shares nothing with the original, nor with its file."""
+    if isinstance(value, Unread):
+        value = value.read()
+    if isinstance(value, Mapping):
+        return {key: deep_copy(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [deep_copy(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return np.array(value)
+    return copy.deepcopy(value)
+
+
+def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Pairs of dotted name and value of all leaves."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from flatten(item, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from flatten(item, f"{prefix}.{index}")
+    else:
+        yield prefix, value
+
+
+class DNode(MutableMapping[str, Any]):
+    """View of a dict of the tree, by attribute (``meta.exposure``) or item.
+
+    An item name may be dotted: ``model["meta.exposure.type"]``. Assignments are checked.
+    """
+
+    __slots__ = ("_data", "_path", "_tree")
+
+    def __init__(self, tree: Tree, data: dict[str, Any], path: Path = ()) -> None:
+        object.__setattr__(self, "_tree", tree)
+        object.__setattr__(self, "_data", data)
+        object.__setattr__(self, "_path", path)
+
+    def _resolve(self, key: str) -> tuple[DNode, str]:
+        """The node that holds a dotted name, and the last part of the name."""
+        node: Any = self
+        if isinstance(key, str) and key not in self._data:
+            *parents, key = key.split(".")
+            for parent in parents:
+                node = node[parent]
+                if not isinstance(node, DNode):
+                    raise KeyError(key)
+        return node, key
+
+    def __getitem__(self, key: str) -> Any:
+        node, name = self._resolve(key)
+        path = (*node._path, name)
+        if name in node._data:
+            return self._tree.view(node._data, name, path)
+        if path in DERIVED:
+            return DERIVED[path].value(self._tree)
+        raise KeyError(node._missing(name))
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        node, name = self._resolve(key)
+        value = plain(value)
+        self._tree.check(value, (*node._path, name))
+        node._data[name] = value
+
+    def __delitem__(self, key: str) -> None:
+        node, name = self._resolve(key)
+        del node._data[name]
+
+    def __contains__(self, key: object) -> bool:
+        try:
+            node, name = self._resolve(key)  # type: ignore[arg-type]
+        except KeyError:
+            return False
+        return name in node._data
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def _missing(self, name: str) -> str:
+        near = difflib.get_close_matches(str(name), self._data, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"{_schema.dotted(self._path)} has no {name!r}{hint}"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        try:
+            return self[name]
+        except KeyError as error:
+            raise AttributeError(error.args[0]) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        if name not in self._data:
+            raise AttributeError(self._missing(name))
+        del self._data[name]
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._data]
+
+    def __repr__(self) -> str:
+        return repr(self._data)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, DNode):
+            other = other._data
+        return bool(self._data == other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        return deep_copy(self._data)
+
+    def __asdf_traverse__(self) -> dict[str, Any]:
+        return self._data
+
+    def copy(self) -> dict[str, Any]:
+        """A deep copy, as plain dicts and lists."""
+        return deep_copy(self._data)
+
+    def to_flat_dict(self) -> dict[str, Any]:
+        """All values below this node by dotted name."""
+        return dict(flatten(self._data))
+
+
+class LNode(MutableSequence[Any]):
+    """View of a list of the tree. Changes are checked."""
+
+    __slots__ = ("_data", "_path", "_tree")
+
+    def __init__(self, tree: Tree, data: list[Any], path: Path) -> None:
+        self._tree = tree
+        self._data = data
+        self._path = path
+
+    def _change(self, change: Callable[[list[Any]], Any]) -> None:
+        candidate = list(self._data)
+        change(candidate)
+        self._tree.check(candidate, self._path)
+        self._data[:] = candidate
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self._data)))]
+        return self._tree.view(self._data, index, (*self._path, index))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._change(lambda items: items.__setitem__(index, plain(value)))
+
+    def __delitem__(self, index: Any) -> None:
+        self._change(lambda items: items.__delitem__(index))
+
+    def insert(self, index: int, value: Any) -> None:
+        """Put a value before `index`."""
+        self._change(lambda items: items.insert(index, plain(value)))
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __repr__(self) -> str:
+        return repr(self._data)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, LNode):
+            other = other._data
+        return bool(self._data == other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> list[Any]:
+        return deep_copy(self._data)
+
+    def __asdf_traverse__(self) -> list[Any]:
+        return self._data

@@ -1,0 +1,390 @@
+"""The mission's schemas: finding them, looking into them, checking values against them.
+
+The schemas are the YAML files of the `rad` package. They use a small part of JSON Schema, so
+this module checks plain Python values against them directly. That is what makes a check on
+every assignment affordable: only the few schema files on the way to a value are read, once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._errors import ModelError, ValidationError
+
+Schema = dict[str, Any]
+
+ROOT = "asdf://stsci.edu/datamodels/roman/"
+TAGS = ROOT + "tags/"
+SCHEMAS = ROOT + "schemas/"
+
+#: Exposure types of the 2022 manual that today's schemas no longer list.
+MANUAL_SPECTRAL_TYPES = frozenset({"WFI_GRISM", "WFI_PRISM", "WFI_GRATING"})
+
+#: Exposure types of guide stars, known by name only: no schema lists them.
+GUIDE_STAR_TYPES = frozenset(
+    {"WFI_WIM_ACQ", "WFI_WIM_TRACK", "WFI_WSM_ACQ1", "WFI_WSM_ACQ2", "WFI_WSM_TRACK"}
+)
+
+#: Exposure types whose light went through the grism or the prism, in the words of both eras.
+SPECTRAL_TYPES = frozenset({"WFI_SPECTRAL"}) | MANUAL_SPECTRAL_TYPES
+
+# Parts of the manual's metadata that today's schemas have dropped (today's ramp fit contains the
+# jump step). They stay in the model as extras, and assignments to them are still checked.
+_DROPPED: dict[tuple[str, ...], Schema] = {
+    ("meta", "cal_step", "jump"): {
+        "type": "string",
+        "enum": ["COMPLETE", "FAILED", "INCOMPLETE", "N/A", "SKIPPED"],
+    },
+    ("meta", "aperture"): {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "position_angle": {"type": "number"}},
+    },
+    ("meta", "target"): {
+        "type": "object",
+        "properties": {
+            **{name: {"type": "string"} for name in ("proposer_name", "catalog_name", "type")},
+            **{
+                name: {"type": "number"}
+                for name in ("ra", "dec", "ra_uncertainty", "dec_uncertainty")
+                + ("proper_motion_ra", "proper_motion_dec", "proposer_ra", "proposer_dec")
+            },
+        },
+    },
+}
+
+_PYTHON_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int, np.integer),
+    "number": (int, float, np.integer, np.floating),
+    "boolean": (bool, np.bool_),
+    "null": (type(None),),
+    "array": (list, tuple),
+}
+
+
+@cache
+def resources() -> Path:
+    """Directory of the installed `rad` package's schemas and manifests."""
+    spec = find_spec("rad")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError("the package `rad`, which holds the mission's schemas, is not installed")
+    return Path(spec.submodule_search_locations[0]) / "resources"
+
+
+def _file_of(uri: str) -> Path:
+    return resources() / "schemas" / (uri.removeprefix(SCHEMAS) + ".yaml")
+
+
+@cache
+def load(uri: str) -> Schema:
+    """The schema of this URI, as it is in the file."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(_file_of(uri).read_bytes(), Loader=loader)
+
+
+@cache
+def schema_uri(tag: str) -> str | None:
+    """URI of the schema that belongs to a tag of the mission, None if `rad` has none."""
+    name = tag.removeprefix(TAGS)
+    for uri in (SCHEMAS + name, SCHEMAS + "tagged_scalars/" + name):
+        if _file_of(uri).exists():
+            return uri
+    return None
+
+
+@cache
+def extension_uri(tag: str) -> str:
+    """URI of the mission's ASDF extension that introduced a tag, named in the files we write."""
+    pattern = re.compile(rf"tag_uri: {re.escape(tag)}\s")
+
+    def version(path: Path) -> list[int]:
+        return [int(part) for part in path.stem.rpartition("-")[2].split(".")]
+
+    for path in sorted((resources() / "manifests").glob("datamodels-*.yaml"), key=version):
+        if pattern.search(path.read_text(encoding="utf-8")):
+            return f"{ROOT}extensions/{path.stem}"
+    raise ModelError(f"no manifest of the installed `rad` lists the tag {tag}")
+
+
+def is_mission_tag(tag: object) -> bool:
+    return isinstance(tag, str) and tag.startswith(TAGS)
+
+
+def _follow(ref: str) -> Schema:
+    uri, _, fragment = ref.partition("#/")
+    if not uri.startswith(SCHEMAS):
+        # The one foreign reference: the old tagged `file_date` is a time.
+        return {"tag": "tag:stsci.edu:asdf/time/time-1.*"}
+    schema = load(uri)
+    for key in fragment.split("/") if fragment else ():
+        schema = schema[key]
+    return schema
+
+
+def parts(schema: Schema) -> Iterator[Schema]:
+    """All schemas that hold at once for a value: this one, and what it refers to or combines."""
+    yield schema
+    if "$ref" in schema:
+        yield from parts(_follow(schema["$ref"]))
+    tag = schema.get("tag")
+    if is_mission_tag(tag):
+        uri = schema_uri(tag)
+        if uri is not None:
+            yield from parts(load(uri))
+    for sub in schema.get("allOf", ()):
+        yield from parts(sub)
+
+
+def child(schema: Schema, key: str | int, path: tuple[str | int, ...] = ()) -> Schema:
+    """The schema of one item of an object or array; {} if anything goes.
+
+    `path` is the full path of the item; it finds the rules of metadata that only the manual has.
+    """
+    found: list[Schema] = []
+    for part in parts(schema):
+        if isinstance(key, int):
+            items = part.get("items", {})
+            if items:
+                found.append(items)
+            continue
+        if key in part.get("properties", {}):
+            found.append(part["properties"][key])
+        found += [s for p, s in part.get("patternProperties", {}).items() if re.search(p, key)]
+        for branch in part.get("anyOf", ()):
+            sub = child(branch, key)
+            if sub:
+                found.append(sub)
+    if not found:
+        return _DROPPED.get(path, {})  # type: ignore[arg-type]
+    return found[0] if len(found) == 1 else {"allOf": found}
+
+
+def required(schema: Schema) -> list[str]:
+    """Names that an object must have, in the schema's order."""
+    names: dict[str, None] = {}
+    for part in parts(schema):
+        names.update(dict.fromkeys(part.get("required", ())))
+    return list(names)
+
+
+def keyword(schema: Schema, name: str) -> Any:
+    """The value of the first keyword of that name among the schema's parts, or None."""
+    return next((part[name] for part in parts(schema) if name in part), None)
+
+
+def mission_tag(schema: Schema) -> str | None:
+    """The mission's tag that a value must carry in the file, if any (series 1.0 to 1.3)."""
+    return next((p["tag"] for p in parts(schema) if is_mission_tag(p.get("tag"))), None)
+
+
+def dotted(path: tuple[str | int, ...]) -> str:
+    return ".".join(str(key) for key in path) or "roman"
+
+
+def spectral_to_today(value: str) -> str:
+    """Exposure types joined by bars, with the manual's spectral types in today's word."""
+    names = (name.strip() for name in value.split("|") if name.strip())
+    today = dict.fromkeys(
+        "WFI_SPECTRAL" if name in MANUAL_SPECTRAL_TYPES else name for name in names
+    )
+    return "".join(f"{name}|" for name in today)
+
+
+def validate(value: Any, schema: Schema, path: tuple[str | int, ...]) -> None:
+    """Check a value of the in-memory tree against a schema.
+
+    Parameters
+    ----------
+    value
+        Plain Python value, array, time, or an object such as a WCS.
+    schema
+        What it must obey.
+    path
+        Where the value is in the tree, for messages and for the rules that depend on it.
+
+    Raises
+    ------
+    ValidationError
+        Naming the first rule that is broken.
+    """
+    for part in parts(schema):
+        for name, check in _CHECKS.items():
+            if name in part:
+                problem = check(value, part, path)
+                if problem:
+                    raise ValidationError(dotted(path), value, problem)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _check_type(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
+    wanted = schema["type"]
+    if wanted == "object":
+        # A transform is an object in the file and an instance of a class in memory.
+        good = isinstance(value, Mapping) or not isinstance(
+            value, (str, bytes, int, float, bool, list, tuple, np.ndarray, np.generic, type(None))
+        )
+    else:
+        good = isinstance(value, _PYTHON_TYPES[wanted])
+        if isinstance(value, (bool, np.bool_)) and wanted in ("integer", "number"):
+            good = False
+    return None if good else f"{_short(value)} is not of type {wanted!r}"
+
+
+def _check_enum(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
+    if value in schema["enum"]:
+        return None
+    if path[-2:] == ("exposure", "type") and value in MANUAL_SPECTRAL_TYPES | GUIDE_STAR_TYPES:
+        return None
+    return f"{_short(value)} is not one of {schema['enum']}"
+
+
+def _check_pattern(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
+    if not isinstance(value, str):
+        return None
+    if path[-1:] == ("p_exptype",) and re.search(schema["pattern"], spectral_to_today(value)):
+        return None
+    if re.search(schema["pattern"], value):
+        return None
+    return f"{_short(value)} does not match {schema['pattern']!r}"
+
+
+def _check_max_length(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
+    if isinstance(value, str) and len(value) > schema["maxLength"]:
+        return f"{_short(value)} is longer than {schema['maxLength']} characters"
+    return None
+
+
+def _check_min_items(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
+    if isinstance(value, (list, tuple)) and len(value) < schema["minItems"]:
+        return f"{_short(value)} has fewer than {schema['minItems']} items"
+    return None
+
+
+def _check_max_items(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
+    if isinstance(value, (list, tuple)) and len(value) > schema["maxItems"]:
+        return f"{_short(value)} has more than {schema['maxItems']} items"
+    return None
+
+
+def _check_items(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
+    if isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            validate(item, schema["items"], (*path, index))
+    return None
+
+
+def _check_required(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
+    if isinstance(value, Mapping):
+        missing = [name for name in schema["required"] if name not in value]
+        if missing:
+            return f"required but missing: {', '.join(missing)}"
+    return None
+
+
+def _check_properties(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
+    if isinstance(value, Mapping):
+        for name, sub in schema["properties"].items():
+            if name in value:
+                validate(value[name], sub, (*path, name))
+    return None
+
+
+def _check_pattern_properties(
+    value: Any, schema: Schema, path: tuple[str | int, ...]
+) -> str | None:
+    if isinstance(value, Mapping):
+        for pattern, sub in schema["patternProperties"].items():
+            for name in value:
+                if re.search(pattern, name):
+                    validate(value[name], sub, (*path, name))
+    return None
+
+
+def _check_additional(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
+    if schema["additionalProperties"] is False and isinstance(value, Mapping):
+        known = schema.get("properties", {})
+        patterns = schema.get("patternProperties", {})
+        for name in value:
+            if name not in known and not any(re.search(p, name) for p in patterns):
+                return f"{name!r} is not allowed here"
+    return None
+
+
+def _check_any_of(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
+    problems = []
+    for branch in schema["anyOf"]:
+        try:
+            validate(value, branch, path)
+        except ValidationError as error:
+            problems.append(error.rule)
+        else:
+            return None
+    return "; ".join(problems)
+
+
+def _check_tag(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
+    tag = schema["tag"]
+    if "core/ndarray" in tag:
+        if not hasattr(value, "dtype") or not hasattr(value, "shape"):
+            return f"{_short(value)} is not an array"
+        if hasattr(value, "unit"):
+            return "the array carries a unit; the schema fixes the unit, give the plain numbers"
+    elif "time/time" in tag:
+        if type(value).__module__.partition(".")[0] != "astropy":
+            return f"{_short(value)} is not an astropy.time.Time"
+    elif "gwcs/wcs" in tag and (
+        value is None or isinstance(value, (str, int, float, list, Mapping, np.ndarray))
+    ):
+        return f"{_short(value)} is not a WCS"
+    return None
+
+
+def _check_ndim(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
+    ndim = len(getattr(value, "shape", ()))
+    if ndim != schema["ndim"]:
+        return f"expected an array of {schema['ndim']} dimensions, got {ndim}"
+    return None
+
+
+def _check_datatype(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
+    # Half precision is for files only: in memory these arrays are float32.
+    wanted = {np.dtype(schema["datatype"])}
+    if schema["datatype"] == "float16":
+        wanted.add(np.dtype("float32"))
+    dtype = getattr(value, "dtype", None)
+    if dtype is None or dtype.newbyteorder("=") not in wanted:
+        names = " or ".join(sorted(str(dtype) for dtype in wanted))
+        return f"expected an array of {names}, got {dtype}"
+    return None
+
+
+_CHECKS = {
+    "tag": _check_tag,
+    "type": _check_type,
+    "enum": _check_enum,
+    "pattern": _check_pattern,
+    "maxLength": _check_max_length,
+    "minItems": _check_min_items,
+    "maxItems": _check_max_items,
+    "items": _check_items,
+    "required": _check_required,
+    "properties": _check_properties,
+    "patternProperties": _check_pattern_properties,
+    "additionalProperties": _check_additional,
+    "anyOf": _check_any_of,
+    "ndim": _check_ndim,
+    "datatype": _check_datatype,
+}
