@@ -6,6 +6,7 @@ mission's schemas, read files of today and of 2022, and write today's.
 
 from __future__ import annotations
 
+from ._base import DataModel, open
 from ._errors import (
     FileFormatError,
     ModelError,
@@ -13,26 +14,20 @@ from ._errors import (
     UnknownModelError,
     ValidationError,
 )
-from ._models import (
-    BORDER,
+from ._exposures import BORDER, ImageModel, RampFitOutputModel, RampModel, ScienceRawModel
+from ._nodes import DNode, LNode
+from ._references import (
     DarkRefModel,
-    DataModel,
     DistortionRefModel,
     FlatRefModel,
     GainRefModel,
-    ImageModel,
     LinearityRefModel,
     MaskRefModel,
-    RampFitOutputModel,
-    RampModel,
     ReadnoiseRefModel,
     SaturationRefModel,
-    ScienceRawModel,
     WfiImgPhotomRefModel,
-    open,
     reference_model,
 )
-from ._nodes import DNode, LNode
 from ._schema import GUIDE_STAR_TYPES, SPECTRAL_TYPES
 
 __all__ = [

@@ -81,9 +81,11 @@ def _read(file: IO[bytes], name: str, *, own: bool) -> Tree:
     if content is None:
         handle.close()
         raise FileFormatError(f"{name}: an ASDF file without Roman data (no 'roman' in its tree)")
-    if not _schema.is_mission_tag(tag):
+    if not _schema.is_mission_tag(tag) or not isinstance(content, dict):
         handle.close()
-        raise FileFormatError(f"{name}: 'roman' carries no tag of the mission, but {tag!r}")
+        raise FileFormatError(
+            f"{name}: 'roman' is no object with a tag of the mission; its tag is {tag!r}"
+        )
 
     state = _Open(file, handle, name)
     header = {key: value for key, value in handle.tree.items() if key != "roman"}
@@ -177,6 +179,9 @@ class _Open:
         return Unread(lambda: self._read_array(array), tuple(array.shape), np.dtype(array.dtype))
 
     def _read_array(self, lazy: Any) -> np.ndarray[Any, Any]:
+        if isinstance(lazy._source, str):
+            # Its address could be anywhere, and reading a file must not fetch another.
+            raise FileFormatError(f"{self.name}: an array in another file ({lazy._source})")
         try:
             array = np.asarray(lazy)
         except Exception as error:

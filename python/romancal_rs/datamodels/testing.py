@@ -28,7 +28,8 @@ from typing import Any
 
 import numpy as np
 
-from . import _models
+from . import _exposures, _references
+from ._base import DataModel
 from ._defaults import UNKNOWN_NUMBER, complete
 from ._nodes import DNode, Tree
 
@@ -39,14 +40,14 @@ Meta = Mapping[str, Any]
 
 
 def _node(
-    model: type[_models.DataModel],
+    model: type[DataModel],
     meta: dict[str, Any],
     content: Mapping[str, Any],
     given: Mapping[str, Any],
     more_meta: Meta | None,
 ) -> DNode:
     """A node of the model's newest schema: made-up content, what was given, all else unknown."""
-    tree = Tree({}, model._new_tag())
+    tree = Tree({}, model.new_tag())
     tree.data["meta"] = complete(meta, tree.schema(("meta",)), ("meta",))
     tree.data.update(content)
     node = DNode(tree, tree.data)
@@ -72,7 +73,7 @@ def _exposure_meta(
     exposure_type: str,
     read_pattern: Sequence[Sequence[int]],
     product_type: str,
-    model: type[_models.DataModel],
+    model: type[DataModel],
 ) -> dict[str, Any]:
     number = float(UNKNOWN_NUMBER)
     return {
@@ -118,7 +119,7 @@ def _reads(
 
 
 def _border(n_resultants: int, n_rows: int, n_cols: int) -> dict[str, np.ndarray[Any, Any]]:
-    border = _models.border_shapes(n_rows, n_cols)
+    border = _exposures.border_shapes(n_rows, n_cols)
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     for side, shape in border.items():
         arrays[f"border_ref_pix_{side}"] = np.zeros((n_resultants, *shape), np.float32)
@@ -138,7 +139,7 @@ def create_wfi_science_raw(
 ) -> DNode:
     """A Level 1 exposure; `shape` is (n_resultants, n_rows, n_cols), (2, 16, 16) by default."""
     shape, read_pattern = _reads(shape, read_pattern, arrays)
-    model = _models.ScienceRawModel
+    model = _exposures.ScienceRawModel
     made_up = _exposure_meta(detector, optical_element, exposure_type, read_pattern, "l1", model)
     content = {
         "data": np.zeros(shape, np.uint16),
@@ -159,9 +160,9 @@ def create_ramp(
 ) -> DNode:
     """A ramp; `shape` is (n_resultants, n_rows, n_cols), (2, 16, 16) by default."""
     shape, read_pattern = _reads(shape, read_pattern, arrays)
-    model = _models.RampModel
+    model = _exposures.RampModel
     made_up = _exposure_meta(detector, optical_element, exposure_type, read_pattern, "l1", model)
-    made_up["cal_step"] = _models.steps_to_do(Tree({}, model._new_tag()))
+    made_up["cal_step"] = _exposures.steps_to_do(Tree({}, model.new_tag()))
     content = {
         "data": np.zeros(shape, np.float32),
         "pixeldq": np.zeros(shape[1:], np.uint32),
@@ -188,13 +189,13 @@ def create_wfi_image(
     n_rows, n_cols = shape = _shape(shape, 2)
     if read_pattern is None:
         read_pattern = [[1], [2]]
-    model = _models.ImageModel
+    model = _exposures.ImageModel
     made_up = _exposure_meta(detector, optical_element, exposure_type, read_pattern, "l2", model)
-    made_up["cal_step"] = _models.steps_to_do(Tree({}, model._new_tag()))
+    made_up["cal_step"] = _exposures.steps_to_do(Tree({}, model.new_tag()))
     made_up["cal_logs"] = ["2020-01-01T00:00:00.000Z : ? : INFO : made up"]
     made_up["wcs"] = None
     names = ("err", "var_poisson", "var_rnoise", "var_flat", "chisq", "dumo")
-    n_border = 2 * _models.BORDER
+    n_border = 2 * _exposures.BORDER
     content = {
         "data": np.zeros(shape, np.float32),
         "dq": np.zeros(shape, np.uint32),
@@ -217,7 +218,7 @@ def create_ramp_fit_output(
 ) -> DNode:
     """The optional product of the ramp fit; `shape` is (n_segments, n_rows, n_cols)."""
     shape = _shape(shape, 3)
-    model = _models.RampFitOutputModel
+    model = _exposures.RampFitOutputModel
     made_up = _exposure_meta(detector, optical_element, exposure_type, read_pattern, "l2", model)
     names = ("slope", "sigslope", "yint", "sigyint", "weights", "crmag", "var_poisson")
     content = {name: np.zeros(shape, np.float32) for name in (*names, "var_rnoise")}
@@ -229,7 +230,7 @@ def create_ramp_fit_output(
 
 
 def _reference(
-    model: type[_models.DataModel],
+    model: type[DataModel],
     content: Mapping[str, Any],
     given: Mapping[str, Any],
     meta: Meta | None,
@@ -263,7 +264,7 @@ def create_dark(
         "dark_slope": np.zeros(shape, np.float32),
         "dark_slope_error": np.zeros(shape, np.float32),
     }
-    model = _models.DarkRefModel
+    model = _references.DarkRefModel
     return _reference(model, content, arrays, meta, detector, optical_element, exposure_type)
 
 
@@ -281,7 +282,7 @@ def create_distortion(
         content["coordinate_distortion_transform"] = Shift(-8.0) & Shift(-8.0) | Scale(0.1) & Scale(
             0.1
         )
-    model = _models.DistortionRefModel
+    model = _references.DistortionRefModel
     return _reference(model, {}, content, meta, detector, optical_element)
 
 
@@ -300,7 +301,7 @@ def create_flat(
         "dq": np.zeros(shape, np.uint32),
         "err": np.zeros(shape, np.float32),
     }
-    return _reference(_models.FlatRefModel, content, arrays, meta, detector, optical_element)
+    return _reference(_references.FlatRefModel, content, arrays, meta, detector, optical_element)
 
 
 def create_gain(
@@ -312,7 +313,7 @@ def create_gain(
 ) -> DNode:
     """A GAIN of 1 e-/DN; `shape` is (n_rows, n_cols)."""
     content = {"data": np.ones(_shape(shape, 2), np.float32)}
-    return _reference(_models.GainRefModel, content, arrays, meta, detector)
+    return _reference(_references.GainRefModel, content, arrays, meta, detector)
 
 
 def create_linearity(
@@ -327,7 +328,7 @@ def create_linearity(
     coeffs = np.zeros(shape, np.float32)
     coeffs[1:2] = 1.0
     content = {"coeffs": coeffs, "dq": np.zeros(shape[1:], np.uint32)}
-    return _reference(_models.LinearityRefModel, content, arrays, meta, detector)
+    return _reference(_references.LinearityRefModel, content, arrays, meta, detector)
 
 
 def create_mask(
@@ -339,7 +340,7 @@ def create_mask(
 ) -> DNode:
     """A MASK without flags; `shape` is (n_rows, n_cols)."""
     content = {"dq": np.zeros(_shape(shape, 2), np.uint32)}
-    return _reference(_models.MaskRefModel, content, arrays, meta, detector)
+    return _reference(_references.MaskRefModel, content, arrays, meta, detector)
 
 
 def create_photom(*, detector: str = "WFI01", meta: Meta | None = None, **content: Any) -> DNode:
@@ -362,7 +363,7 @@ def create_photom(*, detector: str = "WFI01", meta: Meta | None = None, **conten
     for name in ("GRISM", "PRISM"):
         table[name] = {**no_photometry, "collecting_area": 1.0, **curve}
     table["DARK"] = {**no_photometry, **dict.fromkeys(("collecting_area", *curve))}
-    model = _models.WfiImgPhotomRefModel
+    model = _references.WfiImgPhotomRefModel
     return _reference(model, {"phot_table": table}, content, meta, detector)
 
 
@@ -379,7 +380,7 @@ def create_readnoise(
 ) -> DNode:
     """A READNOISE of 1 DN per read; `shape` is (n_rows, n_cols)."""
     content = {"data": np.ones(_shape(shape, 2), np.float32)}
-    model = _models.ReadnoiseRefModel
+    model = _references.ReadnoiseRefModel
     return _reference(model, content, arrays, meta, detector, None, exposure_type)
 
 
@@ -393,4 +394,4 @@ def create_saturation(
     """A SATURATION at 60000 DN; `shape` is (n_rows, n_cols)."""
     shape = _shape(shape, 2)
     content = {"data": np.full(shape, 60000.0, np.float32), "dq": np.zeros(shape, np.uint32)}
-    return _reference(_models.SaturationRefModel, content, arrays, meta, detector)
+    return _reference(_references.SaturationRefModel, content, arrays, meta, detector)

@@ -1,0 +1,205 @@
+"""The models of exposures: Level 1, ramp, Level 2, and the optional product of the ramp fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import _schema
+from ._base import DataModel, words
+from ._defaults import conform
+from ._errors import ModelTypeError
+from ._nodes import Tree, deep_copy
+
+#: Rows or columns of reference pixels on each side of the detector.
+BORDER = 4
+
+
+class ScienceRawModel(DataModel):
+    """Level 1: uncalibrated ramps, `data` (n_resultants, n_rows, n_cols) uint16 [DN]."""
+
+    _kind = "wfi_science_raw"
+    _new_version = "2.1.0"
+
+
+class RampModel(DataModel):
+    """Ramps between Level 1 and Level 2: `data` float32 [DN], `groupdq` uint8, `pixeldq` uint32.
+
+    Ramps of guide stars may also have `dq`, a two-dimensional uint32 array.
+    """
+
+    _kind = "ramp"
+    _new_version = "2.1.0"
+
+    @classmethod
+    def from_science_raw(cls, raw: ScienceRawModel | RampModel) -> RampModel:
+        """Ramps of a Level 1 exposure, ready for the first step.
+
+        Parameters
+        ----------
+        raw
+            The exposure. A RampModel is returned as it is.
+
+        Returns
+        -------
+        RampModel
+            `data` as float32, `pixeldq` and `groupdq` zero (`groupdq` is `resultantdq` if the
+            exposure has it), the arrays of border reference pixels zero, every step INCOMPLETE.
+            `amp33` is shared with `raw`; the metadata are a copy.
+
+        Raises
+        ------
+        ModelTypeError
+            If `raw` is another kind of model.
+        """
+        if isinstance(raw, RampModel):
+            return raw
+        if not isinstance(raw, ScienceRawModel):
+            raise ModelTypeError(f"expected {words(ScienceRawModel)}, got {raw!r}")
+        tree = Tree({}, _sibling(raw.tag, cls), header=raw._tree.header, source=raw._tree.source)
+        cube = raw.data
+        n_resultants, n_rows, n_cols = cube.shape
+        groupdq = raw.get("resultantdq")
+        meta = deep_copy(raw._tree.data["meta"])
+        meta["cal_step"] = steps_to_do(tree)
+        border = border_shapes(n_rows, n_cols)
+        tree.data.update(
+            meta=meta,
+            data=cube.astype(np.float32),
+            pixeldq=np.zeros((n_rows, n_cols), np.uint32),
+            groupdq=np.zeros(cube.shape, np.uint8) if groupdq is None else np.array(groupdq),
+            amp33=raw.amp33,
+        )
+        for side, shape in border.items():
+            tree.data[f"border_ref_pix_{side}"] = np.zeros((n_resultants, *shape), np.float32)
+        for side, shape in border.items():
+            tree.data[f"dq_border_ref_pix_{side}"] = np.zeros(shape, np.uint32)
+        return cls._view(tree, owner=True)
+
+
+class ImageModel(DataModel):
+    """Level 2: a calibrated rate image.
+
+    `data` float32 [DN/s], `dq` uint32, and `err`, `var_poisson`, `var_rnoise`, `var_flat`,
+    `chisq`, `dumo`: float32 in memory, half precision in files.
+    """
+
+    _kind = "wfi_image"
+    _new_version = "2.1.0"
+
+    @classmethod
+    def from_ramp(
+        cls,
+        ramp: RampModel,
+        *,
+        data: np.ndarray[Any, Any],
+        dq: np.ndarray[Any, Any],
+        err: np.ndarray[Any, Any],
+        var_poisson: np.ndarray[Any, Any],
+        var_rnoise: np.ndarray[Any, Any],
+        chisq: np.ndarray[Any, Any],
+        dumo: np.ndarray[Any, Any],
+    ) -> ImageModel:
+        """The image that the ramp fit makes of a ramp.
+
+        Parameters
+        ----------
+        ramp
+            Where the metadata (copied), `amp33` and the border reference pixels (shared) come
+            from. It also fixes the series of the tag.
+        data, err, dumo : ndarray, (n_rows, n_cols), float32
+            Rate, its error, and the difference of the uniform fit to it [DN/s].
+        dq : ndarray, (n_rows, n_cols), uint32
+            Flags.
+        var_poisson, var_rnoise : ndarray, (n_rows, n_cols), float32
+            Variances [DN^2/s^2].
+        chisq : ndarray, (n_rows, n_cols), float32
+            Chi squared of the fit.
+
+        Returns
+        -------
+        ImageModel
+            Without WCS and photometry (null), with the ramp's steps and log messages.
+
+        Raises
+        ------
+        ValidationError
+            If an array has the wrong type or number of dimensions.
+        """
+        tree = Tree({}, _sibling(ramp.tag, cls), header=ramp._tree.header)
+        meta = deep_copy(ramp._tree.data["meta"])
+        meta["photometry"] = dict.fromkeys(
+            ("conversion_megajanskys", "conversion_megajanskys_uncertainty", "pixel_area")
+        )
+        meta["wcs"] = None
+        meta["product_type"] = "l2"
+        meta["model_type"] = cls.__name__
+        meta.setdefault("cal_logs", [])
+        tree.data["meta"] = meta
+        image = cls._view(tree, owner=True)
+        arrays = dict(data=data, dq=dq, err=err, var_poisson=var_poisson, var_rnoise=var_rnoise)
+        for name, array in {**arrays, "chisq": chisq, "dumo": dumo}.items():
+            image[name] = array
+        for name in ramp:
+            if name == "amp33" or "border_ref_pix" in name:
+                tree.data[name] = ramp[name]
+        return image
+
+
+class RampFitOutputModel(DataModel):
+    """The optional product of the ramp fit: what was fitted to each segment, in electrons."""
+
+    _kind = "ramp_fit_output"
+    _new_version = "1.7.0"
+
+    @classmethod
+    def from_ramp(cls, ramp: RampModel, **arrays: np.ndarray[Any, Any]) -> RampFitOutputModel:
+        """The optional product for a ramp.
+
+        Parameters
+        ----------
+        ramp
+            Where the metadata come from. They are brought to the older schema of this product:
+            what it requires and nobody knows is filled in as unknown.
+        **arrays : ndarray, float32
+            `slope`, `sigslope`, `yint`, `sigyint`, `weights`, `var_poisson`, `var_rnoise`
+            (n_segments, n_rows, n_cols), `crmag` (n_jumps, n_rows, n_cols), `pedestal`
+            (n_rows, n_cols); in electrons and seconds.
+
+        Raises
+        ------
+        ValidationError
+            If an array has the wrong type or number of dimensions.
+        """
+        tree = Tree({}, cls.new_tag(), header=ramp._tree.header)
+        meta = deep_copy(ramp._tree.data["meta"])
+        if meta["exposure"]["type"] in _schema.MANUAL_SPECTRAL_TYPES:
+            meta["exposure"]["type"] = "WFI_SPECTRAL"
+        tree.data["meta"] = conform(meta, tree.schema(("meta",)), ("meta",))
+        product = cls._view(tree, owner=True)
+        for name, array in arrays.items():
+            product[name] = array
+        return product
+
+
+def border_shapes(n_rows: int, n_cols: int) -> dict[str, tuple[int, int]]:
+    """Shapes of the border reference pixels of a detector with that many rows and columns."""
+    upright = (n_rows, min(BORDER, n_cols))
+    flat = (min(BORDER, n_rows), n_cols)
+    return {"left": upright, "right": upright, "top": flat, "bottom": flat}
+
+
+def steps_to_do(tree: Tree) -> dict[str, str]:
+    """`meta.cal_step` before the first step: the schema's steps and the jump step."""
+    schema = tree.schema(("meta", "cal_step"))
+    names = [name for part in _schema.parts(schema) for name in part.get("properties", ())]
+    return dict.fromkeys([*names, "jump"], "INCOMPLETE")
+
+
+def _sibling(tag: str, cls: type[DataModel]) -> str:
+    """The tag of another exposure model in the same series.
+
+    Level 1, ramp and Level 2 have the same version in every manifest of the mission.
+    """
+    return f"{_schema.TAGS}{cls._kind}-{tag.rpartition('-')[2]}"
