@@ -32,21 +32,14 @@ _REFERENCE_TYPES = [
 
 
 def exposure_metadata(config: SimulationConfig, pointing: Pointing) -> dict[str, Any]:
-    """The `meta` of a ScienceRawModel, complete for the schema wfi_science_raw-2.1.0."""
+    """The `meta` of a ScienceRawModel, for wfi_science_raw-2.1.0; saving adds date and software."""
     from astropy.time import Time, TimeDelta
-
-    from .. import __version__
 
     start = Time(config.start_time, format="isot", scale="utc")
     return {
-        "calibration_software_name": "romancal_rs.simulate",
-        "calibration_software_version": __version__,
         "coordinates": {"reference_frame": "ICRS"},
         "ephemeris": _ephemeris(start),
         "exposure": _exposure(config, start),
-        # The start rather than the clock: the same configuration writes the same file.
-        "file_date": start,
-        "filename": f"{config.root}_uncal.asdf",
         "guide_star": {
             "guide_mode": "WIM-TRACK",
             "guide_star_id": "SIM0000001",
@@ -62,7 +55,6 @@ def exposure_metadata(config: SimulationConfig, pointing: Pointing) -> dict[str,
             "detector": config.detector,
             "optical_element": config.optical_element,
         },
-        "model_type": "ScienceRawModel",
         "observation": _observation(config),
         "origin": "STSCI/SOC",
         "photometry": {

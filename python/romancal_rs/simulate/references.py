@@ -59,23 +59,12 @@ def write_references(
     """
     from .. import datamodels
 
-    classes = {
-        "DARK": datamodels.DarkRefModel,
-        "DISTORTION": datamodels.DistortionRefModel,
-        "FLAT": datamodels.FlatRefModel,
-        "GAIN": datamodels.GainRefModel,
-        "LINEARITY": datamodels.LinearityRefModel,
-        "MASK": datamodels.MaskRefModel,
-        "PHOTOM": datamodels.WfiImgPhotomRefModel,
-        "READNOISE": datamodels.ReadnoiseRefModel,
-        "SATURATION": datamodels.SaturationRefModel,
-    }
     directory.mkdir(parents=True, exist_ok=True)
     paths = {}
     for reftype, content in reference_contents(config, detector, pointing):
         path = reference_path(directory, reftype, config)
         tree = {"meta": _metadata(config, reftype, path.name), **content}
-        classes[reftype](tree).save(path)
+        datamodels.reference_model(reftype)(tree).save(path)
         paths[reftype] = path
     return paths
 

@@ -1,0 +1,198 @@
+"""Simulate an exposure, calibrate it, and compare the result with the truth.
+
+Needs nothing but this package. Writes the exposure, its reference files, the calibrated image and
+a picture of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..datamodels import ImageModel
+    from ..simulate import SimulatedExposure, SimulationConfig
+    from ..simulate.comparison import JumpScore, RateComparison
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "--output-dir", default="romancal-rs-demo", help="where to write (romancal-rs-demo)"
+    )
+    parser.add_argument("--size", type=int, default=1024, help="rows and columns (1024)")
+    parser.add_argument("--resultants", type=int, default=8, help="number of resultants (8)")
+    parser.add_argument("--reads", type=int, default=8, help="reads per resultant (8)")
+    parser.add_argument("--detector", default="WFI01", help="WFI01 to WFI18 (WFI01)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random numbers (1)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demonstration and print what came of it."""
+    from ..simulate import SimulationConfig, simulate
+
+    config = SimulationConfig(
+        rows=args.size,
+        cols=args.size,
+        n_resultants=args.resultants,
+        n_reads=args.reads,
+        detector=args.detector,
+        seed=args.seed,
+    )
+    output_dir = Path(args.output_dir)
+    start = time.perf_counter()
+    print(
+        f"Simulating {config.rows} x {config.cols} pixels, {args.resultants} resultants of "
+        f"{args.reads} reads, {config.detector}, {config.optical_element}, seed {config.seed} ...",
+        flush=True,
+    )
+    made = simulate(config, output_dir)
+    simulated = time.perf_counter()
+
+    print(f"Calibrating {made.exposure.name} ...", flush=True)
+    from ..pipeline import ExposurePipeline
+
+    with ExposurePipeline.call(
+        str(made.exposure),
+        references=str(made.references),
+        output_dir=str(output_dir),
+        save_results=True,
+        save_calibrated_ramp=True,
+    ) as image:
+        calibrated = time.perf_counter()
+        rates, jumps = compare_with_truth(config, made, image)
+        picture = write_picture(config, made, image)
+    print_rates(rates)
+    print_jumps(jumps)
+    print(f"\nFiles in {output_dir}")
+    root = config.root
+    for name, what in (
+        (f"{root}_uncal.asdf", "raw exposure"),
+        (f"{root}_ramp.asdf", "ramp before the fit"),
+        (f"{root}_cal.asdf", "calibrated image"),
+        (picture.name, "picture"),
+        (made.truth.name, "truth"),
+        (f"{made.references.name}/", f"{len(made.reference_files)} reference files"),
+    ):
+        print(f"  {name:<58}{what}")
+    total = time.perf_counter() - start
+    print(
+        f"\nSimulated in {simulated - start:.1f} s, calibrated in {calibrated - simulated:.1f} s, "
+        f"all done in {total:.1f} s"
+    )
+    return 0
+
+
+def compare_with_truth(
+    config: SimulationConfig, made: SimulatedExposure, image: ImageModel
+) -> tuple[list[RateComparison], JumpScore]:
+    """Hold the calibrated image and the ramp it came from against the truth."""
+    import numpy as np
+
+    from .. import ReadPattern, datamodels
+    from ..dqflags import group, pixel
+    from ..simulate.comparison import compare, compare_by_rate, score_jumps
+    from ..simulate.config import BORDER
+
+    science = (slice(BORDER, -BORDER), slice(BORDER, -BORDER))
+    rate, err = np.asarray(image.data), np.asarray(image.err)
+    dq = np.asarray(image.dq)
+    with np.load(made.truth) as truth:
+        good = truth["pixel_kind"] == 0
+        saturated = truth["saturated_read"] > 0
+        hits = tuple(truth[f"cr_{name}"] for name in ("resultant", "row", "col", "electrons"))
+        true_rate = truth["rate"][science]
+        electron_rate = truth["rate_electrons"]
+    hit = np.zeros(good.shape, dtype=bool)
+    hit[hits[1], hits[2]] = True
+    measured = (dq & pixel.DO_NOT_USE) == 0
+
+    clean = (good & ~saturated & ~hit)[science] & measured
+    rates = compare_by_rate(rate, err, true_rate, clean)
+    for label, chosen in (
+        ("all of these", clean),
+        ("hit", (good & ~saturated & hit)[science] & measured),
+        ("saturated", (good & saturated)[science] & measured),
+    ):
+        rates.append(compare(label, rate, err, true_rate, chosen))
+
+    times = ReadPattern.from_reads([list(reads) for reads in config.pattern], config.frame_time)
+    ramp_path = made.exposure.with_name(f"{config.root}_ramp.asdf")
+    with (
+        datamodels.open(ramp_path) as ramp,
+        datamodels.open(made.reference_files["GAIN"]) as gain,
+        datamodels.open(made.reference_files["READNOISE"]) as read_noise,
+    ):
+        jumps = score_jumps(
+            (np.asarray(ramp.groupdq) & group.JUMP_DET) != 0,
+            good & ~saturated,
+            electron_rate,
+            np.asarray(read_noise.data) * np.asarray(gain.data),
+            np.asarray(times.times),
+            np.asarray(times.n_reads),
+            hits,
+        )
+    return rates, jumps
+
+
+def write_picture(config: SimulationConfig, made: SimulatedExposure, image: ImageModel) -> Path:
+    """Draw the exposure next to its calibrated image."""
+    import numpy as np
+
+    from .. import datamodels
+    from ..picture import draw
+
+    path = made.exposure.with_name(f"{config.root}_demo.png")
+    with datamodels.open(made.exposure) as raw:
+        last = np.array(raw.data[-1])
+    title = (
+        f"Simulated {config.detector}, {config.optical_element}, {len(config.pattern)} resultants"
+    )
+    draw(
+        path,
+        last,
+        np.asarray(image.data),
+        np.asarray(image.err),
+        np.asarray(image.dq),
+        title,
+    )
+    return path
+
+
+def print_rates(rates: list[RateComparison]) -> None:
+    """Print the comparison as a table."""
+    print("\nMeasured minus true rate; sigma is the stated error")
+    print(
+        f"  {'true rate, DN/s':<16}{'pixels':>10}{'bias, DN/s':>13}{'bias, sigma':>13}{'width':>8}"
+    )
+    for index, row in enumerate(rates):
+        if index == len(rates) - 3:
+            print("  " + "-" * 58)
+        if row.n_pixels == 0:
+            print(f"  {row.label:<16}{0:>10}{'-':>13}{'-':>13}{'-':>8}")
+            continue
+        print(
+            f"  {row.label:<16}{row.n_pixels:>10}{row.bias:>+13.4f}{row.pull:>+13.3f}"
+            f"{row.width:>8.3f}"
+        )
+    print("  The bins hold pixels without defect, hit or saturation. Ideal: bias 0, width 1.")
+
+
+def print_jumps(jumps: JumpScore) -> None:
+    """Print how many cosmic-ray hits were found, missed and made up."""
+    print("\nCosmic-ray hits above 10 sigma")
+    if jumps.n_hits:
+        share = jumps.n_found / jumps.n_hits
+        print(
+            f"  {jumps.n_hits} hits, {jumps.n_found} found ({share:.1%}), "
+            f"{jumps.n_hits - jumps.n_found} missed"
+        )
+    else:
+        print("  none in this exposure")
+    if jumps.n_samples:
+        print(
+            f"  {jumps.n_false} false jumps in {jumps.n_samples} samples without a hit "
+            f"({jumps.n_false / jumps.n_samples:.3%})"
+        )

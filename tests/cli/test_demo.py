@@ -1,0 +1,107 @@
+"""The demonstration, the simulate command, and the picture."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from romancal_rs.cli import main
+from romancal_rs.dqflags import pixel
+from romancal_rs.picture import draw, flag_categories, largest_of_cells
+
+ROOT = "r0000101001001001001_0001_wfi01_f158"
+
+
+def png_size(path):
+    """Width and height from the header of a PNG."""
+    header = path.read_bytes()[:24]
+    assert header[:8] == b"\x89PNG\r\n\x1a\n"
+    return int.from_bytes(header[16:20], "big"), int.from_bytes(header[20:24], "big")
+
+
+def test_demo_prints_the_comparison_and_writes_its_files(tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["demo", "--output-dir", str(out), "--size", "200", "--resultants", "6"]) == 0
+    printed = capsys.readouterr().out
+    for name in ("uncal.asdf", "ramp.asdf", "cal.asdf", "demo.png", "truth.npz"):
+        assert (out / f"{ROOT}_{name}").is_file()
+        assert f"{ROOT}_{name}" in printed
+    assert len(list((out / "references").glob("*.asdf"))) == 9
+    width, height = png_size(out / f"{ROOT}_demo.png")
+    assert width > 1000
+    assert height > 1000
+
+    row = re.search(r"all of these +(\d+) +([+-][\d.]+) +([+-][\d.]+) +([\d.]+)", printed)
+    n_pixels, _, pull, spread = (float(number) for number in row.groups())
+    assert n_pixels > 0.7 * 192 * 192
+    # The manual's variances leave out the averaging of reads: a little off 0 and 1.
+    assert abs(pull) < 0.05
+    assert abs(spread - 1) < 0.1
+    found = re.search(r"(\d+) hits, (\d+) found \([\d.]+%\), (\d+) missed", printed)
+    n_hits, n_found, n_missed = (int(number) for number in found.groups())
+    assert n_hits > 20
+    assert n_found + n_missed == n_hits
+    assert n_found >= 0.9 * n_hits
+    assert re.search(r"\d+ false jumps in \d+ samples", printed)
+    assert "\x1b" not in printed
+
+
+def test_simulate_prints_what_it_wrote_and_the_next_command(tmp_path, capsys):
+    out = tmp_path / "my files"
+    arguments = ["simulate", str(out), "--rows", "30", "--cols", "41", "--detector", "WFI05"]
+    arguments += ["--read-pattern", "1;2-3;4-8", "--optical-element", "PRISM", "--seed", "7"]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    root = "r0000101001001001001_0001_wfi05_prism"
+    assert (out / f"{root}_uncal.asdf").is_file()
+    assert (out / f"{root}_truth.npz").is_file()
+    assert "30 x 41 pixels, 3 resultants, WFI05, PRISM, seed 7" in printed
+    assert f"run roman_elp '{out}/{root}_uncal.asdf' --references '{out}/references'" in printed
+
+    from romancal_rs import datamodels
+
+    with datamodels.open(out / f"{root}_uncal.asdf") as raw:
+        assert raw.data.shape == (3, 30, 41)
+        assert raw.meta.exposure.type == "WFI_SPECTRAL"
+
+
+@pytest.mark.parametrize("command", ["simulate", "demo"])
+def test_impossible_sizes_end_in_one_line(command, tmp_path, capsys):
+    out = tmp_path / "out"
+    where = [str(out)] if command == "simulate" else ["--output-dir", str(out)]
+    assert main([command, *where, "--size", "5"]) == 1
+    error = capsys.readouterr().err
+    assert "rows: must be between 9 and 4096, got 5" in error
+    assert error.count("\n") == 1
+    assert not out.exists()
+
+
+def test_the_gravest_flag_of_a_pixel_gives_its_category():
+    dq = np.array(
+        [
+            0,
+            pixel.WARM,
+            pixel.JUMP_DET | pixel.WARM,
+            pixel.SATURATED | pixel.JUMP_DET,
+            pixel.DO_NOT_USE | pixel.SATURATED | pixel.JUMP_DET,
+        ],
+        dtype=np.uint32,
+    )
+    assert flag_categories(dq).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_cells_keep_a_lone_flag():
+    values = np.zeros((5, 7), dtype=np.uint8)
+    values[4, 6] = 3
+    values[0, 1] = 2
+    assert largest_of_cells(values, 3).tolist() == [[2, 0, 0], [0, 0, 3]]
+    assert largest_of_cells(values, 1).tolist() == values.tolist()
+
+
+def test_a_picture_of_nothing_usable_can_be_drawn(tmp_path):
+    nothing = np.full((12, 9), np.nan)
+    dq = np.full((12, 9), int(pixel.DO_NOT_USE), dtype=np.uint32)
+    draw(tmp_path / "a.png", np.zeros((20, 17)), nothing, nothing, dq, "nothing")
+    assert png_size(tmp_path / "a.png")[0] > 1000
