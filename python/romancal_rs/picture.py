@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 # tell apart.
 _OTHER, _JUMP, _SATURATED, _UNUSABLE = range(1, 5)
 _CATEGORIES = {
-    _OTHER: ("other flag", "#b9c3cf"),
+    _OTHER: ("other flag", "#8fa0b3"),
     _JUMP: ("jump", "#0072b2"),
     _SATURATED: ("saturated", "#e69f00"),
     _UNUSABLE: ("do not use", "#c0272d"),
@@ -78,12 +80,14 @@ def _show(figure: Figure, axes: Axes, values: NDArray, title: str, unit: str, co
     width = max(middle - np.percentile(finite, 16), 1e-3 * abs(middle), 1e-6) if finite.size else 1
     high = max(high, low + width)
     map_with_bad = colormaps[colours].with_extremes(bad="#5b2333")
-    image = axes.imshow(
-        values, origin="lower", cmap=map_with_bad, norm=AsinhNorm(2 * width, low, high)
-    )
+    norm = AsinhNorm(2 * width, low, high)
+    image = axes.imshow(values, origin="lower", cmap=map_with_bad, norm=norm)
     axes.set_title(title)
     _label_axes(axes)
     bar = figure.colorbar(image, ax=axes, shrink=0.9, extend="both", pad=0.02)
+    ticks = round_ticks(low, high, lambda value: float(norm(value)))
+    bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks], minor=False)
+    bar.minorticks_off()
     bar.set_label(unit)
 
 
@@ -146,6 +150,22 @@ def largest_of_cells(values: NDArray, cell: int) -> NDArray:
     padded = np.zeros((rows * cell, cols * cell), dtype=values.dtype)
     padded[: values.shape[0], : values.shape[1]] = values
     return padded.reshape(rows, cell, cols, cell).max(axis=(1, 3))
+
+
+def round_ticks(low: float, high: float, place: Callable[[float], float]) -> list[float]:
+    """Round numbers (0, and 1, 2, 5 times powers of ten) from `low` to `high`, not too close.
+
+    `place` gives the position of a value along the axis, from 0 to 1.
+    """
+    if high <= 0:
+        return []
+    decades = range(math.floor(math.log10(high)) - 4, math.floor(math.log10(high)) + 1)
+    candidates = [0.0, *(digit * 10.0**decade for decade in decades for digit in (1, 2, 5))]
+    ticks: list[float] = []
+    for value in candidates:
+        if low <= value <= high and (not ticks or place(value) - place(ticks[-1]) > 0.08):
+            ticks.append(value)
+    return ticks
 
 
 def _label_axes(axes: Axes) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from romancal_rs.cli import main
 from romancal_rs.dqflags import pixel
-from romancal_rs.picture import draw, flag_categories, largest_of_cells
+from romancal_rs.picture import draw, flag_categories, largest_of_cells, round_ticks
 
 ROOT = "r0000101001001001001_0001_wfi01_f158"
 
@@ -98,6 +98,11 @@ def test_cells_keep_a_lone_flag():
     values[0, 1] = 2
     assert largest_of_cells(values, 3).tolist() == [[2, 0, 0], [0, 0, 3]]
     assert largest_of_cells(values, 1).tolist() == values.tolist()
+
+
+def test_ticks_are_round_and_apart():
+    assert round_ticks(0.5, 60, lambda x: x / 60) == [0.5, 10, 20, 50]
+    assert round_ticks(-1, 9, lambda x: (x + 1) / 10) == [0, 1, 2, 5]
 
 
 def test_a_picture_of_nothing_usable_can_be_drawn(tmp_path):
