@@ -23,7 +23,7 @@ class PhotomStep(RomanStep):
     """
     class_alias = "photom"
     cal_step_name = "photom"
-    default_suffix = "photom"
+    default_suffix = "phot"
     reference_file_types: ClassVar[list[str]] = ["photom"]
 
     def process(self, input: Any) -> ImageModel:
@@ -32,7 +32,7 @@ class PhotomStep(RomanStep):
         image = self.prepare(input, ImageModel)
         if image.meta.exposure.type != "WFI_IMAGE":
             set_photometry(image, Photometry())
-            return self.skip_input(image, f"{image.meta.exposure.type} is no imaging exposure")
+            return self.end_skipped(image, f"{image.meta.exposure.type} is no imaging exposure")
         file = self.get_reference_file(image, "photom")
         if file == "N/A":
             return self.skip_without(image, "photom")
@@ -42,7 +42,7 @@ class PhotomStep(RomanStep):
             photometry = photometry_of(reference.phot_table, element, source=source)
         set_photometry(image, photometry)
         if photometry.conversion_megajanskys is None:
-            return self.skip_input(image, f"PHOTOM gives no flux conversion for {element}")
+            return self.end_skipped(image, f"PHOTOM gives no flux conversion for {element}")
         self.record_step_status(image, self.cal_step_name)
         if self.photom is not None:
             self.save_to(image, self.photom)

@@ -11,13 +11,18 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.modeling.models import Mapping, Polynomial2D, Scale, Shift
 
+from romancal_rs import datamodels
 from romancal_rs.assign_wcs import (
+    AssignWcsStep,
+    aberration_scale,
     aberration_transform,
     attitude_transform,
     build_wcs,
     footprint,
     s_region,
 )
+from romancal_rs.datamodels import DistortionRefModel, ImageModel, RampModel, testing
+from romancal_rs.errors import InputError
 
 SEED_ERA = Path(__file__).parents[1] / "data" / "seed_era"
 
@@ -210,3 +215,82 @@ def test_s_region_names_icrs_and_lists_the_corners():
         "POLYGON ICRS 359.500000000 -1.250000000 359.500000000 1.250000000 "
         "0.500000000 1.250000000 0.500000000 -1.123456789"
     )
+
+
+# --- the step
+
+
+def exposure(scale_factor=1.00003, **pointing):
+    """An image of 60 x 100 pixels with a pointing."""
+    image = ImageModel(testing.create_wfi_image(shape=(60, 100)))
+    for name, value in (POINTING | pointing).items():
+        image.meta.wcsinfo[name] = value
+    image.meta.velocity_aberration.scale_factor = scale_factor
+    return image
+
+
+def reference():
+    return DistortionRefModel(
+        testing.create_distortion(coordinate_distortion_transform=distortion())
+    )
+
+
+def test_the_step_attaches_the_wcs_and_its_footprint():
+    given = exposure(roll_ref=33.0)
+    result = AssignWcsStep.call(given, override_distortion=reference())
+    expected = wcs(scale_factor=1.00003, roll_ref=33.0)
+    assert result.meta.wcs.available_frames == ["detector", "v2v3", "v2v3vacorr", "world"]
+    assert result.meta.wcs(7.0, 11.0) == pytest.approx(expected(7.0, 11.0), abs=1e-12)
+    assert result.meta.wcsinfo.s_region == s_region(footprint(expected, (60, 100)))
+    assert result.meta.cal_step.assign_wcs == "COMPLETE"
+    assert given.meta.cal_step.assign_wcs == "INCOMPLETE"
+    assert given.meta.wcs is None
+
+
+@pytest.mark.parametrize("placeholder", [-999999, 0.0, -1.0])
+def test_a_placeholder_is_no_scale_factor(placeholder):
+    assert aberration_scale(exposure(placeholder)) is None
+    assert aberration_scale(exposure(0.99999)) == 0.99999
+
+
+def test_the_scale_factor_of_a_2022_exposure_is_not_applied():
+    """Its system did not: the WCS of `expected_cal.asdf` would be off by 5e-8 degrees."""
+    with datamodels.open(SEED_ERA / "expected_cal.asdf") as calibrated:
+        theirs = calibrated.meta.wcs
+        assert calibrated.meta.velocity_aberration.scale_factor == 0.99997
+        result = AssignWcsStep.call(calibrated, references=SEED_ERA)
+        assert result.meta.wcs.available_frames == ["detector", "v2v3", "world"]
+        x, y = np.meshgrid(np.linspace(-0.5, 119.5, 25), np.linspace(-0.5, 119.5, 25))
+        np.testing.assert_allclose(result.meta.wcs(x, y), theirs(x, y), rtol=0, atol=1e-9)
+
+
+def test_the_mission_library_evaluates_the_saved_wcs_to_the_same_positions(tmp_path):
+    import roman_datamodels.datamodels as rdm
+
+    result = AssignWcsStep.call(exposure(roll_ref=33.0), override_distortion=reference())
+    result.save(tmp_path / "x_cal.asdf")
+    x, y = np.meshgrid(np.linspace(0, 99, 10), np.linspace(0, 59, 10))
+    with rdm.open(tmp_path / "x_cal.asdf") as theirs:
+        assert isinstance(theirs, rdm.ImageModel)
+        theirs.validate()
+        np.testing.assert_array_equal(theirs.meta.wcs(x, y), result.meta.wcs(x, y))
+        assert theirs.meta.wcs.available_frames == result.meta.wcs.available_frames
+        assert theirs.meta.wcs.bounding_box.bounding_box() == ((-0.5, 99.5), (-0.5, 59.5))
+        assert theirs.meta.wcsinfo.s_region == result.meta.wcsinfo.s_region
+
+
+def test_not_applicable_skips_the_step():
+    result = AssignWcsStep.call(exposure(), override_distortion="N/A")
+    assert result.meta.cal_step.assign_wcs == "SKIPPED"
+    assert result.meta.wcs is None
+
+
+def test_a_pointing_keyword_that_is_no_number_is_an_error_that_names_it():
+    image = exposure(roll_ref=float("nan"))
+    with pytest.raises(InputError, match=r"meta\.wcsinfo\.roll_ref is nan"):
+        AssignWcsStep.call(image, override_distortion=reference())
+
+
+def test_a_ramp_is_refused():
+    with pytest.raises(InputError, match="ImageModel, got a RampModel"):
+        AssignWcsStep.call(RampModel(testing.create_ramp()), override_distortion=reference())

@@ -387,6 +387,11 @@ def test_the_environment_is_read_when_a_store_is_opened(tmp_path, monkeypatch):
         open_store(None)
 
 
+def test_an_open_store_is_used_as_it_is(tmp_path):
+    store = DirectoryStore(tmp_path)
+    assert open_store(store) is store
+
+
 # --- overrides
 
 

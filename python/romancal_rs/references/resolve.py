@@ -16,13 +16,16 @@ NOT_APPLICABLE = "N/A"
 ENVIRONMENT_VARIABLE = "ROMANCAL_RS_REFERENCES"
 
 
-def open_store(references: str | Path | None = None) -> DirectoryStore | None:
+def open_store(
+    references: str | Path | DirectoryStore | None = None,
+) -> DirectoryStore | None:
     """Open the store that a user named.
 
     Parameters
     ----------
-    references : str, Path or None
-        A directory. None means the environment variable ``ROMANCAL_RS_REFERENCES``, read now.
+    references : str, Path, DirectoryStore or None
+        A directory, or a store that is open already: it is returned as it is. None means the
+        environment variable ``ROMANCAL_RS_REFERENCES``, read now.
 
     Returns
     -------
@@ -34,6 +37,8 @@ def open_store(references: str | Path | None = None) -> DirectoryStore | None:
     ReferenceNotFoundError
         If the directory does not exist.
     """
+    if isinstance(references, DirectoryStore):
+        return references
     directory = references or os.environ.get(ENVIRONMENT_VARIABLE)
     return DirectoryStore(directory) if directory else None
 
