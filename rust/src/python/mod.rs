@@ -1,5 +1,28 @@
 //! The bindings: the only files that import pyo3.
+//!
+//! They check what NumPy arrays come with (`arrays.rs`), run the work without the interpreter's
+//! lock (`detached.rs`), and otherwise only pass arguments on. The documentation of the functions
+//! is that of `romancal_rs.kernels`, which wraps them.
+
+mod arrays;
+mod detached;
+mod fit;
+mod functions;
+mod read_pattern;
+
 use pyo3::prelude::*;
 
 #[pymodule]
-mod _core {}
+mod _core {
+    #[pymodule_export]
+    use super::arrays::ShapeError;
+    #[pymodule_export]
+    use super::fit::{RampFit, SegmentFits, fit_ramps};
+    #[pymodule_export]
+    use super::functions::{
+        apply_flat, correct_linearity, detect_jumps, flag_saturation, num_threads, set_num_threads,
+        subtract_dark,
+    };
+    #[pymodule_export]
+    use super::read_pattern::ReadPattern;
+}

@@ -1,0 +1,407 @@
+"""The pipeline's algorithms as functions of NumPy arrays, without any pipeline.
+
+A ramp is an array with axes (resultant, row, column). Arrays are used where they are: the dtype
+has to be the one stated, elements of a row have to lie next to each other in memory (a trimmed view
+such as ``data[:, 4:-4, 4:-4]`` is fine), and an array that does not fit is an error that names it.
+Nothing is copied or cast silently. Bad pixels are flags, never errors.
+
+All functions run in parallel over bands of rows and take
+
+- ``max_threads``: at most so many bands at the same time, by default as many as there are threads
+  (see `set_num_threads`);
+- ``band_rows``: how many rows a band has, by default a sensible number.
+
+The result does not depend on either, not by one bit. Ctrl-C stops a function between two bands;
+arrays that are changed in place are then changed in part.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from ._core import RampFit, ReadPattern, SegmentFits, ShapeError
+
+__all__ = [
+    "RampFit",
+    "ReadPattern",
+    "SegmentFits",
+    "ShapeError",
+    "apply_flat",
+    "correct_linearity",
+    "detect_jumps",
+    "fit_ramps",
+    "flag_saturation",
+    "num_threads",
+    "set_num_threads",
+    "subtract_dark",
+]
+
+
+def flag_saturation(
+    data: NDArray[np.float32],
+    groupdq: NDArray[np.uint8],
+    pixeldq: NDArray[np.uint32],
+    threshold: NDArray[np.float32],
+    ref_dq: NDArray[np.uint32],
+    *,
+    n_pix_grow_sat: int = 0,
+    max_threads: int | None = None,
+    band_rows: int | None = None,
+) -> None:
+    """Flag saturated samples, and those at the floor of the A/D converter.
+
+    A sample at or above its pixel's threshold is flagged SATURATED, with all later resultants of the
+    pixel. A sample at or below 0 DN is flagged AD_FLOOR and DO_NOT_USE, alone.
+
+    Parameters
+    ----------
+    data : ndarray, (n_resultants, n_rows, n_cols), float32
+        Ramps as read out [DN].
+    groupdq : ndarray, (n_resultants, n_rows, n_cols), uint8
+        Flags of each sample; added to in place.
+    pixeldq : ndarray, (n_rows, n_cols), uint32
+        Flags of each pixel; those of `ref_dq` are added in place.
+    threshold : ndarray, (n_rows, n_cols), float32
+        Saturation threshold [DN]. Where it is NaN, or `ref_dq` has NO_SAT_CHECK, no sample is
+        saturated, and the pixel is flagged NO_SAT_CHECK.
+    ref_dq : ndarray, (n_rows, n_cols), uint32
+        Flags of the reference.
+    n_pix_grow_sat : int, optional
+        Flag also the samples, of the same resultant, within so many rows and columns of one that is
+        SATURATED.
+    max_threads, band_rows : int, optional
+        See the module.
+
+    Raises
+    ------
+    TypeError
+        If an array has another dtype.
+    ShapeError
+        If an array's shape does not fit `data`, or there are no resultants.
+    ValueError
+        If an array has another memory layout, cannot be changed in place but has to be, shares
+        memory with another of the call, or if `n_pix_grow_sat` is negative.
+
+    References
+    ----------
+    Manual, section 8.1.12, which flags pixels without a threshold at 65535 DN.
+    """
+    _core.flag_saturation(
+        data, groupdq, pixeldq, threshold, ref_dq, n_pix_grow_sat, max_threads, band_rows
+    )
+
+
+def correct_linearity(
+    data: NDArray[np.float32],
+    groupdq: NDArray[np.uint8],
+    pixeldq: NDArray[np.uint32],
+    coeffs: NDArray[np.float32],
+    ref_dq: NDArray[np.uint32],
+    *,
+    max_threads: int | None = None,
+    band_rows: int | None = None,
+) -> None:
+    """Correct ramps for the detector's nonlinearity by a polynomial for each pixel.
+
+    The corrected sample is ``coeffs[0] + coeffs[1] * F + coeffs[2] * F**2 + ...`` of the sample
+    F, by Horner's scheme in float32.
+
+    Parameters
+    ----------
+    data : ndarray, (n_resultants, n_rows, n_cols), float32
+        Ramps [DN]; changed in place, but for samples flagged SATURATED.
+    groupdq : ndarray, (n_resultants, n_rows, n_cols), uint8
+        Flags of each sample.
+    pixeldq : ndarray, (n_rows, n_cols), uint32
+        Flags of each pixel; those of `ref_dq` are added in place.
+    coeffs : ndarray, (n_coeffs, n_rows, n_cols), float32
+        Coefficients [DN^(1-k)], at least two. A pixel with one that is NaN, or with a linear term
+        of 0, or with NO_LIN_CORR in `ref_dq`, is left as it is and flagged NO_LIN_CORR.
+    ref_dq : ndarray, (n_rows, n_cols), uint32
+        Flags of the reference.
+    max_threads, band_rows : int, optional
+        See the module.
+
+    Raises
+    ------
+    TypeError, ShapeError, ValueError
+        If an array does not fit; see `flag_saturation`.
+
+    References
+    ----------
+    Manual, section 8.1.7.
+    """
+    _core.correct_linearity(data, groupdq, pixeldq, coeffs, ref_dq, max_threads, band_rows)
+
+
+def subtract_dark(
+    data: NDArray[np.float32],
+    pixeldq: NDArray[np.uint32],
+    dark: NDArray[np.float32],
+    ref_dq: NDArray[np.uint32],
+    *,
+    max_threads: int | None = None,
+    band_rows: int | None = None,
+) -> None:
+    """Subtract the dark signal, resultant by resultant.
+
+    Parameters
+    ----------
+    data : ndarray, (n_resultants, n_rows, n_cols), float32
+        Ramps [DN]; changed in place.
+    pixeldq : ndarray, (n_rows, n_cols), uint32
+        Flags of each pixel; those of `ref_dq` are added in place.
+    dark : ndarray, (n_resultants, n_rows, n_cols), float32
+        Dark signal [DN]; NaN counts as 0.
+    ref_dq : ndarray, (n_rows, n_cols), uint32
+        Flags of the reference.
+    max_threads, band_rows : int, optional
+        See the module.
+
+    Raises
+    ------
+    TypeError, ShapeError, ValueError
+        If an array does not fit; see `flag_saturation`.
+
+    References
+    ----------
+    Manual, section 8.1.3.
+    """
+    _core.subtract_dark(data, pixeldq, dark, ref_dq, max_threads, band_rows)
+
+
+def detect_jumps(
+    data: NDArray[np.float32],
+    groupdq: NDArray[np.uint8],
+    pixeldq: NDArray[np.uint32],
+    gain: NDArray[np.float32],
+    read_noise: NDArray[np.float32],
+    read_pattern: ReadPattern,
+    *,
+    rejection_threshold: float = 4.0,
+    three_group_rejection_threshold: float = 6.0,
+    four_group_rejection_threshold: float = 5.0,
+    flag_4_neighbors: bool = True,
+    max_jump_to_flag_neighbors: float = 1000.0,
+    min_jump_to_flag_neighbors: float = 10.0,
+    max_threads: int | None = None,
+    band_rows: int | None = None,
+) -> None:
+    """Flag cosmic-ray jumps by the two-point difference method.
+
+    The median of a pixel's differences between resultants, each over its time, gives the expected
+    difference and its noise. The difference that deviates most, if by more than the threshold, is a
+    jump: the later of its resultants is flagged JUMP_DET, and the search goes on without it.
+
+    Parameters
+    ----------
+    data : ndarray, (n_resultants, n_rows, n_cols), float32
+        Linearised ramps [DN]. With fewer than 3 resultants no jump is found.
+    groupdq : ndarray, (n_resultants, n_rows, n_cols), uint8
+        Flags of each sample; JUMP_DET is added in place. Samples flagged SATURATED or DO_NOT_USE,
+        and NaN, are not used.
+    pixeldq : ndarray, (n_rows, n_cols), uint32
+        Flags of each pixel; NO_GAIN_VALUE and DO_NOT_USE are added in place where the gain is not
+        finite or not positive.
+    gain : ndarray, (n_rows, n_cols), float32
+        Gain [electron/DN]. Of a negative one the size is used; NaN finds nothing.
+    read_noise : ndarray, (n_rows, n_cols), float32
+        Noise of one read [DN].
+    read_pattern : ReadPattern
+        Times and reads of the resultants.
+    rejection_threshold : float, optional
+        Threshold for pixels with 4 usable differences or more, in standard deviations.
+    three_group_rejection_threshold, four_group_rejection_threshold : float, optional
+        The same for 2 and for 3 usable differences, as of three and of four resultants.
+    flag_4_neighbors : bool, optional
+        Whether to flag the resultant in the four neighbours of the pixel too, unless it is SATURATED
+        or DO_NOT_USE there.
+    max_jump_to_flag_neighbors, min_jump_to_flag_neighbors : float, optional
+        Only for jumps strictly between these, in standard deviations.
+    max_threads, band_rows : int, optional
+        See the module.
+
+    Raises
+    ------
+    TypeError, ShapeError, ValueError
+        If an array does not fit (see `flag_saturation`), if the read pattern has another number of
+        resultants, or if a threshold is negative or NaN.
+
+    References
+    ----------
+    Anderson & Gordon 2011, PASP 123, 1237; manual, section 8.1.6.
+    """
+    _core.detect_jumps(
+        data,
+        groupdq,
+        pixeldq,
+        gain,
+        read_noise,
+        read_pattern,
+        rejection_threshold,
+        three_group_rejection_threshold,
+        four_group_rejection_threshold,
+        flag_4_neighbors,
+        max_jump_to_flag_neighbors,
+        min_jump_to_flag_neighbors,
+        max_threads,
+        band_rows,
+    )
+
+
+def fit_ramps(
+    data: NDArray[np.float32],
+    groupdq: NDArray[np.uint8],
+    pixeldq: NDArray[np.uint32],
+    gain: NDArray[np.float32],
+    read_noise: NDArray[np.float32],
+    read_pattern: ReadPattern,
+    *,
+    optional: bool = False,
+    max_threads: int | None = None,
+    band_rows: int | None = None,
+) -> RampFit:
+    """Fit the rate of each pixel: optimally weighted straight lines through its segments.
+
+    Usable samples (not SATURATED, DO_NOT_USE or NaN) without a jump between them are a segment. Its
+    line is fitted with weights that depend on its signal-to-noise ratio. The rate is the mean of the
+    segments' slopes, weighted with their variances. Where only single samples are usable, it is the
+    first of them over ``read_pattern.group_time``.
+
+    Parameters
+    ----------
+    data : ndarray, (n_resultants, n_rows, n_cols), float32
+        Linearised ramps [DN].
+    groupdq : ndarray, (n_resultants, n_rows, n_cols), uint8
+        Flags of each sample.
+    pixeldq : ndarray, (n_rows, n_cols), uint32
+        Flags of each pixel.
+    gain : ndarray, (n_rows, n_cols), float32
+        Gain [electron/DN].
+    read_noise : ndarray, (n_rows, n_cols), float32
+        Noise of one read [DN].
+    read_pattern : ReadPattern
+        Times and reads of the resultants.
+    optional : bool, optional
+        Whether to return the fit of each segment too.
+    max_threads, band_rows : int, optional
+        See the module.
+
+    Returns
+    -------
+    RampFit
+        With `slope`, `dq`, `var_poisson`, `var_rnoise`, `err`, `chisq`, `dumo` and `optional`. All
+        but the flags are 0 where a pixel could not be fitted: no usable sample, or a read noise
+        that is not finite (DO_NOT_USE), or a gain that is not finite or not positive (NO_GAIN_VALUE
+        and DO_NOT_USE).
+
+    Raises
+    ------
+    TypeError, ShapeError, ValueError
+        If an array does not fit (see `flag_saturation`), or if the read pattern has another number
+        of resultants.
+
+    References
+    ----------
+    Fixsen et al. 2000, PASP 112, 1350; manual, section 8.1.10.
+    """
+    return _core.fit_ramps(
+        data,
+        groupdq,
+        pixeldq,
+        gain,
+        read_noise,
+        read_pattern,
+        optional,
+        max_threads,
+        band_rows,
+    )
+
+
+def apply_flat(
+    data: NDArray[np.float32],
+    dq: NDArray[np.uint32],
+    var_poisson: NDArray[np.float32],
+    var_rnoise: NDArray[np.float32],
+    flat: NDArray[np.float32],
+    flat_err: NDArray[np.float32],
+    flat_dq: NDArray[np.uint32],
+    *,
+    max_threads: int | None = None,
+    band_rows: int | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Divide a rate image by a flat field.
+
+    All arrays are (n_rows, n_cols).
+
+    Parameters
+    ----------
+    data : ndarray, float32
+        Rate [DN/s]; divided by the flat in place.
+    dq : ndarray, uint32
+        Flags; those of `flat_dq` are added in place.
+    var_poisson, var_rnoise : ndarray, float32
+        Variances of the rate [(DN/s)^2]; divided by the square of the flat in place.
+    flat : ndarray, float32
+        Relative response. Where it is NaN or 0, or `flat_dq` has NO_FLAT_FIELD, it acts as 1,
+        and the pixel is flagged NO_FLAT_FIELD.
+    flat_err : ndarray, float32
+        Standard error of the flat. NaN counts as 0 where the flat acts as 1.
+    flat_dq : ndarray, uint32
+        Flags of the flat.
+    max_threads, band_rows : int, optional
+        See the module.
+
+    Returns
+    -------
+    var_flat : ndarray, float32
+        ``(data / flat)**2 * flat_err**2`` of the divided data [(DN/s)^2].
+    err : ndarray, float32
+        Root of the sum of the three variances [DN/s].
+
+    Raises
+    ------
+    TypeError, ShapeError, ValueError
+        If an array does not fit; see `flag_saturation`.
+
+    References
+    ----------
+    Manual, section 8.1.5.
+    """
+    return _core.apply_flat(
+        data, dq, var_poisson, var_rnoise, flat, flat_err, flat_dq, max_threads, band_rows
+    )
+
+
+def num_threads() -> int:
+    """How many threads the functions of this module share.
+
+    Returns
+    -------
+    int
+        The environment variable ``ROMANCAL_RS_NUM_THREADS`` as it was when a function was first
+        used, else the number of cores; or what `set_num_threads` set.
+
+    Raises
+    ------
+    ValueError
+        If the environment variable is not a whole number, at least 1.
+    """
+    return _core.num_threads()
+
+
+def set_num_threads(threads: int | None) -> None:
+    """Set how many threads the functions of this module share.
+
+    Parameters
+    ----------
+    threads : int or None
+        At least 1; None for the default of `num_threads`. Calls that are running in other threads
+        go on as they began.
+
+    Raises
+    ------
+    ValueError
+        If `threads` is less than 1.
+    """
+    _core.set_num_threads(threads)

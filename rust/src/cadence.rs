@@ -1,0 +1,228 @@
+//! When each resultant was taken: its mean time, and how many reads it averages.
+
+use crate::error::KernelError;
+
+/// Times of the resultants of an exposure, in seconds from its reset.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadPattern {
+    times: Vec<f64>,
+    n_reads: Vec<u32>,
+    group_time: f64,
+}
+
+impl ReadPattern {
+    /// From the mean time and the number of reads of each resultant.
+    ///
+    /// `group_time` is the time of the last read of the first resultant: a pixel of which only
+    /// one sample is usable has its slope from that sample over this time.
+    pub fn new(times: Vec<f64>, n_reads: Vec<u32>, group_time: f64) -> Result<Self, KernelError> {
+        if times.is_empty() {
+            return Err(KernelError::value(
+                "times",
+                "at least one resultant",
+                "none",
+            ));
+        }
+        if n_reads.len() != times.len() {
+            return Err(KernelError::value(
+                "n_reads",
+                "one number for each of the times",
+                format!("{} for {}", n_reads.len(), times.len()),
+            ));
+        }
+        if let Some(time) = times.iter().find(|time| !time.is_finite()) {
+            return Err(KernelError::value("times", "finite times", time));
+        }
+        if let Some(pair) = times.windows(2).find(|pair| pair[1] <= pair[0]) {
+            return Err(KernelError::value(
+                "times",
+                "times that increase",
+                format!("{} after {}", pair[1], pair[0]),
+            ));
+        }
+        if n_reads.contains(&0) {
+            return Err(KernelError::value("n_reads", "at least 1 read", 0));
+        }
+        check_duration("group_time", group_time)?;
+        Ok(Self {
+            times,
+            n_reads,
+            group_time,
+        })
+    }
+
+    /// `n_resultants` of `n_reads` reads each, one every `group_time` seconds.
+    ///
+    /// `times[i] = i * group_time + frame_time * (n_reads + 1) / 2`; without a `frame_time` the
+    /// reads fill the group.
+    pub fn evenly_spaced(
+        n_resultants: usize,
+        group_time: f64,
+        n_reads: u32,
+        frame_time: Option<f64>,
+    ) -> Result<Self, KernelError> {
+        if n_resultants == 0 {
+            return Err(KernelError::value("n_resultants", "at least 1", 0));
+        }
+        if n_reads == 0 {
+            return Err(KernelError::value("n_reads", "at least 1", 0));
+        }
+        check_duration("group_time", group_time)?;
+        let frame_time = frame_time.unwrap_or(group_time / f64::from(n_reads));
+        check_duration("frame_time", frame_time)?;
+        let mean_of_first = frame_time * (f64::from(n_reads) + 1.0) / 2.0;
+        let times = (0..n_resultants)
+            .map(|i| i as f64 * group_time + mean_of_first)
+            .collect();
+        Self::new(times, vec![n_reads; n_resultants], group_time)
+    }
+
+    /// From the read numbers (the first read of an exposure is 1) of each resultant.
+    pub fn from_reads(reads: &[Vec<i64>], frame_time: f64) -> Result<Self, KernelError> {
+        check_duration("frame_time", frame_time)?;
+        let [first, ..] = reads else {
+            return Err(KernelError::value(
+                "reads",
+                "at least one resultant",
+                "none",
+            ));
+        };
+        let mut previous = 0;
+        for (index, resultant) in reads.iter().enumerate() {
+            if resultant.is_empty() {
+                return Err(KernelError::value(
+                    "reads",
+                    "at least one read in every resultant",
+                    format!("none in resultant {index}"),
+                ));
+            }
+            for (position, &read) in resultant.iter().enumerate() {
+                if read < 1 {
+                    return Err(KernelError::value("reads", "read numbers from 1", read));
+                }
+                if read <= previous {
+                    return Err(KernelError::value(
+                        "reads",
+                        "read numbers that increase",
+                        format!("{read} after {previous}"),
+                    ));
+                }
+                if position > 0 && read != previous + 1 {
+                    return Err(KernelError::value(
+                        "reads",
+                        "consecutive reads within a resultant",
+                        format!("{read} after {previous} in resultant {index}"),
+                    ));
+                }
+                previous = read;
+            }
+        }
+        let middle = |r: &Vec<i64>| (r[0] + r[r.len() - 1]) as f64 / 2.0;
+        Self::new(
+            reads.iter().map(|r| frame_time * middle(r)).collect(),
+            reads.iter().map(|r| r.len() as u32).collect(),
+            frame_time * first[first.len() - 1] as f64,
+        )
+    }
+
+    /// How many resultants there are.
+    pub fn n_resultants(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Mean time of each resultant, in seconds.
+    pub fn times(&self) -> &[f64] {
+        &self.times
+    }
+
+    /// How many reads each resultant averages.
+    pub fn n_reads(&self) -> &[u32] {
+        &self.n_reads
+    }
+
+    /// Time of the last read of the first resultant, in seconds.
+    pub fn group_time(&self) -> f64 {
+        self.group_time
+    }
+
+    /// Time from each resultant to the next, in seconds.
+    pub(crate) fn intervals(&self) -> Vec<f64> {
+        self.times
+            .windows(2)
+            .map(|pair| pair[1] - pair[0])
+            .collect()
+    }
+
+    /// Variance of each difference of two neighbouring resultants, for reads of variance 1.
+    pub(crate) fn difference_variances(&self) -> Vec<f64> {
+        let inverse = |n: u32| 1.0 / f64::from(n);
+        self.n_reads
+            .windows(2)
+            .map(|pair| inverse(pair[0]) + inverse(pair[1]))
+            .collect()
+    }
+
+    /// Errs unless a ramp of `n_resultants` can have been taken with this pattern.
+    pub(crate) fn check(&self, n_resultants: usize) -> Result<(), KernelError> {
+        if self.n_resultants() == n_resultants {
+            return Ok(());
+        }
+        Err(KernelError::Value {
+            argument: "read_pattern",
+            expected: "as many resultants as data has",
+            received: format!("{} for {}", self.n_resultants(), n_resultants),
+        })
+    }
+}
+
+fn check_duration(argument: &'static str, seconds: f64) -> Result<(), KernelError> {
+    if seconds.is_finite() && seconds > 0.0 {
+        return Ok(());
+    }
+    Err(KernelError::value(
+        argument,
+        "a finite, positive number of seconds",
+        seconds,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evenly_spaced_times_are_the_means_of_the_reads() {
+        // Reads at 2, 4 | 7, 9: two of 2 s at the start of each group of 5 s.
+        let pattern = ReadPattern::evenly_spaced(2, 5.0, 2, Some(2.0)).unwrap();
+        assert_eq!(pattern.times(), [3.0, 8.0]);
+        assert_eq!(pattern.n_reads(), [2, 2]);
+        assert_eq!(pattern.group_time(), 5.0);
+    }
+
+    #[test]
+    fn reads_give_mean_times_and_the_time_of_the_first_resultants_last_read() {
+        let pattern = ReadPattern::from_reads(&[vec![1, 2], vec![3], vec![6, 7, 8]], 3.0).unwrap();
+        assert_eq!(pattern.times(), [4.5, 9.0, 21.0]);
+        assert_eq!(pattern.n_reads(), [2, 1, 3]);
+        assert_eq!(pattern.group_time(), 6.0);
+        assert_eq!(pattern.intervals(), [4.5, 12.0]);
+        assert_eq!(pattern.difference_variances(), [1.5, 1.0 + 1.0 / 3.0]);
+    }
+
+    #[test]
+    fn wrong_patterns_say_what_is_wrong() {
+        let message =
+            |reads: &[Vec<i64>]| ReadPattern::from_reads(reads, 1.0).unwrap_err().to_string();
+        assert!(message(&[]).contains("at least one resultant"));
+        assert!(message(&[vec![1], vec![]]).contains("none in resultant 1"));
+        assert!(message(&[vec![0]]).contains("read numbers from 1, got 0"));
+        assert!(message(&[vec![1, 2], vec![2]]).contains("increase, got 2 after 2"));
+        assert!(message(&[vec![1, 3]]).contains("consecutive"));
+        assert!(ReadPattern::from_reads(&[vec![1]], f64::NAN).is_err());
+        assert!(ReadPattern::new(vec![1.0, 1.0], vec![1, 1], 1.0).is_err());
+        assert!(ReadPattern::new(vec![f64::INFINITY], vec![1], 1.0).is_err());
+        assert!(ReadPattern::new(vec![1.0], vec![1, 1], 1.0).is_err());
+        assert!(ReadPattern::evenly_spaced(3, 0.0, 1, None).is_err());
+        assert!(ReadPattern::evenly_spaced(0, 1.0, 1, None).is_err());
+    }
+}

@@ -1,0 +1,246 @@
+//! Runs kernels over bands of an image in parallel: the only user of rayon.
+//!
+//! There is one thread pool in the process. Its size is `ROMANCAL_RS_NUM_THREADS`, read when the
+//! pool is first used, or else the number of cores. The thread that calls only waits: it looks for
+//! an interrupt a few times a second, and the workers stop at the end of their bands.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::band::{BandKernel, RampBand};
+use crate::error::KernelError;
+
+/// The environment variable that sets the size of the pool.
+pub const NUM_THREADS_VARIABLE: &str = "ROMANCAL_RS_NUM_THREADS";
+
+/// How often the calling thread looks for an interrupt.
+const INTERRUPT_PERIOD: Duration = Duration::from_millis(100);
+
+/// Rows of a band unless the caller asks for another number: enough that halo rows, which are
+/// computed twice, do not matter, and few enough that all threads have work.
+const BAND_ROWS: usize = 64;
+
+/// Samples of a band at most (but always a whole row), so that bands of long ramps stay short in
+/// time and an interrupt is soon heard.
+const BAND_SAMPLES: usize = 1 << 21;
+
+/// How to cut and to run. Results do not depend on it.
+pub struct Execution<'a> {
+    /// At most so many bands at the same time; `None`: as many as the pool has threads.
+    pub max_threads: Option<usize>,
+    /// Rows of a band; `None`: a sensible number.
+    pub band_rows: Option<usize>,
+    /// Asked a few times a second, in the calling thread: shall the work stop?
+    pub interrupt: &'a mut dyn FnMut() -> bool,
+}
+
+impl Execution<'_> {
+    /// Runs to the end on the whole pool.
+    pub fn uninterrupted<R>(run: impl FnOnce(&mut Execution<'_>) -> R) -> R {
+        run(&mut Execution {
+            max_threads: None,
+            band_rows: None,
+            interrupt: &mut || false,
+        })
+    }
+
+    /// Rows of a band of an image with so many resultants and columns.
+    pub(crate) fn band_rows(&self, n_resultants: usize, n_cols: usize) -> usize {
+        let row = (n_resultants * n_cols).max(1);
+        self.band_rows
+            .unwrap_or((BAND_SAMPLES / row).min(BAND_ROWS))
+            .max(1)
+    }
+}
+
+/// Runs a kernel over a ramp, band by band.
+pub fn run(
+    kernel: &dyn BandKernel,
+    ramp: &mut RampBand<'_>,
+    execution: &mut Execution<'_>,
+) -> Result<(), KernelError> {
+    ramp.check()?;
+    let (n_resultants, n_rows, n_cols) = ramp.shape();
+    kernel.check((n_resultants, n_rows, n_cols))?;
+    if n_rows == 0 || n_cols == 0 {
+        return Ok(());
+    }
+    let bands = ramp.split(execution.band_rows(n_resultants, n_cols), kernel.halo());
+    for_each(bands, |band| band.run(kernel), execution)
+}
+
+/// Does all tasks on the pool. A task that panics makes this panic when the others are done.
+pub fn for_each<T: Send>(
+    tasks: Vec<T>,
+    work: impl Fn(T) + Sync,
+    execution: &mut Execution<'_>,
+) -> Result<(), KernelError> {
+    let pool = pool()?;
+    let workers = execution
+        .max_threads
+        .unwrap_or(usize::MAX)
+        .min(pool.current_num_threads())
+        .min(tasks.len());
+    let queue = Mutex::new(tasks.into_iter());
+    let next = || lock(&queue).next();
+    let cancelled = AtomicBool::new(false);
+    pool.in_place_scope(|scope| {
+        let (at_work, all_done) = channel::<()>();
+        for _ in 0..workers {
+            let at_work = at_work.clone();
+            let (next, work, cancelled) = (&next, &work, &cancelled);
+            scope.spawn(move |_| {
+                // Dropped when this worker ends, also by a panic.
+                let _at_work = at_work;
+                while !cancelled.load(Ordering::Relaxed)
+                    && let Some(task) = next()
+                {
+                    work(task);
+                }
+            });
+        }
+        drop(at_work);
+        while all_done.recv_timeout(INTERRUPT_PERIOD) == Err(RecvTimeoutError::Timeout) {
+            if (execution.interrupt)() {
+                cancelled.store(true, Ordering::Relaxed);
+            }
+        }
+    });
+    if cancelled.into_inner() {
+        return Err(KernelError::Interrupted);
+    }
+    Ok(())
+}
+
+/// How many threads the pool has. Starts it if nobody has used it yet.
+pub fn num_threads() -> Result<usize, KernelError> {
+    Ok(pool()?.current_num_threads())
+}
+
+/// Replaces the pool by one of `threads` threads; `None`: as many as a first use would give.
+/// Calls that are running keep the pool they began with.
+pub fn set_num_threads(threads: Option<usize>) -> Result<(), KernelError> {
+    let threads = match threads {
+        Some(0) => return Err(KernelError::value("threads", "at least 1 thread", 0)),
+        Some(threads) => threads,
+        None => default_num_threads()?,
+    };
+    *lock(&POOL) = Some(Pool::start(threads)?);
+    Ok(())
+}
+
+/// The process's pool. A child process made by `fork` inherits the memory but not the threads of
+/// its parent's pool, and would wait for them for ever: so it starts its own.
+static POOL: Mutex<Option<Pool>> = Mutex::new(None);
+
+struct Pool {
+    process: u32,
+    threads: Arc<ThreadPool>,
+}
+
+impl Pool {
+    fn start(threads: usize) -> Result<Self, KernelError> {
+        let threads = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("romancal-rs-{index}"))
+            .build()
+            .map_err(|error| KernelError::ThreadPool(error.to_string()))?;
+        Ok(Self {
+            process: std::process::id(),
+            threads: Arc::new(threads),
+        })
+    }
+}
+
+fn pool() -> Result<Arc<ThreadPool>, KernelError> {
+    let mut pool = lock(&POOL);
+    if let Some(running) = pool.as_ref()
+        && running.process == std::process::id()
+    {
+        return Ok(Arc::clone(&running.threads));
+    }
+    let started = Pool::start(match pool.as_ref() {
+        Some(of_parent) => of_parent.threads.current_num_threads(),
+        None => default_num_threads()?,
+    })?;
+    let threads = Arc::clone(&started.threads);
+    if let Some(of_parent) = pool.replace(started) {
+        // There are no threads to stop: dropping it could only wait for them.
+        std::mem::forget(of_parent);
+    }
+    Ok(threads)
+}
+
+fn default_num_threads() -> Result<usize, KernelError> {
+    let Some(text) = std::env::var_os(NUM_THREADS_VARIABLE) else {
+        return Ok(std::thread::available_parallelism().map_or(1, usize::from));
+    };
+    text.to_str()
+        .and_then(|text| text.trim().parse().ok())
+        .filter(|&threads| threads > 0)
+        .ok_or_else(|| {
+            KernelError::value(
+                NUM_THREADS_VARIABLE,
+                "a whole number, at least 1",
+                text.to_string_lossy(),
+            )
+        })
+}
+
+/// What these mutexes guard is whole at any time, so a panic of another thread does no harm.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    #[test]
+    fn every_task_is_done_once() {
+        let sum = AtomicUsize::new(0);
+        Execution::uninterrupted(|execution| {
+            for_each(
+                (1..=100).collect(),
+                |task| {
+                    sum.fetch_add(task, Ordering::Relaxed);
+                },
+                execution,
+            )
+        })
+        .unwrap();
+        assert_eq!(sum.into_inner(), 5050);
+    }
+
+    #[test]
+    fn an_interrupt_stops_the_work_after_the_bands_in_flight() {
+        let done = AtomicUsize::new(0);
+        let result = for_each(
+            vec![(); 1000],
+            |()| {
+                done.fetch_add(1, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(20));
+            },
+            &mut Execution {
+                max_threads: Some(1),
+                band_rows: None,
+                interrupt: &mut || true,
+            },
+        );
+        assert_eq!(result, Err(KernelError::Interrupted));
+        assert!(done.into_inner() < 100);
+    }
+
+    #[test]
+    #[should_panic(expected = "a worker fell")]
+    fn a_panic_of_a_worker_is_a_panic_of_the_caller() {
+        let _ = Execution::uninterrupted(|execution| {
+            for_each(vec![()], |()| panic!("a worker fell"), execution)
+        });
+    }
+}

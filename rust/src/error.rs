@@ -1,0 +1,113 @@
+//! What can be wrong with a call: which argument, what was expected, what came.
+
+use ndarray::{ArrayView, Dimension};
+use thiserror::Error;
+
+/// An error of a kernel call. Pixels never cause one: a bad pixel is a data-quality flag.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum KernelError {
+    /// An array does not have the shape that the other arguments ask for.
+    #[error("{argument}: expected shape {expected}, got {received}")]
+    Shape {
+        argument: &'static str,
+        expected: String,
+        received: String,
+    },
+    /// The elements of a row are not next to each other in memory.
+    #[error(
+        "{argument}: expected an array in C order (last axis contiguous), got strides of {received}"
+    )]
+    Layout {
+        argument: &'static str,
+        received: String,
+    },
+    /// A parameter has a value that makes no sense.
+    #[error("{argument}: expected {expected}, got {received}")]
+    Value {
+        argument: &'static str,
+        expected: &'static str,
+        received: String,
+    },
+    /// The thread pool could not be started.
+    #[error("cannot start the thread pool: {0}")]
+    ThreadPool(String),
+    /// Someone asked to stop; arrays changed in place are changed in part.
+    #[error("interrupted; arrays that are changed in place are changed in part")]
+    Interrupted,
+}
+
+impl KernelError {
+    /// A parameter that should have been `expected`.
+    pub fn value(
+        argument: &'static str,
+        expected: &'static str,
+        received: impl std::fmt::Display,
+    ) -> Self {
+        Self::Value {
+            argument,
+            expected,
+            received: received.to_string(),
+        }
+    }
+}
+
+/// Errs unless an array has this shape and rows that are contiguous in memory. Planes and rows
+/// may be spaced, as in the trimmed view `data[:, 4:-4, 4:-4]`.
+pub fn check_array<T, D: Dimension>(
+    argument: &'static str,
+    expected: &[usize],
+    array: &ArrayView<'_, T, D>,
+) -> Result<(), KernelError> {
+    if array.shape() != expected {
+        return Err(KernelError::Shape {
+            argument,
+            expected: shape_text(expected),
+            received: shape_text(array.shape()),
+        });
+    }
+    let last = array.ndim() - 1;
+    if array.len() > 1 && expected[last] > 1 && array.strides()[last] != 1 {
+        return Err(KernelError::Layout {
+            argument,
+            received: format!("{:?} elements", array.strides()),
+        });
+    }
+    Ok(())
+}
+
+/// A shape as Python prints it.
+pub fn shape_text(shape: &[usize]) -> String {
+    match shape {
+        [only] => format!("({only},)"),
+        _ => {
+            let lengths: Vec<String> = shape.iter().map(usize::to_string).collect();
+            format!("({})", lengths.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array2, Axis, Slice};
+
+    #[test]
+    fn a_wrong_shape_names_the_argument_and_both_shapes() {
+        let array = Array2::<u32>::zeros((8, 9));
+        let error = check_array("pixeldq", &[9, 8], &array.view()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "pixeldq: expected shape (9, 8), got (8, 9)"
+        );
+        assert_eq!(shape_text(&[3]), "(3,)");
+    }
+
+    #[test]
+    fn rows_may_be_spaced_and_columns_may_not() {
+        let array = Array2::<u32>::zeros((8, 9));
+        let spaced = array.slice_axis(Axis(0), Slice::new(0, None, 2));
+        let trimmed = spaced.slice_axis(Axis(1), Slice::from(1..8));
+        assert!(check_array("a", &[4, 7], &trimmed).is_ok());
+        assert!(check_array("a", &[9, 8], &array.t()).is_err());
+    }
+}

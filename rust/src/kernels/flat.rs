@@ -1,0 +1,173 @@
+//! Flat field: a rate image is divided by the relative response of its pixels.
+//!
+//! ```text
+//! data' = data / flat
+//! var_poisson' = var_poisson / flat^2,  var_rnoise' = var_rnoise / flat^2
+//! var_flat = (data' / flat)^2 flat_err^2
+//! err = sqrt(var_poisson' + var_rnoise' + var_flat)
+//! ```
+//!
+//! A flat that is NaN, zero or NO_FLAT_FIELD acts as 1 and sets NO_FLAT_FIELD; if its error is NaN
+//! too, it adds no error. Source: the manual's section 8.1.5.
+
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+
+use crate::band::cut;
+use crate::dq::pixel;
+use crate::driver::{Execution, for_each};
+use crate::error::{KernelError, check_array};
+use crate::lanes::{row, row_mut};
+
+/// A rate image, to be changed in place; each (n_rows, n_cols).
+pub struct RateImage<'a> {
+    /// Rate [DN/s].
+    pub data: ArrayViewMut2<'a, f32>,
+    pub dq: ArrayViewMut2<'a, u32>,
+    /// Variances of the rate [(DN/s)^2].
+    pub var_poisson: ArrayViewMut2<'a, f32>,
+    pub var_rnoise: ArrayViewMut2<'a, f32>,
+}
+
+/// A flat field; each (n_rows, n_cols).
+pub struct Flat<'a> {
+    /// Relative response, and its standard error.
+    pub flat: ArrayView2<'a, f32>,
+    pub flat_err: ArrayView2<'a, f32>,
+    pub flat_dq: ArrayView2<'a, u32>,
+}
+
+/// What dividing by a flat adds to an image.
+pub struct FlatErrors {
+    /// Variance from the error of the flat [(DN/s)^2].
+    pub var_flat: Array2<f32>,
+    /// Total error [DN/s].
+    pub err: Array2<f32>,
+}
+
+/// Divides the image by the flat.
+pub fn apply_flat(
+    mut image: RateImage<'_>,
+    flat: &Flat<'_>,
+    execution: &mut Execution<'_>,
+) -> Result<FlatErrors, KernelError> {
+    let (n_rows, n_cols) = image.data.dim();
+    let shape = [n_rows, n_cols];
+    check_array("data", &shape, &image.data.view())?;
+    check_array("dq", &shape, &image.dq.view())?;
+    check_array("var_poisson", &shape, &image.var_poisson.view())?;
+    check_array("var_rnoise", &shape, &image.var_rnoise.view())?;
+    check_array("flat", &shape, &flat.flat)?;
+    check_array("flat_err", &shape, &flat.flat_err)?;
+    check_array("flat_dq", &shape, &flat.flat_dq)?;
+    let mut errors = FlatErrors {
+        var_flat: Array2::zeros((n_rows, n_cols)),
+        err: Array2::zeros((n_rows, n_cols)),
+    };
+    if n_rows == 0 || n_cols == 0 {
+        return Ok(errors);
+    }
+    let height = execution.band_rows(1, n_cols);
+    let mut bands = Vec::new();
+    let chunks = image
+        .data
+        .axis_chunks_iter_mut(Axis(0), height)
+        .zip(image.dq.axis_chunks_iter_mut(Axis(0), height))
+        .zip(image.var_poisson.axis_chunks_iter_mut(Axis(0), height))
+        .zip(image.var_rnoise.axis_chunks_iter_mut(Axis(0), height))
+        .zip(errors.var_flat.axis_chunks_iter_mut(Axis(0), height))
+        .zip(errors.err.axis_chunks_iter_mut(Axis(0), height));
+    for (rows, (((((data, dq), var_poisson), var_rnoise), var_flat), err)) in
+        cut(n_rows, height).into_iter().zip(chunks)
+    {
+        let image = RateImage {
+            data,
+            dq,
+            var_poisson,
+            var_rnoise,
+        };
+        bands.push((rows.start, image, var_flat, err));
+    }
+    for_each(
+        bands,
+        |(first_row, mut image, mut var_flat, mut err)| {
+            for r in 0..image.data.nrows() {
+                divide_row(flat, first_row, r, &mut image, &mut var_flat, &mut err);
+            }
+        },
+        execution,
+    )?;
+    Ok(errors)
+}
+
+/// Divides row `r` of a band, whose row 0 is `first_row` of the image.
+fn divide_row(
+    flat: &Flat<'_>,
+    first_row: usize,
+    r: usize,
+    image: &mut RateImage<'_>,
+    var_flat: &mut ArrayViewMut2<'_, f32>,
+    err: &mut ArrayViewMut2<'_, f32>,
+) {
+    let cols = 0..image.data.ncols();
+    let response = row(flat.flat, first_row + r, &cols);
+    let flat_err = row(flat.flat_err, first_row + r, &cols);
+    let flat_dq = row(flat.flat_dq, first_row + r, &cols);
+    let data = row_mut(image.data.view_mut(), r, &cols);
+    let dq = row_mut(image.dq.view_mut(), r, &cols);
+    let var_poisson = row_mut(image.var_poisson.view_mut(), r, &cols);
+    let var_rnoise = row_mut(image.var_rnoise.view_mut(), r, &cols);
+    let var_flat = row_mut(var_flat.view_mut(), r, &cols);
+    let err = row_mut(err.view_mut(), r, &cols);
+    for c in cols {
+        let unknown =
+            response[c].is_nan() || response[c] == 0.0 || flat_dq[c] & pixel::NO_FLAT_FIELD != 0;
+        let flat = if unknown { 1.0 } else { response[c] };
+        dq[c] |= flat_dq[c] | if unknown { pixel::NO_FLAT_FIELD } else { 0 };
+        data[c] /= flat;
+        var_poisson[c] /= flat * flat;
+        var_rnoise[c] /= flat * flat;
+        let no_error = unknown && flat_err[c].is_nan();
+        let relative = data[c] / flat * if no_error { 0.0 } else { flat_err[c] };
+        var_flat[c] = relative * relative;
+        err[c] = (var_poisson[c] + var_rnoise[c] + var_flat[c]).sqrt();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::arr2;
+
+    #[test]
+    fn hand_computed_errors_and_unknown_flats() {
+        let mut data = arr2(&[[8.0, 8.0, 8.0, 8.0]]);
+        let mut dq = arr2(&[[1, 0, 0, 0]]);
+        let mut var_poisson = arr2(&[[4.0, 4.0, 4.0, 4.0]]);
+        let mut var_rnoise = arr2(&[[8.0, 8.0, 8.0, 8.0]]);
+        let errors = Execution::uninterrupted(|execution| {
+            apply_flat(
+                RateImage {
+                    data: data.view_mut(),
+                    dq: dq.view_mut(),
+                    var_poisson: var_poisson.view_mut(),
+                    var_rnoise: var_rnoise.view_mut(),
+                },
+                &Flat {
+                    flat: arr2(&[[2.0, f32::NAN, 0.0, 0.5]]).view(),
+                    flat_err: arr2(&[[0.5, f32::NAN, 0.25, 0.25]]).view(),
+                    flat_dq: arr2(&[[16, 0, 0, pixel::NO_FLAT_FIELD]]).view(),
+                },
+                execution,
+            )
+        })
+        .unwrap();
+        // Divided by 2: var_flat = (4 / 2)^2 0.5^2 = 1, err = sqrt(1 + 2 + 1).
+        assert_eq!(data, arr2(&[[4.0, 8.0, 8.0, 8.0]]));
+        assert_eq!(var_poisson, arr2(&[[1.0, 4.0, 4.0, 4.0]]));
+        assert_eq!(var_rnoise, arr2(&[[2.0, 8.0, 8.0, 8.0]]));
+        assert_eq!(errors.var_flat, arr2(&[[1.0, 0.0, 4.0, 4.0]]));
+        assert_eq!(errors.err, arr2(&[[2.0, 12.0_f32.sqrt(), 4.0, 4.0]]));
+        let none = pixel::NO_FLAT_FIELD;
+        assert_eq!(dq, arr2(&[[17, none, none, none]]));
+    }
+}

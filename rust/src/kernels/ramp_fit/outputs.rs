@@ -1,0 +1,262 @@
+//! What the ramp fit returns, and the fit of a whole image band by band.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ndarray::{Array2, Array3, ArrayViewMut2, ArrayViewMut3, Axis};
+
+use super::{Detector, Pixel, PixelFit, RampFit};
+use crate::band::RampBand;
+use crate::driver::{Execution, for_each};
+use crate::error::KernelError;
+
+/// The rate image, each (n_rows, n_cols), in DN and seconds.
+pub struct RampFitResult {
+    pub slope: Array2<f32>,
+    pub dq: Array2<u32>,
+    pub var_poisson: Array2<f32>,
+    pub var_rnoise: Array2<f32>,
+    pub err: Array2<f32>,
+    /// Deviations of the differences from the slope, over their noise, squared and summed.
+    pub chisq: Array2<f32>,
+    /// Slope with uniform weights minus slope.
+    pub dumo: Array2<f32>,
+    /// The segments, if they were asked for.
+    pub segments: Option<SegmentArrays>,
+}
+
+/// The optional product: each segment's fit, (n_segments, n_rows, n_cols) with 0 where a pixel
+/// has fewer segments; in DN and seconds.
+pub struct SegmentArrays {
+    pub slope: Array3<f32>,
+    /// Standard errors of slope and intercept as the weights give them.
+    pub sigslope: Array3<f32>,
+    /// The line's value at time 0.
+    pub yint: Array3<f32>,
+    pub sigyint: Array3<f32>,
+    /// 1 / (var_poisson + var_rnoise)^2.
+    pub weights: Array3<f32>,
+    pub var_poisson: Array3<f32>,
+    pub var_rnoise: Array3<f32>,
+    /// First sample minus slope times its time, (n_rows, n_cols).
+    pub pedestal: Array2<f32>,
+    /// Difference to the sample before, for each jump of a pixel in turn, (n_jumps, n_rows, n_cols).
+    pub crmag: Array3<f32>,
+}
+
+/// Rows of a [`RampFitResult`], to be filled.
+pub struct FitRows<'a> {
+    pub slope: ArrayViewMut2<'a, f32>,
+    pub dq: ArrayViewMut2<'a, u32>,
+    pub var_poisson: ArrayViewMut2<'a, f32>,
+    pub var_rnoise: ArrayViewMut2<'a, f32>,
+    pub err: ArrayViewMut2<'a, f32>,
+    pub chisq: ArrayViewMut2<'a, f32>,
+    pub dumo: ArrayViewMut2<'a, f32>,
+    pub segments: Option<SegmentRows<'a>>,
+}
+
+/// Rows of [`SegmentArrays`], to be filled; zero before.
+pub struct SegmentRows<'a> {
+    pub slope: ArrayViewMut3<'a, f32>,
+    pub sigslope: ArrayViewMut3<'a, f32>,
+    pub yint: ArrayViewMut3<'a, f32>,
+    pub sigyint: ArrayViewMut3<'a, f32>,
+    pub weights: ArrayViewMut3<'a, f32>,
+    pub var_poisson: ArrayViewMut3<'a, f32>,
+    pub var_rnoise: ArrayViewMut3<'a, f32>,
+    pub pedestal: ArrayViewMut2<'a, f32>,
+    pub crmag: ArrayViewMut3<'a, f32>,
+}
+
+/// Fits the ramps of an image. With `optional`, also returns the fit of each segment.
+pub fn fit_ramps(
+    fit: &RampFit<'_>,
+    ramp: &mut RampBand<'_>,
+    optional: bool,
+    execution: &mut Execution<'_>,
+) -> Result<RampFitResult, KernelError> {
+    ramp.check()?;
+    let (n_resultants, n_rows, n_cols) = ramp.shape();
+    fit.check((n_resultants, n_rows, n_cols))?;
+    let height = execution.band_rows(n_resultants, n_cols);
+    let mut result = RampFitResult::zeros(n_rows, n_cols);
+    if optional {
+        let (n_segments, n_jumps) = count_segments_and_jumps(ramp, height, execution)?;
+        result.segments = Some(SegmentArrays::zeros(n_segments, n_jumps, n_rows, n_cols));
+    }
+    if n_rows == 0 || n_cols == 0 {
+        return Ok(result);
+    }
+    let bands = ramp.split(height, 0).into_iter();
+    let tasks = bands.zip(result.bands(height)).collect();
+    for_each(
+        tasks,
+        |(band, mut rows)| fit.fit_band(&band.into_band(), &mut rows),
+        execution,
+    )?;
+    Ok(result)
+}
+
+/// The largest number of segments and of jumps that any pixel has, at least 1 each.
+fn count_segments_and_jumps(
+    ramp: &mut RampBand<'_>,
+    height: usize,
+    execution: &mut Execution<'_>,
+) -> Result<(usize, usize), KernelError> {
+    let n_segments = AtomicUsize::new(1);
+    let n_jumps = AtomicUsize::new(1);
+    let count = |band: RampBand<'_>| {
+        let (n_resultants, n_rows, n_cols) = band.shape();
+        let (data, groupdq) = (band.data.view(), band.groupdq.view());
+        let mut pixel = Pixel::new(n_resultants);
+        for r in 0..n_rows {
+            for c in 0..n_cols {
+                pixel.take(&data, &groupdq, (r, c));
+                pixel.find_segments();
+                n_segments.fetch_max(pixel.runs.len(), Ordering::Relaxed);
+                n_jumps.fetch_max(pixel.jumps().count(), Ordering::Relaxed);
+            }
+        }
+    };
+    for_each(
+        ramp.split(height, 0),
+        |band| count(band.into_band()),
+        execution,
+    )?;
+    Ok((n_segments.into_inner(), n_jumps.into_inner()))
+}
+
+impl RampFitResult {
+    fn zeros(n_rows: usize, n_cols: usize) -> Self {
+        let shape = (n_rows, n_cols);
+        Self {
+            slope: Array2::zeros(shape),
+            dq: Array2::zeros(shape),
+            var_poisson: Array2::zeros(shape),
+            var_rnoise: Array2::zeros(shape),
+            err: Array2::zeros(shape),
+            chisq: Array2::zeros(shape),
+            dumo: Array2::zeros(shape),
+            segments: None,
+        }
+    }
+
+    /// Bands of `height` rows, to be filled.
+    fn bands(&mut self, height: usize) -> impl Iterator<Item = FitRows<'_>> {
+        let mut slope = self.slope.axis_chunks_iter_mut(Axis(0), height);
+        let mut dq = self.dq.axis_chunks_iter_mut(Axis(0), height);
+        let mut var_poisson = self.var_poisson.axis_chunks_iter_mut(Axis(0), height);
+        let mut var_rnoise = self.var_rnoise.axis_chunks_iter_mut(Axis(0), height);
+        let mut err = self.err.axis_chunks_iter_mut(Axis(0), height);
+        let mut chisq = self.chisq.axis_chunks_iter_mut(Axis(0), height);
+        let mut dumo = self.dumo.axis_chunks_iter_mut(Axis(0), height);
+        let mut segments = self.segments.as_mut().map(|arrays| arrays.bands(height));
+        std::iter::from_fn(move || {
+            Some(FitRows {
+                slope: slope.next()?,
+                dq: dq.next()?,
+                var_poisson: var_poisson.next()?,
+                var_rnoise: var_rnoise.next()?,
+                err: err.next()?,
+                chisq: chisq.next()?,
+                dumo: dumo.next()?,
+                segments: segments.as_mut().and_then(Iterator::next),
+            })
+        })
+    }
+}
+
+impl SegmentArrays {
+    fn zeros(n_segments: usize, n_jumps: usize, n_rows: usize, n_cols: usize) -> Self {
+        let shape = (n_segments, n_rows, n_cols);
+        Self {
+            slope: Array3::zeros(shape),
+            sigslope: Array3::zeros(shape),
+            yint: Array3::zeros(shape),
+            sigyint: Array3::zeros(shape),
+            weights: Array3::zeros(shape),
+            var_poisson: Array3::zeros(shape),
+            var_rnoise: Array3::zeros(shape),
+            pedestal: Array2::zeros((n_rows, n_cols)),
+            crmag: Array3::zeros((n_jumps, n_rows, n_cols)),
+        }
+    }
+
+    fn bands(&mut self, height: usize) -> impl Iterator<Item = SegmentRows<'_>> {
+        let mut slope = self.slope.axis_chunks_iter_mut(Axis(1), height);
+        let mut sigslope = self.sigslope.axis_chunks_iter_mut(Axis(1), height);
+        let mut yint = self.yint.axis_chunks_iter_mut(Axis(1), height);
+        let mut sigyint = self.sigyint.axis_chunks_iter_mut(Axis(1), height);
+        let mut weights = self.weights.axis_chunks_iter_mut(Axis(1), height);
+        let mut var_poisson = self.var_poisson.axis_chunks_iter_mut(Axis(1), height);
+        let mut var_rnoise = self.var_rnoise.axis_chunks_iter_mut(Axis(1), height);
+        let mut pedestal = self.pedestal.axis_chunks_iter_mut(Axis(0), height);
+        let mut crmag = self.crmag.axis_chunks_iter_mut(Axis(1), height);
+        std::iter::from_fn(move || {
+            Some(SegmentRows {
+                slope: slope.next()?,
+                sigslope: sigslope.next()?,
+                yint: yint.next()?,
+                sigyint: sigyint.next()?,
+                weights: weights.next()?,
+                var_poisson: var_poisson.next()?,
+                var_rnoise: var_rnoise.next()?,
+                pedestal: pedestal.next()?,
+                crmag: crmag.next()?,
+            })
+        })
+    }
+}
+
+impl FitRows<'_> {
+    pub(super) fn put(&mut self, at: (usize, usize), dq: u32, fit: &PixelFit) {
+        self.slope[at] = fit.slope as f32;
+        self.dq[at] = dq;
+        self.var_poisson[at] = fit.var_poisson as f32;
+        self.var_rnoise[at] = fit.var_rnoise as f32;
+        self.err[at] = (fit.var_poisson + fit.var_rnoise).sqrt() as f32;
+        self.chisq[at] = fit.chisq as f32;
+        self.dumo[at] = (fit.uniform_slope - fit.slope) as f32;
+    }
+}
+
+impl SegmentRows<'_> {
+    /// Keeps the segments of a pixel; none, and no pedestal, if it could not be fitted.
+    pub(super) fn put(
+        &mut self,
+        (r, c): (usize, usize),
+        ramp_fit: &RampFit<'_>,
+        pixel: &Pixel,
+        detector: Detector,
+        fit: Option<&PixelFit>,
+    ) {
+        for (k, magnitude) in pixel.jumps().enumerate() {
+            self.crmag[[k, r, c]] = magnitude as f32;
+        }
+        for (k, segment) in pixel.segments.iter().enumerate() {
+            let at = [k, r, c];
+            let variance = segment.var_poisson + segment.var_rnoise;
+            self.slope[at] = segment.slope as f32;
+            self.var_poisson[at] = segment.var_poisson as f32;
+            self.var_rnoise[at] = segment.var_rnoise as f32;
+            self.weights[at] = (1.0 / (variance * variance)) as f32;
+            if segment.first == segment.last {
+                // The line from 0 at time 0, by assumption: it has no error there.
+                self.sigslope[at] = segment.var_rnoise.sqrt() as f32;
+                continue;
+            }
+            let weights = ramp_fit.weights.segment(segment.first, segment.last);
+            let (sigma_slope, sigma_intercept) = weights.sigmas(segment.power);
+            let samples = &pixel.samples[segment.first..=segment.last];
+            let factors = weights.intercept_factors(segment.power);
+            let intercept: f64 = factors.iter().zip(samples).map(|(f, y)| f * y).sum();
+            let read_noise = detector.read_noise.abs();
+            self.sigslope[at] = (read_noise * sigma_slope) as f32;
+            self.yint[at] = intercept as f32;
+            self.sigyint[at] = (read_noise * sigma_intercept) as f32;
+        }
+        if let Some(fit) = fit {
+            self.pedestal[[r, c]] = ramp_fit.pedestal(pixel, fit) as f32;
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Saturation: samples that the A/D converter or the pixel cannot represent.
+//!
+//! - `data >= threshold`: SATURATED, and all later resultants of the pixel with it.
+//! - `data <= 0`: AD_FLOOR and DO_NOT_USE, this resultant alone.
+//! - The saturated area may be grown, per resultant, by a square box: the charge of a saturated
+//!   pixel spills over to the pixels around it.
+//!
+//! Source: the manual's section 8.1.12. Other than there, a pixel without a threshold (NaN, or
+//! NO_SAT_CHECK in the reference) is never flagged, not even at 65535 DN.
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+use crate::band::{BandKernel, RampBand};
+use crate::dq::{group, pixel};
+use crate::error::{KernelError, check_array};
+use crate::lanes::{row, row_mut};
+
+/// Flags saturated samples and those at the floor of the A/D converter.
+///
+/// # Shapes
+/// `threshold` [DN], `ref_dq`: (n_rows, n_cols) of the image.
+pub struct Saturation<'a> {
+    pub threshold: ArrayView2<'a, f32>,
+    pub ref_dq: ArrayView2<'a, u32>,
+    /// Half the size of the box by which the saturated area is grown; 0: not at all.
+    pub n_pix_grow: usize,
+}
+
+impl BandKernel for Saturation<'_> {
+    fn halo(&self) -> usize {
+        self.n_pix_grow
+    }
+
+    fn check(&self, (_, n_rows, n_cols): (usize, usize, usize)) -> Result<(), KernelError> {
+        check_array("threshold", &[n_rows, n_cols], &self.threshold)?;
+        check_array("ref_dq", &[n_rows, n_cols], &self.ref_dq)
+    }
+
+    fn apply(&self, band: &mut RampBand<'_>) {
+        let (_, n_rows, n_cols) = band.shape();
+        let cols = 0..n_cols;
+        let first_row = band.first_row;
+        let data = band.data.view();
+        let mut groupdq = band.groupdq.view_mut();
+        let mut pixeldq = band.pixeldq.view_mut();
+        let mut limits = vec![0.0; n_cols];
+        let mut reached = vec![0; n_cols];
+        for r in 0..n_rows {
+            let threshold = row(self.threshold, first_row + r, &cols);
+            let ref_dq = row(self.ref_dq, first_row + r, &cols);
+            let pixels = row_mut(pixeldq.view_mut(), r, &cols);
+            for c in cols.clone() {
+                let unchecked = threshold[c].is_nan() || ref_dq[c] & pixel::NO_SAT_CHECK != 0;
+                // No sample is at or above NaN.
+                limits[c] = if unchecked { f32::NAN } else { threshold[c] };
+                pixels[c] |= ref_dq[c] | if unchecked { pixel::NO_SAT_CHECK } else { 0 };
+            }
+            reached.fill(0);
+            for (samples, mut flags) in data.outer_iter().zip(groupdq.outer_iter_mut()) {
+                let samples = row(samples, r, &cols);
+                let flags = row_mut(flags.view_mut(), r, &cols);
+                flag_samples(samples, &limits, &mut reached, flags);
+            }
+        }
+        if self.n_pix_grow > 0 {
+            for mut plane in groupdq.outer_iter_mut() {
+                grow(&mut plane, self.n_pix_grow);
+            }
+        }
+    }
+}
+
+/// Flags a row of samples. `reached`: SATURATED where this or an earlier resultant saturated.
+fn flag_samples(samples: &[f32], limits: &[f32], reached: &mut [u8], flags: &mut [u8]) {
+    let pixels = samples.iter().zip(limits).zip(reached).zip(flags);
+    for (((&sample, &limit), reached), flags) in pixels {
+        *reached |= if sample >= limit { group::SATURATED } else { 0 };
+        let floor = if sample <= 0.0 {
+            group::AD_FLOOR | group::DO_NOT_USE
+        } else {
+            0
+        };
+        *flags |= *reached | floor;
+    }
+}
+
+/// Flags the pixels around saturated ones: a box of 2 n + 1 rows and columns about each.
+fn grow(flags: &mut ArrayViewMut2<'_, u8>, n: usize) {
+    let (n_rows, n_cols) = flags.dim();
+    // The box is that of its columns, then that of its rows.
+    let wide = flags.map(|sample| sample & group::SATURATED);
+    let wide = grow_along_rows(wide.view(), n);
+    for r in 0..n_rows {
+        let above_and_below = r.saturating_sub(n)..n_rows.min(r.saturating_add(n + 1));
+        for other in above_and_below {
+            for c in 0..n_cols {
+                flags[[r, c]] |= wide[[other, c]];
+            }
+        }
+    }
+}
+
+fn grow_along_rows(saturated: ArrayView2<'_, u8>, n: usize) -> ndarray::Array2<u8> {
+    let n_cols = saturated.ncols();
+    let mut wide = ndarray::Array2::zeros(saturated.dim());
+    for ((r, c), _) in saturated.indexed_iter().filter(|(_, flag)| **flag != 0) {
+        let around = c.saturating_sub(n)..n_cols.min(c.saturating_add(n + 1));
+        for col in around {
+            wide[[r, col]] = group::SATURATED;
+        }
+    }
+    wide
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::testing::Ramp;
+    use ndarray::{Array2, Array3, arr2};
+
+    const FLOOR: u8 = group::AD_FLOOR | group::DO_NOT_USE;
+
+    #[test]
+    fn saturation_lasts_and_the_floor_does_not() {
+        let mut ramp = Ramp::of_pixels(&[
+            [1.0, 100.0, 50.0, 120.0],
+            [0.0, 10.0, -3.0, 99.0],
+            [f32::NAN, 10.0, 20.0, 30.0],
+        ]);
+        ramp.run(&Saturation {
+            threshold: Array2::from_elem((1, 3), 100.0).view(),
+            ref_dq: Array2::zeros((1, 3)).view(),
+            n_pix_grow: 0,
+        });
+        assert_eq!(ramp.flags(0), [0, 2, 2, 2]);
+        assert_eq!(ramp.flags(1), [FLOOR, 0, FLOOR, 0]);
+        assert_eq!(ramp.flags(2), [0, 0, 0, 0]);
+        assert!(ramp.pixeldq.iter().all(|&flags| flags == 0));
+    }
+
+    #[test]
+    fn pixels_without_a_threshold_are_never_saturated() {
+        let mut ramp = Ramp::of_pixels(&[[10.0, 70000.0], [10.0, 70000.0], [10.0, 70000.0]]);
+        ramp.pixeldq[[0, 0]] = 1024;
+        ramp.run(&Saturation {
+            threshold: arr2(&[[f32::NAN, 5.0, 65536.0]]).view(),
+            ref_dq: arr2(&[[0, pixel::NO_SAT_CHECK, 2]]).view(),
+            n_pix_grow: 0,
+        });
+        assert_eq!(ramp.flags(0), [0, 0]);
+        assert_eq!(ramp.flags(1), [0, 0]);
+        assert_eq!(ramp.flags(2), [0, 2]);
+        assert_eq!(
+            ramp.pixeldq,
+            arr2(&[[1024 | pixel::NO_SAT_CHECK, pixel::NO_SAT_CHECK, 2]])
+        );
+    }
+
+    #[test]
+    fn growth_is_a_box_cut_at_the_edges() {
+        let mut ramp = Ramp {
+            data: Array3::from_elem((2, 4, 5), 10.0),
+            groupdq: Array3::zeros((2, 4, 5)),
+            pixeldq: Array2::zeros((4, 5)),
+        };
+        ramp.data[[1, 0, 3]] = 1000.0;
+        ramp.run(&Saturation {
+            threshold: Array2::from_elem((4, 5), 1000.0).view(),
+            ref_dq: Array2::zeros((4, 5)).view(),
+            n_pix_grow: 1,
+        });
+        assert_eq!(ramp.groupdq.index_axis(ndarray::Axis(0), 0).sum(), 0);
+        assert_eq!(
+            ramp.groupdq.index_axis(ndarray::Axis(0), 1),
+            arr2(&[
+                [0, 0, 2, 2, 2],
+                [0, 0, 2, 2, 2],
+                [0, 0, 0, 0, 0],
+                [0, 0, 0, 0, 0]
+            ])
+        );
+    }
+}

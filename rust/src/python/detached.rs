@@ -1,0 +1,80 @@
+//! The one way in which bindings do their work: without the interpreter's lock.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+
+use super::arrays::ShapeError;
+use crate::driver::Execution;
+use crate::error::KernelError;
+
+/// Runs `work` with the interpreter's lock released.
+///
+/// This thread looks for Ctrl-C now and then, and ends the work with KeyboardInterrupt. Errors
+/// become Python's; so does a panic, as RuntimeError.
+pub fn detached<R: Send>(
+    py: Python<'_>,
+    max_threads: Option<i64>,
+    band_rows: Option<i64>,
+    work: impl FnOnce(&mut Execution<'_>) -> Result<R, KernelError> + Send,
+) -> PyResult<R> {
+    let max_threads = at_least_one("max_threads", max_threads)?;
+    let band_rows = at_least_one("band_rows", band_rows)?;
+    let mut signal = None;
+    let mut interrupt = || {
+        signal = Python::attach(|py| py.check_signals()).err();
+        signal.is_some()
+    };
+    let result = py.detach(|| {
+        catch_unwind(AssertUnwindSafe(|| {
+            work(&mut Execution {
+                max_threads,
+                band_rows,
+                interrupt: &mut interrupt,
+            })
+        }))
+    });
+    match result {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(KernelError::Interrupted)) => {
+            Err(signal.unwrap_or_else(|| PyKeyboardInterrupt::new_err(())))
+        }
+        Ok(Err(error)) => Err(exception(error)),
+        Err(panic) => {
+            let text = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("no message");
+            Err(PyRuntimeError::new_err(format!(
+                "a kernel failed, which is an error of romancal-rs: {text}"
+            )))
+        }
+    }
+}
+
+fn at_least_one(argument: &'static str, number: Option<i64>) -> PyResult<Option<usize>> {
+    let Some(number) = number else {
+        return Ok(None);
+    };
+    match usize::try_from(number) {
+        Ok(number) if number > 0 => Ok(Some(number)),
+        _ => Err(exception(KernelError::value(
+            argument,
+            "None or at least 1",
+            number,
+        ))),
+    }
+}
+
+/// The Python exception of an error.
+pub fn exception(error: KernelError) -> PyErr {
+    let text = error.to_string();
+    match error {
+        KernelError::Shape { .. } => ShapeError::new_err(text),
+        KernelError::Layout { .. } | KernelError::Value { .. } => PyValueError::new_err(text),
+        KernelError::ThreadPool(_) => PyRuntimeError::new_err(text),
+        KernelError::Interrupted => PyKeyboardInterrupt::new_err(text),
+    }
+}
