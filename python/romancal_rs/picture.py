@@ -58,7 +58,7 @@ def draw(
     FigureCanvasAgg(figure)
     axes = figure.subplots(2, 2)
     figure.suptitle(title, fontsize=13)
-    usable = (dq & pixel.DO_NOT_USE) == 0
+    usable = (dq & pixel["DO_NOT_USE"]) == 0
     _show(figure, axes[0, 0], raw.astype(np.float64), "Raw, last resultant", "DN", "gray")
     masked_rate = np.where(usable, rate, np.nan)
     _show(figure, axes[0, 1], masked_rate, "Calibrated rate", "DN / s", "gray")
@@ -136,9 +136,9 @@ def flag_categories(dq: NDArray) -> NDArray[np.uint8]:
     """The gravest category of each pixel: 0 no flag, 1 other, 2 jump, 3 saturated, 4 do not use."""
     category = (dq != 0).astype(np.uint8) * _OTHER
     for flag, index in (
-        (pixel.JUMP_DET, _JUMP),
-        (pixel.SATURATED, _SATURATED),
-        (pixel.DO_NOT_USE, _UNUSABLE),
+        (pixel["JUMP_DET"], _JUMP),
+        (pixel["SATURATED"], _SATURATED),
+        (pixel["DO_NOT_USE"], _UNUSABLE),
     ):
         category[(dq & flag) != 0] = index
     return category

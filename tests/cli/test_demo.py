@@ -82,10 +82,10 @@ def test_the_gravest_flag_of_a_pixel_gives_its_category():
     dq = np.array(
         [
             0,
-            pixel.WARM,
-            pixel.JUMP_DET | pixel.WARM,
-            pixel.SATURATED | pixel.JUMP_DET,
-            pixel.DO_NOT_USE | pixel.SATURATED | pixel.JUMP_DET,
+            pixel["WARM"],
+            pixel["JUMP_DET"] | pixel["WARM"],
+            pixel["SATURATED"] | pixel["JUMP_DET"],
+            pixel["DO_NOT_USE"] | pixel["SATURATED"] | pixel["JUMP_DET"],
         ],
         dtype=np.uint32,
     )
@@ -107,6 +107,6 @@ def test_ticks_are_round_and_apart():
 
 def test_a_picture_of_nothing_usable_can_be_drawn(tmp_path):
     nothing = np.full((12, 9), np.nan)
-    dq = np.full((12, 9), int(pixel.DO_NOT_USE), dtype=np.uint32)
+    dq = np.full((12, 9), pixel["DO_NOT_USE"], dtype=np.uint32)
     draw(tmp_path / "a.png", np.zeros((20, 17)), nothing, nothing, dq, "nothing")
     assert png_size(tmp_path / "a.png")[0] > 1000

@@ -107,7 +107,7 @@ def compare_with_truth(
         electron_rate = truth["rate_electrons"]
     hit = np.zeros(good.shape, dtype=bool)
     hit[hits[1], hits[2]] = True
-    measured = (dq & pixel.DO_NOT_USE) == 0
+    measured = (dq & pixel["DO_NOT_USE"]) == 0
 
     clean = (good & ~saturated & ~hit)[science] & measured
     rates = compare_by_rate(rate, err, true_rate, clean)
@@ -126,7 +126,7 @@ def compare_with_truth(
         datamodels.open(made.reference_files["READNOISE"]) as read_noise,
     ):
         jumps = score_jumps(
-            (np.asarray(ramp.groupdq) & group.JUMP_DET) != 0,
+            (np.asarray(ramp.groupdq) & group["JUMP_DET"]) != 0,
             good & ~saturated,
             electron_rate,
             np.asarray(read_noise.data) * np.asarray(gain.data),
