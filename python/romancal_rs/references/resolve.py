@@ -116,7 +116,8 @@ def _resolve_override(reftype: str, keys: ExposureKeys, override: Any) -> Match:
         head = read_head(path)
     except HeadError as error:
         raise ReferenceFileError(f"{argument}: {path}: {error}") from error
-    _check(head and head.reftype, head and head.detector, reftype, keys, f"{argument}: {path}")
+    found = (None, None) if head is None else (head.reftype, head.detector)
+    _check(*found, reftype, keys, f"{argument}: {path}")
     return Match(path)
 
 
