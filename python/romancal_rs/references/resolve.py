@@ -116,8 +116,9 @@ def _resolve_override(reftype: str, keys: ExposureKeys, override: Any) -> Match:
         head = read_head(path)
     except HeadError as error:
         raise ReferenceFileError(f"{argument}: {path}: {error}") from error
-    found = (None, None) if head is None else (head.reftype, head.detector)
-    _check(*found, reftype, keys, f"{argument}: {path}")
+    reftype_found = None if head is None else head.reftype
+    detector_found = None if head is None else head.detector
+    _check(reftype_found, detector_found, reftype, keys, f"{argument}: {path}")
     return Match(path)
 
 
