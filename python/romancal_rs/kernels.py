@@ -50,8 +50,8 @@ def flag_saturation(
 ) -> None:
     """Flag saturated samples, and those at the floor of the A/D converter.
 
-    A sample at or above its pixel's threshold is flagged SATURATED, with all later resultants of the
-    pixel. A sample at or below 0 DN is flagged AD_FLOOR and DO_NOT_USE, alone.
+    A sample at or above its pixel's threshold is flagged SATURATED, with all later resultants of
+    the pixel. A sample at or below 0 DN is flagged AD_FLOOR and DO_NOT_USE, alone.
 
     Parameters
     ----------
@@ -214,8 +214,8 @@ def detect_jumps(
     three_group_rejection_threshold, four_group_rejection_threshold : float, optional
         The same for 2 and for 3 usable differences, as of three and of four resultants.
     flag_4_neighbors : bool, optional
-        Whether to flag the resultant in the four neighbours of the pixel too, unless it is SATURATED
-        or DO_NOT_USE there.
+        Whether to flag the resultant in the four neighbours of the pixel too, unless it is
+        SATURATED or DO_NOT_USE there.
     max_jump_to_flag_neighbors, min_jump_to_flag_neighbors : float, optional
         Only for jumps strictly between these, in standard deviations.
     max_threads, band_rows : int, optional
@@ -264,9 +264,9 @@ def fit_ramps(
     """Fit the rate of each pixel: optimally weighted straight lines through its segments.
 
     Usable samples (not SATURATED, DO_NOT_USE or NaN) without a jump between them are a segment. Its
-    line is fitted with weights that depend on its signal-to-noise ratio. The rate is the mean of the
-    segments' slopes, weighted with their variances. Where only single samples are usable, it is the
-    first of them over ``read_pattern.group_time``.
+    line is fitted with weights that depend on its signal-to-noise ratio. The rate is the mean of
+    the segments' slopes, weighted with their variances. Where only single samples are usable, it
+    is the first of them over ``read_pattern.group_time``.
 
     Parameters
     ----------
