@@ -9,7 +9,7 @@ import pytest
 
 from romancal_rs.dqflags import pixel
 from romancal_rs.simulate import SimulationConfig, parse_read_pattern, simulate
-from romancal_rs.simulate.comparison import compare, compare_by_rate, score_jumps
+from romancal_rs.simulate.comparison import compare, compare_by_rate, filled_unseen, score_jumps
 from romancal_rs.simulate.cosmic_rays import CosmicRays, _collect, make_cosmic_rays
 from romancal_rs.simulate.detector import (
     PIXEL_KINDS,
@@ -627,6 +627,16 @@ def test_rate_bins_hold_each_pixel_once():
     found = compare_by_rate(truth, np.ones_like(truth), truth, truth < 1e9, edges=(0.5, 1.0, 50.0))
     assert [row.label for row in found] == ["below 0.5", "0.5 to 1", "1 to 50", "above 50"]
     assert [row.n_pixels for row in found] == [1, 2, 1, 1]
+
+
+def test_pixels_that_fill_late_in_a_resultant_go_unseen():
+    pattern = [[1, 2], [3, 4], [5, 6]]
+    # Never full; full with read 4 and flagged at once; full with read 4, flagged one later; full at
+    # the end, never flagged.
+    saturated_read = np.array([[0, 4, 4, 6]], dtype=np.int32)
+    saturated = np.array([[[0, 0, 0, 0]], [[0, 1, 0, 0]], [[0, 1, 1, 0]]], dtype=bool)
+    unseen = filled_unseen(saturated, saturated_read, pattern)
+    assert unseen.tolist() == [[False, False, True, True]]
 
 
 def test_jump_score_by_hand():

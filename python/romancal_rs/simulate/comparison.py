@@ -91,6 +91,30 @@ def compare_by_rate(
     ]
 
 
+def filled_unseen(
+    saturated: NDArray[np.bool_],
+    saturated_read: NDArray[np.int32],
+    read_pattern: Sequence[Sequence[int]],
+) -> NDArray[np.bool_]:
+    """Pixels that filled up during a resultant that is not flagged for it.
+
+    Where only the last reads of a resultant are full, its mean stays below the threshold.
+
+    Parameters
+    ----------
+    saturated : ndarray, (n_resultants, rows, cols), bool
+        Where SATURATED is set.
+    saturated_read : ndarray, (rows, cols), int32
+        The read that first found a pixel full, 0 where none did.
+    read_pattern : sequence of sequences of int
+        Read numbers of each resultant.
+    """
+    last_reads = [reads[-1] for reads in read_pattern]
+    resultant = np.searchsorted(last_reads, saturated_read)
+    flagged = np.take_along_axis(saturated, resultant[None], axis=0)[0]
+    return (saturated_read > 0) & ~flagged
+
+
 def score_jumps(
     jumps: NDArray[np.bool_],
     usable: NDArray[np.bool_],
