@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, ClassVar, Self
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from . import _asdf, _era2022, _io, _schema
 from ._errors import ModelError, ModelTypeError, UnknownModelError
-from ._nodes import DNode, Tree, Unread, deep_copy, flatten, plain
+from ._nodes import DNode, Tree, Unread, copy_containers, deep_copy, flatten, plain
 
 #: The classes by the name in their tags.
 CLASSES: dict[str, type[DataModel]] = {}
@@ -204,7 +204,7 @@ class DataModel:
         asdf.search.AsdfSearchResult
             Prints as a tree; ``result["roman"]["meta"]`` narrows it.
         """
-        wanted = {"key": key, "type": type, "value": value}
+        wanted = {"key": key, "type_": type, "value": value}
         with _asdf.configured(_asdf.TIMES):
             return self._as_asdf().search(**{k: v for k, v in wanted.items() if v is not None})
 
@@ -227,6 +227,25 @@ class DataModel:
         """A copy that shares nothing with this model nor with its file."""
         tree = Tree(deep_copy(self._tree.data), self.tag, header=self._tree.header)
         return self._view(tree, owner=True)
+
+    def copy_for_change(self, arrays: Iterable[str]) -> Self:
+        """A model to work on: the metadata and the arrays named are copies, the rest is shared.
+
+        Parameters
+        ----------
+        arrays : iterable of str
+            Arrays that are going to be changed in place; those the model lacks are passed over.
+        """
+        data = copy_containers(self._tree.data)
+        tree = Tree(data, self.tag, header=self._tree.header, source=self._tree.source)
+        for name in arrays:
+            if name in data:
+                data[name] = np.array(self[name])
+        return self._view(tree, owner=True)
+
+    def arrays(self) -> Iterator[tuple[str, Any]]:
+        """Name and array of all arrays of the model; what is unread has but shape and dtype."""
+        return ((name, item) for name, item in self.items() if hasattr(item, "dtype"))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self.copy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import re
 import secrets
 import struct
 import weakref
@@ -19,7 +20,9 @@ from ._errors import FileFormatError, ModelError, ModelTypeError
 from ._nodes import Tree, Unread
 
 _BLOCK_MAGIC = b"\xd3BLK"
-_YAML_END = b"\n..."
+_BLOCK_HEADER = struct.Struct(">HI4sQ")  # header size, flags, compression, allocated size
+_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_YAML_END = re.compile(rb"\n\.\.\.\s")
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
@@ -60,7 +63,7 @@ def read(source: str | os.PathLike[str] | IO[bytes]) -> Tree:
 
 
 def _read(file: IO[bytes], name: str, *, own: bool) -> Tree:
-    _check_container(file, name)
+    n_blocks = _check_container(file, name)
     import asdf
 
     with _asdf.configured(_asdf.PLAIN):
@@ -79,17 +82,19 @@ def _read(file: IO[bytes], name: str, *, own: bool) -> Tree:
     content = handle.tree.get("roman")
     tag = asdf.tagged.get_tag(content)
     if content is None:
-        handle.close()
         raise FileFormatError(f"{name}: an ASDF file without Roman data (no 'roman' in its tree)")
     if not _schema.is_mission_tag(tag) or not isinstance(content, dict):
-        handle.close()
         raise FileFormatError(
             f"{name}: 'roman' is no object with a tag of the mission; its tag is {tag!r}"
         )
-
-    state = _Open(file, handle, name)
+    try:
+        data = _Open(file, handle, name, n_blocks).convert(content, strip=True)
+    except ValueError as error:
+        if isinstance(error, ModelError):
+            raise
+        raise FileFormatError(f"{name}: damaged ASDF file: {_one_line(error)}") from error
     header = {key: value for key, value in handle.tree.items() if key != "roman"}
-    tree = Tree(state.convert(content, strip=True), str(tag), source=name, header=header)
+    tree = Tree(data, str(tag), source=name, header=header)
     # The tree closes its file when nothing looks at it any more, or when a model is closed.
     tree.close = weakref.finalize(tree, _close, handle, file if own else None)
     return tree
@@ -105,32 +110,34 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _check_container(file: IO[bytes], name: str) -> None:
-    """Check that the file is ASDF and as long as its own block headers say.
+def _check_container(file: IO[bytes], name: str) -> int:
+    """Check that the file is ASDF and as long as its block headers say; return how many they are.
 
     `asdf` reads blocks when they are needed, and would find a truncated file only then.
     """
     start = file.tell()
-    head = file.read(5)
-    if head != b"#ASDF":
-        what = f"it starts with {head!r}" if head else "it is empty"
+    text = file.read(5)
+    if text != b"#ASDF":
+        what = f"it starts with {text!r}" if text else "it is empty"
         raise FileFormatError(f"{name}: not an ASDF file: {what}")
-    text = head + file.read(1 << 16)
-    while (end := text.find(_YAML_END)) < 0:
-        more = file.read(1 << 16)
-        if not more:
-            raise FileFormatError(f"{name}: truncated: the file ends inside its header")
+    first = -1
+    while first < 0 and (more := file.read(1 << 16)):
         text += more
+        first = text.find(_BLOCK_MAGIC)
+    if not _YAML_END.search(text):
+        raise FileFormatError(f"{name}: truncated: the file ends inside its header")
+    n_blocks = 0
     size = file.seek(0, os.SEEK_END)
-    position = start + max(text.find(_BLOCK_MAGIC, end), 0)
-    while position > start:
+    position = start + first if first >= 0 else size
+    while position < size:
         file.seek(position)
         if file.read(4) != _BLOCK_MAGIC:
             break
-        fields = file.read(2 + 4 + 4 + 8)
-        if len(fields) < 18:
+        fields = file.read(_BLOCK_HEADER.size)
+        if len(fields) < _BLOCK_HEADER.size:
             raise FileFormatError(f"{name}: truncated: the file ends inside a block header")
-        header_size, flags, _, allocated = struct.unpack(">HI4sQ", fields)
+        header_size, flags, _, allocated = _BLOCK_HEADER.unpack(fields)
+        n_blocks += 1
         if flags & 1:  # a streamed block reaches to the end, whatever that is
             break
         position += 6 + header_size + allocated
@@ -139,15 +146,17 @@ def _check_container(file: IO[bytes], name: str) -> None:
                 f"{name}: truncated: {size} bytes, but its blocks need at least {position}"
             )
     file.seek(start)
+    return n_blocks
 
 
 class _Open:
     """Turns the tree that `asdf` returns into the plain tree of a model."""
 
-    def __init__(self, file: IO[bytes], handle: Any, name: str) -> None:
+    def __init__(self, file: IO[bytes], handle: Any, name: str, n_blocks: int) -> None:
         self.file = file
         self.handle = handle
         self.name = name
+        self.n_blocks = n_blocks
 
     def convert(self, value: Any, *, strip: bool = False) -> Any:
         """A value of the file as the tree holds it; `strip` ignores the value's own tag."""
@@ -176,6 +185,11 @@ class _Open:
         return value
 
     def _array(self, array: Any) -> Any:
+        source = array._source
+        if isinstance(source, int) and source >= self.n_blocks:
+            raise FileFormatError(
+                f"{self.name}: truncated: its header names an array that the file does not hold"
+            )
         return Unread(lambda: self._read_array(array), tuple(array.shape), np.dtype(array.dtype))
 
     def _read_array(self, lazy: Any) -> np.ndarray[Any, Any]:
@@ -183,7 +197,9 @@ class _Open:
             # Its address could be anywhere, and reading a file must not fetch another.
             raise FileFormatError(f"{self.name}: an array in another file ({lazy._source})")
         try:
-            array = np.asarray(lazy)
+            # Even the name of a compression makes asdf look through all extensions it knows.
+            with _asdf.configured(_asdf.PLAIN):
+                array = np.asarray(lazy)
         except Exception as error:
             raise self._unreadable(error) from error
         array = self._writable(array)
@@ -216,10 +232,11 @@ class _Open:
     def _time(self, value: Any) -> Any:
         from astropy.time import Time
 
-        if not isinstance(value, dict) or "value" not in value:
-            return Time(str(value))
-        if value.keys() <= {"value", "base_format"} and isinstance(value["value"], str):
-            return Time(str(value["value"]))
+        simple = not isinstance(value, dict) or value.keys() == {"value", "base_format"}
+        text = str(value["value"] if isinstance(value, dict) else value)
+        if simple and _ISO_DATE.match(text):
+            # Naming the format spares astropy a search that fails its way through the others.
+            return Time(text, format="isot" if "T" in text else "iso")
         return self._object(value)
 
     def _quantity(self, value: Any) -> Any:

@@ -205,6 +205,15 @@ def deep_copy(value: Any) -> Any:
     return copy.deepcopy(value)
 
 
+def copy_containers(value: Any) -> Any:
+    """A copy of the dicts and lists; what they hold is shared."""
+    if isinstance(value, dict):
+        return {key: copy_containers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [copy_containers(item) for item in value]
+    return value
+
+
 def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Pairs of dotted name and value of all leaves."""
     if isinstance(value, dict):

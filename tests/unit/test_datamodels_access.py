@@ -1,0 +1,178 @@
+"""Reading and changing a model: the examples of the manual's section on data models."""
+
+import copy
+
+import asdf
+import numpy as np
+import pytest
+from astropy.time import Time
+
+from romancal_rs import datamodels
+from romancal_rs.datamodels import ImageModel, RampModel, ScienceRawModel, ValidationError, testing
+
+
+@pytest.fixture
+def image() -> ImageModel:
+    return ImageModel(testing.create_wfi_image())
+
+
+def test_a_model_is_made_from_the_node_of_a_factory(image):
+    assert type(image) is ImageModel
+    assert image.shape == (8, 8)
+
+
+def test_attribute_item_and_dotted_name_reach_the_same_value(image):
+    image.meta.exposure.frame_time = 3.04
+    assert image.meta.exposure.frame_time == 3.04
+    assert image["meta"]["exposure"]["frame_time"] == 3.04
+    assert image["meta.exposure.frame_time"] == 3.04
+    assert image.meta["exposure.frame_time"] == 3.04
+    image["meta.exposure.frame_time"] = 3.16
+    assert image.meta.exposure.frame_time == 3.16
+
+
+def test_membership_and_get(image):
+    assert "data" in image
+    assert "meta.exposure.type" in image
+    assert "meta.exposure.nothing" not in image
+    assert "meta.exposure.type.deeper" not in image
+    assert image.get("meta.exposure.type") == "WFI_IMAGE"
+    assert image.get("meta.nothing", 7) == 7
+    assert list(image.meta.photometry.keys()) == [
+        "conversion_megajanskys",
+        "conversion_megajanskys_uncertainty",
+        "pixel_area",
+    ]
+
+
+def test_a_missing_name_suggests_the_nearest(image):
+    with pytest.raises(AttributeError, match="meta has no 'exposre'; did you mean 'exposure'"):
+        _ = image.meta.exposre
+    with pytest.raises(KeyError, match=r"meta\.exposure has no 'typ'"):
+        _ = image["meta.exposure.typ"]
+
+
+def test_the_manuals_start_time_is_an_astropy_time():
+    raw = ScienceRawModel(testing.create_wfi_science_raw())
+    raw.meta.exposure.start_time = Time("2028-12-22T05:17:56.203")
+    start = raw.meta.observation.start_time
+    assert start is raw.meta["observation"]["start_time"]
+    assert start.iso == "2028-12-22 05:17:56.203"
+    assert start.mjd == pytest.approx(62127.22078938165, abs=6e-9)  # the text has ms
+    assert start.yday == "2028:357:05:17:56.203"
+
+
+def test_the_manuals_aperture_can_be_changed(image):
+    image.meta.aperture.position_angle = 120.21
+    assert image.meta.aperture.position_angle == 120.21
+
+
+def test_arrays_can_be_changed_in_place(image):
+    image.data[3, 4] = 122.1
+    assert image.data[3, 4] == np.float32(122.1)
+
+
+def test_items_are_flat(image):
+    names = dict(image.items())
+    assert names["meta.exposure.type"] == "WFI_IMAGE"
+    assert names["meta.exposure.read_pattern.1.0"] == 2
+    assert names["data"] is image.data
+    assert image.to_flat_dict().keys() == names.keys()
+
+
+def test_names_of_both_eras_in_the_photometry(image):
+    # uJy/arcsec^2 = MJy/sr x 1e12 / (square arcseconds per steradian), which is 4.254517e10.
+    image.meta.photometry = {
+        "conversion_megajanskys": 0.5,
+        "conversion_megajanskys_uncertainty": 0.1,
+        "pixel_area": 2e-13,
+    }
+    photometry = image.meta.photometry
+    assert photometry.conversion_microjanskys == pytest.approx(0.5 * 23.50443054, rel=1e-8)
+    assert photometry.conversion_microjanskys_uncertainty == pytest.approx(2.350443054, rel=1e-8)
+    assert photometry.pixelarea_steradians == 2e-13
+    assert photometry.pixelarea_arcsecsq == pytest.approx(2e-13 * 4.254517e10, rel=1e-6)
+    assert type(photometry.pixelarea_arcsecsq) is float
+    with pytest.raises(ValidationError, match=r"follows from meta\.photometry\.pixel_area"):
+        photometry.pixelarea_steradians = 1e-13
+    photometry.pixel_area = None
+    assert photometry.pixelarea_arcsecsq is None
+
+
+def test_a_copy_shares_nothing(image):
+    image.data[0, 0] = 1
+    for other in (image.copy(), copy.deepcopy(image)):
+        other.data[0, 0] = 2
+        other.meta.exposure.type = "WFI_FLAT"
+        other.meta.cal_logs.append("more")
+    assert image.data[0, 0] == 1
+    assert image.meta.exposure.type == "WFI_IMAGE"
+    assert len(image.meta.cal_logs) == 1
+
+
+def test_a_model_from_a_model_looks_at_the_same_content(image):
+    again = ImageModel(image)
+    again.meta.exposure.frame_time = 5.0
+    assert image.meta.exposure.frame_time == 5.0
+    assert type(datamodels.open(image)) is ImageModel
+
+
+def test_another_kind_is_refused(image):
+    with pytest.raises(TypeError, match=r"expected RampModel \(ramp\), found ImageModel"):
+        RampModel(image)
+    with pytest.raises(TypeError, match="expected a path"):
+        ImageModel(7)
+
+
+def test_schema_uri(image):
+    assert image.schema_uri == "asdf://stsci.edu/datamodels/roman/schemas/wfi_image-2.1.0"
+    raw = ScienceRawModel(testing.create_wfi_science_raw())
+    assert raw.schema_uri == "asdf://stsci.edu/datamodels/roman/schemas/wfi_science_raw-2.1.0"
+
+
+def test_info_prints_the_tree(image, capsys):
+    image.info(max_rows=None)
+    text = capsys.readouterr().out
+    assert "roman (dict)" in text
+    assert "exposure (dict)" in text
+    assert "type (str): WFI_IMAGE" in text
+    image.info(max_rows=None, show_values=False)
+    assert "type (str): WFI_IMAGE" not in capsys.readouterr().out
+    image.info(max_rows=(None, 1))
+    assert "Some nodes not shown." in capsys.readouterr().out
+
+
+def test_asdf_info_of_the_metadata(image, capsys):
+    asdf.info(image.meta.cal_step, max_rows=(None, 3), show_values=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert "├─assign_wcs (str)" in lines
+    asdf.info(image, max_rows=None)
+    assert "exposure (dict)" in capsys.readouterr().out
+
+
+def test_search(image):
+    # As the manual prints it: the step's record and the *optical* element, nothing else of meta.
+    assert repr(image.search("cal_")["roman"]["meta"]).splitlines()[:2] == [
+        "meta (dict)",
+        "├─instrument (dict)",
+    ]
+    found = image.search("^cal_step$")
+    assert found.node == dict(image.meta.cal_step)
+    flags = image.search(type=bool)
+    assert set(flags.paths) >= {"root['roman']['meta']['exposure']['truncated']"}
+    assert image.search(type=bool, value=True).nodes == []
+    assert repr(image.search(type=bool, value=True)) == "No results found."
+
+
+def test_repr_names_class_and_shape(image, tmp_path):
+    assert repr(image) == "<ImageModel (8, 8)>"
+    path = image.save(tmp_path / "im.asdf")
+    with datamodels.open(path) as opened:
+        assert repr(opened) == f"<ImageModel (8, 8) from {path}>"
+
+
+def test_reference_models_have_names():
+    assert datamodels.reference_model("PHOTOM") is datamodels.WfiImgPhotomRefModel
+    assert datamodels.reference_model("dark") is datamodels.DarkRefModel
+    with pytest.raises(datamodels.UnknownModelError, match="refpix"):
+        datamodels.reference_model("refpix")
