@@ -18,7 +18,7 @@ UNKNOWN_TEXT = "?"
 UNKNOWN_NUMBER = -999999
 
 #: Where a schema lists the allowed words, these say "unknown" best; else the first one is used.
-_NEUTRAL_WORDS = ("None", "N/A", "UNKNOWN", "INCOMPLETE", "GENERIC", "STSCI/SOC", "WFI_CEN")
+_NEUTRAL_WORDS = ("None", "INCOMPLETE", "N/A", "UNKNOWN", "GENERIC", "STSCI/SOC", "WFI_CEN")
 
 
 def unknown(schema: _schema.Schema, path: tuple[str | int, ...]) -> Any:

@@ -72,6 +72,8 @@ def to_today(tree: Tree) -> None:
     data = tree.data
     if name in _EXPOSURES:
         data["meta"] = _exposure_meta(data["meta"], name)
+        if "cal_logs" in data:
+            data["meta"]["cal_logs"] = data.pop("cal_logs")
         if name == "wfi_image":
             # Today's images also have these; what they were in 2022 nobody wrote down.
             for array in ("chisq", "dumo"):

@@ -77,6 +77,11 @@ class RampModel(DataModel):
             tree.data[f"dq_border_ref_pix_{side}"] = np.zeros(shape, np.uint32)
         return cls._view(tree, owner=True)
 
+    def _before_writing(self, tree: Tree) -> None:
+        # Series 1.0 to 1.6 require a cube of errors, which no step has ever filled.
+        if "err" in _schema.required(tree.schema(())):
+            tree.data.setdefault("err", np.zeros(tree.data["data"].shape, np.float32))
+
 
 class ImageModel(DataModel):
     """Level 2: a calibrated rate image.

@@ -210,14 +210,17 @@ class _Open:
     def _writable(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The same pixels, changeable in memory, with the file left alone.
 
-        A mapped array is mapped again with copy-on-write: only touched pages are copied.
+        A mapped array is mapped again with copy-on-write: only touched pages are copied. Where
+        its numbers do not start at a multiple of their size (a block may start anywhere in a
+        file), it is copied at once, as the kernels need them to.
         """
         if array.flags.writeable:
             return array
         base: Any = array
         while base is not None and not isinstance(base, mmap.mmap):
             base = getattr(base, "base", None)
-        if base is None or not array.flags.c_contiguous or array.size == 0:
+        mappable = array.flags.c_contiguous and array.flags.aligned and array.size > 0
+        if base is None or not mappable:
             return array.copy()
         first_byte = np.frombuffer(base, np.uint8, 1).ctypes.data
         mapped = np.memmap(
