@@ -102,15 +102,14 @@ def compare_with_truth(
 
     from .. import ReadPattern, datamodels
     from ..dqflags import group, pixel
+    from ..exposure import SCIENCE
     from ..simulate.comparison import compare, compare_by_rate, filled_unseen, score_jumps
-    from ..simulate.config import BORDER
 
-    science = (slice(BORDER, -BORDER), slice(BORDER, -BORDER))
     with np.load(made.truth) as truth:
         good = truth["pixel_kind"] == 0
         saturated_read = truth["saturated_read"]
         hits = tuple(truth[f"cr_{name}"] for name in ("resultant", "row", "col", "electrons"))
-        true_rate = truth["rate"][science]
+        true_rate = truth["rate"][SCIENCE]
         electron_rate = truth["rate_electrons"]
     hit = np.zeros(good.shape, dtype=bool)
     hit[hits[1], hits[2]] = True
@@ -136,9 +135,9 @@ def compare_with_truth(
 
     images = np.asarray(image.data), np.asarray(image.err), true_rate
     measured = (np.asarray(image.dq) & pixel["DO_NOT_USE"]) == 0
-    clean = (good & linear & ~hit)[science] & measured
+    clean = (good & linear & ~hit)[SCIENCE] & measured
     groups = [
-        compare(label, *images, chosen[science] & measured)
+        compare(label, *images, chosen[SCIENCE] & measured)
         for label, chosen in (
             ("all of these", good & linear & ~hit),
             ("hit", good & linear & hit),

@@ -9,8 +9,7 @@ from datetime import datetime
 
 import numpy as np
 
-BORDER = 4
-"""Width of the frame of reference pixels around the science pixels."""
+from ..exposure import BORDER
 
 DETECTORS = tuple(f"WFI{number:02d}" for number in range(1, 19))
 FILTERS = ("F062", "F087", "F106", "F129", "F146", "F158", "F184", "F213")
@@ -181,7 +180,7 @@ class SimulationConfig:
                 continue
             if not isinstance(value, kinds) or (field.type != "bool" and isinstance(value, bool)):
                 raise ValueError(f"{field.name}: expected {field.type}, got {value!r}")
-            if field.type == "float" and not math.isfinite(value):
+            if field.type == "float" and not math.isfinite(float(value)):
                 raise ValueError(f"{field.name}: must be finite, got {value}")
 
     def _check_range(self, name: str, low: float, high: float) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .config import BORDER, SimulationConfig
+from ..exposure import BORDER
+from .config import SimulationConfig
 from .streams import Stream, generator
 
 PIXEL_AREA_CM2 = 1.0e-6  # pixels of 10 micrometres

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .config import BORDER, SimulationConfig
+from ..exposure import BORDER
+from .config import SimulationConfig
 
 if TYPE_CHECKING:
     from astropy.modeling import Model

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dqflags import pixel
+from ..exposure import SCIENCE
 from .config import (
-    BORDER,
     DISPERSERS,
     FILTERS,
     REFERENCE_USEAFTER,
@@ -93,14 +93,13 @@ def reference_contents(
     )
     yield "DISTORTION", {"coordinate_distortion_transform": distortion(config, pointing)}
 
-    science = (slice(BORDER, -BORDER), slice(BORDER, -BORDER))
-    flat = with_nan(detector.response, is_kind("no_flat", "dead"))[science].copy()
+    flat = with_nan(detector.response, is_kind("no_flat", "dead"))[SCIENCE].copy()
     yield (
         "FLAT",
         {
             "data": flat,
             "err": np.full(flat.shape, FLAT_ERROR, dtype=np.float32),
-            "dq": flags(NO_FLAT_FIELD="no_flat dead", LOW_QE="low_qe")[science].copy(),
+            "dq": flags(NO_FLAT_FIELD="no_flat dead", LOW_QE="low_qe")[SCIENCE].copy(),
         },
     )
     yield "GAIN", {"data": with_nan(detector.gain, is_kind("no_gain"))}
