@@ -31,5 +31,11 @@ format:
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Prints; nothing passes or fails. The first run simulates a full-size exposure (minutes).
+bench: build
+	cargo bench --locked
+	$(BIN)/python tests/bench/kernels.py
+	$(BIN)/python tests/bench/pipeline.py
+
 clean:
 	rm -rf target $(VENV) build demo-output

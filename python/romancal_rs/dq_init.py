@@ -51,13 +51,16 @@ def flag_bad_pixels(ramp: RampModel, mask: MaskRefModel) -> None:
 
 
 def copy_border(ramp: RampModel) -> None:
-    """Copies the reference pixels, with the corners in both sides that they belong to."""
+    """Copies the reference pixels, each corner into both sides that it belongs to.
+
+    The first rows are the "top", as in the mission's own products of 2022 and of today.
+    """
     data, dq = ramp.data, ramp.pixeldq
     ramp.border_ref_pix_left = data[:, :, :BORDER].copy()
     ramp.border_ref_pix_right = data[:, :, -BORDER:].copy()
-    ramp.border_ref_pix_bottom = data[:, :BORDER, :].copy()
-    ramp.border_ref_pix_top = data[:, -BORDER:, :].copy()
+    ramp.border_ref_pix_top = data[:, :BORDER, :].copy()
+    ramp.border_ref_pix_bottom = data[:, -BORDER:, :].copy()
     ramp.dq_border_ref_pix_left = dq[:, :BORDER].copy()
     ramp.dq_border_ref_pix_right = dq[:, -BORDER:].copy()
-    ramp.dq_border_ref_pix_bottom = dq[:BORDER, :].copy()
-    ramp.dq_border_ref_pix_top = dq[-BORDER:, :].copy()
+    ramp.dq_border_ref_pix_top = dq[:BORDER, :].copy()
+    ramp.dq_border_ref_pix_bottom = dq[-BORDER:, :].copy()

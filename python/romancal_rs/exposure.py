@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .dqflags import group, pixel
+from . import dqflags
 from .errors import InputError, NoScienceDataError
 from .kernels import ReadPattern
 
@@ -34,7 +34,7 @@ def check_ramp(model: RampModel) -> None:
     NoScienceDataError
         If the ramp has no resultants, or nothing but border.
     """
-    n_resultants, n_rows, n_cols = model.data.shape
+    n_resultants, n_rows, n_cols = model.shape
     if n_resultants == 0:
         raise NoScienceDataError(f"{describe(model)}: no science data: the ramp has 0 resultants")
     if min(n_rows, n_cols) <= 2 * BORDER:
@@ -64,7 +64,7 @@ def read_pattern(model: RampModel) -> ReadPattern:
             f"got {pattern!r} and {frame_time!r}"
         )
     reads = [list(resultant) for resultant in pattern]
-    n_resultants = model.data.shape[0]
+    n_resultants = model.shape[0]
     if len(reads) != n_resultants:
         raise InputError(
             f"{describe(model)}: meta.exposure.read_pattern has {len(reads)} resultants, "
@@ -84,10 +84,13 @@ def read_pattern(model: RampModel) -> ReadPattern:
 def is_fully_saturated(model: RampModel) -> bool:
     """Whether every science pixel is saturated in every resultant.
 
-    The reference pixels of the border see no light and never saturate, so they do not count.
+    The reference pixels of the border see no light, and bad pixels and pixels without a saturation
+    check need not saturate: they do not count.
     """
-    saturated = model.groupdq[(slice(None), *SCIENCE)] & group.SATURATED
-    return bool(np.all(saturated))
+    exempt = dqflags.DO_NOT_USE | dqflags.NO_SAT_CHECK
+    counted = (model.pixeldq[SCIENCE] & exempt) == 0
+    saturated = np.all(model.groupdq[(slice(None), *SCIENCE)] & dqflags.SATURATED, axis=0)
+    return bool(counted.any() and saturated[counted].all())
 
 
 def check_usable(model: ImageModel) -> None:
@@ -98,7 +101,7 @@ def check_usable(model: ImageModel) -> None:
     NoScienceDataError
         If every science pixel is DO_NOT_USE.
     """
-    if np.all(model.dq & pixel.DO_NOT_USE):
+    if np.all(model.dq & dqflags.DO_NOT_USE):
         raise NoScienceDataError(
             f"{describe(model)}: no science data: every science pixel is flagged DO_NOT_USE"
         )

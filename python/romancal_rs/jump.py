@@ -37,13 +37,9 @@ class JumpStep(RomanStep):
         from .datamodels import RampModel
 
         ramp = self.prepare(input, RampModel, changes=["groupdq", "pixeldq"])
-        n_resultants = ramp.data.shape[0]
+        n_resultants = ramp.shape[0]
         if n_resultants < 3:
-            self.log.warning(
-                "Step %s skipped: it needs 3 resultants, there are %d", self.name, n_resultants
-            )
-            self.record_step_status(ramp, self.cal_step_name, success=False)
-            return ramp
+            return self.end_skipped(ramp, f"it needs 3 resultants, there are {n_resultants}")
         for reftype in self.reference_file_types:
             if self.get_reference_file(ramp, reftype) == "N/A":
                 return self.skip_without(ramp, reftype)

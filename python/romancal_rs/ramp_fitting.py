@@ -12,7 +12,7 @@ from .stpipe import RomanStep
 
 if TYPE_CHECKING:
     from .datamodels import ImageModel, RampFitOutputModel, RampModel
-    from .kernels import RampFit, RampFitSegments
+    from .kernels import RampFit, SegmentFits
 
 __all__ = ["RampFitStep"]
 
@@ -96,7 +96,7 @@ def rate_image(ramp: RampModel, fit: RampFit) -> ImageModel:
 
 
 def optional_product(
-    ramp: RampModel, segments: RampFitSegments, gain: np.ndarray
+    ramp: RampModel, segments: SegmentFits, gain: np.ndarray
 ) -> RampFitOutputModel:
     """The fits of the segments, full frame, in electrons as the product's schema says."""
     from .datamodels import RampFitOutputModel

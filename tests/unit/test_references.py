@@ -347,7 +347,7 @@ def test_a_miss_says_what_was_looked_for_where_and_what_is_there(refs):
     refs.add("eight.asdf", "FLAT", detector="WFI08", element="F087")
     (refs.path / "x.asdf").write_bytes(b"not ASDF")
     assert refs.miss("flat") == (
-        "no FLAT for instrument WFI, detector WFI07, element F158 at 2027-06-01T12:00:00 "
+        "no FLAT for detector WFI07, element F158 at 2027-06-01T12:00:00 "
         f"in {refs.path}: 4 FLATs there; nearest: seven.asdf (element F129), "
         "eight.asdf (detector WFI08, element F087), two.asdf (detector WFI02, element F129); "
         "not readable: x.asdf: not an ASDF file"

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from .. import __version__
 from ..errors import RomancalError
 
 #: Commands, their modules here, and what they do.
@@ -50,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _overview() -> argparse.ArgumentParser:
+    from .. import __version__
+
     lines = [f"  {name:<10}{text}" for name, text in COMMANDS.items()]
     parser = argparse.ArgumentParser(
         prog="romancal-rs",

@@ -69,7 +69,7 @@ def _flag_table(result: Any) -> list[str]:
     """How many pixels each flag has."""
     import numpy as np
 
-    from ..dqflags import pixel
+    from .. import dqflags
 
     for name in ("dq", "pixeldq"):
         if name in result:
@@ -78,10 +78,11 @@ def _flag_table(result: Any) -> list[str]:
     else:
         return []
     lines = [f"flags of {flags.size} pixels"]
-    counts = {flag.name: np.count_nonzero(flags & np.uint32(flag.value)) for flag in pixel}
-    for flag_name, count in counts.items():
+    for bit in range(32):
+        count = np.count_nonzero(flags & np.uint32(1 << bit))
         if count:
-            lines.append(f"  {flag_name:<18}  {count:>9}  {100 * count / flags.size:7.3f} %")
+            (flag,) = dqflags.names(1 << bit)
+            lines.append(f"  {flag:<18}  {count:>9}  {100 * count / flags.size:7.3f} %")
     if len(lines) == 1:
         lines.append("  none is set")
     return lines

@@ -238,6 +238,7 @@ class DataModel:
         """
         data = copy_containers(self._tree.data)
         tree = Tree(data, self.tag, header=self._tree.header, source=self._tree.source)
+        tree.shares_with = self._tree  # whose file must stay open for what is still unread
         for name in arrays:
             if name in data:
                 data[name] = np.array(self[name])

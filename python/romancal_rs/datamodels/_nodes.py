@@ -87,6 +87,7 @@ class Tree:
         self.source = source
         self.header = dict(header or {})
         self.close = close or (lambda: None)
+        self.shares_with: Tree | None = None
         self._schemas: dict[Path, _schema.Schema] = {}
 
     @property

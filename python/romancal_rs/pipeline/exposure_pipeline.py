@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from .. import dqflags
 from ..assign_wcs import AssignWcsStep
 from ..dark_current import DarkCurrentStep
 from ..dq_init import DQInitStep
-from ..dqflags import pixel
 from ..errors import InputError
 from ..exposure import SCIENCE, check_ramp, check_usable, describe, is_fully_saturated
 from ..flatfield import FlatFieldStep
@@ -70,10 +70,12 @@ class ExposurePipeline(RomanPipeline):
         check_ramp(exposure)
         not_for_type = steps_not_for(exposure)
         self.prefetch(exposure, [step for step in self._steps() if step.name not in not_for_type])
-        # A raw exposure becomes a new ramp anyway; a caller's ramp is not ours to change.
-        if isinstance(exposure, datamodels.RampModel):
-            exposure = exposure.copy_for_change(RAMP_ARRAYS)
-        ramp = self.saturation(self.dq_init(exposure))
+        if isinstance(input, datamodels.RampModel):
+            exposure = exposure.copy_for_change(RAMP_ARRAYS)  # a caller's ramp stays as it is
+        ramp = self.dq_init(exposure)
+        if isinstance(exposure, datamodels.ScienceRawModel):
+            exposure.close()
+        ramp = self.saturation(ramp)
         if is_fully_saturated(ramp):
             self.log.warning("All pixels are saturated: the result is a zeroed image")
             return self.create_fully_saturated_zeroed_image(ramp)
@@ -81,8 +83,9 @@ class ExposurePipeline(RomanPipeline):
         if self.save_calibrated_ramp:
             self.save_model(ramp, "ramp")
         result = self.rampfit(ramp)
+        del ramp  # the largest arrays of the run
         self.setup_output(result)
-        if result is ramp:
+        if isinstance(result, datamodels.RampModel):
             return self._skip(result, AFTER_THE_FIT, "the ramps are not fitted")
         check_usable(result)
         result = self.assign_wcs(result)
@@ -114,7 +117,7 @@ class ExposurePipeline(RomanPipeline):
         """
         from ..datamodels import ImageModel
 
-        dq = (ramp.pixeldq | ramp.groupdq[0] | pixel.SATURATED | pixel.DO_NOT_USE)[SCIENCE]
+        dq = (ramp.pixeldq | ramp.groupdq[0] | dqflags.SATURATED | dqflags.DO_NOT_USE)[SCIENCE]
         zeroed = {name: np.zeros(dq.shape, dtype=np.float32) for name in ZEROED_ARRAYS}
         image = ImageModel.from_ramp(ramp, dq=dq.astype(np.uint32), **zeroed)
         self.default_suffix = "cal"

@@ -65,9 +65,9 @@ def compare(head: ReferenceHead, keys: ExposureKeys) -> tuple[str, ...]:
 
 def describe(reftype: str, keys: ExposureKeys) -> str:
     """Name the keys and values that a file of this type is looked up by."""
-    wanted = [f"instrument {keys.instrument}"]
-    if reftype not in WITHOUT_DETECTOR:
-        wanted.append(f"detector {keys.detector}")
+    without_detector = reftype in WITHOUT_DETECTOR
+    instrument, detector = f"instrument {keys.instrument}", f"detector {keys.detector}"
+    wanted = [instrument if without_detector else detector]
     if reftype in _BY_ELEMENT or reftype == "DARK":
         wanted.append(f"element {keys.optical_element}")
     if reftype in _BY_EXPOSURE_TYPE:

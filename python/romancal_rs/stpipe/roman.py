@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from .. import references
 from ..errors import InputError
+from ..exposure import BORDER
 from ..references import NOT_APPLICABLE, ExposureKeys, Match
 from .pipeline import Pipeline
 from .step import Step
@@ -60,7 +61,9 @@ class RomanStep(Step):
             raise InputError(
                 f"{self.name} takes a {model_class.__name__}, got a {type(model).__name__}{source}"
             )
-        return model if self.parent is not None else model.copy_for_change(changes)
+        if self.parent is None and isinstance(input, datamodels.DataModel):
+            return model.copy_for_change(changes)
+        return model
 
     def skip_input(self, input: Any) -> Any:
         """The input of a step that does not run, marked SKIPPED.
@@ -73,18 +76,22 @@ class RomanStep(Step):
         from .. import datamodels
 
         model = datamodels.open(input)
-        if self.parent is None and model is input:
+        if self.parent is None and isinstance(input, datamodels.DataModel):
             model = model.copy_for_change(())
         if self.cal_step_name:
             self.record_step_status(model, self.cal_step_name, success=False)
         return model
 
-    def skip_without(self, model: Model, reftype: str) -> Model:
-        """Skips the step, as it has no reference of that type."""
-        self.log.warning("Step %s is skipped: its %s is N/A", self.name, reftype.upper())
+    def end_skipped(self, model: Model, reason: str) -> Model:
+        """Ends a step that cannot do its work: warns, and marks the model SKIPPED, in place."""
+        self.log.warning("Step %s skipped: %s", self.name, reason)
         if self.cal_step_name:
             self.record_step_status(model, self.cal_step_name, success=False)
         return model
+
+    def skip_without(self, model: Model, reftype: str) -> Model:
+        """Skips the step, as its reference of that type is N/A."""
+        return self.end_skipped(model, f"its {reftype.upper()} is N/A")
 
     # --- references
 
@@ -107,6 +114,8 @@ class RomanStep(Step):
         store = self._store()
         failures = []
         for step in steps or [self]:
+            if step.skip:
+                continue
             for reftype in step.reference_file_types:
                 found, key = step._found(reftype)
                 if key in found:
@@ -182,40 +191,28 @@ class RomanStep(Step):
         return self.root._found_references, (owner, reftype)
 
     def _store(self) -> Any:
-        source = self.search_attr("references")
-        return source if hasattr(source, "find") else references.open_store(source)
+        return references.open_store(self.search_attr("references"))
 
     def _check_shape(self, match: Match, reftype: str, model: DataModel) -> None:
         """Checks that the arrays of a reference are of the exposure's size, naming the file."""
         from .. import datamodels
 
-        if match.reference == NOT_APPLICABLE or "data" not in model:
+        if match.reference == NOT_APPLICABLE or model.shape is None:
             return
-        is_model = hasattr(match.reference, "meta")
-        reference = match.reference if is_model else datamodels.open(match.reference)
-        try:
-            for name in ("data", "dq", "err", "coeffs", "dark_slope"):
-                if name in reference:
-                    self._check_array(name, reference[name].shape, reftype, model, match)
-        finally:
-            if not is_model:
-                reference.close()
-
-    @staticmethod
-    def _check_array(
-        name: str, shape: tuple[int, ...], reftype: str, model: DataModel, match: Match
-    ) -> None:
-        wanted = tuple(model.data.shape[-2:])
-        trimmed = tuple(n - 8 for n in wanted)
-        with_border = tuple(n + 8 for n in wanted)
-        allowed = {wanted}
+        with datamodels.open(match.reference) as reference:
+            shapes = {name: tuple(array.shape) for name, array in reference.arrays()}
+        n_rows, n_cols = model.shape[-2:]
+        allowed = [(n_rows, n_cols)]
         if reftype == "flat":
-            allowed |= {trimmed} if model.data.ndim == 3 else {with_border}
-        if tuple(shape[-2:]) not in allowed:
-            raise references.ReferenceMismatchError(
-                f"{match.reference}: {reftype.upper()} {name} of shape {tuple(shape)} does not fit "
-                f"the exposure's {wanted[0]} x {wanted[1]} pixels"
-            )
+            # A flat comes with or without the border, and so does what it is for.
+            border = -2 * BORDER if len(model.shape) == 3 else 2 * BORDER
+            allowed.append((n_rows + border, n_cols + border))
+        for name in ("data", "dq", "err", "coeffs", "dark_slope"):
+            if name in shapes and shapes[name][-2:] not in allowed:
+                raise references.ReferenceMismatchError(
+                    f"{match.reference}: {reftype.upper()} {name} of shape {shapes[name]} does "
+                    f"not fit the exposure's {n_rows} x {n_cols} pixels"
+                )
 
     # --- status and provenance
 

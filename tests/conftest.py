@@ -1,0 +1,27 @@
+"""Exposures that several tests share: made once, never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """A small simulated exposure with its references and its truth."""
+
+    exposure: Path
+    references: Path
+    truth: Path
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory) -> Simulated:
+    """64 x 64 pixels, 6 resultants of 4 reads."""
+    from romancal_rs.simulate import SimulationConfig, simulate
+
+    config = SimulationConfig(rows=64, cols=64, n_resultants=6, n_reads=4, seed=11)
+    made = simulate(config, tmp_path_factory.mktemp("simulated"))
+    return Simulated(made.exposure, made.references, made.truth)

@@ -1,0 +1,179 @@
+"""The exposure pipeline on a small simulated exposure: what runs, what is written, what it says."""
+
+import numpy as np
+import pytest
+
+from romancal_rs import datamodels, dqflags
+from romancal_rs.pipeline import ExposurePipeline
+
+STEPS = [
+    "dq_init",
+    "saturation",
+    "linearity",
+    "dark",
+    "jump",
+    "ramp_fit",
+    "assign_wcs",
+    "flat_field",
+    "photom",
+]
+
+
+@pytest.fixture
+def run(simulated, tmp_path):
+    """Runs the pipeline, on the simulated exposure or what is given instead."""
+
+    def run(exposure=None, **parameters):
+        pipeline = ExposurePipeline(
+            references=str(simulated.references), output_dir=str(tmp_path / "out"), **parameters
+        )
+        return pipeline.run(str(simulated.exposure) if exposure is None else exposure), pipeline
+
+    return run
+
+
+def raw(simulated):
+    with datamodels.open(simulated.exposure) as model:
+        return model.copy()
+
+
+def status(model):
+    return {name: model.meta.cal_step[name] for name in STEPS}
+
+
+def test_all_steps_run_in_order(run, tmp_path):
+    image, pipeline = run()
+    assert isinstance(image, datamodels.ImageModel)
+    assert image.shape == (56, 56)
+    assert set(status(image).values()) == {"COMPLETE"}
+    assert [report.name for report in pipeline.reports] == [
+        *pipeline.step_defs,
+        "ExposurePipeline",
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_rate_is_the_true_one(run, simulated):
+    image, _ = run()
+    rate = np.load(simulated.truth)["rate"]
+    usable = (np.asarray(image.dq) & (dqflags.DO_NOT_USE | dqflags.SATURATED)) == 0
+    rate = rate if rate.shape == image.shape else rate[4:-4, 4:-4]
+    pull = (image.data - rate)[usable] / image.err[usable]
+    assert np.count_nonzero(usable) > 2500
+    # 5 standard errors of the median of n normal deviates, 1.25 / sqrt(n) each.
+    assert abs(np.median(pull)) < 5 * 1.25 / np.sqrt(pull.size) + 0.05
+    assert 0.8 < np.subtract(*np.percentile(pull, [84, 16])) / 2 < 1.2
+
+
+def test_a_model_given_is_left_as_it_was(run, simulated):
+    exposure = raw(simulated)
+    before = exposure.data.copy()
+    run(exposure)
+    assert np.array_equal(exposure.data, before)
+    assert "cal_step" not in exposure.meta
+
+
+def test_a_ramp_given_is_left_as_it_was(run, simulated):
+    from_file, _ = run()
+    ramp = datamodels.RampModel.from_science_raw(raw(simulated))
+    image, _ = run(ramp)
+    assert not ramp.groupdq.any()
+    assert not ramp.pixeldq.any()
+    assert ramp.meta.cal_step.jump == "INCOMPLETE"
+    assert np.array_equal(image.data, from_file.data)
+    assert np.array_equal(image.dq, from_file.dq)
+
+
+def test_steps_by_hand_give_the_same_bits(run, simulated):
+    image, pipeline = run()
+    model = datamodels.open(simulated.exposure)
+    for name, step_class in pipeline.step_defs.items():
+        model = step_class(name=name, references=str(simulated.references)).run(model)
+    for name in ("data", "dq", "err", "var_poisson", "var_rnoise", "var_flat", "chisq", "dumo"):
+        assert np.array_equal(image[name], model[name], equal_nan=True), name
+    assert status(image) == status(model)
+    assert image.meta.ref_file == model.meta.ref_file
+
+
+def test_saved_ramp_continues_to_the_same_image(run, tmp_path, simulated):
+    image, pipeline = run(save_calibrated_ramp=True)
+    (path,) = pipeline.saved_files
+    assert path.name == simulated.exposure.name.replace("_uncal", "_ramp")
+    fit = pipeline.step_defs["rampfit"]
+    again = fit.call(str(path), references=str(simulated.references))
+    assert np.array_equal(again.chisq, image.chisq)
+    assert again.meta.cal_step.jump == "COMPLETE"
+
+
+def test_saving_names_the_products(run, tmp_path, simulated):
+    run(save_results=True, steps={"rampfit": {"save_opt": True}, "jump": {"save_results": True}})
+    root = simulated.exposure.name.removesuffix("_uncal.asdf")
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == [f"{root}_cal.asdf", f"{root}_fitopt.asdf", f"{root}_jump.asdf"]
+    with datamodels.open(tmp_path / "out" / f"{root}_cal.asdf") as image:
+        assert image.meta.filename == f"{root}_cal.asdf"
+
+
+@pytest.mark.parametrize("exposure_type", sorted(datamodels.SPECTRAL_TYPES))
+def test_spectral_exposures_skip_flat_and_photom(run, simulated, exposure_type):
+    exposure = raw(simulated)
+    exposure.meta.exposure.type = exposure_type
+    # The simulated dark and read noise are for imaging.
+    references = {
+        "dark_current": {"override_dark": next(simulated.references.glob("*_dark_*"))},
+        "jump": {"override_readnoise": next(simulated.references.glob("*_readnoise_*"))},
+        "rampfit": {"override_readnoise": next(simulated.references.glob("*_readnoise_*"))},
+    }
+    image, _ = run(exposure, steps=references)
+    skipped = {name for name, value in status(image).items() if value == "SKIPPED"}
+    assert skipped == {"flat_field", "photom"}
+    assert image.meta.wcs is not None
+
+
+def test_a_fully_saturated_exposure_is_a_zeroed_result(run, simulated):
+    exposure = raw(simulated)
+    exposure.data[:, 4:-4, 4:-4] = 65535
+    image, pipeline = run(exposure, save_results=True)
+    assert not image.data.any()
+    assert not image.err.any()
+    assert np.all(image.dq & dqflags.SATURATED)
+    assert image.shape == (56, 56)
+    expected = dict.fromkeys(STEPS, "SKIPPED") | {"dq_init": "COMPLETE", "saturation": "COMPLETE"}
+    assert status(image) == expected
+    (path,) = pipeline.saved_files
+    assert path.name.endswith("_cal.asdf")
+
+
+def test_one_unsaturated_pixel_makes_it_an_ordinary_exposure(run, simulated):
+    exposure = raw(simulated)
+    exposure.data[:, 4:-4, 4:-4] = 65535
+    exposure.data[:, 20, 20] = np.arange(exposure.shape[0]) * 100 + 50
+    image, _ = run(exposure)
+    assert image.meta.cal_step.ramp_fit == "COMPLETE"
+    assert image.data[16, 16] > 0
+
+
+def test_without_read_noise_the_ramp_is_the_result(run):
+    steps = {name: {"override_readnoise": "N/A"} for name in ("jump", "rampfit")}
+    ramp, pipeline = run(steps=steps, save_results=True)
+    assert isinstance(ramp, datamodels.RampModel)
+    assert ramp.meta.cal_step.ramp_fit == "SKIPPED"
+    assert ramp.meta.cal_step.photom == "SKIPPED"
+    assert ramp.meta.ref_file.readnoise == "N/A"
+    assert pipeline.saved_files[0].name.endswith("_ramp.asdf")
+
+
+def test_the_log_is_kept_in_the_product(run):
+    image, _ = run()
+    lines = list(image.meta.cal_logs)
+    assert any(":: stpipe.ExposurePipeline.jump :: INFO :: Step jump done" in ln for ln in lines)
+    assert any("Using GAIN reference" in line for line in lines)
+    assert sum("Step ExposurePipeline done" in line for line in lines) == 1
+
+
+def test_pipeline_can_be_run_again(run, simulated):
+    _, pipeline = run()
+    first = pipeline.run(str(simulated.exposure))
+    second = pipeline.run(str(simulated.exposure))
+    assert np.array_equal(first.data, second.data)
+    assert len(pipeline.reports) == len(STEPS) + 1

@@ -1,0 +1,321 @@
+"""The steps on small models, with values worked out by hand.
+
+Ramps are 16 x 16 pixels; (8, 8) is a science pixel, and pixels differ only where a test says so.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from romancal_rs import datamodels, dqflags
+from romancal_rs.dark_current import DarkCurrentStep
+from romancal_rs.datamodels import testing
+from romancal_rs.dq_init import DQInitStep
+from romancal_rs.errors import InputError
+from romancal_rs.flatfield import FlatFieldStep
+from romancal_rs.jump import JumpStep
+from romancal_rs.linearity import LinearityStep
+from romancal_rs.ramp_fitting import RampFitStep
+from romancal_rs.saturation import SaturationStep
+
+IMAGE = (16, 16)
+EVEN = [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10]]
+UNEVEN = [[1], [2, 3], [5, 6, 7]]
+FRAME_TIME = 3.0
+
+
+def ramp_of(samples, read_pattern) -> datamodels.RampModel:
+    """A ramp whose pixels all have these samples [DN]."""
+    data = np.broadcast_to(np.float32(samples)[:, None, None], (len(samples), *IMAGE)).copy()
+    node = testing.create_ramp(
+        data=data, read_pattern=read_pattern, meta={"exposure.frame_time": FRAME_TIME}
+    )
+    return datamodels.RampModel(node)
+
+
+def reference(reftype, **arrays):
+    create = getattr(testing, f"create_{reftype}")
+    return datamodels.reference_model(reftype)(create(shape=IMAGE, **arrays))
+
+
+def full(value, dtype=np.float32):
+    return np.full(IMAGE, value, dtype)
+
+
+@pytest.fixture
+def gain():
+    return datamodels.GainRefModel(testing.create_gain(shape=IMAGE, data=full(2.0)))
+
+
+@pytest.fixture
+def read_noise():
+    return datamodels.ReadnoiseRefModel(testing.create_readnoise(shape=IMAGE, data=full(5.0)))
+
+
+class TestDQInit:
+    def mask(self, **flags):
+        dq = full(0, np.uint32)
+        dq[8, 8] = dqflags.DEAD
+        dq[0, 3] = dqflags.REFERENCE_PIXEL
+        return datamodels.MaskRefModel(testing.create_mask(shape=IMAGE, dq=dq))
+
+    def test_a_raw_exposure_becomes_a_flagged_ramp(self):
+        data = np.arange(2 * 256, dtype=np.uint16).reshape(2, *IMAGE)
+        raw = datamodels.ScienceRawModel(testing.create_wfi_science_raw(data=data))
+        ramp = DQInitStep.call(raw, override_mask=self.mask())
+        assert isinstance(ramp, datamodels.RampModel)
+        assert ramp.data.dtype == np.float32
+        assert np.array_equal(ramp.data, data)
+        assert ramp.pixeldq[8, 8] == dqflags.DEAD
+        assert ramp.pixeldq.sum() == dqflags.DEAD + dqflags.REFERENCE_PIXEL
+        assert not ramp.groupdq.any()
+        assert ramp.meta.cal_step.dq_init == "COMPLETE"
+
+    def test_the_border_is_copied_with_its_corners(self):
+        data = np.arange(2 * 256, dtype=np.uint16).reshape(2, *IMAGE)
+        raw = datamodels.ScienceRawModel(testing.create_wfi_science_raw(data=data))
+        ramp = DQInitStep.call(raw, override_mask=self.mask())
+        assert np.array_equal(ramp.border_ref_pix_left, data[:, :, :4])
+        assert np.array_equal(ramp.border_ref_pix_right, data[:, :, 12:])
+        assert np.array_equal(ramp.border_ref_pix_top, data[:, :4])
+        assert np.array_equal(ramp.border_ref_pix_bottom, data[:, 12:])
+        assert ramp.dq_border_ref_pix_top[0, 3] == dqflags.REFERENCE_PIXEL
+        assert ramp.dq_border_ref_pix_left[0, 3] == dqflags.REFERENCE_PIXEL
+        assert not ramp.dq_border_ref_pix_right.any()
+        ramp.data[:] = -1  # a correction later on does not reach the copies
+        assert np.array_equal(ramp.border_ref_pix_left, data[:, :, :4])
+
+    @pytest.mark.parametrize("exposure_type", sorted(datamodels.GUIDE_STAR_TYPES))
+    def test_guide_star_flags_go_to_dq(self, exposure_type):
+        node = testing.create_wfi_science_raw((2, *IMAGE), exposure_type=exposure_type)
+        ramp = DQInitStep.call(datamodels.ScienceRawModel(node), override_mask=self.mask())
+        assert ramp.dq[8, 8] == dqflags.DEAD
+        assert not ramp.pixeldq.any()
+
+    def test_without_a_mask_the_ramp_is_still_made(self):
+        raw = datamodels.ScienceRawModel(testing.create_wfi_science_raw((2, *IMAGE)))
+        ramp = DQInitStep.call(raw, override_mask="N/A")
+        assert isinstance(ramp, datamodels.RampModel)
+        assert ramp.meta.cal_step.dq_init == "SKIPPED"
+        assert ramp.meta.ref_file.mask == "N/A"
+
+
+class TestSaturation:
+    def test_flags_from_the_first_sample_at_the_threshold(self):
+        ramp = ramp_of([10, 100, 50], UNEVEN)
+        saturation = datamodels.SaturationRefModel(
+            testing.create_saturation(shape=IMAGE, data=full(100.0))
+        )
+        result = SaturationStep.call(ramp, override_saturation=saturation)
+        assert result.groupdq[:, 8, 8].tolist() == [0, dqflags.SATURATED, dqflags.SATURATED]
+        assert not ramp.groupdq.any()  # what the caller passed is as it was
+
+    def test_growth_is_a_parameter(self):
+        ramp = ramp_of([10, 20, 30], UNEVEN)
+        ramp.data[2, 8, 8] = 200
+        saturation = datamodels.SaturationRefModel(
+            testing.create_saturation(shape=IMAGE, data=full(100.0))
+        )
+        result = SaturationStep.call(ramp, override_saturation=saturation, n_pix_grow_sat=1)
+        assert np.count_nonzero(result.groupdq[2] & dqflags.SATURATED) == 9
+        assert not result.groupdq[:2].any()
+
+
+class TestLinearity:
+    def test_the_polynomial_is_applied(self):
+        coeffs = np.stack([full(1.0), full(2.0), full(0.5)])
+        linearity = datamodels.LinearityRefModel(
+            testing.create_linearity(shape=coeffs.shape, coeffs=coeffs, dq=full(0, np.uint32))
+        )
+        ramp = ramp_of([0, 2, 4], UNEVEN)
+        result = LinearityStep.call(ramp, override_linearity=linearity)
+        assert result.data[:, 8, 8].tolist() == [1, 1 + 4 + 2, 1 + 8 + 8]
+        assert ramp.data[2, 8, 8] == 4
+
+    def test_a_raw_exposure_is_taken_for_a_ramp(self):
+        raw = datamodels.ScienceRawModel(testing.create_wfi_science_raw((2, *IMAGE)))
+        result = LinearityStep.call(raw, override_linearity="N/A")
+        assert isinstance(result, datamodels.RampModel)
+        assert result.meta.cal_step.linearity == "SKIPPED"
+
+
+class TestDark:
+    def rate_dark(self):
+        slope = full(0.5)
+        slope[8, 9] = np.nan
+        dq = full(0, np.uint32)
+        dq[8, 8] = dqflags.HOT
+        node = testing.create_dark(shape=IMAGE, dark_slope=slope, dq=dq)
+        return datamodels.DarkRefModel(node)
+
+    def test_a_rate_is_subtracted_at_the_mean_times(self):
+        # Mean read numbers 1, 2.5 and 6, times 3 s per read, times 0.5 DN/s.
+        result = DarkCurrentStep.call(ramp_of([10, 20, 30], UNEVEN), override_dark=self.rate_dark())
+        assert result.data[:, 8, 8].tolist() == [10 - 1.5, 20 - 3.75, 30 - 9.0]
+        assert result.data[:, 8, 9].tolist() == [10, 20, 30]  # NaN counts as 0
+        assert result.pixeldq[8, 8] == dqflags.HOT
+        assert result.meta.cal_step.dark == "COMPLETE"
+
+    def test_dark_output_holds_what_was_subtracted(self, tmp_path):
+        DarkCurrentStep.call(
+            ramp_of([10, 20, 30], UNEVEN),
+            override_dark=self.rate_dark(),
+            dark_output=str(tmp_path / "dark.asdf"),
+        )
+        with datamodels.open(tmp_path / "dark.asdf") as dark:
+            assert isinstance(dark, datamodels.DarkRefModel)
+            assert dark.data[:, 8, 8].tolist() == [1.5, 3.75, 9.0]
+
+    def test_accumulated_signal_is_subtracted_as_it_is(self):
+        dark = self.rate_dark()
+        dark["data"] = np.stack([full(1.0), full(2.0), full(4.0)])
+        result = DarkCurrentStep.call(ramp_of([10, 20, 30], UNEVEN), override_dark=dark)
+        assert result.data[:, 8, 8].tolist() == [9, 18, 26]
+
+    def test_another_number_of_resultants_is_an_error(self):
+        dark = self.rate_dark()
+        dark["data"] = np.zeros((2, *IMAGE), np.float32)
+        with pytest.raises(InputError, match=r"DARK of 2 resultants.*\(3, 16, 16\)"):
+            DarkCurrentStep.call(ramp_of([10, 20, 30], UNEVEN), override_dark=dark)
+
+
+class TestJump:
+    def test_a_jump_is_flagged(self, gain, read_noise):
+        ramp = ramp_of([10, 20, 30, 40, 50], EVEN)
+        ramp.data[3:, 8, 8] += 500
+        result = JumpStep.call(ramp, override_gain=gain, override_readnoise=read_noise)
+        assert result.groupdq[:, 8, 8].tolist() == [0, 0, 0, dqflags.JUMP_DET, 0]
+        assert result.groupdq[3, 7, 8] == dqflags.JUMP_DET
+        assert not ramp.groupdq.any()
+
+    def test_parameters_reach_the_kernel(self, gain, read_noise):
+        ramp = ramp_of([10, 20, 30, 40, 50], EVEN)
+        ramp.data[3:, 8, 8] += 500
+        references = {"override_gain": gain, "override_readnoise": read_noise}
+        alone = JumpStep.call(ramp, flag_4_neighbors=False, maximum_cores=1, **references)
+        assert np.count_nonzero(alone.groupdq) == 1
+        none = JumpStep.call(ramp, rejection_threshold=1e6, **references)
+        assert not none.groupdq.any()
+
+    def test_two_resultants_are_too_few(self, gain, read_noise):
+        ramp = ramp_of([10, 2000], UNEVEN[:2])
+        result = JumpStep.call(ramp, override_gain=gain, override_readnoise=read_noise)
+        assert result.meta.cal_step.jump == "SKIPPED"
+        assert not result.groupdq.any()
+
+
+class TestRampFit:
+    def fit(self, ramp, gain, read_noise, **parameters):
+        return RampFitStep.call(
+            ramp, override_gain=gain, override_readnoise=read_noise, **parameters
+        )
+
+    @pytest.mark.parametrize("pattern", [EVEN, UNEVEN])
+    def test_a_line_gives_its_slope_without_the_border(self, gain, read_noise, pattern):
+        times = [FRAME_TIME * np.mean(reads) for reads in pattern]
+        image = self.fit(ramp_of([7 + 2.5 * t for t in times], pattern), gain, read_noise)
+        assert image.data.shape == (8, 8)
+        np.testing.assert_allclose(image.data, 2.5, rtol=1e-5)
+        assert not image.dq.any()
+        assert image.meta.cal_step.ramp_fit == "COMPLETE"
+
+    def test_errors_of_two_resultants(self, gain, read_noise):
+        # Slope (26 - 14) / 6 s = 2 DN/s. Read variance 12 s^2/n / ((2^3 - 2) 6^2) with s^2/n =
+        # 25/2; Poisson variance 2 / (6 x 2 e-/DN).
+        image = self.fit(ramp_of([14, 26], EVEN[:2]), gain, read_noise)
+        assert image.data[4, 4] == pytest.approx(2.0)
+        assert image.var_rnoise[4, 4] == pytest.approx(12 * 12.5 / (6 * 36))
+        assert image.var_poisson[4, 4] == pytest.approx(2 / 12)
+        assert image.err[4, 4] == pytest.approx(np.sqrt(150 / 216 + 2 / 12))
+
+    def test_read_noise_of_two_reads_is_divided_by_sqrt_2(self, gain, read_noise):
+        ramp = ramp_of([14, 26], EVEN[:2])
+        one = self.fit(ramp, gain, read_noise)
+        two = self.fit(ramp, gain, read_noise, read_noise_is_cds=True)
+        np.testing.assert_allclose(two.var_rnoise, one.var_rnoise / 2, rtol=1e-6)
+
+    def test_optional_product_is_in_electrons(self, gain, read_noise, tmp_path):
+        times = [FRAME_TIME * np.mean(reads) for reads in EVEN]
+        ramp = ramp_of([2.5 * t for t in times], EVEN)
+        ramp.meta.filename = "mine_jump.asdf"
+        self.fit(ramp, gain, read_noise, save_opt=True, output_dir=str(tmp_path))
+        with datamodels.open(tmp_path / "mine_fitopt.asdf") as fitopt:
+            assert isinstance(fitopt, datamodels.RampFitOutputModel)
+            assert fitopt.slope[0, 8, 8] == pytest.approx(5.0, rel=1e-5)  # 2.5 DN/s x 2 e-/DN
+            assert fitopt.slope.shape[1:] == IMAGE
+
+    def test_optional_product_can_be_named(self, gain, read_noise, tmp_path):
+        name = str(tmp_path / "segments.asdf")
+        self.fit(ramp_of([14, 26], EVEN[:2]), gain, read_noise, save_opt=True, opt_name=name)
+        assert Path(name).is_file()
+
+    def test_an_image_is_refused(self, gain, read_noise):
+        image = datamodels.ImageModel(testing.create_wfi_image(shape=IMAGE))
+        with pytest.raises(InputError, match="RampFitStep takes a RampModel, got a ImageModel"):
+            self.fit(image, gain, read_noise)
+
+    def test_a_read_pattern_of_another_length_is_refused(self, gain, read_noise):
+        ramp = ramp_of([14, 26], EVEN[:2])
+        ramp.meta.exposure.read_pattern = EVEN
+        with pytest.raises(InputError, match="has 5 resultants, the data have 2"):
+            self.fit(ramp, gain, read_noise)
+
+
+class TestFlatField:
+    def image(self):
+        node = testing.create_wfi_image(
+            shape=IMAGE,
+            data=full(6.0),
+            dq=full(0, np.uint32),
+            var_poisson=full(0.4),
+            var_rnoise=full(0.8),
+        )
+        return datamodels.ImageModel(node)
+
+    def flat(self, shape=IMAGE):
+        arrays = {
+            "data": np.full(shape, 2, np.float32),
+            "err": np.full(shape, 0.1, np.float32),
+            "dq": np.zeros(shape, np.uint32),
+        }
+        arrays["dq"][shape[0] // 2, shape[1] // 2] = dqflags.UNRELIABLE_FLAT
+        return datamodels.FlatRefModel(testing.create_flat(shape=shape, **arrays))
+
+    def test_rate_and_variances_are_divided(self):
+        image = FlatFieldStep.call(self.image(), override_flat=self.flat())
+        # Rate 6/2, variances over 2^2, flat variance (3 x 0.1 / 2)^2.
+        assert image.data[8, 9] == 3
+        assert image.var_poisson[8, 9] == pytest.approx(0.1)
+        assert image.var_rnoise[8, 9] == pytest.approx(0.2)
+        assert image.var_flat[8, 9] == pytest.approx(0.0225)
+        assert image.err[8, 9] == pytest.approx(np.sqrt(0.3225))
+        assert image.dq[8, 8] == dqflags.UNRELIABLE_FLAT
+        assert image.meta.cal_step.flat_field == "COMPLETE"
+
+    def test_a_flat_with_border_is_trimmed(self):
+        image = FlatFieldStep.call(self.image(), override_flat=self.flat((24, 24)))
+        assert image.dq[8, 8] == dqflags.UNRELIABLE_FLAT
+        assert np.all(image.data == 3)
+
+    def test_the_image_passed_is_left_alone(self):
+        image = self.image()
+        FlatFieldStep.call(image, override_flat=self.flat())
+        assert np.all(image.data == 6)
+        assert image.meta.cal_step.flat_field != "COMPLETE"
+
+
+def test_references_of_the_wrong_kind_are_refused(gain):
+    with pytest.raises(Exception, match="is a GAIN; expected a MASK"):
+        DQInitStep.call(
+            datamodels.ScienceRawModel(testing.create_wfi_science_raw((2, *IMAGE))),
+            override_mask=gain,
+        )
+
+
+def test_a_skipped_step_returns_its_input_marked():
+    ramp = ramp_of([10, 20, 30], UNEVEN)
+    result = JumpStep.call(ramp, skip=True)
+    assert result.meta.cal_step.jump == "SKIPPED"
+    assert ramp.meta.cal_step.jump == "INCOMPLETE"
+    assert result.data is ramp.data
