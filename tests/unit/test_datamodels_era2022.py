@@ -68,7 +68,7 @@ def test_the_calibrated_image_and_its_wcs():
         assert photometry.conversion_microjanskys == pytest.approx(7.051329161729367, rel=1e-14)
         assert photometry.pixelarea_arcsecsq == pytest.approx(0.011912647682922616, rel=1e-14)
         assert image.meta.cal_step.jump == "COMPLETE"
-        assert any("ramp_fit" in line.lower() for line in image.meta.cal_logs)
+        assert image.meta.cal_logs == []
         assert "cal_logs" not in image
         assert image.meta.cal_step.refpix == "INCOMPLETE"
         assert image.meta.ref_file.dark == "roman_wfi_dark_fake.asdf"
@@ -107,7 +107,7 @@ def test_what_was_read_is_saved_as_todays_and_read_again(path, tmp_path):
             assert type(again) is type(old)
             assert not _era2022.is_2022(again._tree)
             for name in old:
-                if name not in ("meta", "phot_table", "coordinate_distortion_transform"):
+                if hasattr(old[name], "dtype"):
                     half = name in ("err", "var_poisson", "var_rnoise", "var_flat")
                     # Half precision: 11 significant bits, and steps of 2^-24 near zero.
                     rtol, atol = (2**-11, 2**-25) if half else (0, 0)

@@ -188,19 +188,37 @@ def test_times_of_other_forms_and_bad_ones(raw_file, tmp_path):
         datamodels.open(path)
 
 
-def test_arrays_are_mapped_and_changes_stay_in_memory(raw_file):
-    before = raw_file.read_bytes()
+@pytest.mark.parametrize("comment", [b"#\n", b"##\n"])
+def test_arrays_are_mapped_and_changes_stay_in_memory(raw_file, comment):
+    """Also where the numbers start at an odd byte of the file: then the array is a copy."""
+    content = edited(raw_file.read_bytes(), b"%YAML", comment + b"%YAML")
+    raw_file.write_bytes(content)
+    header_size = int.from_bytes(content[content.index(b"\xd3BLK") + 4 :][:2], "big")
+    first_byte = content.index(b"\xd3BLK") + 6 + header_size
     with datamodels.open(raw_file) as model:
         assert "unloaded" in repr(dict(model.items())["data"])
         data = model.data
+        assert data.flags.aligned
         base = data
         while isinstance(base.base, np.ndarray):
             base = base.base
-        assert isinstance(base, np.memmap)
+        assert isinstance(base, np.memmap) == (first_byte % 2 == 0)
+        assert data[0, 0, 1] == 1
         data[0, 0, 0] = 7
         assert model.data[0, 0, 0] == 7
     assert data[0, 0, 0] == 7  # what was read stays usable
-    assert raw_file.read_bytes() == before
+    assert raw_file.read_bytes() == content
+
+
+def test_a_copy_for_change_outlives_the_model_it_came_from(raw_file):
+    model = datamodels.open(raw_file)
+    copy = model.copy_for_change(["data", "no_such_array"])
+    copy.data[0, 0, 0] = 5
+    assert model.data[0, 0, 0] == 0
+    copy.meta.exposure.frame_time = 9.0
+    assert model.meta.exposure.frame_time != 9.0
+    del model
+    assert copy.amp33.sum() == 0
 
 
 def test_a_closed_file_says_so(raw_file):

@@ -77,8 +77,7 @@ def to_today(tree: Tree) -> None:
         if name == "wfi_image":
             # Today's images also have these; what they were in 2022 nobody wrote down.
             for array in ("chisq", "dumo"):
-                shape = data["data"].shape
-                data.setdefault(array, Unread(lambda s=shape: _unknown_image(s), shape, _FLOAT))
+                data.setdefault(array, _unknown_image(data["data"].shape))
     elif name == "reference_files/wfi_img_photom":
         for row in data["phot_table"].values():
             _photom_row(row)
@@ -88,8 +87,9 @@ def to_today(tree: Tree) -> None:
 _FLOAT = np.dtype(np.float32)
 
 
-def _unknown_image(shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    return np.full(shape, np.nan, _FLOAT)
+def _unknown_image(shape: tuple[int, ...]) -> Unread:
+    """An array of NaN that is made when it is first touched."""
+    return Unread(lambda: np.full(shape, np.nan, _FLOAT), shape, _FLOAT)
 
 
 def _photom_row(row: dict[str, Any]) -> None:
