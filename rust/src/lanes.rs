@@ -97,11 +97,13 @@ impl SortingNetwork {
     pub fn sort(&self, values: &mut [Lanes]) {
         for &(low, high) in &self.0 {
             let (head, tail) = values.split_at_mut(high);
-            let (low, high) = (&mut head[low], &mut tail[0]);
-            for (a, b) in low.iter_mut().zip(high) {
-                let (x, y) = (*a, *b);
-                *a = if x < y { x } else { y };
-                *b = if x < y { y } else { x };
+            // Of copies: with values that stay where they are, this would become branches.
+            let (x, y) = (head[low], tail[0]);
+            for lane in 0..LANES {
+                head[low][lane] = if x[lane] < y[lane] { x[lane] } else { y[lane] };
+            }
+            for lane in 0..LANES {
+                tail[0][lane] = if x[lane] < y[lane] { y[lane] } else { x[lane] };
             }
         }
     }

@@ -1,0 +1,197 @@
+//! Time of each kernel on a generated ramp of 2048 x 2048 pixels and 8 resultants.
+//!
+//! About 1 % of the pixels are irregular: they have a jump or a saturated tail. The time is that of
+//! the whole image on 1 and on 2 threads; criterion's elements are pixels, so that the inverse of
+//! its throughput is the time for a pixel. Kernels that change data in place work on what the run
+//! before left, which takes as long.
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use ndarray::{Array2, Array3};
+use romancal_rs_core::band::{BandArray, BandKernel, RampBand};
+use romancal_rs_core::cadence::ReadPattern;
+use romancal_rs_core::driver::{self, Execution};
+use romancal_rs_core::kernels::dark::Dark;
+use romancal_rs_core::kernels::flat::{Flat, RateImage, apply_flat};
+use romancal_rs_core::kernels::jump::{Jump, JumpParameters};
+use romancal_rs_core::kernels::linearity::Linearity;
+use romancal_rs_core::kernels::ramp_fit::{RampFit, fit_ramps};
+use romancal_rs_core::kernels::saturation::Saturation;
+
+const N_RESULTANTS: usize = 8;
+const N_ROWS: usize = 2048;
+const N_COLS: usize = 2048;
+const THREADS: [usize; 2] = [1, 2];
+
+struct Ramp {
+    data: Array3<f32>,
+    groupdq: Array3<u8>,
+    pixeldq: Array2<u32>,
+}
+
+/// A small generator of uniform numbers in 0..1 (SplitMix64), the same in every run.
+struct Uniform(u64);
+
+impl Uniform {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Nearly Gaussian, of mean 0 and standard deviation 1.
+    fn noise(&mut self) -> f64 {
+        (0..12).map(|_| self.next()).sum::<f64>() - 6.0
+    }
+}
+
+impl Ramp {
+    /// Rates of 2 to 400 DN per resultant with their noise, for a gain of 1.5.
+    fn generate() -> Self {
+        let mut random = Uniform(1);
+        let mut data = Array3::zeros((N_RESULTANTS, N_ROWS, N_COLS));
+        for r in 0..N_ROWS {
+            for c in 0..N_COLS {
+                let rate = 2.0 * 200.0_f64.powf(random.next());
+                let irregular = random.next();
+                let hit = (random.next() * N_RESULTANTS as f64) as usize;
+                let mut signal = 100.0;
+                for g in 0..N_RESULTANTS {
+                    signal += rate + (rate / 1.5).sqrt() * random.noise();
+                    if irregular < 0.01 && g == hit {
+                        signal += if irregular < 0.005 { 2000.0 } else { 100_000.0 };
+                    }
+                    data[[g, r, c]] = (signal + 4.0 * random.noise()) as f32;
+                }
+            }
+        }
+        Self {
+            groupdq: Array3::zeros(data.dim()),
+            pixeldq: Array2::zeros((N_ROWS, N_COLS)),
+            data,
+        }
+    }
+
+    fn run(&mut self, kernel: &dyn BandKernel, writes_data: bool) {
+        let data = if writes_data {
+            BandArray::InPlace(self.data.view_mut())
+        } else {
+            BandArray::Shared(self.data.view())
+        };
+        let groupdq = if writes_data {
+            BandArray::Shared(self.groupdq.view())
+        } else {
+            BandArray::InPlace(self.groupdq.view_mut())
+        };
+        let mut ramp = RampBand {
+            first_row: 0,
+            data,
+            groupdq,
+            pixeldq: BandArray::InPlace(self.pixeldq.view_mut()),
+        };
+        Execution::uninterrupted(|execution| driver::run(kernel, &mut ramp, execution))
+            .expect("the arrays fit");
+    }
+}
+
+fn plane(value: f32) -> Array2<f32> {
+    Array2::from_elem((N_ROWS, N_COLS), value)
+}
+
+fn kernels(criterion: &mut Criterion) {
+    let no_flags = Array2::zeros((N_ROWS, N_COLS));
+    let pattern = ReadPattern::evenly_spaced(N_RESULTANTS, 24.0, 8, None).expect("a valid pattern");
+    let mut ramp = Ramp::generate();
+
+    let threshold = plane(50_000.0);
+    let saturation = |n_pix_grow| Saturation {
+        threshold: threshold.view(),
+        ref_dq: no_flags.view(),
+        n_pix_grow,
+    };
+    time(criterion, "saturation", || ramp.run(&saturation(0), false));
+    time(criterion, "saturation, grown by 1", || {
+        ramp.run(&saturation(1), false);
+    });
+    // The grown area is no longer 1 % of the pixels.
+    ramp.groupdq.fill(0);
+    ramp.run(&saturation(0), false);
+
+    // The identity, so that running it again and again leaves the ramp as it is.
+    let mut coeffs = Array3::zeros((5, N_ROWS, N_COLS));
+    coeffs.index_axis_mut(ndarray::Axis(0), 1).fill(1.0);
+    let linearity = Linearity {
+        coeffs: coeffs.view(),
+        ref_dq: no_flags.view(),
+    };
+    time(criterion, "linearity", || ramp.run(&linearity, true));
+
+    let no_dark = Array3::zeros((N_RESULTANTS, N_ROWS, N_COLS));
+    let dark = Dark {
+        dark: no_dark.view(),
+        ref_dq: no_flags.view(),
+    };
+    time(criterion, "dark", || ramp.run(&dark, true));
+
+    let (gain, read_noise) = (plane(1.5), plane(8.0));
+    let jump = Jump::new(
+        gain.view(),
+        read_noise.view(),
+        &pattern,
+        JumpParameters::default(),
+    );
+    time(criterion, "jump", || ramp.run(&jump, false));
+
+    let fit = RampFit::new(gain.view(), read_noise.view(), &pattern);
+    let mut band = RampBand {
+        first_row: 0,
+        data: BandArray::Shared(ramp.data.view()),
+        groupdq: BandArray::Shared(ramp.groupdq.view()),
+        pixeldq: BandArray::Shared(ramp.pixeldq.view()),
+    };
+    for (name, optional) in [("ramp fit", false), ("ramp fit, optional", true)] {
+        time(criterion, name, || {
+            let result = Execution::uninterrupted(|execution| {
+                fit_ramps(&fit, &mut band, optional, execution)
+            });
+            black_box(result.expect("the arrays fit"));
+        });
+    }
+
+    let (mut data, mut var_poisson, mut var_rnoise) = (plane(2.0), plane(0.1), plane(0.1));
+    let mut dq = Array2::zeros((N_ROWS, N_COLS));
+    let (response, error) = (plane(1.0), plane(0.01));
+    let flat = Flat {
+        flat: response.view(),
+        flat_err: error.view(),
+        flat_dq: no_flags.view(),
+    };
+    time(criterion, "flat", || {
+        let image = RateImage {
+            data: data.view_mut(),
+            dq: dq.view_mut(),
+            var_poisson: var_poisson.view_mut(),
+            var_rnoise: var_rnoise.view_mut(),
+        };
+        let result = Execution::uninterrupted(|execution| apply_flat(image, &flat, execution));
+        black_box(result.expect("the arrays fit"));
+    });
+}
+
+fn time(criterion: &mut Criterion, name: &str, mut run: impl FnMut()) {
+    let mut group = criterion.benchmark_group(name);
+    group.sample_size(10);
+    group.throughput(Throughput::Elements((N_ROWS * N_COLS) as u64));
+    for threads in THREADS {
+        driver::set_num_threads(Some(threads)).expect("a thread pool");
+        let id = BenchmarkId::from_parameter(format!("{threads} threads"));
+        group.bench_function(id, |bencher| bencher.iter(&mut run));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, kernels);
+criterion_main!(benches);
