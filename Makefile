@@ -25,6 +25,7 @@ lint: build
 	cargo clippy --locked --all-targets --all-features -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format:
 	cargo fmt --all

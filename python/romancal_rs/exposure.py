@@ -12,7 +12,7 @@ from .errors import InputError, NoScienceDataError
 from .kernels import ReadPattern
 
 if TYPE_CHECKING:
-    from .datamodels import ImageModel, RampModel
+    from .datamodels import DataModel, ImageModel, RampModel, ScienceRawModel
 
 #: Width of the frame of reference pixels around the science pixels.
 BORDER = 4
@@ -21,12 +21,12 @@ BORDER = 4
 SCIENCE = (slice(BORDER, -BORDER), slice(BORDER, -BORDER))
 
 
-def describe(model: RampModel) -> str:
-    """The exposure's file name, for messages."""
+def describe(model: DataModel) -> str:
+    """The file name of a model, for messages."""
     return str(model.meta.get("filename") or "the exposure")
 
 
-def check_ramp(model: RampModel) -> None:
+def check_ramp(model: ScienceRawModel | RampModel) -> None:
     """Checks that there are resultants, and pixels inside the border.
 
     Raises
@@ -42,6 +42,25 @@ def check_ramp(model: RampModel) -> None:
             f"{describe(model)}: no science data: {n_rows} x {n_cols} pixels are nothing but "
             f"the {BORDER} pixel wide border of reference pixels"
         )
+
+
+def check_exposure(model: ScienceRawModel | RampModel) -> None:
+    """Checks all that can be known to go wrong later, while nothing is done yet.
+
+    Raises
+    ------
+    InputError
+        If metadata or arrays break the mission's schema: the result could not be saved.
+    NoScienceDataError
+        If the ramp has no resultants, or nothing but border.
+    """
+    from .datamodels import ValidationError
+
+    try:
+        model.validate()
+    except ValidationError as error:
+        raise InputError(f"{describe(model)}: {error}") from error
+    check_ramp(model)
 
 
 def read_pattern(model: RampModel) -> ReadPattern:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..datamodels import DataModel
@@ -61,7 +61,7 @@ def describe(model: DataModel) -> list[str]:
     return lines
 
 
-def _look_up(node: object, dotted: str) -> object:
+def _look_up(node: Any, dotted: str) -> Any:
     for key in dotted.split("."):
         if not hasattr(node, "get"):
             return None
@@ -69,7 +69,7 @@ def _look_up(node: object, dotted: str) -> object:
     return node
 
 
-def _shorten(dotted: str, value: object) -> str:
+def _shorten(dotted: str, value: Any) -> str:
     if dotted.endswith("read_pattern"):
         counts = [len(list(resultant)) for resultant in value]
         return f"{len(counts)} resultants of {', '.join(map(str, counts))} reads"

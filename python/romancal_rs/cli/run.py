@@ -68,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
 def add_parameters(parser: argparse.ArgumentParser, step_class: type[Step], path: str = "") -> None:
     """Adds an option for each parameter of a class, and of the steps of a pipeline."""
     group = parser.add_argument_group(f"parameters of {path.rstrip('.')}" if path else "parameters")
+    steps: dict[str, type[Step]] = getattr(step_class, "step_defs", {})
     for name, parameter in step_class.parameters.items():
         default = "required" if parameter.default is REQUIRED else f"default: {parameter.default}"
         group.add_argument(
@@ -77,13 +78,13 @@ def add_parameters(parser: argparse.ArgumentParser, step_class: type[Step], path
             default=argparse.SUPPRESS,
             help=f"{parameter.help} ({default})".replace("%", "%%"),
         )
-    for name, sub_class in getattr(step_class, "step_defs", {}).items():
+    for name, sub_class in steps.items():
         add_parameters(parser, sub_class, f"steps.{name}.")
     for other, name in getattr(step_class, "step_aliases", {}).items():
-        for parameter in step_class.step_defs[name].parameters:
+        for key in steps[name].parameters:
             parser.add_argument(
-                f"--steps.{other}.{parameter}",
-                dest=f"steps.{name}.{parameter}",
+                f"--steps.{other}.{key}",
+                dest=f"steps.{name}.{key}",
                 default=argparse.SUPPRESS,
                 help=argparse.SUPPRESS,
             )

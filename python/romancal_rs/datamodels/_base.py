@@ -107,13 +107,13 @@ class DataModel:
         return self._tree.schema_uri
 
     @property
-    def shape(self) -> tuple[int, ...] | None:
-        """Shape of the main array; None if the model has none. Reads nothing."""
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the main array, empty if the model has none. Reads nothing."""
         for name in ("data", "coeffs", "slope", "dark_slope", "dq"):
             array = self._tree.data.get(name)
             if array is not None:
                 return tuple(array.shape)
-        return None
+        return ()
 
     def validate(self) -> None:
         """Check all of the content, as `save` does; raises `ValidationError`."""

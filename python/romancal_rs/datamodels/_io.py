@@ -224,7 +224,7 @@ class _Open:
             return array.copy()
         first_byte = np.frombuffer(base, np.uint8, 1).ctypes.data
         mapped = np.memmap(
-            self.file,  # type: ignore[call-overload]
+            self.file,
             dtype=array.dtype,
             mode="c",
             offset=array.ctypes.data - first_byte,

@@ -11,14 +11,14 @@ from ..assign_wcs import AssignWcsStep
 from ..dark_current import DarkCurrentStep
 from ..dq_init import DQInitStep
 from ..errors import InputError
-from ..exposure import SCIENCE, check_ramp, check_usable, describe, is_fully_saturated
+from ..exposure import SCIENCE, check_exposure, check_usable, describe, is_fully_saturated
 from ..flatfield import FlatFieldStep
 from ..jump import JumpStep
 from ..linearity import LinearityStep
 from ..photom import PhotomStep
 from ..ramp_fitting import RampFitStep
 from ..saturation import SaturationStep
-from ..stpipe import RomanPipeline, RomanStep, Step
+from ..stpipe import RomanPipeline, Step
 
 if TYPE_CHECKING:
     from ..datamodels import DataModel, ImageModel, RampModel
@@ -67,7 +67,7 @@ class ExposurePipeline(RomanPipeline):
                 f"{self.name} takes a raw exposure or a ramp, got {describe(exposure)}, "
                 f"which holds a {type(exposure).__name__}"
             )
-        check_ramp(exposure)
+        check_exposure(exposure)
         not_for_type = steps_not_for(exposure)
         self.prefetch(exposure, [step for step in self._steps() if step.name not in not_for_type])
         if isinstance(input, datamodels.RampModel):
@@ -128,7 +128,7 @@ class ExposurePipeline(RomanPipeline):
             model = self.step(name).skip_run(model, reason)
         return model
 
-    def _steps(self) -> list[RomanStep]:
+    def _steps(self) -> list[Any]:
         return [self.step(name) for name in self.step_defs]
 
 

@@ -135,7 +135,7 @@ def _parse(text: bytes) -> Any:
         if depth > MAX_DEPTH:
             raise HeadError(f"its head is nested more than {MAX_DEPTH} levels deep")
         if isinstance(event, yaml.AliasEvent):
-            return anchors.get(event.anchor)
+            return anchors.get(str(event.anchor))
         node: Any
         if isinstance(event, yaml.MappingStartEvent):
             node = {}
@@ -149,6 +149,7 @@ def _parse(text: bytes) -> Any:
             while not isinstance(start := next(events), yaml.SequenceEndEvent):
                 node.append(build(start, depth + 1))
         else:
+            assert isinstance(event, yaml.ScalarEvent)  # all that is left inside a document
             null = event.implicit[0] and event.value in _NULLS
             node = None if null else event.value
         if event.anchor is not None:

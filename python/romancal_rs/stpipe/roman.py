@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from .. import references
 from ..errors import InputError
@@ -55,7 +55,7 @@ class RomanStep(Step):
 
         model = datamodels.open(input)
         if isinstance(model, datamodels.ScienceRawModel) and model_class is datamodels.RampModel:
-            return datamodels.RampModel.from_science_raw(model)
+            return cast("Model", datamodels.RampModel.from_science_raw(model))
         if not isinstance(model, model_class):
             source = f" from {input}" if isinstance(input, str | os.PathLike) else ""
             raise InputError(
@@ -197,7 +197,7 @@ class RomanStep(Step):
         """Checks that the arrays of a reference are of the exposure's size, naming the file."""
         from .. import datamodels
 
-        if match.reference == NOT_APPLICABLE or model.shape is None:
+        if match.reference == NOT_APPLICABLE or not model.shape:
             return
         with datamodels.open(match.reference) as reference:
             shapes = {name: tuple(array.shape) for name, array in reference.arrays()}

@@ -75,7 +75,7 @@ class Step(metaclass=_StepType):
     #: Short name of the class on the command line.
     class_alias: ClassVar[str | None] = None
     #: What the names of its products end with, unless the suffix parameter says otherwise.
-    default_suffix: ClassVar[str | None] = None
+    default_suffix: str | None = None
     reference_file_types: ClassVar[list[str]] = []
 
     _made = False
