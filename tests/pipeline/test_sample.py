@@ -42,6 +42,11 @@ def reference(reftype: str, name: str = "data") -> np.ndarray:
         return np.array(model[name])
 
 
+def load_truth(kind: str) -> dict[str, np.ndarray]:
+    with np.load(SAMPLE / f"truth_{kind}.npz") as file:
+        return dict(file)
+
+
 @pytest.mark.parametrize("kind", ["even", "uneven"])
 def test_pulls_agree_with_an_independent_implementation(kind, tmp_path):
     run(
@@ -51,13 +56,12 @@ def test_pulls_agree_with_an_independent_implementation(kind, tmp_path):
         "--steps.flatfield.skip=true",
         "--save_calibrated_ramp=true",
     )
-    truth = np.load(SAMPLE / f"truth_{kind}.npz")
+    truth = load_truth(kind)
     rate = truth["rate_electrons"] / reference("gain")
     with datamodels.open(next(tmp_path.glob("*_ramp.asdf"))) as ramp:
         saturated = np.any(np.asarray(ramp.groupdq) & dqflags.SATURATED, axis=0)
     hit = np.any(truth["cr_electrons"] != 0, axis=0)
     clean = (~saturated & ~hit & (reference("mask", "dq") == 0))[SCIENCE]
-    # Errors are kept in float32 until they are written: take the fit's own, not float16 ones.
     with datamodels.open(next(tmp_path.glob("*_cal.asdf"))) as image:
         slope, err = np.asarray(image.data), np.asarray(image.err, np.float32)
     expected = (rate - reference("dark", "dark_slope"))[SCIENCE]
@@ -74,7 +78,7 @@ def test_pulls_agree_with_an_independent_implementation(kind, tmp_path):
 @pytest.mark.parametrize("kind", ["even", "uneven"])
 def test_strong_cosmic_ray_hits_are_found(kind, tmp_path):
     run(kind, tmp_path, "--save_calibrated_ramp=true")
-    truth = np.load(SAMPLE / f"truth_{kind}.npz")
+    truth = load_truth(kind)
     gain, noise = reference("gain"), reference("readnoise") * reference("gain")
     with datamodels.open(next(tmp_path.glob("*_ramp.asdf"))) as ramp:
         groupdq = np.array(ramp.groupdq)
