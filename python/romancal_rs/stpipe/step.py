@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from . import output, runlog
+from . import hooks, output, runlog
 from .parameters import REQUIRED, ParameterError, ParameterSpec, nearest
 
 
@@ -66,6 +66,8 @@ class Step(metaclass=_StepType):
         output_file = output_file(default=None)  # Name to derive the output's name from
         output_use_index = boolean(default=True)  # Number the files of several results
         output_use_model = boolean(default=False)  # Name the output after meta.filename
+        pre_hooks = list(default=list())  # What runs before the step: classes, functions, commands
+        post_hooks = list(default=list())  # What runs after it
         save_results = boolean(default=False)  # Save the result
         search_output_file = boolean(default=True)  # Use the pipeline's output_file, if it has one
         skip = boolean(default=False)  # Skip this step
@@ -228,11 +230,13 @@ class Step(metaclass=_StepType):
         self._notify("start")
         started = time.perf_counter()
         self.log.info("Step %s running", self.name)
+        args = hooks.run_pre_hooks(self, args)
         self._running = True
         try:
             result = self.process(*args)
         finally:
             self._running = False
+        result = hooks.run_post_hooks(self, result)
         for model in self._as_list(result):
             self.finalize_result(model, list(self._references_used.items()))
         seconds = time.perf_counter() - started
