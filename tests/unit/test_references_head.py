@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from romancal_rs.references.head import MAX_DEPTH, MAX_HEAD_BYTES, HeadError, read_head
+from romancal_rs._yaml_head import MAX_DEPTH, MAX_HEAD_BYTES, HeadError
+from romancal_rs.references.head import read_head
 
 START = b"#ASDF 1.0.0\n#ASDF_STANDARD 1.6.0\n%YAML 1.1\n%TAG ! tag:stsci.edu:asdf/\n---\n"
 META = b"roman:\n  meta:\n    reftype: GAIN\n    useafter: 2027-06-01T00:00:00\n"

@@ -7,7 +7,9 @@ help and usage errors come at once.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -17,9 +19,11 @@ from ..errors import RomancalError
 #: Commands, their modules here, and what they do.
 COMMANDS = {
     "run": "run a pipeline or a step on an exposure",
+    "steps": "list the pipelines and steps",
     "info": "show what a file holds",
     "simulate": "make a raw exposure, its reference files and the truth",
     "demo": "simulate an exposure, calibrate it, and compare with the truth",
+    "completion": "print what makes the shell complete commands",
 }
 
 
@@ -32,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status: 0, 1 for an error, 64 where the exposure holds no science data. Wrong usage
         exits with 2.
     """
+    if "_ARGCOMPLETE" in os.environ:
+        _complete(os.environ.get("COMP_LINE", ""))
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = arguments[0] if arguments else ""
     if command not in COMMANDS:
@@ -48,10 +54,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _guarded(module, parser.parse_args(arguments[1:]))
 
 
+def _complete(line: str) -> None:
+    """Answers the shell that asks how a command line may go on, and exits."""
+    import shlex
+
+    import argcomplete
+
+    parser = argparse.ArgumentParser(prog="romancal-rs")
+    commands = parser.add_subparsers()
+    try:
+        words = shlex.split(line)[1:]
+    except ValueError:  # an open quote
+        words = line.split()[1:]
+    for name in COMMANDS:
+        command = commands.add_parser(name)
+        if words[:1] == [name]:
+            module = importlib.import_module(f".{name}", __name__)
+            module.add_arguments(command)
+            if hasattr(module, "add_arguments_of_target"):
+                with contextlib.suppress(SystemExit), contextlib.redirect_stderr(None):
+                    module.add_arguments_of_target(command, words[1:])
+    argcomplete.autocomplete(parser)
+
+
 def _overview() -> argparse.ArgumentParser:
     from .. import __version__
 
-    lines = [f"  {name:<10}{text}" for name, text in COMMANDS.items()]
+    lines = [f"  {name:<12}{text}" for name, text in COMMANDS.items()]
     parser = argparse.ArgumentParser(
         prog="romancal-rs",
         description="Calibrate exposures of the Roman Space Telescope's Wide Field Instrument.",

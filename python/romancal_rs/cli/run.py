@@ -1,7 +1,8 @@
 """Run a pipeline or a step on an exposure, and save the result.
 
-Parameters of the class are given as --PARAMETER=VALUE, those of a pipeline's step as
---steps.STEP.PARAMETER=VALUE. With the name of a class, -h lists them all.
+The first argument is an alias, a class path or a parameter file. Parameters are given as
+--PARAMETER=VALUE, those of a pipeline's step as --steps.STEP.PARAMETER=VALUE; with the first
+argument, -h lists them all.
 """
 
 from __future__ import annotations
@@ -9,112 +10,219 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..stpipe.parameters import REQUIRED, ParameterError
-from ..stpipe.registry import find_class
+from ..stpipe import config as config_files
+from ..stpipe.config import StepConfig
+from ..stpipe.parameters import REQUIRED, ParameterError, ParameterSpec, Setting
+from ..stpipe.registry import ALIASES, find_class
 
 if TYPE_CHECKING:
     from ..stpipe import Step
 
-#: What the parsed command line holds besides parameters.
-_NOT_PARAMETERS = ("target", "inputs", "verbose", "debug", "step_class", "parser")
+#: What tells the parameters in the parsed command line from the options of the command itself.
+_PARAMETER = "parameter "
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    target = parser.add_argument(
         "target",
-        metavar="PIPELINE|STEP",
-        help="an alias such as roman_elp or jump, or a class path such as "
-        "romancal_rs.jump.JumpStep",
+        metavar="CLASS|ALIAS|FILE",
+        help="an alias such as roman_elp or jump, a class path such as "
+        "romancal_rs.jump.JumpStep, or a parameter file",
     )
-    parser.add_argument("inputs", metavar="FILE", nargs="*", help="what to run it on")
+    target.completer = _complete_target  # type: ignore[attr-defined]
+    parser.add_argument("inputs", metavar="INPUT", nargs="*", help="what to run it on")
+    parser.add_argument("--logcfg", metavar="FILE", help="logging configuration file")
     parser.add_argument("--verbose", "-v", action="store_true", help="show all log messages")
     parser.add_argument(
         "--debug", action="store_true", help="start the debugger where an error is raised"
     )
+    parser.add_argument(
+        "--save-parameters", metavar="FILE", help="write the parameters of this run to a file"
+    )
+    parser.add_argument(
+        "--disable-crds-steppars",
+        action="store_true",
+        help="do not look for parameter references in the reference store",
+    )
+
+
+def _complete_target(prefix: str, **_: Any) -> list[str]:
+    return [alias for alias in ALIASES if alias.startswith(prefix)]
 
 
 def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
     """Adds the parameters of the class that the command line names."""
-    target = next((word for word in arguments if not word.startswith("-")), None)
+    target = _first_word(parser, arguments)
     if target is None:
         return
+    config = StepConfig()
     try:
-        step_class = find_class(target)
-    except ParameterError as error:
+        if config_files.is_parameter_file(target):
+            config = config_files.load(target)
+        step_class = find_class(config.class_name or target, config.directory)
+    except (ParameterError, OSError) as error:
         parser.error(str(error))
     parser.prog = f"romancal-rs run {target}"
     parser.description = step_class.__doc__
-    parser.set_defaults(step_class=step_class, parser=parser)
+    parser.set_defaults(step_class=step_class, config=config, parser=parser)
     add_parameters(parser, step_class)
 
 
-def run(options: argparse.Namespace) -> int:
-    logging.basicConfig(
-        level=logging.DEBUG if options.verbose else logging.WARNING,
-        format="%(levelname)s %(name)s: %(message)s",
-    )
-    try:
-        step = options.step_class(**_nested(vars(options)))
-        step.save_results = True
-    except ParameterError as error:
-        options.parser.error(str(error))
-    if not options.inputs:
-        options.parser.error("name the file to run it on")
-    return _run_and_report(step, options)
+def _first_word(parser: argparse.ArgumentParser, arguments: list[str]) -> str | None:
+    """The first argument that is neither an option nor the value of one."""
+    with_value = {
+        option
+        for action in parser._actions
+        if action.option_strings and action.nargs is None
+        for option in action.option_strings
+    }
+    value_expected = False
+    for word in arguments:
+        if value_expected:
+            value_expected = False
+        elif word.startswith("-"):
+            value_expected = word in with_value
+        else:
+            return word
+    return None
 
 
 def add_parameters(parser: argparse.ArgumentParser, step_class: type[Step], path: str = "") -> None:
     """Adds an option for each parameter of a class, and of the steps of a pipeline."""
-    group = parser.add_argument_group(f"parameters of {path.rstrip('.')}" if path else "parameters")
+    title = f"parameters of {path.rstrip('.')}" if path else "parameters"
+    group = parser.add_argument_group(title)
+    _add_spec(group, step_class.parameters, path)
     steps: dict[str, type[Step]] = getattr(step_class, "step_defs", {})
-    for name, parameter in step_class.parameters.items():
-        default = "required" if parameter.default is REQUIRED else f"default: {parameter.default}"
-        group.add_argument(
-            f"--{path}{name}",
-            dest=path + name,
-            metavar=parameter.type_name.upper(),
-            default=argparse.SUPPRESS,
-            help=f"{parameter.help} ({default})".replace("%", "%%"),
-        )
     for name, sub_class in steps.items():
-        add_parameters(parser, sub_class, f"steps.{name}.")
+        add_parameters(parser, sub_class, f"{path}steps.{name}.")
     for other, name in getattr(step_class, "step_aliases", {}).items():
         for key in steps[name].parameters:
             parser.add_argument(
-                f"--steps.{other}.{key}",
-                dest=f"steps.{name}.{key}",
+                f"--{path}steps.{other}.{key}",
+                dest=f"{_PARAMETER}{path}steps.{name}.{key}",
                 default=argparse.SUPPRESS,
                 help=argparse.SUPPRESS,
             )
 
 
+def _add_spec(group: argparse._ArgumentGroup, spec: ParameterSpec, path: str) -> None:
+    for name, parameter in spec.items():
+        default = "required" if parameter.default is REQUIRED else f"default: {parameter.default}"
+        group.add_argument(
+            f"--{path}{name}",
+            dest=_PARAMETER + path + name,
+            metavar=parameter.type_name.upper(),
+            default=argparse.SUPPRESS,
+            help=f"{parameter.help} ({default})".replace("%", "%%"),
+        )
+    for name, section in spec.sections.items():
+        _add_spec(group, section, f"{path}{name}.")
+
+
 def _nested(options: dict[str, Any]) -> dict[str, Any]:
     """Options with dotted names, as the nested dictionary that a pipeline's constructor takes."""
     result: dict[str, Any] = {}
-    for dotted, value in options.items():
-        if dotted in _NOT_PARAMETERS:
+    for option, value in options.items():
+        if not option.startswith(_PARAMETER):
             continue
+        dotted = option.removeprefix(_PARAMETER)
         place = result
         *sections, name = dotted.split(".")
         for section in sections:
             place = place.setdefault(section, {})
-        place[name] = value
+        place[name] = Setting(value, f"--{dotted}")
     return result
 
 
-def _run_and_report(step: Step, options: argparse.Namespace) -> int:
-    from .summary import progress_display, summary
+def run(options: argparse.Namespace) -> int:
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    step = _make_step(options)
+    result = _run_step(step, options)
+    from .summary import summary
+
+    print(summary(step, result))
+    return 0
+
+
+def step_from_cmdline(arguments: list[str], step_class: type[Step]) -> Step:
+    """Runs what a command line says, from Python.
+
+    Parameters
+    ----------
+    arguments : list of str
+        As after ``romancal-rs run``.
+    step_class : type
+        What to run where the first argument names no class.
+
+    Raises
+    ------
+    ParameterError
+        If the usage is wrong.
+    """
+    parser = _RaisingParser(prog=f"{step_class.__name__}.from_cmdline")
+    add_arguments(parser)
+    arguments = [word.strip() for word in arguments]
+    first = _first_word(parser, arguments)
+    if first is None or not _names_class(first):
+        arguments = [f"{step_class.__module__}.{step_class.__qualname__}", *arguments]
+    add_arguments_of_target(parser, arguments)
+    options = parser.parse_args(arguments)
+    step = _make_step(options)
+    _run_step(step, options)
+    return step
+
+
+def _names_class(word: str) -> bool:
+    """Whether a word names what to run, rather than what to run it on."""
+    try:
+        if config_files.is_parameter_file(word):
+            return config_files.load(word).class_name is not None
+        find_class(word)
+    except (ParameterError, OSError):
+        return False
+    return True
+
+
+class _RaisingParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ParameterError(f"{self.prog}: {message}")
+
+
+def _make_step(options: argparse.Namespace) -> Step:
+    """The step with all its parameters; what is wrong with them is wrong usage."""
+    from ..stpipe import configure
+
+    if not options.inputs:
+        options.parser.error("name the file to run it on")
+    try:
+        step = configure.build(
+            options.step_class,
+            options.inputs[0],
+            config=options.config,
+            parameters=_nested(vars(options)),
+            parameter_references=not options.disable_crds_steppars,
+        )
+        if f"{_PARAMETER}save_results" not in vars(options):
+            step.save_results = True
+        if options.save_parameters:
+            step.export_config(options.save_parameters)
+    except ParameterError as error:
+        options.parser.error(str(error))
+    step._logcfg, step._verbose = options.logcfg, options.verbose
+    return step
+
+
+def _run_step(step: Step, options: argparse.Namespace) -> Any:
+    from .summary import progress_display
 
     with progress_display(step):
         try:
-            result = step.run(*options.inputs)
+            return step.run(*options.inputs)
         except Exception:
             if options.debug:
                 import pdb
 
                 pdb.post_mortem(sys.exc_info()[2])
             raise
-    print(summary(step, result))
-    return 0

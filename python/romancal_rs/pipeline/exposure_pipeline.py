@@ -58,18 +58,23 @@ class ExposurePipeline(RomanPipeline):
     }
     step_aliases: ClassVar[dict[str, str]] = {"ramp_fit": "rampfit"}
 
+    def before_process(self, args: tuple[Any, ...]) -> None:
+        from .. import datamodels
+
+        with datamodels.open(args[0]) as exposure:
+            if not isinstance(exposure, datamodels.ScienceRawModel | datamodels.RampModel):
+                raise InputError(
+                    f"{self.name} takes a raw exposure or a ramp, got {describe(exposure)}, "
+                    f"which holds a {type(exposure).__name__}"
+                )
+            check_exposure(exposure)
+        super().before_process(args)
+
     def process(self, input: Any) -> ImageModel | RampModel:
         from .. import datamodels
 
         exposure = datamodels.open(input)
-        if not isinstance(exposure, datamodels.ScienceRawModel | datamodels.RampModel):
-            raise InputError(
-                f"{self.name} takes a raw exposure or a ramp, got {describe(exposure)}, "
-                f"which holds a {type(exposure).__name__}"
-            )
-        check_exposure(exposure)
         not_for_type = steps_not_for(exposure)
-        self.prefetch(exposure, [step for step in self._steps() if step.name not in not_for_type])
         if isinstance(input, datamodels.RampModel):
             exposure = exposure.copy_for_change(RAMP_ARRAYS)  # a caller's ramp stays as it is
         ramp = self.dq_init(exposure)
@@ -128,8 +133,9 @@ class ExposurePipeline(RomanPipeline):
             model = self.step(name).skip_run(model, reason)
         return model
 
-    def _steps(self) -> list[Any]:
-        return [self.step(name) for name in self.step_defs]
+    def prefetched_steps(self, model: DataModel) -> list[Step]:
+        not_for_type = steps_not_for(model)
+        return [self.step(name) for name in self.step_defs if name not in not_for_type]
 
 
 def steps_not_for(exposure: DataModel) -> set[str]:

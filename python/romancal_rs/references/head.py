@@ -1,14 +1,7 @@
-"""Reads what a reference file says about itself, without opening it.
-
-An ASDF file starts with a YAML document; the arrays follow in binary blocks. Only that document is
-read, and only as text in dicts and lists: tags are not looked at, so that whatever a file carries,
-known or not, nothing of it runs. Neither asdf nor astropy is imported, which keeps
-looking through a directory of references a matter of milliseconds.
-"""
+"""What a reference file says about itself, read without opening it."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,21 +9,8 @@ from typing import Any
 
 import yaml
 
+from .._yaml_head import HeadError, parse, read_head_text
 from .keys import naive_utc
-
-_MAGIC = b"#ASDF"
-_END_OF_HEAD = re.compile(rb"\n\.\.\.\r?\n")
-_CHUNK = 64 * 1024
-# Heads are some kilobytes; polynomials written inline make them a few hundred.
-MAX_HEAD_BYTES = 8 * 1024 * 1024
-MAX_DEPTH = 200  # a distortion of many steps reaches about 30
-_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-# libyaml's parser where PyYAML was built with it (all its wheels are); the same result either way.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class HeadError(Exception):
-    """The head of a file cannot be read; the message says why, in a few words, without the name."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +59,13 @@ def read_head(path: Path) -> ReferenceHead | None:
         reference file without a usable ``useafter``.
     """
     try:
-        tree = _parse(_read_yaml(path))
+        tree = parse(read_head_text(path))
     except OSError as error:
         raise HeadError(f"cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, ValueError) as error:
         raise HeadError("its head is not valid YAML") from error
     roman = _child(tree, "roman")
-    meta = _child(roman, "meta")
+    meta = _child(roman, "meta") or _parameter_meta(tree)
     reftype = _text(_child(meta, "reftype"))
     if reftype is None:
         return None
@@ -104,62 +84,14 @@ def read_head(path: Path) -> ReferenceHead | None:
     )
 
 
-def _read_yaml(path: Path) -> bytes:
-    """Read up to the end of the YAML document, and no byte of the arrays beyond one chunk."""
-    with path.open("rb") as file:
-        head = bytearray(file.read(_CHUNK))
-        if not head.startswith(_MAGIC):
-            raise HeadError("not an ASDF file")
-        searched = 0
-        while (end := _END_OF_HEAD.search(head, searched)) is None:
-            if len(head) >= MAX_HEAD_BYTES:
-                raise HeadError(f"its head does not end within {MAX_HEAD_BYTES // 2**20} MiB")
-            searched = len(head) - len(b"\n...\r")  # an end marker may straddle two chunks
-            more = file.read(_CHUNK)
-            if not more:
-                raise HeadError("truncated: its head has no end")
-            head += more
-    return bytes(head[: end.start()])
-
-
-def _parse(text: bytes) -> Any:
-    """Turn YAML into dicts, lists and text; nulls are None, and no tag is looked at.
-
-    The parser's events are followed one by one, since PyYAML's own tree builders overflow the C
-    stack on a file that is nested deeply enough.
-    """
-    events = yaml.parse(text, Loader=_Loader)
-    anchors: dict[str, Any] = {}
-
-    def build(event: yaml.Event, depth: int) -> Any:
-        if depth > MAX_DEPTH:
-            raise HeadError(f"its head is nested more than {MAX_DEPTH} levels deep")
-        if isinstance(event, yaml.AliasEvent):
-            return anchors.get(str(event.anchor))
-        node: Any
-        if isinstance(event, yaml.MappingStartEvent):
-            node = {}
-            while not isinstance(start := next(events), yaml.MappingEndEvent):
-                key = build(start, depth + 1)
-                value = build(next(events), depth + 1)
-                if isinstance(key, str):
-                    node.setdefault(key, value)
-        elif isinstance(event, yaml.SequenceStartEvent):
-            node = []
-            while not isinstance(start := next(events), yaml.SequenceEndEvent):
-                node.append(build(start, depth + 1))
-        else:
-            assert isinstance(event, yaml.ScalarEvent)  # all that is left inside a document
-            null = event.implicit[0] and event.value in _NULLS
-            node = None if null else event.value
-        if event.anchor is not None:
-            anchors[event.anchor] = node
-        return node
-
-    for event in events:
-        if isinstance(event, yaml.NodeEvent):
-            return build(event, 0)
-    return None
+def _parameter_meta(tree: Any) -> Any:
+    """The metadata of a parameter reference, without what was left to be specified."""
+    meta = _child(tree, "meta")
+    if not (_text(_child(meta, "reftype")) or "").lower().startswith("pars-"):
+        return None
+    instrument = _child(meta, "instrument")
+    known = {key: value for key, value in (instrument or {}).items() if value != "<SPECIFY>"}
+    return {**meta, "instrument": known}
 
 
 def _child(node: Any, key: str) -> Any:

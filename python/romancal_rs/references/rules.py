@@ -43,6 +43,8 @@ def compare(head: ReferenceHead, keys: ExposureKeys) -> tuple[str, ...]:
     Each entry is the file's own value, such as ``"element F129"``.
     """
     kind = head.reftype
+    if is_parameter_type(kind):
+        return _compare_parameters(head, keys)
     found: list[str] = []
     if head.instrument != keys.instrument:
         found.append(f"instrument {head.instrument}")
@@ -58,6 +60,29 @@ def compare(head: ReferenceHead, keys: ExposureKeys) -> tuple[str, ...]:
         found.append(f"exposure type {'|'.join(head.exposure_types)}")
     if kind == "DARK" and head.n_groups is not None:
         found.extend(_compare_readout(head, keys))
+    if head.useafter > keys.start_time:
+        found.append(f"useafter {head.useafter.isoformat()}")
+    return tuple(found)
+
+
+def is_parameter_type(reftype: str) -> bool:
+    """Whether files of this type hold a step's parameters, not pixels."""
+    return reftype.startswith("PARS-")
+
+
+def _compare_parameters(head: ReferenceHead, keys: ExposureKeys) -> tuple[str, ...]:
+    """A parameter reference applies to all exposures but for what it says itself."""
+    found = [
+        f"{what} {value}"
+        for what, value, wanted in (
+            ("instrument", head.instrument, keys.instrument),
+            ("detector", head.detector, keys.detector),
+            ("element", head.optical_element, keys.optical_element),
+        )
+        if value not in (None, wanted)
+    ]
+    if head.exposure_types and _type_names(keys).isdisjoint(head.exposure_types):
+        found.append(f"exposure type {'|'.join(head.exposure_types)}")
     if head.useafter > keys.start_time:
         found.append(f"useafter {head.useafter.isoformat()}")
     return tuple(found)

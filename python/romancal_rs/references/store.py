@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from .errors import ReferenceNotFoundError
 from .head import HeadError, ReferenceHead, read_head
 from .keys import ExposureKeys
-from .rules import Candidate, choose, compare, describe
+from .rules import Candidate, choose, compare, describe, is_parameter_type
 
 _SHOWN = 3  # nearest misses, and unreadable files, that an error message lists
 
@@ -81,6 +82,31 @@ class DirectoryStore:
             raise ReferenceNotFoundError(self._not_found(reftype, keys, candidates))
         head, note = choose(fitting, keys)
         return Match(head.path, note)
+
+    @property
+    def has_parameters(self) -> bool:
+        """Whether the directory holds parameter references."""
+        return any(is_parameter_type(head.reftype) for head in self.heads)
+
+    def find_parameters(self, reftypes: Iterable[str], keys: ExposureKeys) -> Path | None:
+        """Find the parameter reference of a step, which there need not be.
+
+        Parameters
+        ----------
+        reftypes : iterable of str
+            What it may be called, such as ``PARS-JUMPSTEP``; the first that fits is taken.
+        keys : ExposureKeys
+
+        Raises
+        ------
+        AmbiguousReferenceError
+            If two files fit equally well.
+        """
+        for reftype in reftypes:
+            fitting = [h for h in self.heads if h.reftype == reftype and not compare(h, keys)]
+            if fitting:
+                return choose(fitting, keys)[0].path
+        return None
 
     @property
     def heads(self) -> list[ReferenceHead]:

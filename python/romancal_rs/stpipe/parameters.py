@@ -11,15 +11,19 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from configobj import ConfigObj, Section
-from configobj.validate import ValidateError, Validator, VdtValueError, is_integer, is_option
+from configobj import ConfigObj
+from configobj.validate import ValidateError, Validator, is_integer, is_option
 
 from ..errors import RomancalError
+
+#: Types whose values are paths.
+_PATH_TYPES = ("input_file", "output_file", "directory", "reference", "references")
 
 #: The default of a parameter that has none: it must be given before the step runs.
 REQUIRED = object()
@@ -31,6 +35,14 @@ class ParameterError(RomancalError, ValueError):
 
 class UnknownParameterError(ParameterError, AttributeError):
     """A parameter, or an attribute, of that name does not exist."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value for a parameter, and where it was given, for the message if it is wrong."""
+
+    value: Any
+    origin: str
 
 
 @dataclass(frozen=True)
@@ -46,13 +58,19 @@ class Parameter:
     def type_name(self) -> str:
         return self.check.partition("(")[0].strip()
 
+    @property
+    def is_path(self) -> bool:
+        """Whether a relative value is meant relative to the file that holds it."""
+        return self.type_name in _PATH_TYPES
+
     def validate(self, value: Any, owner: str) -> Any:
         """The value as the spec wants it.
 
         Parameters
         ----------
         value : object
-            A Python value, or the string that a command line or a file holds for it.
+            A Python value, or the string that a command line or a file holds for it; or a
+            `Setting`, which also knows where it was given.
         owner : str
             Whose parameter it is, for the message.
 
@@ -61,49 +79,77 @@ class Parameter:
         ParameterError
             If the spec forbids the value.
         """
-        if value is None or (value == "None" and self.default is None):
-            if self.default is None:
-                return None
-            raise ParameterError(f"{owner}: {self.name} needs a value: {self.check}")
+        origin = ""
+        if isinstance(value, Setting):
+            value, origin = value.value, f" ({value.origin})"
+        empty = value is None or value == "None" or (self.is_path and value == "")
+        if empty and self.default is None:
+            return None
+        if value is None:
+            raise ParameterError(f"{owner}: {self.name}{origin} needs a value: {self.check}")
         if isinstance(value, os.PathLike):
             value = os.fspath(value)
         elif type(value).__module__ == "numpy" and hasattr(value, "item") and not value.shape:
             value = value.item()
         try:
-            return _VALIDATOR.check(self.check, value)
+            return _VALIDATOR.check(self.check, self._as_list(value))
         except ValidateError as error:
             reason = str(error).rstrip(".")
             raise ParameterError(
-                f"{owner}: {self.name} = {value!r}: {reason}; the parameter is {self.check}"
+                f"{owner}: {self.name} = {value!r}{origin}: {reason}; the parameter is {self.check}"
             ) from None
+
+    def _as_list(self, value: Any) -> Any:
+        """A list written as one string, as on a command line: ``1, 2, 3``."""
+        if self.type_name.endswith("list") and isinstance(value, str):
+            return [item.strip() for item in value.strip("[] ").split(",") if item.strip()]
+        return value
 
 
 class ParameterSpec(Mapping[str, Parameter]):
-    """All parameters of a class, in the order in which its bases declare them."""
+    """All parameters of a class, in the order in which its bases declare them.
 
-    def __init__(self, parameters: Mapping[str, Parameter]) -> None:
-        self._parameters = dict(parameters)
+    Attributes
+    ----------
+    sections : dict of str to ParameterSpec
+        Groups of parameters, written in the spec under ``[name]``.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Parameter] | None = None,
+        sections: Mapping[str, ParameterSpec] | None = None,
+    ) -> None:
+        self._parameters = dict(parameters or {})
+        self.sections = dict(sections or {})
 
     @classmethod
     def of_class(cls, step_class: type) -> ParameterSpec:
         """Merges the ``spec`` strings of a step class and its bases.
 
-        Each type in ``reference_file_types`` adds an ``override_<type>``.
+        A class without one may have it in a file beside its module, ``<module>.spec``. Each
+        reference type that the class uses adds an ``override_<type>``.
         """
-        parameters: dict[str, Parameter] = {}
+        merged = cls()
         for base in reversed(step_class.__mro__):
-            text = base.__dict__.get("spec")
+            text = base.__dict__.get("spec") or _spec_file_text(base)
             if text:
-                parameters.update(_parse(text, base.__name__))
-        for reftype in getattr(step_class, "reference_file_types", ()):
+                merged.update(_parse(text, base.__name__))
+        for reftype in reference_types(step_class):
             name = f"override_{reftype}"
-            parameters[name] = Parameter(
+            merged._parameters[name] = Parameter(
                 name,
                 "reference(default=None)",
                 f"The {reftype.upper()} reference to use: a file, a model, or N/A to do without",
                 None,
             )
-        return cls(parameters)
+        return merged
+
+    def update(self, other: ParameterSpec) -> None:
+        """Takes over the parameters of another spec, which win."""
+        self._parameters.update(other._parameters)
+        for name, section in other.sections.items():
+            self.sections.setdefault(name, ParameterSpec()).update(section)
 
     def __getitem__(self, name: str) -> Parameter:
         return self._parameters[name]
@@ -114,34 +160,106 @@ class ParameterSpec(Mapping[str, Parameter]):
     def __len__(self) -> int:
         return len(self._parameters)
 
-    def unknown(self, name: str, owner: str, others: Iterator[str] | tuple[str, ...] = ()) -> Any:
+    def unknown(self, name: str, owner: str, others: Iterable[str] = (), origin: str = "") -> Any:
         """The error for a name that is neither a parameter nor one of `others`."""
+        where = f" ({origin})" if origin else ""
+        candidates = [*self, *self.sections, *others]
         return UnknownParameterError(
-            f"{owner} has no parameter {name!r}{nearest(name, [*self, *others])}"
+            f"{owner} has no parameter {name!r}{where}{nearest(name, candidates)}"
         )
 
 
-def nearest(name: str, candidates: list[str]) -> str:
+class Section(dict[str, Any]):
+    """The values of a section's parameters: a dict, whose items are attributes as well.
+
+    Every value is checked when it is set.
+    """
+
+    def __init__(self, spec: ParameterSpec, owner: str) -> None:
+        super().__init__()
+        self.__dict__["_spec"] = spec
+        self.__dict__["_owner"] = owner
+        for name, parameter in spec.items():
+            if parameter.default is not REQUIRED:
+                super().__setitem__(name, parameter.default)
+        for name, section in spec.sections.items():
+            super().__setitem__(name, Section(section, f"{owner}.{name}"))
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        spec: ParameterSpec = self.__dict__["_spec"]
+        owner: str = self.__dict__["_owner"]
+        if name in spec.sections:
+            self[name].set_all(value)
+        elif name in spec:
+            super().__setitem__(name, spec[name].validate(value, owner))
+        else:
+            raise spec.unknown(name, owner)
+
+    def set_all(self, values: Mapping[str, Any]) -> None:
+        """Sets several values."""
+        if not isinstance(values, Mapping):
+            raise ParameterError(
+                f"{self.__dict__['_owner']} is a section: give a dictionary, not {values!r}"
+            )
+        for name, value in values.items():
+            self[name] = value
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            spec: ParameterSpec = self.__dict__["_spec"]
+            raise spec.unknown(name, self.__dict__["_owner"]) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+
+def reference_types(step_class: type) -> list[str]:
+    """The reference types of a step, or of all steps of a pipeline."""
+    own = list(getattr(step_class, "reference_file_types", ()))
+    for sub_class in getattr(step_class, "step_defs", {}).values():
+        own += reference_types(sub_class)
+    return list(dict.fromkeys(own))
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str:
     """``; did you mean 'x'?``, or nothing where no candidate is near."""
-    matches = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)
+    matches = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.6)
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
-def _parse(text: str, owner: str) -> dict[str, Parameter]:
+def _spec_file_text(step_class: type) -> str:
+    """The text of ``<module>.spec``, for a class that has no spec string of its own."""
+    module_file = getattr(sys.modules.get(step_class.__module__), "__file__", None)
+    if module_file is None or "spec" in step_class.__dict__ or step_class is object:
+        return ""
+    path = Path(module_file).with_suffix(".spec")
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _parse(text: str, owner: str) -> ParameterSpec:
     config = ConfigObj(
         text.splitlines(), _inspec=True, interpolation=False, list_values=False, raise_errors=True
     )
-    parameters = {}
-    for name, line in config.items():
-        if isinstance(line, Section):
-            raise ParameterError(f"{owner}: spec section [{name}]: sections are not supported")
+    return _parse_section(config, owner)
+
+
+def _parse_section(section: Mapping[str, Any], owner: str) -> ParameterSpec:
+    parameters, sections = {}, {}
+    for name, line in section.items():
+        if isinstance(line, Mapping):
+            sections[name] = _parse_section(line, f"{owner}.{name}")
+            continue
         check, help_text = _split_comment(line)
         try:
             default = _VALIDATOR.get_default_value(check)
         except KeyError:
             default = REQUIRED
+        except ValidateError as error:
+            raise ParameterError(f"{owner}: spec of {name}: {check}: {error}") from error
         parameters[name] = Parameter(name, check, help_text, default)
-    return parameters
+    return ParameterSpec(parameters, sections)
 
 
 def _split_comment(line: str) -> tuple[str, str]:
@@ -159,15 +277,15 @@ def _split_comment(line: str) -> tuple[str, str]:
 
 def _is_input_file(value: Any) -> str:
     if not isinstance(value, str):
-        raise VdtValueError(f"{value!r} is no path")
+        raise ValidateError(f"{value!r} is no path")
     if not Path(value).is_file():
-        raise VdtValueError(f"there is no such file as {value!r}")
+        raise ValidateError("there is no such file")
     return value
 
 
 def _is_output_file(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise VdtValueError(f"{value!r} is no path")
+        raise ValidateError(f"{value!r} is no path")
     return value
 
 
@@ -175,7 +293,7 @@ def _is_reference(value: Any) -> Any:
     """A path, ``N/A``, or a data model (told by its ``meta``, so that none need be imported)."""
     if hasattr(value, "meta") or (isinstance(value, str) and value):
         return value
-    raise VdtValueError(f"{value!r} is no path, data model or 'N/A'")
+    raise ValidateError(f"{value!r} is no path, data model or 'N/A'")
 
 
 def _is_store(value: Any) -> Any:
@@ -197,6 +315,7 @@ _VALIDATOR = Validator(
     {
         "input_file": _is_input_file,
         "output_file": _is_output_file,
+        "directory": _is_output_file,
         "reference": _is_reference,
         "references": _is_store,
         "cores": _is_cores,

@@ -30,9 +30,18 @@ class Pipeline(Step):
     ) -> None:
         super().__init__(*args, **kwargs)
         for name, step_class in self.step_defs.items():
-            self.__dict__[name] = step_class(name=name, parent=self)
-        for name, parameters in (steps or {}).items():
+            step = step_class(name=name, parent=self)
+            self.__dict__[name] = step
+            defaults = type(self).step_defaults.get(name, {})
+            step.set_parameters({key: p.default for key, p in defaults.items()})
+        self.set_parameters({"steps": steps or {}})
+
+    def set_parameters(self, values: Mapping[str, Any]) -> None:
+        """Sets several parameters; ``steps`` holds those of the steps."""
+        values = dict(values)
+        for name, parameters in values.pop("steps", {}).items():
             self.step(name).set_parameters(dict(parameters))
+        super().set_parameters(values)
 
     def step(self, name: str) -> Step:
         """The step of that name, or of that other name."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 from .parameters import ParameterError, nearest
@@ -30,7 +29,20 @@ ALIASES = {
 _OLD_PACKAGES = ("romancal", "calroman")
 
 
-def find_class(name: str) -> type[Step]:
+def canonical_path(name: str) -> str:
+    """The class path that a name means: an alias, or a path in files of 2022.
+
+    >>> canonical_path("romancal.jump.jump_step.JumpStep")
+    'romancal_rs.jump.JumpStep'
+    """
+    path = ALIASES.get(name, name)
+    package, *middle, class_name = path.split(".")
+    if package in _OLD_PACKAGES and middle:
+        return f"romancal_rs.{middle[0]}.{class_name}"
+    return path
+
+
+def find_class(name: str, directory: str | None = None) -> type[Step]:
     """The step or pipeline class of an alias or a class path.
 
     Parameters
@@ -38,33 +50,24 @@ def find_class(name: str) -> type[Step]:
     name : str
         ``jump``, ``romancal_rs.jump.JumpStep``, or a path in files of 2022 such as
         ``romancal.jump.jump_step.JumpStep`` or ``calroman.jump.JumpStep``.
+    directory : str, optional
+        Where a parameter file lies that names the class: modules beside it are found too.
 
     Raises
     ------
     ParameterError
         If there is no such class, or it is no step.
     """
+    from .importing import import_object
     from .step import Step
 
-    path = ALIASES.get(name, name)
+    path = canonical_path(name)
     if "." not in path:
         raise ParameterError(
             f"there is no pipeline or step called {name!r}{nearest(name, list(ALIASES))}; "
             f"there are {', '.join(ALIASES)}, and class paths"
         )
-    package, *middle, class_name = path.split(".")
-    if package in _OLD_PACKAGES and middle:
-        path = f"romancal_rs.{middle[0]}.{class_name}"
-    module_name, _, class_name = path.rpartition(".")
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ParameterError(f"{name}: cannot import {module_name}: {error}") from error
-    found = getattr(module, class_name, None)
-    if found is None:
-        names = [key for key, value in vars(module).items() if isinstance(value, type)]
-        hint = nearest(class_name, names)
-        raise ParameterError(f"{name}: {module_name} has no {class_name}{hint}")
+    found = import_object(path, directory)
     if not (isinstance(found, type) and issubclass(found, Step)):
         raise ParameterError(f"{name} is no step or pipeline")
     return found

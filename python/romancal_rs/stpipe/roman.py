@@ -11,6 +11,7 @@ from .. import references
 from ..errors import InputError
 from ..exposure import BORDER
 from ..references import NOT_APPLICABLE, ExposureKeys, Match
+from .parameters import reference_types
 from .pipeline import Pipeline
 from .step import Step
 
@@ -95,7 +96,7 @@ class RomanStep(Step):
 
     # --- references
 
-    def prefetch(self, model: DataModel, steps: Iterable[RomanStep] = ()) -> None:
+    def prefetch(self, model: DataModel, steps: Iterable[Step] = ()) -> None:
         """Finds every reference that the steps need, before a pixel is touched.
 
         Parameters
@@ -114,7 +115,7 @@ class RomanStep(Step):
         store = self._store()
         failures = []
         for step in steps or [self]:
-            if step.skip:
+            if step.skip or not isinstance(step, RomanStep):
                 continue
             for reftype in step.reference_file_types:
                 found, key = step._found(reftype)
@@ -138,8 +139,12 @@ class RomanStep(Step):
             )
 
     def overrides(self, reftype: str) -> Any:
-        """What the user named for a reference type in place of the store's choice, or None."""
-        return getattr(self, f"override_{reftype}", None)
+        """What the user named for a reference type in place of the store's choice, or None.
+
+        A pipeline's override holds for all its steps that have none of their own.
+        """
+        name = f"override_{reftype}"
+        return self.search_attr(name) if name in self.parameters else None
 
     def get_reference_file(self, model: DataModel, reftype: str) -> str | DataModel:
         """The reference of a type for an exposure.
@@ -187,8 +192,11 @@ class RomanStep(Step):
 
     def _found(self, reftype: str) -> tuple[dict[Any, Match], tuple[str, str]]:
         """Where the run keeps what was found, and under which key: an override is one step's."""
-        owner = "" if self.overrides(reftype) is None else self.qualified_name
-        return self.root._found_references, (owner, reftype)
+        owner: Step | None = self
+        while owner is not None and owner.__dict__.get(f"override_{reftype}") is None:
+            owner = owner.parent
+        key = ("" if owner is None else owner.qualified_name, reftype)
+        return self.root._found_references, key
 
     def _store(self) -> Any:
         return references.open_store(self.search_attr("references"))
@@ -260,3 +268,17 @@ class RomanStep(Step):
 
 class RomanPipeline(Pipeline, RomanStep):
     """Base class of the pipelines of this package."""
+
+    def prefetched_steps(self, model: DataModel) -> list[Step]:
+        """The steps that are going to run on an exposure: their references are found first."""
+        return [self.step(name) for name in self.step_defs]
+
+    def before_process(self, args: tuple[Any, ...]) -> None:
+        """Finds the references of all steps before a pixel is touched."""
+        from .. import datamodels
+
+        has_exposure = args and isinstance(args[0], str | os.PathLike | datamodels.DataModel)
+        if not has_exposure or not reference_types(type(self)):
+            return
+        with datamodels.open(args[0]) as model:
+            self.prefetch(model, self.prefetched_steps(model))

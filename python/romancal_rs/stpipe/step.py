@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from . import hooks, output, runlog
-from .parameters import REQUIRED, ParameterError, ParameterSpec, nearest
+from .parameters import REQUIRED, ParameterError, ParameterSpec, Section, Setting, nearest
 
 
 @dataclass
@@ -28,10 +28,13 @@ class _StepType(type):
     """Reads a class's spec once, and closes an instance to misspelt attributes once it is made."""
 
     parameters: ParameterSpec
+    #: What a pipeline's spec has under [steps] [[name]]: other defaults for its steps.
+    step_defaults: dict[str, ParameterSpec]
 
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
         super().__init__(name, bases, namespace)
         cls.parameters = ParameterSpec.of_class(cls)
+        cls.step_defaults = cls.parameters.sections.pop("steps", ParameterSpec()).sections
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         step = super().__call__(*args, **kwargs)
@@ -60,8 +63,8 @@ class Step(metaclass=_StepType):
     """
 
     spec = """
-        input_dir = string(default=None)  # Directory of the input, where its name has none
-        output_dir = string(default=None)  # Directory for output files, made when missing
+        input_dir = directory(default=None)  # Directory of the input, where its name has none
+        output_dir = directory(default=None)  # Directory for output files, made when missing
         output_ext = string(default='.asdf')  # Extension of output files
         output_file = output_file(default=None)  # Name to derive the output's name from
         output_use_index = boolean(default=True)  # Number the files of several results
@@ -103,24 +106,32 @@ class Step(metaclass=_StepType):
         #: The references that the run at hand found, kept by the outermost step.
         self._found_references: dict[Any, Any] = {}
         self._saved: list[Path] = []
+        self._logcfg: str | os.PathLike[str] | None = None
+        self._verbose = False
         for key, parameter in self.parameters.items():
             if parameter.default is not REQUIRED:
                 self.__dict__[key] = parameter.default
+        for key, section in self.parameters.sections.items():
+            self.__dict__[key] = Section(section, f"{self.name}.{key}")
         self.set_parameters(parameters)
 
     # --- parameters
 
-    def set_parameters(self, values: dict[str, Any]) -> None:
+    def set_parameters(self, values: Mapping[str, Any]) -> None:
         """Sets several parameters; an unknown name is an error that names the nearest."""
         for key, value in values.items():
-            if key not in self.parameters:
-                raise self.parameters.unknown(key, self.name)
+            if key not in self.parameters and key not in self.parameters.sections:
+                origin = value.origin if isinstance(value, Setting) else ""
+                raise self.parameters.unknown(key, self.name, origin=origin)
             setattr(self, key, value)
 
     def __setattr__(self, name: str, value: Any) -> None:
         parameter = self.parameters.get(name)
         if parameter is not None:
             value = parameter.validate(value, self.name)
+        elif name in self.parameters.sections:
+            self.__dict__[name].set_all(value)
+            return
         elif self._is_closed_to(name):
             raise self.parameters.unknown(name, self.name, tuple(self.__dict__))
         super().__setattr__(name, value)
@@ -142,8 +153,9 @@ class Step(metaclass=_StepType):
         )
 
     def get_pars(self) -> dict[str, Any]:
-        """All parameters with their values."""
-        return {name: getattr(self, name) for name in self.parameters}
+        """All parameters with their values; those that have none yet are left out."""
+        names = [*self.parameters, *self.parameters.sections]
+        return {name: self.__dict__[name] for name in names if name in self.__dict__}
 
     @property
     def qualified_name(self) -> str:
@@ -166,23 +178,63 @@ class Step(metaclass=_StepType):
     # --- running
 
     @classmethod
-    def call(cls, *args: Any, **parameters: Any) -> Any:
-        """Makes a step with these parameters and runs it.
+    def call(
+        cls,
+        *args: Any,
+        config_file: str | os.PathLike[str] | None = None,
+        logcfg: str | os.PathLike[str] | None = None,
+        **parameters: Any,
+    ) -> Any:
+        """Makes a step, with parameters from all sources, and runs it.
 
         Parameters
         ----------
         *args : path, file object or data model
             What ``process`` works on.
+        config_file : path, optional
+            A parameter file.
+        logcfg : path, optional
+            A logging configuration file.
         **parameters
-            Values of the step's parameters; ``steps={name: {...}}`` for those of a pipeline's
-            steps.
+            Values of the step's parameters, which win over those of the file;
+            ``steps={name: {...}}`` for those of a pipeline's steps.
 
         Returns
         -------
         object
             The result of ``process``. Nothing is saved unless a parameter asks for it.
         """
-        return cls(**parameters).run(*args)
+        from . import config, configure
+
+        file = None if config_file is None else config.load(config_file)
+        input = args[0] if args else None
+        step = configure.build(cls, input, config=file, parameters=parameters)
+        step._logcfg = logcfg
+        return step.run(*args)
+
+    @classmethod
+    def from_cmdline(cls, arguments: list[str]) -> Step:
+        """Runs what a command line says, and saves the result.
+
+        Parameters
+        ----------
+        arguments : list of str
+            As after ``romancal-rs run``; for a class that can run, its name may be left out.
+
+        Returns
+        -------
+        Step
+            The step, after its run.
+        """
+        from ..cli.run import step_from_cmdline
+
+        return step_from_cmdline(arguments, cls)
+
+    def export_config(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the step's parameters to a parameter file, which runs the same again."""
+        from . import config
+
+        return config.dump(self, path)
 
     def process(self, *args: Any) -> Any:
         """The work itself; every step gives its own."""
@@ -231,6 +283,7 @@ class Step(metaclass=_StepType):
         started = time.perf_counter()
         self.log.info("Step %s running", self.name)
         args = hooks.run_pre_hooks(self, args)
+        self.before_process(args)
         self._running = True
         try:
             result = self.process(*args)
@@ -273,6 +326,9 @@ class Step(metaclass=_StepType):
         return name
 
     # --- what subclasses for one mission fill in
+
+    def before_process(self, args: tuple[Any, ...]) -> None:
+        """Checks what can go wrong, before the work begins."""
 
     def skip_input(self, input: Any) -> Any:
         """The result of a step that does not run: its input; subclasses mark it."""

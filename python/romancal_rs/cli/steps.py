@@ -1,0 +1,26 @@
+"""List the pipelines and steps, with their aliases and the reference types that they use."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..stpipe.parameters import reference_types
+from ..stpipe.registry import ALIASES, find_class
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    pass
+
+
+def run(options: argparse.Namespace) -> int:
+    aliases: dict[str, list[str]] = {}
+    for alias, path in ALIASES.items():
+        aliases.setdefault(path, []).append(alias)
+    rows = [("alias", "class", "references")]
+    for path, names in aliases.items():
+        types = [reftype.upper() for reftype in reference_types(find_class(path))]
+        rows.append((", ".join(names), path, ", ".join(types)))
+    widths = [max(len(row[i]) for row in rows) for i in range(2)]
+    for alias, path, types in rows:
+        print(f"{alias:<{widths[0]}}  {path:<{widths[1]}}  {types}".rstrip())
+    return 0

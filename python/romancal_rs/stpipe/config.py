@@ -1,0 +1,269 @@
+"""Parameter files: what they say, read and written.
+
+A parameter file names a class and gives values to parameters of it, and of its steps where it is a
+pipeline::
+
+    #ASDF 1.0.0
+    --- !core/asdf-1.1.0
+    class: romancal_rs.pipeline.ExposurePipeline
+    parameters: {save_calibrated_ramp: true}
+    steps:
+    - class: romancal_rs.jump.JumpStep
+      name: jump
+      parameters: {rejection_threshold: 5}
+    ...
+
+The older form, in ConfigObj's syntax, is read as well::
+
+    class = "romancal_rs.pipeline.ExposurePipeline"
+    save_calibrated_ramp = true
+    [steps]
+      [[jump]]
+        rejection_threshold = 5
+
+Values are kept as the text that the file holds, with the place where it holds it; the step's spec
+gives them their type. Reading a file never runs anything that it names.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from configobj import ConfigObj, ConfigObjError
+
+from .. import _yaml_head
+from .parameters import ParameterError, Setting
+
+if TYPE_CHECKING:
+    from .step import Step
+
+#: Keys beside the parameters that either form may have.
+_ASDF_KEYS = ("class", "name", "parameters", "steps", "meta", "asdf_library", "history")
+
+
+@dataclass
+class StepConfig:
+    """What a parameter file, or a part of it, says about one step.
+
+    Attributes
+    ----------
+    path : str or None
+        The file, against whose directory relative paths are meant.
+    class_name, name : str or None
+    parameters : dict of str to Setting
+        Sections of a spec are nested dictionaries.
+    steps : list of StepConfig
+        Of the steps of a pipeline, each with a name, a class, or both.
+    """
+
+    path: str | None = None
+    class_name: str | None = None
+    name: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    steps: list[StepConfig] = field(default_factory=list)
+
+    @property
+    def directory(self) -> str | None:
+        return None if self.path is None else os.path.dirname(os.path.abspath(self.path))
+
+
+def is_parameter_file(name: str) -> bool:
+    """Whether a word on the command line means a parameter file, rather than a class."""
+    return name.endswith((".asdf", ".cfg", ".yaml", ".yml")) or os.sep in name
+
+
+def load(path: str | os.PathLike[str]) -> StepConfig:
+    """Reads a parameter file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ParameterError
+        If it is not one; the message names the file and, where it can, the line.
+    """
+    path = os.fspath(path)
+    with open(path, "rb") as file:
+        start = file.read(5)
+    if start == _yaml_head.MAGIC or path.endswith((".asdf", ".yaml", ".yml")):
+        return _load_asdf(path, start)
+    return _load_configobj(path)
+
+
+def _load_asdf(path: str, start: bytes) -> StepConfig:
+    try:
+        if start == _yaml_head.MAGIC:
+            text = _yaml_head.read_head_text(Path(path))
+        else:
+            text = Path(path).read_bytes()
+        tree = _yaml_head.parse(text)
+    except _yaml_head.HeadError as error:
+        raise ParameterError(f"{path}: no parameter file: {error}") from error
+    except yaml.YAMLError as error:
+        raise ParameterError(
+            f"{path}: no parameter file: {' '.join(str(error).split())}"
+        ) from error
+    if not isinstance(tree, _yaml_head.Mapping) or "class" not in tree:
+        raise ParameterError(f"{path}: no parameter file: it names no class")
+    for key in tree:
+        if key not in _ASDF_KEYS:
+            raise ParameterError(
+                f"{path}, line {tree.lines[key]}: {key!r} belongs under 'parameters', or is "
+                f"none of {', '.join(_ASDF_KEYS)}"
+            )
+    return _asdf_step(path, tree)
+
+
+def _asdf_step(path: str, tree: _yaml_head.Mapping) -> StepConfig:
+    steps = tree.get("steps") or []
+    if isinstance(steps, Mapping):
+        raise ParameterError(
+            f"{path}, line {tree.lines['steps']}: steps must be a list, each with its class or name"
+        )
+    config = StepConfig(path, _text(tree, "class", path), _text(tree, "name", path))
+    parameters = tree.get("parameters") or {}
+    if not isinstance(parameters, _yaml_head.Mapping) and parameters:
+        raise ParameterError(
+            f"{path}, line {tree.lines['parameters']}: parameters must be a mapping such as "
+            f"{{threshold: 5}}, not {parameters!r}"
+        )
+    config.parameters = _asdf_settings(path, parameters)
+    for item in steps:
+        if not isinstance(item, _yaml_head.Mapping) or not ("class" in item or "name" in item):
+            raise ParameterError(
+                f"{path}, line {tree.lines['steps']}: each of the steps needs a class or a name"
+            )
+        config.steps.append(_asdf_step(path, item))
+    return config
+
+
+def _asdf_settings(path: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    lines = getattr(parameters, "lines", {})
+    return {
+        key: _asdf_settings(path, value)
+        if isinstance(value, Mapping)
+        else Setting(value, f"{path}, line {lines[key]}")
+        for key, value in parameters.items()
+    }
+
+
+def _text(tree: _yaml_head.Mapping, key: str, path: str) -> str | None:
+    value = tree.get(key)
+    if value is not None and not isinstance(value, str):
+        raise ParameterError(f"{path}, line {tree.lines[key]}: {key} must be a word, not {value!r}")
+    return value
+
+
+def _load_configobj(path: str) -> StepConfig:
+    try:
+        content = ConfigObj(path, interpolation=False, raise_errors=True, encoding="utf-8")
+    except (ConfigObjError, UnicodeError) as error:
+        raise ParameterError(f"{path}: no parameter file: {error}") from error
+    if "class" not in content:
+        raise ParameterError(f"{path}: no parameter file: it names no class")
+    return _configobj_step(path, content, path)
+
+
+def _configobj_step(path: str, section: Mapping[str, Any], place: str) -> StepConfig:
+    config = StepConfig(path, section.get("class"), section.get("name"))
+    config.parameters = _configobj_settings(section, place, ("class", "name", "steps"))
+    for name, content in section.get("steps", {}).items():
+        step = _configobj_step(path, content, f"{place}, [steps] [[{name}]]")
+        step.name = name
+        config.steps.append(step)
+    return config
+
+
+def _configobj_settings(
+    section: Mapping[str, Any], place: str, besides: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    return {
+        key: _configobj_settings(value, f"{place}, [{key}]")
+        if isinstance(value, Mapping)
+        else Setting(None if value == "None" else value, f"{place}, {key}")
+        for key, value in section.items()
+        if key not in besides
+    }
+
+
+# --- writing
+
+
+def dump(step: Step, path: str | os.PathLike[str]) -> Path:
+    """Writes all parameters of a step to a parameter file, which runs the same again.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter holds something that no file can: a model in memory, a function without a
+        name.
+    """
+    import datetime
+
+    import asdf
+
+    from ..datamodels._io import replacing
+
+    path = Path(path)
+    tree = _tree_of(step)
+    tree["meta"] = {
+        "author": "<SPECIFY>",
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+        "description": f"Parameters for calibration step {tree['class']}",
+        "instrument": {"name": "<SPECIFY>"},
+        "origin": "<SPECIFY>",
+        "pedigree": "<SPECIFY>",
+        "reftype": "<SPECIFY>",
+        "telescope": "<SPECIFY>",
+        "useafter": "<SPECIFY>",
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        asdf.AsdfFile(tree).write_to(file)
+    return path
+
+
+def _tree_of(step: Step) -> dict[str, Any]:
+    from .pipeline import Pipeline
+
+    tree: dict[str, Any] = {
+        "class": class_path(type(step)),
+        "name": step.name,
+        "parameters": {
+            name: _writable(step, name, getattr(step, name))
+            for name in [*step.parameters, *step.parameters.sections]
+            if name in step.__dict__
+        },
+    }
+    if isinstance(step, Pipeline):
+        tree["steps"] = [_tree_of(step.step(name)) for name in step.step_defs]
+    return tree
+
+
+def class_path(step_class: type) -> str:
+    """The path that a class is found by."""
+    return f"{step_class.__module__}.{step_class.__qualname__}"
+
+
+def _writable(step: Step, name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _writable(step, f"{name}.{key}", item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_writable(step, name, item) for item in value]
+    parameter = step.parameters.get(name)
+    if parameter is not None and parameter.is_path and isinstance(value, str) and value != "N/A":
+        return os.path.abspath(value)
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    qualified = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '<')}"
+    if name in ("pre_hooks", "post_hooks") and "<" not in qualified:
+        return qualified
+    raise ParameterError(
+        f"{step.name}: {name} holds a {type(value).__name__} in memory, which a parameter file "
+        "cannot; save it to a file and give its path, or give the path of a function"
+    )
