@@ -34,11 +34,15 @@ def canonical_path(name: str) -> str:
 
     >>> canonical_path("romancal.jump.jump_step.JumpStep")
     'romancal_rs.jump.JumpStep'
+    >>> canonical_path("stpipe.subproc.SystemCall")
+    'romancal_rs.stpipe.SystemCall'
     """
     path = ALIASES.get(name, name)
     package, *middle, class_name = path.split(".")
     if package in _OLD_PACKAGES and middle:
         return f"romancal_rs.{middle[0]}.{class_name}"
+    if package == "stpipe":
+        return f"romancal_rs.stpipe.{class_name}"
     return path
 
 

@@ -1,58 +1,299 @@
-"""Keeps the log messages of a run, for the product, without showing more of them to the user.
+"""Log messages of a run: kept for the product from INFO upwards, and shown where they should be.
 
-Steps log to ``stpipe.<pipeline>.<step>``. The messages from INFO upwards belong into the product
-even where the user sees only warnings. So a step's own logger lets everything through to a filter,
-which keeps what belongs to the run at hand, and passes on what the level of the ``stpipe`` logger
-admits (that of the root logger, where the user set none). Neither of those two is ever touched.
+Steps log to ``stpipe.<pipeline>.<step>``. Such a logger lets everything through to a filter, which
+hands each message to `_take`. That keeps what belongs to the run at hand, and shows what the run's
+logging configuration admits: that of `romancal_rs.stpipe.logconfig`, or else what the user set up
+with Python's ``logging``.
+
+Libraries log to loggers of their own, and their messages end at the root logger. While runs are
+under way, a stand-in is its only handler: what was logged during a step's work it gives the step's
+name and hands to `_take` as well, and all else it passes on to the handlers it stands for. At the
+end the root logger gets its handlers and its level back.
+
+What belongs to which run is in context variables, so that runs in several threads keep apart.
 """
 
 from __future__ import annotations
 
+import copy
 import logging
+import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+
+from ..errors import RomancalError
 
 LOGGER_NAME = "stpipe"
+DEFAULT_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 
-#: What collects messages now, in this thread: the lists of the runs that are under way.
-_runs: ContextVar[tuple[list[str], ...]] = ContextVar("runs", default=())
+
+class BreakLevelError(RomancalError):
+    """A step logged a message at or above its ``break_level``.
+
+    Attributes
+    ----------
+    record : logging.LogRecord
+        The message.
+    """
+
+    record: logging.LogRecord
+
+
+@dataclass(frozen=True)
+class Display:
+    """What becomes of the messages of one step.
+
+    Attributes
+    ----------
+    level : int
+        What is below is not shown.
+    handlers : tuple of logging.Handler, optional
+        Where it is shown. These take the place of handlers for the terminal that the user attached
+        to the root logger or ``stpipe``; his others get the messages, too. None: only his.
+    break_level : int, optional
+        A message at or above it stops the run.
+    break_source : str
+        Where the break level was set, for the error.
+    """
+
+    level: int
+    handlers: tuple[logging.Handler, ...] | None = None
+    break_level: int | None = None
+    break_source: str = ""
+
+
+class ConsoleHandler(logging.Handler):
+    """Writes to what is ``sys.stdout`` or ``sys.stderr`` at the time of each message."""
+
+    def __init__(self, stream_name: str, format: str = DEFAULT_FORMAT) -> None:
+        super().__init__()
+        self.stream_name = stream_name
+        self.setFormatter(logging.Formatter(format))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            print(self.format(record), file=getattr(sys, self.stream_name), flush=True)
+        except Exception:
+            self.handleError(record)
 
 
 class _UtcFormatter(logging.Formatter):
     converter = staticmethod(time.gmtime)
 
 
-_FORMATTER = _UtcFormatter(
-    "%(asctime)s.%(msecs)03dZ :: %(name)s :: %(levelname)s :: %(message)s", "%Y-%m-%dT%H:%M:%S"
-)
+class _Keeper(logging.Handler):
+    """Keeps messages as lines of text."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.lines: list[str] = []
+        self.setFormatter(
+            _UtcFormatter(
+                "%(asctime)s.%(msecs)03dZ :: %(name)s :: %(levelname)s :: %(message)s",
+                "%Y-%m-%dT%H:%M:%S",
+            )
+        )
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.lines.append(self.format(record))
+        except Exception:
+            self.handleError(record)
 
 
-def _keep_and_pass_on(record: logging.LogRecord) -> bool:
-    runs = _runs.get()
-    if runs and record.levelno >= logging.INFO:
-        line = _FORMATTER.format(record)
-        for lines in runs:
-            lines.append(line)
-    return logging.getLogger(LOGGER_NAME).isEnabledFor(record.levelno)
+class _StandIn(logging.Handler):
+    """Takes the place of the root logger's handlers while runs are under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.handlers: list[logging.Handler] = []
+        self._level_before = logging.WARNING
+        self._runs = 0
+        self._runs_lock = threading.Lock()
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """The first run puts it in place; the last one to end restores the root logger."""
+        root = logging.getLogger()
+        with self._runs_lock:
+            if self._runs == 0:
+                # Another list, not other contents: another thread may be walking along this one.
+                self.handlers, self._level_before = root.handlers, root.level
+                root.handlers = [self]
+            self._runs += 1
+        try:
+            yield
+        finally:
+            with self._runs_lock:
+                self._runs -= 1
+                if self._runs == 0:
+                    root.handlers = self.handlers
+                    root.setLevel(self._level_before)
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        # Not emit: that would hold this handler's lock while others work, and invite a deadlock.
+        owner = _owner.get()
+        shown_below = [
+            handler
+            for handler in _handlers(record.name, with_root=False)
+            if _admits(handler, record)
+        ]
+        if owner is not None:
+            of_step = copy.copy(record)
+            of_step.name = owner.name
+            _take(of_step, on_console=any(_is_console(handler) for handler in shown_below))
+        elif self.handlers:
+            _hand_to(self.handlers, record)
+        elif not shown_below and logging.lastResort is not None:
+            _hand_to([logging.lastResort], record)
+        return True
+
+
+_STAND_IN = _StandIn()
+_DEFAULT_HANDLER = ConsoleHandler("stderr")
+
+#: What keeps messages now, in this thread: one for each run that is under way.
+_keepers: ContextVar[tuple[_Keeper, ...]] = ContextVar("keepers", default=())
+#: The logger of the step that works now.
+_owner: ContextVar[logging.Logger | None] = ContextVar("owner", default=None)
+#: Gives the display for a logger's name; None outside of `showing`.
+_display_of: ContextVar[Callable[[str], Display] | None] = ContextVar("display_of", default=None)
 
 
 def step_logger(qualified_name: str) -> logging.Logger:
     """The logger of a step; its messages are kept while a run is being recorded."""
     logger = logging.getLogger(qualified_name)
     logger.setLevel(logging.DEBUG)
-    if _keep_and_pass_on not in logger.filters:
-        logger.addFilter(_keep_and_pass_on)
+    if _divert not in logger.filters:
+        logger.addFilter(_divert)
     return logger
 
 
 @contextmanager
 def recording() -> Iterator[list[str]]:
     """Collects, formatted, what steps log inside the ``with`` block, in this thread."""
-    lines: list[str] = []
-    token = _runs.set((*_runs.get(), lines))
+    keeper = _Keeper()
+    token = _keepers.set((*_keepers.get(), keeper))
     try:
-        yield lines
+        yield keeper.lines
     finally:
-        _runs.reset(token)
+        _keepers.reset(token)
+
+
+@contextmanager
+def owner(logger: logging.Logger) -> Iterator[None]:
+    """Makes what libraries log inside the ``with`` block, in this thread, messages of a step.
+
+    Parameters
+    ----------
+    logger : logging.Logger
+        The step's logger. Around it there has to be a `showing` block.
+    """
+    token = _owner.set(logger)
+    try:
+        yield
+    finally:
+        _owner.reset(token)
+
+
+def is_showing() -> bool:
+    """Whether a `showing` block is under way, in this thread."""
+    return _display_of.get() is not None
+
+
+def as_python_logging(name: str) -> Display:
+    """The display of a step without a configuration: what the user set up with ``logging``."""
+    stpipe = logging.getLogger(LOGGER_NAME)
+    if stpipe.level or _handlers(LOGGER_NAME):
+        return Display(stpipe.getEffectiveLevel())
+    return Display(logging.WARNING)
+
+
+@contextmanager
+def showing(display_of: Callable[[str], Display] = as_python_logging) -> Iterator[None]:
+    """Shows what steps log inside the ``with`` block, in this thread, as a configuration says.
+
+    The root logger's handlers and level are those of before when the block ends; where blocks of
+    several threads overlap, when the last one ends.
+
+    Parameters
+    ----------
+    display_of : callable
+        Gives the `Display` for a logger's name.
+    """
+    token = _display_of.set(display_of)
+    try:
+        with _STAND_IN.in_place():
+            yield
+    finally:
+        _display_of.reset(token)
+
+
+def _divert(record: logging.LogRecord) -> bool:
+    """The filter of step loggers: nothing is left to do for Python's logging."""
+    _take(record)
+    return False
+
+
+def _take(record: logging.LogRecord, on_console: bool = False) -> None:
+    """Keeps a step's message, shows it, and stops the run where its level asks for that.
+
+    Parameters
+    ----------
+    record : logging.LogRecord
+        Has the name of the step's logger.
+    on_console : bool
+        The message is on the terminal already.
+    """
+    _hand_to(_keepers.get(), record)
+    display = (_display_of.get() or as_python_logging)(record.name)
+    if record.levelno >= display.level:
+        handlers = _handlers(record.name)
+        if display.handlers is not None:
+            attached = [handler for handler in handlers if not _is_console(handler)]
+            handlers = [*display.handlers, *attached]
+        if not handlers:
+            handlers = [_DEFAULT_HANDLER]
+        if on_console:
+            handlers = [handler for handler in handlers if not _is_console(handler)]
+        _hand_to(handlers, record)
+    if display.break_level is not None and record.levelno >= display.break_level:
+        error = BreakLevelError(
+            f"{record.name.removeprefix(LOGGER_NAME + '.')} logged at level {record.levelname}: "
+            f"{record.getMessage()!r}; break_level = {logging.getLevelName(display.break_level)} "
+            f"in {display.break_source} stops the run"
+        )
+        error.record = record
+        raise error
+
+
+def _handlers(name: str, with_root: bool = True) -> list[logging.Handler]:
+    """The handlers that Python's logging calls for a logger, were there no stand-in."""
+    found: list[logging.Handler] = []
+    root = logging.getLogger()
+    logger: logging.Logger | None = logging.getLogger(name)
+    while logger is not None and (with_root or logger is not root):
+        for handler in logger.handlers:
+            found.extend(_STAND_IN.handlers if handler is _STAND_IN else [handler])
+        logger = logger.parent if logger.propagate else None
+    return found
+
+
+def _admits(handler: logging.Handler, record: logging.LogRecord) -> bool:
+    return record.levelno >= handler.level
+
+
+def _hand_to(handlers: Iterable[logging.Handler], record: logging.LogRecord) -> None:
+    for handler in handlers:
+        if _admits(handler, record):
+            handler.handle(record)
+
+
+def _is_console(handler: logging.Handler) -> bool:
+    if isinstance(handler, logging.StreamHandler):
+        return handler.stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+    return isinstance(handler, ConsoleHandler)
