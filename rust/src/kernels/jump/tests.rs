@@ -159,3 +159,55 @@ fn pixels_without_a_gain_are_flagged_and_a_negative_one_is_used() {
     assert_eq!(ramp.flags(2), [0, 0, 0, JUMP, 0, 0]);
     assert_eq!(ramp.flags(3), [0, 0, 0, JUMP, 0, 0]);
 }
+
+#[test]
+fn every_pixel_with_a_jump_is_a_suspect() {
+    // Differences of all sizes about a threshold of 1 sigma, 4 to 8 of them, in 64 columns each.
+    let mut state = 1_u64;
+    let mut random = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        ((state >> 40) % 41) as f32 - 20.0
+    };
+    let (mut jumps, mut others) = (0, 0);
+    for n_differences in (4..=8).cycle().take(500) {
+        let mut ramp = Ramp {
+            data: Array3::zeros((n_differences + 1, 1, LANES)),
+            groupdq: Array3::zeros((n_differences + 1, 1, LANES)),
+            pixeldq: Array2::zeros((1, LANES)),
+        };
+        for g in 0..n_differences {
+            for c in 0..LANES {
+                ramp.data[[g + 1, 0, c]] = ramp.data[[g, 0, c]] + random();
+            }
+        }
+        let (gain, noise) = (Array2::ones((1, LANES)), Array2::from_elem((1, LANES), 9.0));
+        let pattern = ReadPattern::evenly_spaced(n_differences + 1, 1.0, 1, None).unwrap();
+        let parameters = JumpParameters {
+            rejection_threshold: 1.0,
+            flag_4_neighbors: false,
+            ..JumpParameters::default()
+        };
+        let jump = Jump::new(gain.view(), noise.view(), &pattern, parameters);
+        ramp.run(&jump);
+        for c in 0..LANES {
+            let mut differences: Vec<f64> = (0..n_differences)
+                .map(|g| f64::from(ramp.data[[g + 1, 0, c]]) - f64::from(ramp.data[[g, 0, c]]))
+                .collect();
+            let mut scratch = Scratch::new(n_differences);
+            let detector = PixelNoise {
+                inverse_gain: 1.0,
+                read_variance: 81.0,
+            };
+            jump.examine(&mut differences, detector, &mut scratch);
+            let found: Vec<bool> = ramp.flags(c).iter().map(|&flags| flags == JUMP).collect();
+            assert_eq!(found[1..], scratch.jumps);
+            match scratch.jumps.contains(&true) {
+                true => jumps += 1,
+                false => others += 1,
+            }
+        }
+    }
+    assert!(jumps > 1000 && others > 1000, "{jumps} and {others}");
+}
