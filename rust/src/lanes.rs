@@ -66,6 +66,23 @@ pub fn union_of_flags(
     union
 }
 
+/// The rate between each resultant and the next, and the sum of the rates of each pixel: finite if
+/// all of its samples are (with two resultants or more).
+pub fn rates(samples: &[Lanes], inverse_intervals: &[f64], rates: &mut [Lanes]) -> Lanes {
+    let mut sum = [0.0; LANES];
+    for ((pair, inverse), rates) in samples.windows(2).zip(inverse_intervals).zip(rates) {
+        let differences = pair[1]
+            .iter()
+            .zip(&pair[0])
+            .map(|(after, before)| after - before);
+        for ((rate, sum), difference) in rates.iter_mut().zip(&mut sum).zip(differences) {
+            *rate = difference * inverse;
+            *sum += *rate;
+        }
+    }
+    sum
+}
+
 /// Sorts the values of each lane by a fixed sequence of comparisons, the same for all lanes.
 ///
 /// Batcher's merge exchange (Knuth, The Art of Computer Programming, vol. 3, 5.2.2, algorithm M).

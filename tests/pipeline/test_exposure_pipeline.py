@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from romancal_rs import datamodels, dqflags
+from romancal_rs.errors import InputError
 from romancal_rs.pipeline import ExposurePipeline
 
 STEPS = (
@@ -170,3 +171,10 @@ def test_pipeline_can_be_run_again(run, simulated):
     second = pipeline.run(str(simulated.exposure))
     assert np.array_equal(first.data, second.data)
     assert len(pipeline.reports) == len(STEPS) + 1
+
+
+def test_metadata_that_break_the_schema_are_told_at_once(run, simulated):
+    exposure = raw(simulated)
+    del exposure.meta.exposure["frame_time"]
+    with pytest.raises(InputError, match=r"_uncal\.asdf: .*meta\.exposure.*frame_time"):
+        run(exposure)

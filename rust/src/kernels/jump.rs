@@ -24,7 +24,7 @@ use crate::cadence::ReadPattern;
 use crate::dq::{group, pixel};
 use crate::error::{KernelError, check_array};
 use crate::lanes::{
-    LANES, Lanes, SortingNetwork, blocks, load, load_plane, median_of_sorted, union_of_flags,
+    LANES, Lanes, SortingNetwork, blocks, load, load_plane, median_of_sorted, rates, union_of_flags,
 };
 
 /// Parameters of the jump detection, with the manual's names.
@@ -78,7 +78,10 @@ impl JumpParameters {
                 self.min_jump_to_flag_neighbors,
             ),
         ];
-        match numbers.iter().find(|(_, value)| !(*value >= 0.0)) {
+        match numbers
+            .iter()
+            .find(|(_, value)| value.is_nan() || *value < 0.0)
+        {
             Some((argument, value)) => {
                 Err(KernelError::value(argument, "a number, at least 0", value))
             }
@@ -143,15 +146,7 @@ impl<'a> Jump<'a> {
         if n < 4 {
             return [true; LANES];
         }
-        let mut sum = [0.0; LANES];
-        for i in 0..n {
-            let (before, after) = (&block.samples[i], &block.samples[i + 1]);
-            for lane in 0..LANES {
-                let rate = (after[lane] - before[lane]) * self.inverse_intervals[i];
-                block.rates[i][lane] = rate;
-                sum[lane] += rate;
-            }
-        }
+        let sum = rates(&block.samples, &self.inverse_intervals, &mut block.rates);
         self.network.sort(&mut block.rates);
         let mut median = [0.0; LANES];
         for lane in 0..LANES {
@@ -421,164 +416,4 @@ impl Scratch {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kernels::testing::Ramp;
-    use ndarray::{Array2, Array3};
-
-    const JUMP: u8 = group::JUMP_DET;
-
-    /// Jumps of ramps with gain 1 and a single-read noise of 2 DN: for evenly spaced single
-    /// reads and a rate of 8 DN per resultant the noise of a difference is sqrt(8 + 8) = 4.
-    fn find(ramp: &mut Ramp, parameters: JumpParameters) {
-        let (n_resultants, n_rows, n_cols) = ramp.data.dim();
-        let gain = Array2::from_elem((n_rows, n_cols), 1.0);
-        let read_noise = Array2::from_elem((n_rows, n_cols), 2.0);
-        let pattern = ReadPattern::evenly_spaced(n_resultants, 2.0, 1, None).unwrap();
-        ramp.run(&Jump::new(
-            gain.view(),
-            read_noise.view(),
-            &pattern,
-            parameters,
-        ));
-    }
-
-    /// A ramp from the differences between its resultants.
-    fn ramp_of<const N: usize>(differences: [f32; N]) -> Ramp {
-        let mut data = Array3::from_elem((N + 1, 1, 1), 100.0);
-        for (i, difference) in differences.iter().enumerate() {
-            data[[i + 1, 0, 0]] = data[[i, 0, 0]] + difference;
-        }
-        Ramp {
-            groupdq: Array3::zeros(data.dim()),
-            pixeldq: Array2::zeros((1, 1)),
-            data,
-        }
-    }
-
-    #[test]
-    fn a_jump_is_more_than_four_sigma_above_the_median() {
-        // 4 sigma are 16 DN: 24 is not above, 25 is.
-        let mut at_threshold = ramp_of([8.0, 8.0, 24.0, 8.0, 8.0, 8.0]);
-        find(&mut at_threshold, JumpParameters::default());
-        assert_eq!(at_threshold.flags(0), [0; 7]);
-        let mut above = ramp_of([8.0, 8.0, 25.0, 8.0, 8.0, 8.0]);
-        find(&mut above, JumpParameters::default());
-        assert_eq!(above.flags(0), [0, 0, 0, JUMP, 0, 0, 0]);
-    }
-
-    #[test]
-    fn jumps_are_found_one_after_the_other() {
-        // In the first pass 500 is dropped and the median is 9: both 500 and 200 stand out.
-        let mut ramp = ramp_of([500.0, 9.0, 9.0, 200.0, 9.0, 9.0]);
-        find(&mut ramp, JumpParameters::default());
-        assert_eq!(ramp.flags(0), [0, JUMP, 0, 0, JUMP, 0, 0]);
-    }
-
-    #[test]
-    fn short_ramps_have_their_own_medians_and_thresholds() {
-        // Three differences: the median is 8, the threshold 5 sigma, 20 DN above it.
-        let mut below = ramp_of([8.0, 28.0, 8.0]);
-        find(&mut below, JumpParameters::default());
-        assert_eq!(below.flags(0), [0; 4]);
-        let mut above = ramp_of([8.0, 29.0, 8.0]);
-        find(&mut above, JumpParameters::default());
-        assert_eq!(above.flags(0), [0, 0, JUMP, 0]);
-        // Two: the smaller in size, 6 sigma, 24 DN.
-        let mut below = ramp_of([32.0, 8.0]);
-        find(&mut below, JumpParameters::default());
-        assert_eq!(below.flags(0), [0; 3]);
-        let mut above = ramp_of([33.0, 8.0]);
-        find(&mut above, JumpParameters::default());
-        assert_eq!(above.flags(0), [0, JUMP, 0]);
-        // One cannot be compared with anything.
-        let mut pair = ramp_of([4000.0]);
-        find(&mut pair, JumpParameters::default());
-        assert_eq!(pair.flags(0), [0; 2]);
-    }
-
-    #[test]
-    fn differences_across_unusable_samples_do_not_count() {
-        let mut ramp = ramp_of([9.0, 9.0, 900.0, 9.0, 9.0, 9.0, 9.0]);
-        ramp.groupdq[[3, 0, 0]] = group::DO_NOT_USE;
-        ramp.groupdq[[7, 0, 0]] = group::SATURATED;
-        find(&mut ramp, JumpParameters::default());
-        assert_eq!(
-            ramp.flags(0),
-            [0, 0, 0, group::DO_NOT_USE, 0, 0, 0, group::SATURATED]
-        );
-    }
-
-    #[test]
-    fn neighbours_follow_a_jump_between_the_limits() {
-        // 8 + 4 x ratio: ratios of 10 (not above the lower limit), 11, and 1000.
-        for (difference, flagged) in [(48.0, 0), (52.0, JUMP), (4008.0, 0)] {
-            let mut ramp = Ramp {
-                data: Array3::from_shape_fn((7, 3, 3), |(g, _, _)| 8.0 * g as f32),
-                groupdq: Array3::zeros((7, 3, 3)),
-                pixeldq: Array2::zeros((3, 3)),
-            };
-            for g in 4..7 {
-                ramp.data[[g, 1, 1]] += difference - 8.0;
-            }
-            ramp.groupdq[[4, 2, 1]] = group::SATURATED;
-            find(&mut ramp, JumpParameters::default());
-            let at_jump = ramp.groupdq.index_axis(ndarray::Axis(0), 4);
-            assert_eq!(at_jump[[1, 1]], JUMP);
-            assert_eq!(at_jump[[0, 1]], flagged);
-            assert_eq!(at_jump[[1, 0]], flagged);
-            assert_eq!(at_jump[[1, 2]], flagged);
-            assert_eq!(at_jump[[2, 1]], group::SATURATED);
-            assert_eq!(at_jump[[0, 0]], 0);
-        }
-    }
-
-    #[test]
-    fn uneven_resultants_are_compared_as_rates() {
-        // 3 DN/s throughout, over 3, 3, 12, 3 and 3 s: no jump, though one difference is large.
-        let pattern =
-            ReadPattern::from_reads(&[vec![1], vec![2], vec![3], vec![7], vec![8], vec![9]], 3.0)
-                .unwrap();
-        let times = pattern.times().to_vec();
-        let mut ramp = Ramp {
-            data: Array3::from_shape_fn((6, 1, 1), |(g, _, _)| 3.0 * times[g] as f32),
-            groupdq: Array3::zeros((6, 1, 1)),
-            pixeldq: Array2::zeros((1, 1)),
-        };
-        let gain = Array2::from_elem((1, 1), 1.0);
-        let read_noise = Array2::from_elem((1, 1), 0.1);
-        ramp.run(&Jump::new(
-            gain.view(),
-            read_noise.view(),
-            &pattern,
-            JumpParameters::default(),
-        ));
-        assert_eq!(ramp.flags(0), [0; 6]);
-    }
-
-    #[test]
-    fn pixels_without_a_gain_are_flagged_and_a_negative_one_is_used() {
-        let mut ramp = Ramp {
-            data: Array3::from_shape_fn((6, 1, 4), |(g, _, _)| if g < 3 { 0.0 } else { 500.0 }),
-            groupdq: Array3::zeros((6, 1, 4)),
-            pixeldq: Array2::zeros((1, 4)),
-        };
-        let gain = ndarray::arr2(&[[f32::NAN, 0.0, -1.0, 1.0]]);
-        let read_noise = Array2::from_elem((1, 4), 2.0);
-        let pattern = ReadPattern::evenly_spaced(6, 2.0, 1, None).unwrap();
-        ramp.run(&Jump::new(
-            gain.view(),
-            read_noise.view(),
-            &pattern,
-            JumpParameters {
-                flag_4_neighbors: false,
-                ..JumpParameters::default()
-            },
-        ));
-        let bad = pixel::NO_GAIN_VALUE | pixel::DO_NOT_USE;
-        assert_eq!(ramp.pixeldq, ndarray::arr2(&[[bad, bad, bad, 0]]));
-        assert_eq!(ramp.flags(0), [0; 6]);
-        assert_eq!(ramp.flags(2), [0, 0, 0, JUMP, 0, 0]);
-        assert_eq!(ramp.flags(3), [0, 0, 0, JUMP, 0, 0]);
-    }
-}
+mod tests;

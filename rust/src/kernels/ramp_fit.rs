@@ -33,7 +33,7 @@ use crate::cadence::ReadPattern;
 use crate::dq::{group, pixel};
 use crate::error::{KernelError, check_array};
 use crate::lanes::{
-    LANES, Lanes, SortingNetwork, blocks, load, load_plane, median_of_sorted, union_of_flags,
+    LANES, Lanes, SortingNetwork, blocks, load, load_plane, median_of_sorted, rates, union_of_flags,
 };
 
 /// Fits the ramps of a band.
@@ -165,19 +165,11 @@ impl<'a> RampFit<'a> {
     /// The estimated rates of the pixels of a block, as if all their samples were usable.
     fn estimate_rates(&self, block: &mut Block) {
         let n = self.intervals.len();
-        let mut sum = [0.0; LANES];
-        for i in 0..n {
-            let (before, after) = (&block.samples[i], &block.samples[i + 1]);
-            for lane in 0..LANES {
-                let rate = (after[lane] - before[lane]) * self.inverse_intervals[i];
-                block.rates[i][lane] = rate;
-                sum[lane] += rate;
-            }
-        }
+        let sum = rates(&block.samples, &self.inverse_intervals, &mut block.rates);
         self.network.sort(&mut block.rates);
-        for lane in 0..LANES {
+        for (lane, sum) in sum.iter().enumerate() {
             // A single resultant has no differences, and is always looked at more closely.
-            block.finite[lane] = n > 0 && sum[lane].is_finite();
+            block.finite[lane] = n > 0 && sum.is_finite();
             if n > 0 {
                 block.rate[lane] =
                     0.5 * (block.rates[(n - 1) / 2][lane] + block.rates[n / 2][lane]);
@@ -447,3 +439,6 @@ impl Pixel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

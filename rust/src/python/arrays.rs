@@ -80,7 +80,7 @@ fn typed<'a, 'py, T: Element, D: Dimension>(
     }
     let array = object.cast::<PyArray<T, D>>()?;
     let item = size_of::<T>() as isize;
-    let aligned = array.data() as usize % align_of::<T>() == 0
+    let aligned = (array.data() as usize).is_multiple_of(align_of::<T>())
         && array.strides().iter().all(|stride| stride % item == 0);
     if !aligned && !array.is_empty() {
         return Err(PyValueError::new_err(format!(

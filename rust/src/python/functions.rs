@@ -100,10 +100,6 @@ pub fn correct_linearity(
 
 #[pyfunction]
 #[pyo3(signature = (data, pixeldq, dark, ref_dq, max_threads, band_rows))]
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the arrays of a ramp and its reference"
-)]
 pub fn subtract_dark(
     py: Python<'_>,
     data: &Bound<'_, PyAny>,

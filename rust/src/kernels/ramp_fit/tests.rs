@@ -1,0 +1,185 @@
+//! Hand-computed values.
+
+use super::*;
+use crate::band::BandArray;
+use crate::driver::Execution;
+use crate::kernels::testing::Ramp;
+use ndarray::Array2;
+
+const JUMP: u8 = group::JUMP_DET;
+
+/// Fits pixels of gain 2 and a read noise of 6 DN, 2 reads in each resultant, every 10 s.
+fn fit<const N: usize>(pixels: &[([f32; N], [u8; N])]) -> RampFitResult {
+    fit_with(pixels, 2.0, 6.0)
+}
+
+fn fit_with<const N: usize>(
+    pixels: &[([f32; N], [u8; N])],
+    gain: f32,
+    read_noise: f32,
+) -> RampFitResult {
+    let samples: Vec<_> = pixels.iter().map(|pixel| pixel.0).collect();
+    let mut ramp = Ramp::of_pixels(&samples);
+    for ((g, _, c), flags) in ramp.groupdq.indexed_iter_mut() {
+        *flags = pixels[c].1[g];
+    }
+    let gain = Array2::from_elem((1, pixels.len()), gain);
+    let read_noise = Array2::from_elem((1, pixels.len()), read_noise);
+    let pattern = ReadPattern::evenly_spaced(N, 10.0, 2, None).unwrap();
+    let mut band = RampBand {
+        first_row: 0,
+        data: BandArray::Shared(ramp.data.view()),
+        groupdq: BandArray::Shared(ramp.groupdq.view()),
+        pixeldq: BandArray::Shared(ramp.pixeldq.view()),
+    };
+    let fit = RampFit::new(gain.view(), read_noise.view(), &pattern);
+    Execution::uninterrupted(|execution| fit_ramps(&fit, &mut band, true, execution)).unwrap()
+}
+
+fn near(value: f32, expected: f64) {
+    let error = (f64::from(value) - expected).abs();
+    assert!(error <= 1e-6 * expected.abs(), "{value} is not {expected}");
+}
+
+#[test]
+fn a_faint_ramp_has_uniform_weights() {
+    // Deviations from the mean time of -10, 0, 10 s: slope (10 x 15 - 10 x 5) / 200.
+    // S = 20 / sqrt(2^2 6^2 / 2 + 20) is 2.1: P = 0.
+    let result = fit(&[([5.0, 11.0, 15.0], [0; 3])]);
+    near(result.slope[[0, 0]], 0.5);
+    // 36 DN^2 over two reads and 200 s^2; a median rate of (0.6 + 0.4) / 2 over 20 s.
+    near(result.var_rnoise[[0, 0]], 36.0 / 400.0);
+    near(result.var_poisson[[0, 0]], 0.5 / (2.0 * 20.0));
+    near(result.err[[0, 0]], (0.09_f64 + 0.0125).sqrt());
+    assert_eq!(result.dumo[[0, 0]], 0.0);
+    // Deviations of 1 and -1 DN; noise 0.5 x 10 / 2 + 36 (1/2 + 1/2) = 38.5 DN^2.
+    near(result.chisq[[0, 0]], 2.0 / 38.5);
+    // At time 0 the line is 15/2 s before the first resultant: 31/3 - 0.5 (17.5).
+    let segments = result.segments.unwrap();
+    near(segments.yint[[0, 0, 0]], 31.0 / 3.0 - 0.5 * 17.5);
+    near(segments.pedestal[[0, 0]], 5.0 - 0.5 * 7.5);
+    near(segments.sigslope[[0, 0, 0]], 0.3);
+    near(segments.weights[[0, 0, 0]], 1.0 / (0.1025 * 0.1025));
+}
+
+#[test]
+fn a_bright_ramp_is_fitted_through_its_ends() {
+    // S = 10000 / sqrt(72 + 10000), not quite 100: P = 6. Weights 1, 1/729, 1/729, 1 at -15, -5, 5, 15 s (times 2 reads).
+    let result = fit(&[([0.0, 2000.0, 3000.0, 5000.0], [0; 4])]);
+    let inner = 1.0 / 729.0;
+    let slope = (15.0 * 5000.0 + inner * 5.0 * 1000.0) / (450.0 + inner * 50.0);
+    let uniform = (15.0 * 5000.0 + 5.0 * 1000.0) / 500.0;
+    near(result.slope[[0, 0]], slope);
+    assert!((f64::from(result.dumo[[0, 0]]) - (uniform - slope)).abs() < 1e-5);
+}
+
+#[test]
+fn segments_are_weighted_with_their_variances() {
+    // 1 DN/s over two samples, 2 DN/s over three after a jump. Rates 1, 2 and 2: median 2.
+    let samples = [0.0, 10.0, 500.0, 520.0, 540.0];
+    let result = fit(&[(samples, [0, 0, JUMP, 0, 0])]);
+    let (poisson_2, poisson_3) = (2.0 / 20.0, 2.0 / 40.0);
+    let (rnoise_2, rnoise_3) = (36.0 / 100.0, 36.0 / 400.0);
+    let (w_2, w_3) = (1.0 / (poisson_2 + rnoise_2), 1.0 / (poisson_3 + rnoise_3));
+    near(result.slope[[0, 0]], (w_2 + 2.0 * w_3) / (w_2 + w_3));
+    near(
+        result.var_poisson[[0, 0]],
+        1.0 / (1.0 / poisson_2 + 1.0 / poisson_3),
+    );
+    near(
+        result.var_rnoise[[0, 0]],
+        1.0 / (1.0 / rnoise_2 + 1.0 / rnoise_3),
+    );
+    assert_eq!(result.dq[[0, 0]], u32::from(JUMP));
+    let segments = result.segments.unwrap();
+    near(segments.slope[[0, 0, 0]], 1.0);
+    near(segments.slope[[1, 0, 0]], 2.0);
+    near(segments.crmag[[0, 0, 0]], 490.0);
+}
+
+#[test]
+fn a_single_usable_sample_is_divided_by_the_group_time() {
+    let (bad, full) = (group::DO_NOT_USE, group::SATURATED);
+    let result = fit(&[
+        ([40.0, 900.0, 900.0], [0, full, full]),
+        // Single samples only, of which the first counts; no estimate without sample 0.
+        ([40.0, 60.0, 900.0], [bad, 0, JUMP]),
+        // A single sample and a pair: the pair.
+        ([40.0, 60.0, 80.0], [0, JUMP, 0]),
+    ]);
+    near(result.slope[[0, 0]], 4.0);
+    near(result.var_poisson[[0, 0]], 4.0 / 20.0);
+    near(result.var_rnoise[[0, 0]], 36.0 / 100.0);
+    assert_eq!(result.dq[[0, 0]], u32::from(full));
+    near(result.slope[[0, 1]], 6.0);
+    assert_eq!(result.var_poisson[[0, 1]], 0.0);
+    assert_eq!(result.dq[[0, 1]], u32::from(JUMP));
+    near(result.slope[[0, 2]], 2.0);
+}
+
+#[test]
+fn pixels_that_cannot_be_fitted_are_zero() {
+    let none = pixel::DO_NOT_USE | pixel::NO_GAIN_VALUE;
+    let full = group::SATURATED;
+    let result = fit(&[([40.0, 50.0], [full; 2])]);
+    assert_eq!(result.slope[[0, 0]], 0.0);
+    assert_eq!(result.dq[[0, 0]], u32::from(full) | pixel::DO_NOT_USE);
+    for (gain, read_noise, dq) in [
+        (f32::NAN, 6.0, none),
+        (0.0, 6.0, none),
+        (-2.0, 6.0, none),
+        (2.0, f32::NAN, pixel::DO_NOT_USE),
+    ] {
+        let result = fit_with(&[([40.0, 50.0], [0; 2])], gain, read_noise);
+        assert_eq!(result.slope[[0, 0]], 0.0);
+        assert_eq!(result.err[[0, 0]], 0.0);
+        assert_eq!(result.dq[[0, 0]], dq);
+    }
+}
+
+#[test]
+fn a_ramp_without_any_noise_has_the_slope_of_its_segments() {
+    // No read noise and no signal: the variances are 0, and the weights would be infinite.
+    let result = fit_with(&[([7.0, 7.0, 9.0, 9.0], [0, 0, JUMP, 0])], 2.0, 0.0);
+    assert_eq!(result.slope[[0, 0]], 0.0);
+    assert_eq!(result.err[[0, 0]], 0.0);
+    assert_eq!(result.dq[[0, 0]], u32::from(JUMP));
+}
+
+#[test]
+fn regular_pixels_get_the_same_fit_one_by_one() {
+    let pattern = ReadPattern::from_reads(
+        &[
+            vec![1],
+            vec![2, 3],
+            vec![5],
+            vec![6, 7, 8],
+            vec![9],
+            vec![11],
+        ],
+        3.0,
+    )
+    .unwrap();
+    let reference = Array2::zeros((1, 1));
+    let fit = RampFit::new(reference.view(), reference.view(), &pattern);
+    let mut block = Block::new(6);
+    for lane in 0..LANES {
+        for g in 0..6 {
+            let wiggle = ((lane * 7 + g * 13) % 11) as f64;
+            block.samples[g][lane] = wiggle + (lane * lane) as f64 * pattern.times()[g];
+        }
+    }
+    fit.estimate_rates(&mut block);
+    let detector = Detector {
+        gain: 1.5,
+        read_noise: 4.0,
+    };
+    for lane in 0..LANES {
+        let mut pixel = Pixel::new(6);
+        for g in 0..6 {
+            pixel.samples[g] = block.samples[g][lane];
+        }
+        let one_by_one = fit.fit_pixel(&mut pixel, detector).unwrap();
+        assert_eq!(one_by_one, fit.fit_regular(&block, lane, detector));
+    }
+}

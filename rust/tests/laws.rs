@@ -1,0 +1,272 @@
+//! Laws that hold for any ramp: any shape, any bits of a float, any flags.
+
+use std::sync::Once;
+
+use ndarray::{Array2, Array3};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use romancal_rs_core::band::{BandArray, BandKernel, RampBand};
+use romancal_rs_core::cadence::ReadPattern;
+use romancal_rs_core::driver::{self, Execution};
+use romancal_rs_core::kernels::dark::Dark;
+use romancal_rs_core::kernels::flat::{Flat, RateImage, apply_flat};
+use romancal_rs_core::kernels::jump::{Jump, JumpParameters};
+use romancal_rs_core::kernels::linearity::Linearity;
+use romancal_rs_core::kernels::ramp_fit::{RampFit, RampFitResult, fit_ramps};
+use romancal_rs_core::kernels::saturation::Saturation;
+
+/// A ramp, and a reference of each kind.
+#[derive(Debug, Clone)]
+struct Case {
+    data: Array3<f32>,
+    groupdq: Array3<u8>,
+    pixeldq: Array2<u32>,
+    cube: Array3<f32>,
+    plane: Array2<f32>,
+    other_plane: Array2<f32>,
+    ref_dq: Array2<u32>,
+    pattern: ReadPattern,
+    n_pix_grow: usize,
+}
+
+/// Any bits, or a number that a detector might give: else most ramps would be all infinite.
+fn any_float() -> impl Strategy<Value = f32> {
+    prop_oneof![
+        1 => any::<u32>().prop_map(f32::from_bits),
+        1 => Just(f32::NAN),
+        6 => -10.0_f32..70_000.0,
+    ]
+}
+
+prop_compose! {
+    fn case()(
+        n_resultants in 1_usize..8,
+        n_rows in 1_usize..8,
+        n_cols in prop_oneof![1_usize..5, 60_usize..70],
+    )(
+        data in vec(any_float(), n_resultants * n_rows * n_cols),
+        cube in vec(any_float(), n_resultants * n_rows * n_cols),
+        groupdq in vec(prop_oneof![4 => Just(0_u8), 1 => any::<u8>()],
+                       n_resultants * n_rows * n_cols),
+        pixeldq in vec(any::<u32>(), n_rows * n_cols),
+        ref_dq in vec(any::<u32>(), n_rows * n_cols),
+        plane in vec(any_float(), n_rows * n_cols),
+        other_plane in vec(any_float(), n_rows * n_cols),
+        steps in vec((1_i64..4, 0_i64..3), n_resultants),
+        n_pix_grow in 0_usize..4,
+        shape in Just((n_resultants, n_rows, n_cols)),
+    ) -> Case {
+        let (n_resultants, n_rows, n_cols) = shape;
+        let mut reads = Vec::new();
+        let mut last = 0;
+        for (n_reads, pause) in steps {
+            reads.push((last + pause + 1..=last + pause + n_reads).collect::<Vec<_>>());
+            last += pause + n_reads;
+        }
+        let cube_of = |values| Array3::from_shape_vec((n_resultants, n_rows, n_cols), values);
+        let plane_of = |values| Array2::from_shape_vec((n_rows, n_cols), values);
+        Case {
+            data: cube_of(data).unwrap(),
+            cube: cube_of(cube).unwrap(),
+            groupdq: Array3::from_shape_vec(shape, groupdq).unwrap(),
+            pixeldq: Array2::from_shape_vec((n_rows, n_cols), pixeldq).unwrap(),
+            ref_dq: Array2::from_shape_vec((n_rows, n_cols), ref_dq).unwrap(),
+            plane: plane_of(plane).unwrap(),
+            other_plane: plane_of(other_plane).unwrap(),
+            pattern: ReadPattern::from_reads(&reads, 3.04).unwrap(),
+            n_pix_grow,
+        }
+    }
+}
+
+/// Runs with bands of so many rows on so many threads, of a pool of three on any machine.
+fn execute<R>(band_rows: usize, threads: usize, run: impl FnOnce(&mut Execution<'_>) -> R) -> R {
+    static THREE_THREADS: Once = Once::new();
+    THREE_THREADS.call_once(|| driver::set_num_threads(Some(3)).unwrap());
+    run(&mut Execution {
+        max_threads: Some(threads),
+        band_rows: Some(band_rows),
+        interrupt: &mut || false,
+    })
+}
+
+/// The chain saturation, linearity, dark, jump on a copy of the ramp.
+fn corrected(case: &Case, band_rows: usize, threads: usize) -> Case {
+    let mut result = case.clone();
+    let coeffs = ndarray::concatenate(
+        ndarray::Axis(0),
+        &[case.cube.view(), case.cube.view(), case.cube.view()],
+    )
+    .unwrap();
+    let kernels: [&dyn BandKernel; 4] = [
+        &Saturation {
+            threshold: case.plane.view(),
+            ref_dq: case.ref_dq.view(),
+            n_pix_grow: case.n_pix_grow,
+        },
+        &Linearity {
+            coeffs: coeffs.view(),
+            ref_dq: case.ref_dq.view(),
+        },
+        &Dark {
+            dark: case.cube.view(),
+            ref_dq: case.ref_dq.view(),
+        },
+        &Jump::new(
+            case.plane.view(),
+            case.other_plane.view(),
+            &case.pattern,
+            JumpParameters::default(),
+        ),
+    ];
+    for kernel in kernels {
+        let mut ramp = RampBand {
+            first_row: 0,
+            data: BandArray::InPlace(result.data.view_mut()),
+            groupdq: BandArray::InPlace(result.groupdq.view_mut()),
+            pixeldq: BandArray::InPlace(result.pixeldq.view_mut()),
+        };
+        execute(band_rows, threads, |execution| {
+            driver::run(kernel, &mut ramp, execution)
+        })
+        .unwrap();
+    }
+    result
+}
+
+fn fitted(case: &Case, optional: bool, band_rows: usize, threads: usize) -> RampFitResult {
+    let fit = RampFit::new(case.plane.view(), case.other_plane.view(), &case.pattern);
+    let mut ramp = RampBand {
+        first_row: 0,
+        data: BandArray::Shared(case.data.view()),
+        groupdq: BandArray::Shared(case.groupdq.view()),
+        pixeldq: BandArray::Shared(case.pixeldq.view()),
+    };
+    execute(band_rows, threads, |execution| {
+        fit_ramps(&fit, &mut ramp, optional, execution)
+    })
+    .unwrap()
+}
+
+/// The bits of floats: NaN equals NaN, and 0 is not -0.
+fn bits<'a>(values: impl IntoIterator<Item = &'a f32>) -> Vec<u32> {
+    values.into_iter().map(|value| value.to_bits()).collect()
+}
+
+fn all_bits(fit: &RampFitResult) -> Vec<Vec<u32>> {
+    let mut all = vec![
+        bits(&fit.slope),
+        fit.dq.iter().copied().collect(),
+        bits(&fit.var_poisson),
+        bits(&fit.var_rnoise),
+        bits(&fit.err),
+        bits(&fit.chisq),
+        bits(&fit.dumo),
+    ];
+    if let Some(segments) = &fit.segments {
+        all.extend([
+            bits(&segments.slope),
+            bits(&segments.sigslope),
+            bits(&segments.yint),
+            bits(&segments.sigyint),
+            bits(&segments.weights),
+            bits(&segments.var_poisson),
+            bits(&segments.var_rnoise),
+            bits(&segments.pedestal),
+            bits(&segments.crmag),
+        ]);
+    }
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn flags_are_only_added(case in case()) {
+        let result = corrected(&case, 3, 2);
+        for (before, after) in case.groupdq.iter().zip(&result.groupdq) {
+            prop_assert_eq!(before & after, *before);
+        }
+        for (before, after) in case.pixeldq.iter().zip(&result.pixeldq) {
+            prop_assert_eq!(before & after, *before);
+        }
+        let fit = fitted(&case, false, 3, 2);
+        for (before, after) in case.pixeldq.iter().zip(&fit.dq) {
+            prop_assert_eq!(before & after, *before);
+        }
+    }
+
+    #[test]
+    fn bands_and_threads_do_not_matter(case in case(), band_rows in 1_usize..9) {
+        let whole = corrected(&case, 100, 1);
+        let cut = corrected(&case, band_rows, 3);
+        prop_assert_eq!(bits(&whole.data), bits(&cut.data));
+        prop_assert_eq!(&whole.groupdq, &cut.groupdq);
+        prop_assert_eq!(&whole.pixeldq, &cut.pixeldq);
+        for optional in [false, true] {
+            let whole = fitted(&case, optional, 100, 1);
+            let cut = fitted(&case, optional, band_rows, 3);
+            prop_assert_eq!(all_bits(&whole), all_bits(&cut));
+        }
+    }
+
+    #[test]
+    fn asking_for_the_segments_does_not_change_the_image(case in case()) {
+        let plain = fitted(&case, false, 4, 1);
+        let mut with_segments = fitted(&case, true, 4, 1);
+        with_segments.segments = None;
+        prop_assert_eq!(all_bits(&plain), all_bits(&with_segments));
+    }
+
+    #[test]
+    fn unusable_pixels_are_zero_and_flagged(case in case()) {
+        let fit = fitted(&case, false, 4, 1);
+        for ((r, c), dq) in fit.dq.indexed_iter() {
+            let known = case.plane[[r, c]].is_finite()
+                && case.plane[[r, c]] > 0.0
+                && case.other_plane[[r, c]].is_finite();
+            let any = (0..case.data.dim().0).any(|g| {
+                case.groupdq[[g, r, c]] & 3 == 0 && case.data[[g, r, c]].is_finite()
+            });
+            if !known || !any {
+                prop_assert_eq!(dq & 1, 1);
+                prop_assert_eq!(fit.slope[[r, c]], 0.0);
+                prop_assert_eq!(fit.err[[r, c]], 0.0);
+            } else {
+                prop_assert_eq!(dq & 1, case.pixeldq[[r, c]] & 1);
+            }
+        }
+    }
+
+    #[test]
+    fn flats_add_flags_whatever_the_bands(case in case(), band_rows in 1_usize..9) {
+        let divide = |band_rows, threads| {
+            let mut data = case.plane.clone();
+            let mut dq = case.pixeldq.clone();
+            let mut variances = [case.other_plane.clone(), case.other_plane.clone()];
+            let [var_poisson, var_rnoise] = &mut variances;
+            let image = RateImage {
+                data: data.view_mut(),
+                dq: dq.view_mut(),
+                var_poisson: var_poisson.view_mut(),
+                var_rnoise: var_rnoise.view_mut(),
+            };
+            let flat = Flat {
+                flat: case.cube.index_axis(ndarray::Axis(0), 0),
+                flat_err: case.data.index_axis(ndarray::Axis(0), 0),
+                flat_dq: case.ref_dq.view(),
+            };
+            let errors =
+                execute(band_rows, threads, |execution| apply_flat(image, &flat, execution))
+                    .unwrap();
+            let floats = [bits(&data), bits(&errors.var_flat), bits(&errors.err)];
+            (floats, variances.map(|variance| bits(&variance)), dq)
+        };
+        let whole = divide(100, 1);
+        prop_assert_eq!(&whole, &divide(band_rows, 3));
+        for (before, after) in case.pixeldq.iter().zip(&whole.2) {
+            prop_assert_eq!(before & after, *before);
+        }
+    }
+}

@@ -1,0 +1,434 @@
+"""What the array functions take, refuse and say."""
+
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from romancal_rs import ReadPattern, kernels
+
+SHAPE = (6, 8, 10)
+PATTERN = ReadPattern.evenly_spaced(6, 10.0)
+
+Arguments = dict[str, object]
+
+
+def arrays(shape: tuple[int, int, int] = SHAPE) -> Arguments:
+    ramp = 100 + 50 * np.arange(shape[0], dtype=np.float32)[:, None, None]
+    return {
+        "data": np.ascontiguousarray(np.broadcast_to(ramp, shape)),
+        "groupdq": np.zeros(shape, np.uint8),
+        "pixeldq": np.zeros(shape[1:], np.uint32),
+    }
+
+
+def plane(value: float, shape: tuple[int, ...] = SHAPE[1:]) -> np.ndarray:
+    return np.full(shape, value, np.float32)
+
+
+def saturation() -> Arguments:
+    ref_dq = np.zeros(SHAPE[1:], np.uint32)
+    return arrays() | {"threshold": plane(300), "ref_dq": ref_dq}
+
+
+def linearity() -> Arguments:
+    coeffs = np.zeros((3, *SHAPE[1:]), np.float32)
+    coeffs[1] = 2
+    return arrays() | {"coeffs": coeffs, "ref_dq": np.zeros(SHAPE[1:], np.uint32)}
+
+
+def dark() -> Arguments:
+    arguments = arrays() | {
+        "dark": np.ones(SHAPE, np.float32),
+        "ref_dq": np.zeros(SHAPE[1:], np.uint32),
+    }
+    del arguments["groupdq"]
+    return arguments
+
+
+def jump() -> Arguments:
+    return arrays() | {"gain": plane(2), "read_noise": plane(5), "read_pattern": PATTERN}
+
+
+def flat() -> Arguments:
+    names = ["data", "var_poisson", "var_rnoise", "flat", "flat_err"]
+    images: Arguments = {name: plane(2) for name in names}
+    return images | {name: np.zeros(SHAPE[1:], np.uint32) for name in ("dq", "flat_dq")}
+
+
+CALLS: dict[str, tuple[Callable[..., object], Callable[[], Arguments], set[str]]] = {
+    "flag_saturation": (kernels.flag_saturation, saturation, {"groupdq", "pixeldq"}),
+    "correct_linearity": (kernels.correct_linearity, linearity, {"data", "pixeldq"}),
+    "subtract_dark": (kernels.subtract_dark, dark, {"data", "pixeldq"}),
+    "detect_jumps": (kernels.detect_jumps, jump, {"groupdq", "pixeldq"}),
+    "fit_ramps": (kernels.fit_ramps, jump, set()),
+    "apply_flat": (kernels.apply_flat, flat, {"data", "dq", "var_poisson", "var_rnoise"}),
+}
+ARGUMENTS = [
+    (function, argument)
+    for function, (_, make, _) in CALLS.items()
+    for argument in make()
+    if argument != "read_pattern"
+]
+CHANGED = [
+    (function, argument) for function, argument in ARGUMENTS if argument in CALLS[function][2]
+]
+
+
+def check_error(function: str, argument: str, value: object, error: type, match: str = "") -> None:
+    """Such a value of an argument is an error that names it, and nothing is changed."""
+    call, make, _ = CALLS[function]
+    arguments = make()
+    arguments[argument] = value
+    before = pickle.dumps(arguments)
+    with pytest.raises(error, match=rf"^{argument}: .*{match}"):
+        call(**arguments)
+    assert pickle.dumps(arguments) == before
+
+
+@pytest.mark.parametrize(("function", "argument"), ARGUMENTS)
+def test_another_dtype_is_a_type_error(function: str, argument: str) -> None:
+    array = CALLS[function][1]()[argument]
+    assert isinstance(array, np.ndarray)
+    check_error(function, argument, array.astype(np.float64), TypeError, "got float64")
+    swapped = array.astype(array.dtype.newbyteorder())
+    if array.dtype.itemsize > 1:
+        check_error(function, argument, swapped, TypeError)
+    check_error(function, argument, array.tolist(), TypeError, "got list")
+
+
+@pytest.mark.parametrize(("function", "argument"), ARGUMENTS)
+def test_another_shape_is_a_shape_error(function: str, argument: str) -> None:
+    array = CALLS[function][1]()[argument]
+    assert isinstance(array, np.ndarray)
+    if argument == "data":  # The others are measured by it.
+        check_error(function, argument, array[0], kernels.ShapeError, "dimensions")
+        return
+    smaller = np.ascontiguousarray(array[..., :-1])
+    check_error(function, argument, smaller, kernels.ShapeError, "expected shape")
+    check_error(function, argument, array[None], kernels.ShapeError, "dimensions")
+    assert issubclass(kernels.ShapeError, ValueError)
+
+
+@pytest.mark.parametrize(("function", "argument"), ARGUMENTS)
+def test_columns_have_to_be_contiguous(function: str, argument: str) -> None:
+    array = CALLS[function][1]()[argument]
+    assert isinstance(array, np.ndarray)
+    check_error(function, argument, np.asfortranarray(array), ValueError, "C order")
+    wide = np.repeat(array, 2, axis=-1)[..., ::2]
+    check_error(function, argument, wide, ValueError, "C order")
+
+
+@pytest.mark.parametrize(("function", "argument"), CHANGED)
+def test_what_is_changed_in_place_cannot_be_read_only(function: str, argument: str) -> None:
+    array = CALLS[function][1]()[argument]
+    assert isinstance(array, np.ndarray)
+    array.flags.writeable = False
+    check_error(function, argument, array, ValueError, "read-only")
+    overlapping = np.lib.stride_tricks.as_strided(
+        array.copy(), array.shape, (*array.strides[:-2], 0, array.strides[-1]), writeable=True
+    )
+    check_error(function, argument, overlapping, ValueError, "in place")
+
+
+@pytest.mark.parametrize("function", list(CALLS))
+def test_what_is_only_read_can_be_read_only(function: str) -> None:
+    call, make, changed = CALLS[function]
+    arguments = make()
+    expected = make()
+    call(**expected)
+    for name, value in arguments.items():
+        if name not in changed and isinstance(value, np.ndarray):
+            value.flags.writeable = False
+    call(**arguments)
+    for name in changed:
+        np.testing.assert_array_equal(arguments[name], expected[name])
+
+
+def test_arrays_that_share_memory_are_refused() -> None:
+    arguments = dark()
+    arguments["dark"] = arguments["data"]
+    with pytest.raises(ValueError, match=r"^dark: shares memory"):
+        kernels.subtract_dark(**arguments)
+
+
+@pytest.mark.parametrize("function", list(CALLS))
+def test_trimmed_views_are_used_where_they_are(function: str) -> None:
+    call, make, changed = CALLS[function]
+    expected = make()
+    call(**expected)
+    framed: Arguments = {}
+    for name, value in make().items():
+        if not isinstance(value, np.ndarray):
+            framed[name] = value
+            continue
+        border = [(0, 0)] * (value.ndim - 2) + [(4, 4), (4, 4)]
+        framed[name] = np.pad(value, border, constant_values=7)
+    trimmed = {
+        name: value[..., 4:-4, 4:-4] if isinstance(value, np.ndarray) else value
+        for name, value in framed.items()
+    }
+    call(**trimmed)
+    for name in changed:
+        np.testing.assert_array_equal(trimmed[name], expected[name])
+        outside = np.ones(framed[name].shape, bool)
+        outside[..., 4:-4, 4:-4] = False
+        assert (framed[name][outside] == 7).all()
+
+
+@pytest.mark.parametrize("function", list(CALLS))
+def test_an_image_without_pixels_is_a_result(function: str) -> None:
+    call, make, _ = CALLS[function]
+    for where in [np.s_[..., :0, :], np.s_[..., :0]]:
+        arguments = {
+            name: np.ascontiguousarray(value[where]) if isinstance(value, np.ndarray) else value
+            for name, value in make().items()
+        }
+        call(**arguments)
+
+
+@pytest.mark.parametrize("function", [name for name in CALLS if name != "apply_flat"])
+def test_a_ramp_without_resultants_is_an_error(function: str) -> None:
+    call, make, _ = CALLS[function]
+    arguments = make() | {"data": np.zeros((0, *SHAPE[1:]), np.float32)}
+    with pytest.raises(kernels.ShapeError, match=r"^data: .*at least one resultant"):
+        call(**arguments)
+
+
+@pytest.mark.parametrize("call", [kernels.detect_jumps, kernels.fit_ramps])
+def test_the_read_pattern_has_to_fit(call: Callable[..., object]) -> None:
+    arguments = jump() | {"read_pattern": ReadPattern.evenly_spaced(5, 10.0)}
+    with pytest.raises(ValueError, match=r"^read_pattern: .* got 5 for 6"):
+        call(**arguments)
+    with pytest.raises(TypeError, match="read_pattern"):
+        call(**(jump() | {"read_pattern": None}))
+
+
+def test_parameters_have_to_make_sense() -> None:
+    for name in ["rejection_threshold", "min_jump_to_flag_neighbors"]:
+        for value in [np.nan, -1.0]:
+            with pytest.raises(ValueError, match=f"^{name}: "):
+                kernels.detect_jumps(**jump(), **{name: value})
+    with pytest.raises(ValueError, match=r"^n_pix_grow_sat: "):
+        kernels.flag_saturation(**saturation(), n_pix_grow_sat=-1)
+    for name in ["max_threads", "band_rows"]:
+        for number in [0, -1]:
+            with pytest.raises(ValueError, match=f"^{name}: "):
+                kernels.subtract_dark(**dark(), **{name: number})
+
+
+def test_one_coefficient_is_not_a_correction() -> None:
+    coeffs = np.ones((1, *SHAPE[1:]), np.float32)
+    check_error("correct_linearity", "coeffs", coeffs, kernels.ShapeError, "at least 2")
+
+
+def test_hand_computed_results() -> None:
+    arguments = saturation()
+    kernels.flag_saturation(**arguments)
+    assert arguments["groupdq"][:, 0, 0].tolist() == [0, 0, 0, 0, 2, 2]
+
+    arguments = linearity()
+    kernels.correct_linearity(**arguments)
+    assert arguments["data"][:, 0, 0].tolist() == [200, 300, 400, 500, 600, 700]
+
+    arguments = dark()
+    kernels.subtract_dark(**arguments)
+    assert arguments["data"][:, 0, 0].tolist() == [99, 149, 199, 249, 299, 349]
+
+    arguments = jump()
+    # Noise: 50 DN / 2 + 2 x 25 DN^2 is 8.66^2; 600 DN are 69 sigma, and reach the neighbours.
+    arguments["data"][3:, 2, 2] += 600
+    kernels.detect_jumps(**arguments)
+    assert np.argwhere(arguments["groupdq"]).tolist() == [
+        [3, 1, 2],
+        [3, 2, 1],
+        [3, 2, 2],
+        [3, 2, 3],
+        [3, 3, 2],
+    ]
+
+    fit = kernels.fit_ramps(**jump())
+    np.testing.assert_allclose(fit.slope, 5.0, rtol=1e-6)
+    # 5 DN/s over 2 e-/DN and 50 s; 5^2 DN^2 over 100 s^2 (2.5^2 + 1.5^2 + 0.5^2) 2.
+    np.testing.assert_allclose(fit.var_poisson, 0.05, rtol=1e-6)
+    np.testing.assert_allclose(fit.var_rnoise, 25 / 1750, rtol=1e-6)
+    assert fit.optional is None
+    assert fit.dq.dtype == np.uint32
+
+    arguments = flat()
+    var_flat, err = kernels.apply_flat(**arguments)
+    assert arguments["data"][0, 0] == 1
+    assert arguments["var_poisson"][0, 0] == 0.5
+    assert var_flat[0, 0] == 1
+    np.testing.assert_allclose(err, np.sqrt(2), rtol=1e-7)
+
+
+def test_fewer_than_three_resultants_have_no_jumps_but_flags_of_the_gain() -> None:
+    arguments = arrays((2, *SHAPE[1:])) | {
+        "gain": plane(-1),
+        "read_noise": plane(1),
+        "read_pattern": ReadPattern.evenly_spaced(2, 10.0),
+    }
+    arguments["data"][1] = 30000
+    kernels.detect_jumps(**arguments)
+    assert not arguments["groupdq"].any()
+    assert (arguments["pixeldq"] == 1 | 1 << 19).all()
+
+
+def test_the_shape_of_the_optional_product() -> None:
+    arguments = jump()
+    arguments["groupdq"][[2, 4], 0, 0] = 4
+    arguments["groupdq"][[0, 1, 2, 3, 5], 1, 1] = 1
+    fit = kernels.fit_ramps(**arguments, optional=True)
+    assert fit.optional is not None
+    assert fit.optional.slope.shape == (3, *SHAPE[1:])
+    assert fit.optional.crmag.shape == (2, *SHAPE[1:])
+    np.testing.assert_array_equal(fit.optional.crmag[:, 0, 0], [50, 50])
+    assert not fit.optional.slope[1:, 2, 2].any()
+    # The single sample of 300 DN over the 10 s of a group.
+    np.testing.assert_allclose(fit.optional.slope[:, 1, 1], [30, 0, 0])
+    plain = kernels.fit_ramps(**jump(), optional=True).optional
+    assert plain is not None
+    assert plain.slope.shape[0] == plain.crmag.shape[0] == 1
+
+
+def test_read_patterns() -> None:
+    even = ReadPattern.evenly_spaced(3, 6.0, 2)
+    assert even == ReadPattern.from_reads([[1, 2], [3, 4], [5, 6]], 3.0)
+    assert even != ReadPattern.evenly_spaced(3, 6.0, 2, frame_time=2.0)
+    assert even.times.tolist() == [4.5, 10.5, 16.5]
+    assert even.times.dtype == np.float64
+    assert even.n_reads.tolist() == [2, 2, 2]
+    assert even.group_time == 6.0
+    assert len(even) == 3
+    assert eval(repr(even)) == even
+    assert pickle.loads(pickle.dumps(even)) == even
+    uneven = ReadPattern.from_reads([[2], [3, 4, 5], [9]], 2.0)
+    assert uneven.times.tolist() == [4.0, 8.0, 18.0]
+    assert uneven.group_time == 4.0
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda: ReadPattern.evenly_spaced(0, 1.0), "n_resultants"),
+        (lambda: ReadPattern.evenly_spaced(-3, 1.0), "n_resultants"),
+        (lambda: ReadPattern.evenly_spaced(3, 0.0), "group_time"),
+        (lambda: ReadPattern.evenly_spaced(3, np.nan), "group_time"),
+        (lambda: ReadPattern.evenly_spaced(3, 1.0, 0), "n_reads"),
+        (lambda: ReadPattern.evenly_spaced(3, 1.0, 1, -1.0), "frame_time"),
+        (lambda: ReadPattern.from_reads([], 1.0), "reads: .*at least one resultant"),
+        (lambda: ReadPattern.from_reads([[1], []], 1.0), "reads: .*none in resultant 1"),
+        (lambda: ReadPattern.from_reads([[0]], 1.0), "reads: .*from 1"),
+        (lambda: ReadPattern.from_reads([[1], [1]], 1.0), "reads: .*increase"),
+        (lambda: ReadPattern.from_reads([[1, 3]], 1.0), "reads: .*consecutive"),
+        (lambda: ReadPattern.from_reads([[1]], np.inf), "frame_time"),
+        (lambda: ReadPattern([1.0, np.nan], [1, 1], 1.0), "times: .*finite"),
+        (lambda: ReadPattern([1.0, 1.0], [1, 1], 1.0), "times: .*increase"),
+        (lambda: ReadPattern([1.0, 2.0], [1], 1.0), "n_reads"),
+    ],
+)
+def test_wrong_read_patterns_say_what_is_wrong(make: Callable[[], ReadPattern], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        make()
+
+
+def test_importing_the_kernels_does_not_import_the_file_libraries() -> None:
+    code = (
+        "import sys; from romancal_rs import ReadPattern, kernels, dqflags;"
+        "print(sorted({'asdf', 'astropy', 'gwcs', 'matplotlib'} & set(sys.modules)))"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True
+    )
+    assert output.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("value", "expected"), [("3", "3"), ("0", "error"), ("many", "error")])
+def test_the_environment_sets_the_number_of_threads(value: str, expected: str) -> None:
+    code = """
+from romancal_rs import kernels
+try:
+    print(kernels.num_threads())
+except ValueError as error:
+    assert str(error).startswith("ROMANCAL_RS_NUM_THREADS: "), error
+    print("error")
+"""
+    output = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"ROMANCAL_RS_NUM_THREADS": value},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert output.stdout.strip() == expected
+
+
+def test_the_number_of_threads_can_be_set() -> None:
+    before = kernels.num_threads()
+    try:
+        kernels.set_num_threads(3)
+        assert kernels.num_threads() == 3
+        with pytest.raises(ValueError, match=r"^threads: "):
+            kernels.set_num_threads(0)
+        assert kernels.num_threads() == 3
+    finally:
+        kernels.set_num_threads(before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
+def test_ctrl_c_stops_a_call_between_bands() -> None:
+    shape = (16, 4000, 1000)
+    arguments = arrays(shape) | {
+        "gain": plane(2, shape[1:]),
+        "read_noise": plane(5, shape[1:]),
+        "read_pattern": ReadPattern.evenly_spaced(16, 10.0),
+    }
+    arguments["groupdq"][5] = 4  # No pixel is regular, so that this takes seconds.
+    main = threading.get_ident()
+    timer = threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT))
+    timer.start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        kernels.fit_ramps(**arguments, optional=True, max_threads=1)
+    assert time.monotonic() - start < 1.5
+    timer.join()
+
+
+def test_threads_may_call_at_the_same_time() -> None:
+    expected = kernels.fit_ramps(**jump()).slope
+    results: list[np.ndarray] = []
+
+    def call() -> None:
+        results.extend(kernels.fit_ramps(**jump(), band_rows=1).slope for _ in range(50))
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 200
+    assert all(np.array_equal(result, expected) for result in results)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="fork is safe to rely on in Linux only")
+def test_a_forked_process_has_threads_of_its_own() -> None:
+    code = """
+import os, sys
+import numpy as np
+from romancal_rs import kernels
+data, dq = np.ones((2, 300, 300), "f4"), np.zeros((300, 300), "u4")
+kernels.subtract_dark(data, dq, data.copy(), dq.copy())
+child = os.fork()
+kernels.subtract_dark(data, dq, data.copy(), dq.copy())
+if child:
+    sys.exit(os.waitpid(child, 0)[1])
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
