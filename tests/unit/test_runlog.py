@@ -1,8 +1,13 @@
 """Log messages: kept for the product from INFO upwards, shown as the root logger's level says."""
 
 import logging
+import sys
+import threading
+import unittest
 
-from romancal_rs.stpipe import Pipeline, Step
+import pytest
+
+from romancal_rs.stpipe import Pipeline, Step, logconfig, runlog
 from romancal_rs.stpipe.runlog import recording
 
 
@@ -48,3 +53,181 @@ def test_root_logger_is_left_alone():
     before = root.level, list(root.handlers)
     Talk().run(1)
     assert (root.level, root.handlers) == before
+
+
+# --- messages of libraries
+
+
+def shown(caplog):
+    return [(record.name, record.levelname, record.getMessage()) for record in caplog.records]
+
+
+class UsesLibrary(Step):
+    """Calls the library code of the manual, and what its ``extra`` says besides."""
+
+    def process(self, extra=None):
+        with runlog.owner(self.log):
+            log = logging.getLogger("some.library")
+            log.setLevel(logging.DEBUG)
+            log.debug("a detail of the library")
+            log.info("I want to make note of something")
+            if extra is not None:
+                extra(self)
+
+
+class CallsLibraryUser(Pipeline):
+    step_defs = {"first": UsesLibrary, "second": UsesLibrary}
+
+    def process(self, value):
+        with runlog.owner(self.log):
+            self.first()
+            logging.getLogger("some.library").warning("in between")
+            self.second()
+        return value
+
+
+def test_library_messages_appear_under_the_step_that_works(caplog):
+    with caplog.at_level(logging.INFO), logconfig.applied(), recording() as lines:
+        CallsLibraryUser().run(1)
+    note = "I want to make note of something"
+    of_library = [
+        (f"stpipe.CallsLibraryUser{step}", level, message)
+        for step, level, message in (
+            (".first", "INFO", note),
+            ("", "WARNING", "in between"),
+            (".second", "INFO", note),
+        )
+    ]
+    assert [entry for entry in shown(caplog) if entry in of_library] == of_library
+    assert not any("detail" in message for _, _, message in shown(caplog))
+    kept = [tuple(line.split(" :: ")[1:]) for line in lines]
+    assert [entry for entry in kept if entry in of_library] == of_library
+    assert not any("detail" in line for line in lines)
+
+
+def test_the_manuals_library_code(caplog):
+    """It logs with the root logger, whose level it sets."""
+    log = logging.getLogger()
+
+    def my_library_call(step):
+        log.info("root says so")
+
+    with caplog.at_level(logging.DEBUG), logconfig.applied(), recording() as lines:
+        UsesLibrary().run(my_library_call)
+    assert ("stpipe.UsesLibrary", "INFO", "root says so") in shown(caplog)
+    assert lines[2].endswith(" :: stpipe.UsesLibrary :: INFO :: root says so")
+
+
+def test_what_a_library_would_not_emit_on_its_own_does_not_appear(caplog):
+    """So says the manual: libraries that are noisy at DEBUG stay out unless they are let in."""
+
+    def quiet(step):
+        logging.getLogger("quiet.library").info("not to be seen")
+
+    with caplog.at_level(logging.WARNING), logconfig.applied(verbose=True), recording() as lines:
+        UsesLibrary().run(quiet)
+    assert not any("not to be seen" in record.getMessage() for record in caplog.records)
+    assert not any("not to be seen" in line for line in lines)
+
+
+def test_sections_apply_to_library_messages(tmp_path):
+    (tmp_path / "log.cfg").write_text(
+        f"[*]\nlevel = CRITICAL\n[*.second]\nlevel = DEBUG\nhandler = file:{tmp_path}/a.log\n"
+        "format = %(name)s %(module)s %(message)s\n"
+    )
+    with logconfig.applied(tmp_path / "log.cfg"):
+        CallsLibraryUser().run(1)
+    of_library = [
+        line for line in (tmp_path / "a.log").read_text().splitlines() if "Step" not in line
+    ]
+    assert of_library == [
+        "stpipe.CallsLibraryUser.second test_runlog a detail of the library",
+        "stpipe.CallsLibraryUser.second test_runlog I want to make note of something",
+    ]
+
+
+def test_a_break_level_stops_at_a_library_message(tmp_path):
+    (tmp_path / "log.cfg").write_text("[*.UsesLibrary]\nbreak_level = ERROR\n")
+
+    def fails(step):
+        logging.getLogger("some.library").error("it broke")
+
+    with (
+        logconfig.applied(tmp_path / "log.cfg"),
+        pytest.raises(
+            runlog.BreakLevelError, match="UsesLibrary logged at level ERROR: 'it broke'"
+        ),
+    ):
+        UsesLibrary().run(fails)
+
+
+def test_outside_of_a_step_library_messages_are_as_ever(caplog, capsys):
+    library = logging.getLogger("some.library")
+    with logconfig.applied():
+        library.error("by itself")
+        other = threading.Thread(target=library.error, args=("in another thread",))
+        with runlog.owner(logging.getLogger("stpipe.UsesLibrary")):
+            other.start()
+            other.join()
+    assert shown(caplog) == [
+        ("some.library", "ERROR", "by itself"),
+        ("some.library", "ERROR", "in another thread"),
+    ]
+
+
+def test_outside_of_a_step_python_still_prints_where_there_is_no_handler(monkeypatch, capsys):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    with logconfig.applied():
+        logging.getLogger("some.library").error("by itself")
+    assert capsys.readouterr().err == "by itself\n"
+
+
+def test_a_library_that_prints_its_messages_itself_shows_them_once(monkeypatch, capsys):
+    library = logging.getLogger("printing.library")
+    monkeypatch.setattr(library, "handlers", [logging.StreamHandler(sys.stderr)])
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    with logconfig.applied(verbose=True), recording() as lines:
+        UsesLibrary().run(lambda step: library.error("printed"))
+    assert capsys.readouterr().err.count("printed") == 1
+    assert any(line.endswith("stpipe.UsesLibrary :: ERROR :: printed") for line in lines)
+
+
+def test_the_record_of_a_library_is_not_changed(monkeypatch):
+    """Its own handlers see its own name."""
+    seen = []
+    handler = logging.Handler()
+    handler.emit = lambda record: seen.append(record)
+    monkeypatch.setattr(logging.getLogger("some.library"), "handlers", [handler])
+    with logconfig.applied():
+        UsesLibrary().run()
+    assert {record.name for record in seen} == {"some.library"}
+
+
+def test_the_root_logger_is_restored_after_a_failure():
+    """Also where the step changed it."""
+    root = logging.getLogger()
+    before = root.level, root.handlers, list(root.handlers)
+
+    def spoil(step):
+        logging.basicConfig(level=1, force=True)
+        raise RuntimeError("the step failed")
+
+    with pytest.raises(RuntimeError), logconfig.applied():
+        UsesLibrary().run(spoil)
+    assert (root.level, root.handlers, list(root.handlers)) == before
+    assert root.handlers is before[1]
+
+
+def test_a_message_with_wrong_arguments_does_not_stop_the_run(monkeypatch, capsys):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    with logconfig.applied(), recording() as lines:
+        UsesLibrary().run(lambda step: step.log.warning("%d", "no number"))
+    assert "--- Logging error ---" in capsys.readouterr().err
+    assert not any("no number" in line for line in lines)
+
+
+def test_assert_logs_of_unittest():
+    case = unittest.TestCase()
+    with case.assertLogs("stpipe.Speak", "WARNING") as seen:
+        Speak().run(1)
+    assert [record.getMessage() for record in seen.records] == ["a worry"]
