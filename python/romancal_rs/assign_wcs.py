@@ -40,7 +40,7 @@ class AssignWcsStep(RomanStep):
 
     class_alias = "assign_wcs"
     cal_step_name = "assign_wcs"
-    default_suffix = "assignwcs"
+    default_suffix = "assign_wcs"
     reference_file_types: ClassVar[list[str]] = ["distortion"]
 
     def process(self, input: Any) -> ImageModel:

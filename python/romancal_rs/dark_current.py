@@ -75,4 +75,4 @@ def subtracted_dark(ramp: RampModel, dark: DarkRefModel) -> DarkRefModel:
 
 def _accumulated(rate: np.ndarray, time: float) -> np.ndarray:
     """Dark signal [DN] after `time` seconds, in float32 as the kernel takes it."""
-    return np.asarray(rate, dtype=np.float32) * np.float32(time)
+    return rate * np.float32(time)

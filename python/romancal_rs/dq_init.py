@@ -38,6 +38,11 @@ class DQInitStep(RomanStep):
         copy_border(ramp)
         return ramp
 
+    def skip_input(self, input: Any) -> RampModel:
+        ramp = super().skip_input(input)
+        copy_border(ramp)  # no later step does, and every product has it
+        return ramp
+
 
 def flag_bad_pixels(ramp: RampModel, mask: MaskRefModel) -> None:
     """Adds the mask's flags to ``pixeldq``, or to ``dq`` of a guide star exposure, in place."""

@@ -22,8 +22,9 @@ SCIENCE = (slice(BORDER, -BORDER), slice(BORDER, -BORDER))
 
 
 def describe(model: DataModel) -> str:
-    """The file name of a model, for messages."""
-    return str(model.meta.get("filename") or "the exposure")
+    """What a model is called in messages: the file it came from, else its file name."""
+    filename = model.meta.get("filename")
+    return model.source or (str(filename) if filename not in (None, "?") else "the exposure")
 
 
 def check_ramp(model: ScienceRawModel | RampModel) -> None:
@@ -61,9 +62,10 @@ def check_exposure(model: ScienceRawModel | RampModel) -> None:
     except ValidationError as error:
         raise InputError(f"{describe(model)}: {error}") from error
     check_ramp(model)
+    read_pattern(model)
 
 
-def read_pattern(model: RampModel) -> ReadPattern:
+def read_pattern(model: ScienceRawModel | RampModel) -> ReadPattern:
     """The times and reads of the resultants, from ``meta.exposure``.
 
     Files of 2022 state the time between resultants (``group_time``), today's do not.
@@ -84,6 +86,12 @@ def read_pattern(model: RampModel) -> ReadPattern:
         )
     reads = [list(resultant) for resultant in pattern]
     n_resultants = model.shape[0]
+    stated = exposure.get("nresultants", n_resultants)
+    if stated != n_resultants:
+        raise InputError(
+            f"{describe(model)}: meta.exposure.nresultants is {stated}, the data have "
+            f"{n_resultants} resultants"
+        )
     if len(reads) != n_resultants:
         raise InputError(
             f"{describe(model)}: meta.exposure.read_pattern has {len(reads)} resultants, "

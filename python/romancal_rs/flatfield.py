@@ -28,6 +28,8 @@ class FlatFieldStep(RomanStep):
         from .datamodels import ImageModel
 
         image = self.prepare(input, ImageModel, ["data", "dq", "var_poisson", "var_rnoise"])
+        if image.meta.exposure.type != "WFI_IMAGE":
+            return self.end_skipped(image, f"{image.meta.exposure.type} is no imaging exposure")
         if self.get_reference_file(image, "flat") == "N/A":
             return self.skip_without(image, "flat")
         with self.get_reference_file_model(image, "flat") as flat:

@@ -59,6 +59,7 @@ class RampFitStep(RomanStep):
             )
             if fit.optional is not None:
                 product = optional_product(ramp, fit.optional, gain.data)
+                self.record_step_status(product, self.cal_step_name)
                 if self.opt_name:
                     self.save_to(product, self.opt_name)
                 else:

@@ -91,10 +91,10 @@ def test_strong_cosmic_ray_hits_are_found(kind, tmp_path):
     usable &= ~np.any(groupdq & (dqflags.SATURATED | dqflags.DO_NOT_USE), axis=0)
     found = total = 0
     for read, science_y, science_x, electrons in truth["cr_list"]:
-        i = resultant_of.get(int(read))
+        i = resultant_of[int(read)]
         y, x = science_y + 4, science_x + 4  # the list counts without the border, the cube with
         assert truth["cr_electrons"][i, y, x] >= electrons
-        if i is None or not usable[y, x]:
+        if not usable[y, x]:
             continue
         # The difference that ends in the resultant hit, or for the first one that starts there.
         before, after = (i - 1, i) if i else (0, 1)

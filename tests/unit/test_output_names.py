@@ -69,6 +69,7 @@ def test_nothing_is_saved_unless_asked():
         ({"output_file": "there/mine.asdf"}, "there/mine_smooth.asdf"),
         ({"output_file": "there/mine.asdf", "output_dir": "here"}, "here/mine_smooth.asdf"),
         ({"save_results": True, "output_use_model": True}, "from_model_smooth.asdf"),
+        ({"output_file": "run1.5"}, "run1.5_smooth.asdf"),
     ],
 )
 def test_where_the_result_goes(parameters, name):

@@ -17,6 +17,7 @@ from romancal_rs.flatfield import FlatFieldStep
 from romancal_rs.jump import JumpStep
 from romancal_rs.linearity import LinearityStep
 from romancal_rs.ramp_fitting import RampFitStep
+from romancal_rs.references import ReferenceMismatchError
 from romancal_rs.saturation import SaturationStep
 
 IMAGE = (16, 16)
@@ -306,7 +307,7 @@ class TestFlatField:
 
 
 def test_references_of_the_wrong_kind_are_refused(gain):
-    with pytest.raises(Exception, match="is a GAIN; expected a MASK"):
+    with pytest.raises(ReferenceMismatchError, match="is a GAIN; expected a MASK"):
         DQInitStep.call(
             datamodels.ScienceRawModel(testing.create_wfi_science_raw((2, *IMAGE))),
             override_mask=gain,

@@ -13,8 +13,10 @@ import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 from ..errors import RomancalError
+from ..stpipe.parameters import nearest
 
 #: Commands, their modules here, and what they do.
 COMMANDS = {
@@ -43,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command not in COMMANDS:
         _overview().parse_args(arguments or ["--help"])
     module = importlib.import_module(f".{command}", __name__)
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"romancal-rs {command}",
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -52,6 +54,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     if hasattr(module, "add_arguments_of_target"):
         module.add_arguments_of_target(parser, arguments[1:])
     return _guarded(module, parser.parse_args(arguments[1:]))
+
+
+class _Parser(argparse.ArgumentParser):
+    """Names the option that was meant where one is unknown."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        options, extra = self.parse_known_args(args, namespace)
+        for word in extra:
+            known = [option for action in self._actions for option in action.option_strings]
+            hint = nearest(word.partition("=")[0], known) if word.startswith("-") else ""
+            self.error(f"unrecognized argument {word}{hint}")
+        return options
 
 
 def _complete(line: str) -> None:
@@ -103,6 +117,8 @@ def _guarded(module: ModuleType, options: argparse.Namespace) -> int:
         sys.stderr.close()  # whoever read our output has gone: say nothing more
         return 1
     except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while something was imported
+            return 130
         if getattr(options, "verbose", False) or getattr(options, "debug", False):
             raise
         expected = isinstance(error, RomancalError | OSError | ValueError | TypeError)

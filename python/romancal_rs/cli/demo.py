@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "--output-dir", default="romancal-rs-demo", help="where to write (romancal-rs-demo)"
+        "--output-dir",
+        "--output_dir",
+        default="romancal-rs-demo",
+        help="where to write (romancal-rs-demo)",
     )
     parser.add_argument("--size", type=int, default=1024, help="rows and columns (1024)")
     parser.add_argument("--resultants", type=int, default=8, help="number of resultants (8)")

@@ -54,8 +54,9 @@ def describe(model: DataModel) -> list[str]:
     arrays = [(key, value) for key, value in model.arrays()]
     if arrays:
         lines.append("  arrays")
+        width = max(len(key) for key, _ in arrays)
         lines += [
-            f"    {key:<24}{value.dtype!s:<9}{' x '.join(map(str, value.shape))}"
+            f"    {key:<{width}}  {value.dtype!s:<9}{' x '.join(map(str, value.shape))}"
             for key, value in arrays
         ]
     return lines

@@ -8,8 +8,7 @@ argument, -h lists them all.
 from __future__ import annotations
 
 import argparse
-import logging
-import sys
+import inspect
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..stpipe import config as config_files
@@ -62,9 +61,15 @@ def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str
         if config_files.is_parameter_file(target):
             config = config_files.load(target)
         step_class = find_class(config.class_name or target, config.directory)
-    except (ParameterError, OSError) as error:
-        parser.error(str(error))
+    except ParameterError as error:
+        hint = ""
+        if config_files.is_parameter_file(target):
+            hint = f". What to run comes first: romancal-rs run roman_elp {target}"
+        parser.error(f"{error}{hint}")
+    except OSError as error:
+        parser.error(f"{target}: {error.strerror}")
     parser.prog = f"romancal-rs run {target}"
+    parser.usage = f"romancal-rs run {target} [--PARAMETER=VALUE ...] INPUT"
     parser.description = step_class.__doc__
     parser.set_defaults(step_class=step_class, config=config, parser=parser)
     add_parameters(parser, step_class)
@@ -72,18 +77,16 @@ def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str
 
 def _first_word(parser: argparse.ArgumentParser, arguments: list[str]) -> str | None:
     """The first argument that is neither an option nor the value of one."""
-    with_value = {
-        option
-        for action in parser._actions
-        if action.option_strings and action.nargs is None
-        for option in action.option_strings
-    }
+    flags: set[str] = set()
+    for action in parser._actions:
+        if action.nargs == 0:
+            flags.update(action.option_strings)
     value_expected = False
     for word in arguments:
         if value_expected:
             value_expected = False
         elif word.startswith("-"):
-            value_expected = word in with_value
+            value_expected = "=" not in word and word not in flags
         else:
             return word
     return None
@@ -137,7 +140,6 @@ def _nested(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(options: argparse.Namespace) -> int:
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     step = _make_step(options)
     result = _run_step(step, options)
     from .summary import summary
@@ -196,6 +198,7 @@ def _make_step(options: argparse.Namespace) -> Step:
 
     if not options.inputs:
         options.parser.error("name the file to run it on")
+    _check_number_of_inputs(options)
     try:
         step = configure.build(
             options.step_class,
@@ -214,15 +217,30 @@ def _make_step(options: argparse.Namespace) -> Step:
     return step
 
 
+def _check_number_of_inputs(options: argparse.Namespace) -> None:
+    wanted = inspect.signature(options.step_class.process)
+    try:
+        wanted.bind(None, *options.inputs)
+    except TypeError:
+        names = [str(parameter) for parameter in wanted.parameters.values()][1:]
+        options.parser.error(
+            f"{options.step_class.__name__} takes {len(names)} input(s), "
+            f"got {len(options.inputs)}: {', '.join(options.inputs)}"
+        )
+
+
 def _run_step(step: Step, options: argparse.Namespace) -> Any:
     from .summary import progress_display
 
     with progress_display(step):
         try:
             return step.run(*options.inputs)
-        except Exception:
+        except Exception as error:
             if options.debug:
                 import pdb
 
-                pdb.post_mortem(sys.exc_info()[2])
+                cause: BaseException = error
+                while cause.__cause__ is not None:  # where it began, not where it was reported
+                    cause = cause.__cause__
+                pdb.post_mortem(cause.__traceback__)
             raise

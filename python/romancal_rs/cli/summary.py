@@ -71,10 +71,11 @@ def _flag_table(result: Any) -> list[str]:
 
     from .. import dqflags
 
-    for name in ("dq", "pixeldq"):
-        if name in result:
-            flags = np.asarray(result[name])
-            break
+    if "groupdq" in result:
+        in_any_resultant = np.bitwise_or.reduce(result.groupdq, axis=0)
+        flags = result.pixeldq | in_any_resultant
+    elif "dq" in result:
+        flags = result.dq
     else:
         return []
     lines = [f"flags of {flags.size} pixels"]

@@ -4,17 +4,23 @@ Write a step by subclassing `RomanStep`, a pipeline by subclassing `RomanPipelin
 `Pipeline` are the same without anything that is particular to Roman's data.
 """
 
+from .hooks import HookError
 from .parameters import ParameterError, UnknownParameterError
 from .pipeline import Pipeline
 from .roman import RomanPipeline, RomanStep
+from .runlog import BreakLevelError
 from .step import Step, StepReport
+from .subproc import SystemCall
 
 __all__ = [
+    "BreakLevelError",
+    "HookError",
     "ParameterError",
     "Pipeline",
     "RomanPipeline",
     "RomanStep",
     "Step",
     "StepReport",
+    "SystemCall",
     "UnknownParameterError",
 ]

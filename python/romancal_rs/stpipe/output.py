@@ -27,6 +27,9 @@ KNOWN_SUFFIXES = (
     "cal",
 )
 
+#: Extensions of files that a name may derive from.
+EXTENSIONS = (".asdf", ".fits", ".json")
+
 _LONGEST_FIRST = sorted(KNOWN_SUFFIXES, key=len, reverse=True)
 
 
@@ -56,7 +59,7 @@ def output_path(
     base : str
         Name of the input file, or the name that the user asked for.
     suffix : str
-        What the product is, such as ``cal``; empty for none.
+        What the product is, such as ``cal``.
     extension : str
         With or without its dot.
     directory : str or None
@@ -64,9 +67,10 @@ def output_path(
     index : int or None
         Which one of several results it is.
     """
-    root = remove_suffix(Path(base).stem)
-    parts = [root, suffix] if suffix else [root]
+    name = Path(base)
+    # Only what is an extension: the dot in a name such as run1.5 is not.
+    stem = name.stem if name.suffix in (extension, *EXTENSIONS) else name.name
+    parts = [remove_suffix(stem), suffix]
     if index is not None:
-        parts.insert(1, str(index)) if not suffix else parts.append(str(index))
-    name = "_".join(parts) + "." + extension.lstrip(".")
-    return Path(directory or "") / name
+        parts.append(str(index))
+    return Path(directory or "") / ("_".join(parts) + "." + extension.lstrip("."))

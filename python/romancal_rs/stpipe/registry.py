@@ -38,6 +38,8 @@ def canonical_path(name: str) -> str:
     'romancal_rs.stpipe.SystemCall'
     """
     path = ALIASES.get(name, name)
+    if "." not in path:
+        return path
     package, *middle, class_name = path.split(".")
     if package in _OLD_PACKAGES and middle:
         return f"romancal_rs.{middle[0]}.{class_name}"

@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound="DataModel")
 
+#: Arrays of references that cover the detector, pixel by pixel.
+IMAGE_ARRAYS = ("data", "dq", "err", "coeffs", "dark_slope", "dark_slope_error")
+
 
 class RomanStep(Step):
     """Base class of the steps of this pipeline."""
 
     spec = """
         references = references(default=None)  # Directory of reference files
+        output_ext = option('.asdf', default='.asdf')  # Extension of output files
     """
 
     #: The step's entry in ``meta.cal_step``.
@@ -62,6 +66,8 @@ class RomanStep(Step):
             raise InputError(
                 f"{self.name} takes a {model_class.__name__}, got a {type(model).__name__}{source}"
             )
+        if model.meta.cal_step.get(self.cal_step_name) == "COMPLETE":
+            self.log.warning("%s: this step is COMPLETE already, and is done again", self.name)
         if self.parent is None and isinstance(input, datamodels.DataModel):
             return model.copy_for_change(changes)
         return model
@@ -77,7 +83,9 @@ class RomanStep(Step):
         from .. import datamodels
 
         model = datamodels.open(input)
-        if self.parent is None and isinstance(input, datamodels.DataModel):
+        if isinstance(model, datamodels.ScienceRawModel):
+            model = datamodels.RampModel.from_science_raw(model)  # a raw file records no steps
+        elif self.parent is None and isinstance(input, datamodels.DataModel):
             model = model.copy_for_change(())
         if self.cal_step_name:
             self.record_step_status(model, self.cal_step_name, success=False)
@@ -112,7 +120,6 @@ class RomanStep(Step):
             All that is missing, or does not fit the exposure.
         """
         keys = ExposureKeys.from_model(model)
-        store = self._store()
         failures = []
         for step in steps or [self]:
             if step.skip or not isinstance(step, RomanStep):
@@ -122,8 +129,9 @@ class RomanStep(Step):
                 if key in found:
                     continue
                 try:
-                    match = references.resolve(reftype, keys, store, step.overrides(reftype))
-                    step._check_shape(match, reftype, model)
+                    override = step.overrides(reftype)
+                    match = references.resolve(reftype, keys, step._store(), override)
+                    step._check_reference(match, reftype, model)
                 except references.ReferenceFileError as error:
                     failures.append(error)
                     continue
@@ -184,42 +192,54 @@ class RomanStep(Step):
             return
         self.log.info("Using %s reference %s", reftype.upper(), reference)
         with datamodels.open(reference) as opened:
-            try:
-                yield opened
-            except (TypeError, ValueError) as error:
-                error.add_note(f"while using the {reftype.upper()} reference {reference}")
-                raise
+            yield opened
 
-    def _found(self, reftype: str) -> tuple[dict[Any, Match], tuple[str, str]]:
-        """Where the run keeps what was found, and under which key: an override is one step's."""
+    def _found(self, reftype: str) -> tuple[dict[Any, Match], Any]:
+        """Where the run keeps what was found, and under which key.
+
+        Steps share what was found, unless they have an override or a directory of their own.
+        """
         owner: Step | None = self
         while owner is not None and owner.__dict__.get(f"override_{reftype}") is None:
             owner = owner.parent
-        key = ("" if owner is None else owner.qualified_name, reftype)
-        return self.root._found_references, key
+        source = self.search_attr("references") if owner is None else owner.qualified_name
+        return self.root._found_references, (reftype, owner is None, str(source))
 
     def _store(self) -> Any:
-        return references.open_store(self.search_attr("references"))
+        """The reference store, opened once in a run."""
+        source = self.search_attr("references")
+        stores = self.root._stores
+        if str(source) not in stores:
+            stores[str(source)] = references.open_store(source)
+        return stores[str(source)]
 
-    def _check_shape(self, match: Match, reftype: str, model: DataModel) -> None:
-        """Checks that the arrays of a reference are of the exposure's size, naming the file."""
+    def _check_reference(self, match: Match, reftype: str, model: DataModel) -> None:
+        """Checks the arrays of a reference: what its schema says, and the exposure's size."""
         from .. import datamodels
 
-        if match.reference == NOT_APPLICABLE or not model.shape:
+        if match.reference == NOT_APPLICABLE:
             return
+        is_model = isinstance(match.reference, datamodels.DataModel)
+        name = f"override_{reftype}" if is_model else str(match.reference)
         with datamodels.open(match.reference) as reference:
-            shapes = {name: tuple(array.shape) for name, array in reference.arrays()}
+            try:
+                reference.validate(metadata=False)
+            except datamodels.ValidationError as error:
+                raise references.ReferenceMismatchError(f"{name}: {error}") from error
+            shapes = {key: tuple(array.shape) for key, array in reference.arrays()}
+        if not model.shape:
+            return
         n_rows, n_cols = model.shape[-2:]
         allowed = [(n_rows, n_cols)]
         if reftype == "flat":
             # A flat comes with or without the border, and so does what it is for.
             border = -2 * BORDER if len(model.shape) == 3 else 2 * BORDER
             allowed.append((n_rows + border, n_cols + border))
-        for name in ("data", "dq", "err", "coeffs", "dark_slope"):
-            if name in shapes and shapes[name][-2:] not in allowed:
+        for key in IMAGE_ARRAYS:
+            if key in shapes and shapes[key][-2:] not in allowed:
                 raise references.ReferenceMismatchError(
-                    f"{match.reference}: {reftype.upper()} {name} of shape {shapes[name]} does "
-                    f"not fit the exposure's {n_rows} x {n_cols} pixels"
+                    f"{name}: {reftype.upper()} {key} of shape {shapes[key]} does not fit the "
+                    f"exposure's {n_rows} x {n_cols} pixels"
                 )
 
     # --- status and provenance
@@ -264,6 +284,15 @@ class RomanStep(Step):
     def keep_log(self, model: DataModel, lines: list[str]) -> None:
         """Appends the run's messages to ``meta.cal_logs``."""
         model.meta["cal_logs"] = [*model.meta.get("cal_logs", ()), *lines]
+
+    def as_saved(self, model: DataModel, lines: list[str]) -> DataModel:
+        """A product that is saved within the run, with the provenance and the log so far."""
+        if "ref_file" not in model.meta:  # a reference file, which says where it comes from itself
+            return model
+        saved = model.copy_for_change(())
+        self.finalize_result(saved, list(self._references_used.items()))
+        self.keep_log(saved, lines)
+        return saved
 
 
 class RomanPipeline(Pipeline, RomanStep):

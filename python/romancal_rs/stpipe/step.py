@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from . import hooks, output, runlog
+from . import hooks, logconfig, output, runlog
 from .parameters import REQUIRED, ParameterError, ParameterSpec, Section, Setting, nearest
 
 
@@ -105,12 +106,15 @@ class Step(metaclass=_StepType):
         self._references_used: dict[str, str] = {}
         #: The references that the run at hand found, kept by the outermost step.
         self._found_references: dict[Any, Any] = {}
+        self._stores: dict[str, Any] = {}
         self._saved: list[Path] = []
+        #: The log messages of the run at hand, until they are in its result.
+        self._log_lines: list[str] | None = None
         self._logcfg: str | os.PathLike[str] | None = None
         self._verbose = False
         for key, parameter in self.parameters.items():
             if parameter.default is not REQUIRED:
-                self.__dict__[key] = parameter.default
+                self.__dict__[key] = copy(parameter.default)  # no two steps share a list
         for key, section in self.parameters.sections.items():
             self.__dict__[key] = Section(section, f"{self.name}.{key}")
         self.set_parameters(parameters)
@@ -256,23 +260,37 @@ class Step(metaclass=_StepType):
         """
         outermost = self.parent is None
         if outermost:
-            self.reports = []
-            self._saved = []
-            self._found_references = {}
+            self._begin()
         if args and isinstance(args[0], str | os.PathLike):
             self._input_name = os.fspath(args[0])
             args = (self._find_input(self._input_name), *args[1:])
-        elif outermost:
-            self._input_name = None
         self._references_used = {}
-        with runlog.recording() if outermost else nullcontext() as lines:
+        with self._recorded() if outermost else nullcontext():
             result = self._run_logged(args)
-            if lines is not None:
+            if outermost:
+                lines, self._log_lines = self._log_lines, None
                 for model in self._as_list(result):
-                    self.keep_log(model, lines)
-            if self.save_results or (self.output_file is not None and not self.skip):
+                    self.keep_log(model, lines or [])
+            if self.save_results or self.output_file is not None:
                 self._save_result(result)
         return result
+
+    def _begin(self) -> None:
+        """Forgets what the last run left."""
+        self.reports = []
+        self._saved = []
+        self._found_references = {}
+        self._stores = {}
+        self._input_name = None
+
+    @contextmanager
+    def _recorded(self) -> Iterator[None]:
+        """Keeps the run's log messages, and shows them as the user wants."""
+        with logconfig.applied(self._logcfg, self._verbose), runlog.recording() as self._log_lines:
+            try:
+                yield
+            finally:
+                self._log_lines = None
 
     __call__ = run
 
@@ -282,14 +300,16 @@ class Step(metaclass=_StepType):
         self._notify("start")
         started = time.perf_counter()
         self.log.info("Step %s running", self.name)
-        args = hooks.run_pre_hooks(self, args)
-        self.before_process(args)
-        self._running = True
-        try:
-            result = self.process(*args)
-        finally:
-            self._running = False
-        result = hooks.run_post_hooks(self, result)
+        self._check_output_dir()
+        with runlog.owner(self.log):
+            args = hooks.run_pre_hooks(self, args)
+            self.before_process(args)
+            self._running = True
+            try:
+                result = self.process(*args)
+            finally:
+                self._running = False
+            result = hooks.run_post_hooks(self, result)
         for model in self._as_list(result):
             self.finalize_result(model, list(self._references_used.items()))
         seconds = time.perf_counter() - started
@@ -340,6 +360,10 @@ class Step(metaclass=_StepType):
     def keep_log(self, model: Any, lines: list[str]) -> None:
         """Adds the run's log messages to a result before it is saved."""
 
+    def as_saved(self, model: Any, lines: list[str]) -> Any:
+        """What to save of a product while the run goes on, with its log messages so far."""
+        return model
+
     def status_of(self, result: Any) -> str:
         """COMPLETE or SKIPPED, for the report of a step that ran."""
         return "COMPLETE"
@@ -349,6 +373,11 @@ class Step(metaclass=_StepType):
         return output.remove_suffix(name)
 
     # --- saving
+
+    def _check_output_dir(self) -> None:
+        path = self.output_dir
+        if path is not None and os.path.exists(path) and not os.path.isdir(path):
+            raise ParameterError(f"{self.name}: output_dir = {path!r}: that is a file")
 
     def _save_result(self, result: Any) -> None:
         if self.skip:
@@ -387,7 +416,12 @@ class Step(metaclass=_StepType):
         directory = self.search_attr("output_dir")
         if directory is not None and not path.parent.parts:
             path = Path(directory) / path
+        if not path.suffix:
+            path = path.with_suffix(self.output_ext)
         path.parent.mkdir(parents=True, exist_ok=True)
+        lines = self.root._log_lines
+        if lines is not None:
+            model = self.as_saved(model, lines)
         model.save(path)
         self.log.info("Saved %s", path)
         self.root._saved.append(path)
