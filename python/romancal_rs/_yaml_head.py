@@ -78,7 +78,7 @@ def parse(text: bytes) -> Any:
                 value = build(next(events), depth + 1)
                 if isinstance(key, str) and key not in node:
                     node[key] = value
-                    node.lines[key] = start.start_mark.line + 1
+                    node.lines[key] = start.start_mark.line + 1 if start.start_mark else 0
         elif isinstance(event, yaml.SequenceStartEvent):
             node = []
             while not isinstance(start := next(events), yaml.SequenceEndEvent):

@@ -21,6 +21,6 @@ def run(options: argparse.Namespace) -> int:
         types = [reftype.upper() for reftype in reference_types(find_class(path))]
         rows.append((", ".join(names), path, ", ".join(types)))
     widths = [max(len(row[i]) for row in rows) for i in range(2)]
-    for alias, path, types in rows:
-        print(f"{alias:<{widths[0]}}  {path:<{widths[1]}}  {types}".rstrip())
+    for row in rows:
+        print(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip())
     return 0

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from .._yaml_head import HeadError
 from .errors import ReferenceFileError, ReferenceMismatchError, ReferenceNotFoundError
-from .head import HeadError, read_head
+from .head import read_head
 from .keys import ExposureKeys
 from .rules import WITHOUT_DETECTOR
 from .store import DirectoryStore, Match

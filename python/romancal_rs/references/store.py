@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from .._yaml_head import HeadError
 from .errors import ReferenceNotFoundError
-from .head import HeadError, ReferenceHead, read_head
+from .head import ReferenceHead, read_head
 from .keys import ExposureKeys
 from .rules import Candidate, choose, compare, describe, is_parameter_type
 

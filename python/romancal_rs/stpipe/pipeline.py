@@ -32,8 +32,9 @@ class Pipeline(Step):
         for name, step_class in self.step_defs.items():
             step = step_class(name=name, parent=self)
             self.__dict__[name] = step
-            defaults = type(self).step_defaults.get(name, {})
-            step.set_parameters({key: p.default for key, p in defaults.items()})
+            if name in type(self).step_defaults:
+                defaults = type(self).step_defaults[name]
+                step.set_parameters({key: p.default for key, p in defaults.items()})
         self.set_parameters({"steps": steps or {}})
 
     def set_parameters(self, values: Mapping[str, Any]) -> None:
