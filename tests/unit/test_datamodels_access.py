@@ -1,6 +1,8 @@
 """Reading and changing a model: the examples of the manual's section on data models."""
 
 import copy
+import subprocess
+import sys
 
 import asdf
 import numpy as np
@@ -133,8 +135,8 @@ def test_schema_uri(image):
 def test_info_prints_the_tree(image, capsys):
     image.info(max_rows=None)
     text = capsys.readouterr().out
-    assert "roman (dict)" in text
-    assert "exposure (dict)" in text
+    assert "roman (WfiImage)" in text
+    assert "exposure (Exposure)" in text
     assert "type (str): WFI_IMAGE" in text
     image.info(max_rows=None, show_values=False)
     assert "type (str): WFI_IMAGE" not in capsys.readouterr().out
@@ -142,26 +144,105 @@ def test_info_prints_the_tree(image, capsys):
     assert "Some nodes not shown." in capsys.readouterr().out
 
 
+def test_info_of_a_file_prints_as_in_the_manual(tmp_path, capsys):
+    raw = ScienceRawModel(testing.create_wfi_science_raw((8, 32, 48)))
+    with datamodels.open(raw.save(tmp_path / "r1_uncal.asdf")) as opened:
+        opened.info(max_rows=(None, 5))
+        text = capsys.readouterr().out
+        assert "unloaded" in repr(opened.to_flat_dict()["data"])  # printing read nothing
+        asdf.info(opened, max_rows=(None, 5))
+        assert capsys.readouterr().out == text
+    lines = text.splitlines()
+    assert [line for line in lines if line[0] in "r├└"] == [
+        "root (AsdfObject)",
+        "├─asdf_library (Software)",
+        "├─history (dict)",
+        "└─roman (WfiScienceRaw)",
+    ]
+    assert lines[lines.index("└─roman (WfiScienceRaw)") :] == [
+        "└─roman (WfiScienceRaw)",
+        "  ├─meta (dict) ...",
+        "  ├─amp33 (NDArrayType): shape=(8, 32, 128), dtype=uint16",
+        "  └─data (NDArrayType): shape=(8, 32, 48), dtype=uint16",
+        "Some nodes not shown.",
+    ]
+
+
+def test_info_names_reference_files_as_the_mission_does(capsys):
+    datamodels.WfiImgPhotomRefModel(testing.create_photom()).info(show_values=False, max_rows=8)
+    assert "└─roman (WfiImgPhotomRef)" in capsys.readouterr().out
+    datamodels.DarkRefModel(testing.create_dark()).info(show_values=False, max_rows=8)
+    assert "└─roman (DarkRef)" in capsys.readouterr().out
+
+
 def test_asdf_info_of_the_metadata(image, capsys):
+    asdf.info(image.meta, show_values=False, max_rows=None)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "root (DNode)"
+    first = lines.index("├─aperture (Aperture)")
+    assert lines[first + 1 : first + 3] == ["│ ├─name (str)", "│ └─position_angle (float)"]
+    assert {
+        "├─instrument (WfiMode)",
+        "├─velocity_aberration (VelocityAberration)",
+        "├─guide_star (Guidestar)",
+        "│ ├─crds (dict)",
+    } <= set(lines)
     asdf.info(image.meta.cal_step, max_rows=(None, 3), show_values=False)
     lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "root (CalStep)"
     assert "├─assign_wcs (str)" in lines
-    asdf.info(image, max_rows=None)
-    assert "exposure (dict)" in capsys.readouterr().out
+    assert len(lines) == 1 + len(image.meta.cal_step)
+    asdf.info(image.meta.exposure, max_rows=None)
+    assert "├─nresultants (int): 2" in capsys.readouterr().out
+
+
+def test_printing_does_not_change_what_a_model_is(image):
+    assert image.__class__ is ImageModel
+    assert image.meta.__class__ is datamodels.DNode
+    assert not isinstance(image, asdf.AsdfFile)
+    assert not isinstance(image.meta, asdf.AsdfFile)
+
+
+def test_asdf_info_does_not_look_through_all_extensions(tmp_path):
+    path = ImageModel(testing.create_wfi_image()).save(tmp_path / "im.asdf")
+    code = f"""
+import asdf
+from asdf import _entry_points
+from romancal_rs import datamodels
+
+def scan():
+    raise AssertionError("asdf looked through all extensions")
+
+_entry_points.get_extensions = scan
+with datamodels.open({str(path)!r}) as image:
+    asdf.info(image)
+    asdf.info(image.meta)
+"""
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
 
 
 def test_search(image):
     # As the manual prints it: the step's record and the *optical* element, nothing else of meta.
-    assert repr(image.search("cal_")["roman"]["meta"]).splitlines()[:2] == [
+    raw = ScienceRawModel(testing.create_wfi_science_raw())
+    assert repr(raw.search("cal_")["roman"]["meta"]).splitlines() == [
         "meta (dict)",
-        "├─instrument (dict)",
+        "└─instrument (WfiMode)",
+        "  └─optical_element (str): F158",
     ]
+    assert repr(image.search("cal_s")["roman"]["meta"]) == "meta (dict)\n└─cal_step (CalStep)"
     found = image.search("^cal_step$")
     assert found.node == dict(image.meta.cal_step)
     flags = image.search(type=bool)
     assert set(flags.paths) >= {"root['roman']['meta']['exposure']['truncated']"}
     assert image.search(type=bool, value=True).nodes == []
     assert repr(image.search(type=bool, value=True)) == "No results found."
+
+
+def test_an_array_that_search_found_can_be_read(tmp_path):
+    cube = np.arange(2 * 16 * 16, dtype=np.uint16).reshape(2, 16, 16)
+    raw = ScienceRawModel(testing.create_wfi_science_raw(data=cube))
+    with datamodels.open(raw.save(tmp_path / "r1_uncal.asdf")) as opened:
+        np.testing.assert_array_equal(np.asarray(opened.search("^data$").node), cube)
 
 
 def test_repr_names_class_and_shape(image, tmp_path):

@@ -9,15 +9,15 @@ from typing import IO, Any, ClassVar, Self
 
 import numpy as np
 
-from . import _asdf, _era2022, _io, _schema
+from . import _asdf, _display, _era2022, _io, _schema
 from ._errors import ModelError, ModelTypeError, UnknownModelError
-from ._nodes import DNode, Tree, Unread, copy_containers, deep_copy, flatten, plain
+from ._nodes import DNode, Tree, copy_containers, deep_copy, flatten, plain
 
 #: The classes by the name in their tags.
 CLASSES: dict[str, type[DataModel]] = {}
 
 
-class DataModel:
+class DataModel(_display.PrintedByAsdf):
     """The content of one file, with attribute access and checks against the mission's schema.
 
     Parameters
@@ -115,9 +115,29 @@ class DataModel:
                 return tuple(array.shape)
         return ()
 
-    def validate(self) -> None:
-        """Check all of the content, as `save` does; raises `ValidationError`."""
-        _schema.validate(self._tree.data, self._tree.schema(()), ())
+    def validate(self, *, metadata: bool = True) -> None:
+        """Check the content against its schema, as `save` does.
+
+        Parameters
+        ----------
+        metadata : bool
+            False checks only what stands beside ``meta``: that the arrays and tables which the
+            schema requires are there, and are of its types.
+
+        Raises
+        ------
+        ValidationError
+        """
+        data, schema = self._tree.data, self._tree.schema(())
+        if not metadata:
+            data = {**data, "meta": {}}
+            schema = {**schema, "properties": {**schema["properties"], "meta": {}}}
+        _schema.validate(data, schema, ())
+
+    @property
+    def source(self) -> str:
+        """The file that the model came from; empty if it was made in memory."""
+        return self._tree.source
 
     # -- access --
 
@@ -174,8 +194,9 @@ class DataModel:
         max_rows: int | tuple[int | None, ...] | None = 24,
         max_cols: int | None = 120,
         show_values: bool = True,
+        show_blocks: bool = False,
     ) -> None:
-        """Print the tree, as ``asdf.info`` does.
+        """Print the tree; ``asdf.info(model)`` prints the same.
 
         Parameters
         ----------
@@ -185,6 +206,8 @@ class DataModel:
             Greatest length of a line.
         show_values
             Whether to print the values.
+        show_blocks
+            Taken because ``asdf.info`` has it; a model has no blocks to print.
         """
         with _asdf.configured(_asdf.TIMES):
             self._as_asdf().info(max_rows=max_rows, max_cols=max_cols, show_values=show_values)
@@ -202,7 +225,8 @@ class DataModel:
         Returns
         -------
         asdf.search.AsdfSearchResult
-            Prints as a tree; ``result["roman"]["meta"]`` narrows it.
+            Prints as a tree; ``result["roman"]["meta"]`` narrows it. An array found is not read:
+            ``numpy.asarray`` of it reads it.
         """
         wanted = {"key": key, "type_": type, "value": value}
         with _asdf.configured(_asdf.TIMES):
@@ -212,13 +236,7 @@ class DataModel:
         import asdf
 
         self._tree.read_objects()
-        # Arrays that are still in the file are shown by shape and type; zero strides: no memory.
-        shown = {
-            name: np.broadcast_to(np.zeros((), item.dtype), item.shape)
-            if isinstance(item, Unread)
-            else item
-            for name, item in self._tree.data.items()
-        }
+        shown = _display.shown(self._tree.data, (), _schema.kind_of(self.tag))
         return asdf.AsdfFile({**self._tree.header, "roman": shown})
 
     # -- copying, saving, closing --
@@ -319,21 +337,17 @@ def _stamps(model_type: str, path: Path) -> dict[str, Any]:
     }
 
 
-def kind_of(tag: str) -> str:
-    return tag.removeprefix(_schema.TAGS).rpartition("-")[0]
-
-
 def words(cls: type[DataModel]) -> str:
     return f"{cls.__name__} ({cls._kind})"
 
 
 def _class_of(tree: Tree) -> type[DataModel]:
-    cls = CLASSES.get(kind_of(tree.tag))
+    cls = CLASSES.get(_schema.kind_of(tree.tag))
     where = f"{tree.source}: " if tree.source else ""
     if cls is None:
         known = ", ".join(sorted(c.__name__ for c in CLASSES.values()))
         raise UnknownModelError(
-            f"{where}a Roman file of kind {kind_of(tree.tag)!r}, which has no model here; "
+            f"{where}a Roman file of kind {_schema.kind_of(tree.tag)!r}, which has no model here; "
             f"known are {known}"
         )
     if _schema.schema_uri(tree.tag) is None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _schema
+from . import _display, _schema
 from ._errors import ModelError, ValidationError
 
 Path = tuple[str | int, ...]
@@ -227,7 +227,7 @@ def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, value
 
 
-class DNode(MutableMapping[str, Any]):
+class DNode(_display.PrintedByAsdf, MutableMapping[str, Any]):
     """View of a dict of the tree, by attribute (``meta.exposure``) or item.
 
     An item name may be dotted: ``model["meta.exposure.type"]``. Assignments are checked.
@@ -321,7 +321,23 @@ class DNode(MutableMapping[str, Any]):
         return deep_copy(self._data)
 
     def __asdf_traverse__(self) -> dict[str, Any]:
-        return self._data
+        return self._shown()
+
+    def _shown(self) -> dict[str, Any]:
+        self._tree.read_objects()
+        return _display.shown(self._data, self._path, _schema.kind_of(self._tree.tag))
+
+    def info(
+        self,
+        max_rows: int | tuple[int | None, ...] | None = 24,
+        max_cols: int | None = 120,
+        show_values: bool = True,
+        show_blocks: bool = False,
+    ) -> None:
+        """Print what is below this node; the parameters are those of `DataModel.info`."""
+        name = _display.class_name(self._path, _schema.kind_of(self._tree.tag))
+        name = "DNode" if name == "dict" else name
+        _display.print_node(self._shown(), name, max_rows, max_cols, show_values)
 
     def copy(self) -> dict[str, Any]:
         """A deep copy, as plain dicts and lists."""

@@ -115,6 +115,11 @@ def extension_uri(tag: str) -> str:
     raise ModelError(f"no manifest of the installed `rad` lists the tag {tag}")
 
 
+def kind_of(tag: str) -> str:
+    """The name in a tag, such as ``wfi_image`` or ``reference_files/dark``."""
+    return tag.removeprefix(TAGS).rpartition("-")[0]
+
+
 def is_mission_tag(tag: object) -> bool:
     return isinstance(tag, str) and tag.startswith(TAGS)
 
