@@ -128,11 +128,13 @@ class DataModel(_display.PrintedByAsdf):
         ------
         ValidationError
         """
-        data, schema = self._tree.data, self._tree.schema(())
+        tree = Tree(dict(self._tree.data), self.tag)
+        self._before_writing(tree)
+        schema = tree.schema(())
         if not metadata:
-            data = {**data, "meta": {}}
+            tree.data["meta"] = {}
             schema = {**schema, "properties": {**schema["properties"], "meta": {}}}
-        _schema.validate(data, schema, ())
+        _schema.validate(tree.data, schema, ())
 
     @property
     def source(self) -> str:
