@@ -101,6 +101,17 @@ def test_names_of_both_eras_in_the_photometry(image):
     assert photometry.pixelarea_arcsecsq is None
 
 
+def test_derived_names_are_in_a_node_if_they_can_be_read(image):
+    assert "conversion_microjanskys" in image.meta.photometry
+    assert "meta.photometry.pixelarea_arcsecsq" in image
+    assert "conversion_microjanskys" not in image.meta.exposure
+    assert "start_time" in image.meta.observation
+    del image.meta.exposure.start_time
+    assert "start_time" not in image.meta.observation
+    with pytest.raises(KeyError):
+        image.meta.observation["start_time"]
+
+
 def test_a_copy_shares_nothing(image):
     image.data[0, 0] = 1
     for other in (image.copy(), copy.deepcopy(image)):
@@ -122,8 +133,32 @@ def test_a_model_from_a_model_looks_at_the_same_content(image):
 def test_another_kind_is_refused(image):
     with pytest.raises(TypeError, match=r"expected RampModel \(ramp\), found ImageModel"):
         RampModel(image)
-    with pytest.raises(TypeError, match="expected a path"):
+    with pytest.raises(TypeError, match=r"expected a path.*got builtins\.int; save .* or pass"):
         ImageModel(7)
+
+
+def test_a_model_of_the_missions_library_is_refused_by_name():
+    other = type("ImageModel", (), {"__module__": "roman_datamodels.datamodels._datamodels"})()
+    for take in (datamodels.open, ImageModel):
+        with pytest.raises(
+            TypeError,
+            match=r"got roman_datamodels\.datamodels\._datamodels\.ImageModel; save .* or pass",
+        ):
+            take(other)
+
+
+def test_source_is_the_file_and_content_of_that_name_an_item(image, tmp_path):
+    assert image.source == ""
+    image["source"] = "a galaxy"
+    path = image.save(tmp_path / "im.asdf")
+    with datamodels.open(path) as opened:
+        assert opened.source == str(path)
+        assert opened["source"] == "a galaxy"
+        assert opened.copy().source == str(path)
+        for name in ("source", "shape", "copy"):
+            with pytest.raises(AttributeError, match=f"'{name}' belongs to every model"):
+                setattr(opened, name, "x")
+        assert opened["source"] == "a galaxy"
 
 
 def test_schema_uri(image):

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import asdf
@@ -325,8 +326,39 @@ def test_save_replaces_and_takes_asdf_only(tmp_path):
         assert (again.data == 3).all()
     with pytest.raises(ModelError, match=r"im\.fits: models are written as ASDF only"):
         image.save(tmp_path / "im.fits")
-    with pytest.raises(FileNotFoundError):
-        image.save(tmp_path / "no_directory" / "im.asdf")
+
+
+def only_path(error: OSError, path: Path) -> bool:
+    """Whether an error names this path and no other."""
+    return error.filename == str(path) and error.filename2 is None and ".part" not in str(error)
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    image = ImageModel(testing.create_wfi_image())
+    path = tmp_path / "no_directory" / "im.asdf"
+    with pytest.raises(FileNotFoundError, match="no such directory to write to") as caught:
+        image.save(path)
+    assert only_path(caught.value, path)
+    path = tmp_path / "directory.asdf"
+    path.mkdir()
+    with pytest.raises(IsADirectoryError, match="a directory, not a file") as caught:
+        image.save(path)
+    assert only_path(caught.value, path)
+    assert list(tmp_path.iterdir()) == [path]
+    assert list(path.iterdir()) == []
+
+
+def test_a_place_without_permission_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "im.asdf"
+
+    def refuse(name, *args):
+        # As the system does; who runs the tests may be allowed everything.
+        raise PermissionError(13, "Permission denied", os.fspath(name))
+
+    monkeypatch.setattr(_io.os, "open", refuse)
+    with pytest.raises(PermissionError, match="Permission denied") as caught:
+        ImageModel(testing.create_wfi_image()).save(path)
+    assert only_path(caught.value, path)
 
 
 def test_a_model_can_be_saved_over_its_own_file(raw_file):
@@ -348,8 +380,9 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(raw_file, monkeypatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(asdf.AsdfFile, "write_to", fail_after_writing)
-    with datamodels.open(raw_file) as model, pytest.raises(OSError, match="No space left"):
+    with datamodels.open(raw_file) as model, pytest.raises(OSError, match="space") as caught:
         model.save(raw_file)
+    assert str(caught.value) == f"[Errno 28] No space left on device: '{raw_file}'"
     assert raw_file.read_bytes() == before
     assert list(raw_file.parent.iterdir()) == [raw_file]
 
@@ -430,6 +463,27 @@ def test_a_ramp_from_a_raw_exposure(raw_file):
     assert RampModel.from_science_raw(ramp) is ramp
     with pytest.raises(ModelTypeError, match="expected ScienceRawModel"):
         RampModel.from_science_raw(ImageModel(testing.create_wfi_image()))
+
+
+@pytest.mark.parametrize("comment", [b"#\n", b"##\n"])
+def test_a_ramp_is_cast_from_the_file_without_another_copy(tmp_path, comment):
+    """Wherever the numbers start in the file, and without a copy in the exposure."""
+    cube = np.arange(4 * 256 * 256, dtype=np.uint32).astype(np.uint16).reshape(4, 256, 256)
+    raw = ScienceRawModel(testing.create_wfi_science_raw(data=cube))
+    path = raw.save(tmp_path / "r1_uncal.asdf")
+    path.write_bytes(edited(path.read_bytes(), b"%YAML", comment + b"%YAML"))
+    with datamodels.open(path) as opened:
+        _ = opened.amp33
+        RampModel.from_science_raw(opened)  # imports and caches
+        tracemalloc.start()
+        ramp = RampModel.from_science_raw(opened)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert "unloaded" in repr(opened.to_flat_dict()["data"])
+        np.testing.assert_array_equal(ramp.data, cube)
+        np.testing.assert_array_equal(opened.data, cube)
+    made = sum(array.nbytes for name, array in ramp.arrays() if name != "amp33")
+    assert made < peak < made + cube.nbytes / 2
 
 
 def test_the_flags_of_a_raw_exposure_become_those_of_the_ramp():

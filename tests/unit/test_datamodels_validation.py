@@ -137,3 +137,41 @@ def test_times_are_checked_by_type():
     raw.meta.exposure.start_time = Time("2027-01-01T00:00:00")
     with pytest.raises(ValidationError, match="astropy"):
         raw.meta.exposure.start_time = 61000.0
+
+
+def test_validation_without_the_metadata():
+    gain = datamodels.GainRefModel(testing.create_gain())
+    del gain.meta.author
+    gain.validate(metadata=False)
+    with pytest.raises(ValidationError, match="required but missing: author"):
+        gain.validate()
+    gain._tree.data["data"] = np.ones((16, 16))
+    with pytest.raises(ValidationError, match="expected an array of float32, got float64"):
+        gain.validate(metadata=False)
+    gain._tree.data["data"] = np.ones((1, 16, 16), np.float32)
+    with pytest.raises(ValidationError, match="expected an array of 2 dimensions, got 3"):
+        gain.validate(metadata=False)
+    del gain["data"]
+    with pytest.raises(ValidationError, match="required but missing: data"):
+        gain.validate(metadata=False)
+    photom = datamodels.WfiImgPhotomRefModel(testing.create_photom())
+    photom.validate(metadata=False)
+    del photom["phot_table"]["F158"]["photmjsr"]
+    with pytest.raises(ValidationError, match=r"phot_table\.F158.*missing: photmjsr"):
+        photom.validate(metadata=False)
+
+
+def test_validation_names_the_file_the_content_came_from(image, tmp_path):
+    path = image.save(tmp_path / "im.asdf")
+    with datamodels.open(path) as opened:
+        del opened.meta.exposure.type
+        problem = "While validating meta.exposure the following error occurred: required but"
+        for check in (opened.validate, lambda: opened.save(tmp_path / "other.asdf")):
+            with pytest.raises(ValidationError) as caught:
+                check()
+            assert str(caught.value).startswith(f"{path}: {problem}")
+            assert caught.value.problem.startswith(problem)
+            assert caught.value.source == str(path)
+    del image.meta.exposure.type
+    with pytest.raises(ValidationError, match=f"^{problem}"):
+        image.validate()

@@ -6,6 +6,7 @@ mission's schemas, read files of today and of 2022, and write today's.
 
 from __future__ import annotations
 
+from ..exposure import BORDER
 from ._base import DataModel, open
 from ._errors import (
     FileFormatError,
@@ -14,7 +15,7 @@ from ._errors import (
     UnknownModelError,
     ValidationError,
 )
-from ._exposures import BORDER, ImageModel, RampFitOutputModel, RampModel, ScienceRawModel
+from ._exposures import ImageModel, RampFitOutputModel, RampModel, ScienceRawModel
 from ._nodes import DNode, LNode
 from ._references import (
     DarkRefModel,

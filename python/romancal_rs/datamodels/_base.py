@@ -127,14 +127,9 @@ class DataModel(_display.PrintedByAsdf):
         Raises
         ------
         ValidationError
+            Naming the file the content came from, the place in it, and the rule that is broken.
         """
-        tree = Tree(dict(self._tree.data), self.tag)
-        self._before_writing(tree)
-        schema = tree.schema(())
-        if not metadata:
-            tree.data["meta"] = {}
-            schema = {**schema, "properties": {**schema["properties"], "meta": {}}}
-        _schema.validate(tree.data, schema, ())
+        self._to_write().validate(metadata=metadata)
 
     @property
     def source(self) -> str:
@@ -149,6 +144,11 @@ class DataModel(_display.PrintedByAsdf):
         return getattr(self._node, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if hasattr(type(self), name):
+            raise AttributeError(
+                f"{name!r} belongs to every model and cannot be set; "
+                f"content of that name is model[{name!r}]"
+            )
         self._node[name] = value
 
     def __delattr__(self, name: str) -> None:
@@ -245,7 +245,8 @@ class DataModel(_display.PrintedByAsdf):
 
     def copy(self) -> Self:
         """A copy that shares nothing with this model nor with its file."""
-        tree = Tree(deep_copy(self._tree.data), self.tag, header=self._tree.header)
+        data = deep_copy(self._tree.data)
+        tree = Tree(data, self.tag, header=self._tree.header, source=self.source)
         return self._view(tree, owner=True)
 
     def copy_for_change(self, arrays: Iterable[str]) -> Self:
@@ -296,17 +297,25 @@ class DataModel(_display.PrintedByAsdf):
             If the content breaks the schema; nothing is written then.
         ModelError
             If the name does not end in .asdf.
+        OSError
+            If the file cannot be written; it names `path` and the reason.
         """
         path = Path(path)
-        meta = dict(self._tree.data.get("meta", {}))
-        known = self._tree.schema(("meta",))
+        tree = self._to_write()
+        meta = dict(tree.data.get("meta", {}))
+        known = tree.schema(("meta",))
         for name, value in _stamps(type(self).__name__, path).items():
             if _schema.child(known, name):
                 meta[name] = value
-        tree = Tree({**self._tree.data, "meta": meta}, self.tag)
-        self._before_writing(tree)
+        tree.data["meta"] = meta
         _io.write(tree, path, compression=compression)
         return path
+
+    def _to_write(self) -> Tree:
+        """The tree as it goes into a file; the model's own is left as it is."""
+        tree = Tree(dict(self._tree.data), self.tag, source=self.source)
+        self._before_writing(tree)
+        return tree
 
     def _before_writing(self, tree: Tree) -> None:
         """A model may add to what is written; the base class does not."""

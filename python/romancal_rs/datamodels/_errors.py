@@ -30,10 +30,21 @@ class ValidationError(ModelError):
         The offending value.
     rule : str
         What the schema asks for.
+    source : str
+        The file that the value came from, empty if none or not known.
     """
 
-    def __init__(self, path: str, value: object, rule: str) -> None:
+    def __init__(self, path: str, value: object, rule: str, source: str = "") -> None:
         self.path = path
         self.value = value
         self.rule = rule
-        super().__init__(f"While validating {path} the following error occurred: {rule}")
+        self.source = source
+        super().__init__(path, value, rule, source)  # with which it is pickled
+
+    @property
+    def problem(self) -> str:
+        """The message without the file."""
+        return f"While validating {self.path} the following error occurred: {self.rule}"
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.problem}" if self.source else self.problem

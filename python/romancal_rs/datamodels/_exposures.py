@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ..exposure import BORDER
 from . import _schema
 from ._base import DataModel, words
 from ._defaults import conform
 from ._errors import ModelTypeError
 from ._nodes import Tree, deep_copy
-
-#: Rows or columns of reference pixels on each side of the detector.
-BORDER = 4
 
 
 class ScienceRawModel(DataModel):
@@ -46,7 +44,8 @@ class RampModel(DataModel):
         RampModel
             `data` as float32, `pixeldq` and `groupdq` zero (`groupdq` is `resultantdq` if the
             exposure has it), the arrays of border reference pixels zero, every step INCOMPLETE.
-            `amp33` is shared with `raw`; the metadata are a copy.
+            `amp33` is shared with `raw`; the metadata are a copy. `data` of a file is cast as it
+            is read: `raw` itself leaves it unread.
 
         Raises
         ------
@@ -58,17 +57,16 @@ class RampModel(DataModel):
         if not isinstance(raw, ScienceRawModel):
             raise ModelTypeError(f"expected {words(ScienceRawModel)}, got {raw!r}")
         tree = Tree({}, _sibling(raw.tag, cls), header=raw._tree.header, source=raw._tree.source)
-        cube = raw.data
-        n_resultants, n_rows, n_cols = cube.shape
+        n_resultants, n_rows, n_cols = raw.shape
         groupdq = raw.get("resultantdq")
         meta = deep_copy(raw._tree.data["meta"])
         meta["cal_step"] = steps_to_do(tree)
         border = border_shapes(n_rows, n_cols)
         tree.data.update(
             meta=meta,
-            data=cube.astype(np.float32),
+            data=raw._tree.cast("data", np.float32),
             pixeldq=np.zeros((n_rows, n_cols), np.uint32),
-            groupdq=np.zeros(cube.shape, np.uint8) if groupdq is None else np.array(groupdq),
+            groupdq=np.zeros(raw.shape, np.uint8) if groupdq is None else np.array(groupdq),
             amp33=raw.amp33,
         )
         for side, shape in border.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 import re
@@ -56,8 +57,9 @@ def read(source: str | os.PathLike[str] | IO[bytes]) -> Tree:
             raise
     if not hasattr(source, "read"):
         raise ModelTypeError(
-            f"expected a path, a file opened for reading bytes, or a model, "
-            f"got {type(source).__name__}"
+            "expected a path, a file opened for reading bytes, or a model of this package, "
+            f"got {type(source).__module__}.{type(source).__qualname__}; "
+            "save an object of another library, or pass the path of its file"
         )
     return _read(source, str(getattr(source, "name", "the given file")), own=False)
 
@@ -190,19 +192,26 @@ class _Open:
             raise FileFormatError(
                 f"{self.name}: truncated: its header names an array that the file does not hold"
             )
-        return Unread(lambda: self._read_array(array), tuple(array.shape), np.dtype(array.dtype))
+        return Unread(
+            lambda: self._read_array(array),
+            tuple(array.shape),
+            np.dtype(array.dtype),
+            raw=lambda: self._raw_array(array),
+        )
 
-    def _read_array(self, lazy: Any) -> np.ndarray[Any, Any]:
+    def _raw_array(self, lazy: Any) -> np.ndarray[Any, Any]:
         if isinstance(lazy._source, str):
             # Its address could be anywhere, and reading a file must not fetch another.
             raise FileFormatError(f"{self.name}: an array in another file ({lazy._source})")
         try:
             # Even the name of a compression makes asdf look through all extensions it knows.
             with _asdf.configured(_asdf.PLAIN):
-                array = np.asarray(lazy)
+                return np.asarray(lazy)
         except Exception as error:
             raise self._unreadable(error) from error
-        array = self._writable(array)
+
+    def _read_array(self, lazy: Any) -> np.ndarray[Any, Any]:
+        array = self._writable(self._raw_array(lazy))
         if array.dtype == np.float16:
             return array.astype(np.float32)
         return array.astype(array.dtype.newbyteorder("="), copy=False)
@@ -339,13 +348,15 @@ def write(tree: Tree, path: Path, *, compression: str | None = None) -> None:
         If the content breaks the schema. No file is written then.
     ModelError
         If the name does not end in .asdf.
+    OSError
+        If the file cannot be written; it names `path` and the reason.
     """
     if path.suffix.lower() != ".asdf":
         raise ModelError(f"{path}: models are written as ASDF only; the name must end in .asdf")
     import asdf
 
     writer = Writer(tree)
-    _schema.validate(tree.data, tree.schema(()), ())
+    tree.validate()
     root = writer.root()
     packages = _asdf.OBJECTS if writer.has_wcs else _asdf.TIMES
     extension = _asdf.writing_extension(tree.tag, tuple(sorted(writer.tags)))
@@ -356,16 +367,30 @@ def write(tree: Tree, path: Path, *, compression: str | None = None) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write that becomes `path` if, and only if, the block succeeds."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
-    # Not `tempfile`: its files are private to the user, and the product would stay so.
-    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    """A file to write that becomes `path` if, and only if, the block succeeds.
+
+    Raises
+    ------
+    OSError
+        Of the subclass that fits. It names `path`, never the file in the making.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "a directory, not a file to write", str(path))
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such directory to write to", str(path))
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
+        # Not `tempfile`: its files are private to the user, and the product would stay so.
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        # A full disk comes without a name; an error of another file keeps that file's.
+        if isinstance(error, OSError) and error.filename in (None, str(temporary), temporary):
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
         raise

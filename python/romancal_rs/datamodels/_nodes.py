@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import difflib
 import math
+import pickle
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence
 from typing import Any
 
@@ -36,6 +37,9 @@ class Unread:
         Returns the value. It raises `ModelError` if the file was closed in the meantime.
     shape, dtype
         Of an array; they are known before it is read. None for anything else.
+    raw
+        Returns an array as it lies in the file, which may be unaligned and not writable, for
+        callers who copy it anyway. `read` if left out.
     """
 
     def __init__(
@@ -43,8 +47,10 @@ class Unread:
         read: Callable[[], Any],
         shape: tuple[int, ...] | None = None,
         dtype: np.dtype[Any] | None = None,
+        raw: Callable[[], Any] | None = None,
     ) -> None:
         self.read = read
+        self.raw = raw or read
         if shape is not None:
             # Only arrays have these attributes, as the checks against the schema expect.
             self.shape = shape
@@ -114,6 +120,22 @@ class Tree:
             )
         _schema.validate(value, self.schema(path), path)
 
+    def validate(self, *, metadata: bool = True) -> None:
+        """Check all of the content, or all but the metadata; the error names the file."""
+        data, schema = self.data, self.schema(())
+        if not metadata:
+            data = {**data, "meta": {}}
+            schema = {**schema, "properties": {**schema["properties"], "meta": {}}}
+        try:
+            _schema.validate(data, schema, ())
+        except ValidationError as error:
+            raise ValidationError(error.path, error.value, error.rule, self.source) from None
+
+    def cast(self, name: str, dtype: Any) -> np.ndarray[Any, Any]:
+        """A copy of an array in another type; one that is still in its file stays unread."""
+        array = self.data[name]
+        return (array.raw() if isinstance(array, Unread) else array).astype(dtype)
+
     def view(self, container: Any, key: Any, path: Path) -> Any:
         """The item `key` of a container, read from the file if need be, in its view."""
         value = container[key]
@@ -125,13 +147,13 @@ class Tree:
             return LNode(self, value, path)
         return value
 
-    def read_objects(self) -> None:
-        """Read everything but the arrays into memory (a WCS, a transform)."""
+    def read_objects(self, *, arrays: bool = False) -> None:
+        """Read what is still in the file (a WCS, a transform), also the arrays if so wished."""
 
         def visit(container: Any, keys: Any) -> None:
             for key in keys:
                 value = container[key]
-                if isinstance(value, Unread) and not hasattr(value, "shape"):
+                if isinstance(value, Unread) and (arrays or not hasattr(value, "shape")):
                     container[key] = value.read()
                 elif isinstance(value, dict):
                     visit(value, list(value))
@@ -139,6 +161,28 @@ class Tree:
                     visit(value, range(len(value)))
 
         visit(self.data, list(self.data))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: all content, in memory, without the file."""
+        self.read_objects(arrays=True)
+        for name, value in flatten(self.data):
+            if not isinstance(value, (np.ndarray, str, int, float, bool, type(None))):
+                _check_picklable(value, name, self.source)
+        return {name: getattr(self, name) for name in ("data", "tag", "source", "header")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+
+def _check_picklable(value: Any, name: str, source: str) -> None:
+    try:
+        pickle.dumps(value)
+    except Exception as error:
+        where = f"{source}: " if source else ""
+        raise ModelError(
+            f"{where}the model cannot be sent to another process, as its {name} cannot be "
+            f"pickled ({error}); save it and send the path"
+        ) from error
 
 
 class _Derived:
@@ -148,6 +192,14 @@ class _Derived:
         self._path = source
         self._convert = convert
         self.source = _schema.dotted(source)
+
+    def is_known(self, tree: Tree) -> bool:
+        """Whether the source is there."""
+        try:
+            self.value(tree)
+        except KeyError:
+            return False
+        return True
 
     def value(self, tree: Tree) -> Any:
         """The derived value; KeyError if its source is absent, None if that is None."""
@@ -275,7 +327,8 @@ class DNode(_display.PrintedByAsdf, MutableMapping[str, Any]):
             node, name = self._resolve(key)  # type: ignore[arg-type]
         except KeyError:
             return False
-        return name in node._data
+        derived = DERIVED.get((*node._path, name))
+        return name in node._data or (derived is not None and derived.is_known(self._tree))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._data)
@@ -316,6 +369,9 @@ class DNode(_display.PrintedByAsdf, MutableMapping[str, Any]):
         return bool(self._data == other)
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return DNode, (self._tree, self._data, self._path)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
         return deep_copy(self._data)

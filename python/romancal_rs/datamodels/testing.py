@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from ..exposure import BORDER
 from . import _exposures, _references
 from ._base import DataModel
 from ._defaults import UNKNOWN_NUMBER, complete
@@ -195,7 +196,7 @@ def create_wfi_image(
     made_up["cal_logs"] = ["2020-01-01T00:00:00.000Z : ? : INFO : made up"]
     made_up["wcs"] = None
     names = ("err", "var_poisson", "var_rnoise", "var_flat", "chisq", "dumo")
-    n_border = 2 * _exposures.BORDER
+    n_border = 2 * BORDER
     content = {
         "data": np.zeros(shape, np.float32),
         "dq": np.zeros(shape, np.uint32),
