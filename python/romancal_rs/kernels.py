@@ -385,7 +385,7 @@ def num_threads() -> int:
     Raises
     ------
     ValueError
-        If the environment variable is not a whole number, at least 1.
+        If the environment variable is not a whole number from 1 to 1024.
     """
     return _core.num_threads()
 
@@ -396,12 +396,12 @@ def set_num_threads(threads: int | None) -> None:
     Parameters
     ----------
     threads : int or None
-        At least 1; None for the default of `num_threads`. Calls that are running in other threads
+        From 1 to 1024; None for the default of `num_threads`. Calls that are running in other threads
         go on as they began.
 
     Raises
     ------
     ValueError
-        If `threads` is less than 1.
+        If `threads` is not in that range.
     """
     _core.set_num_threads(threads)

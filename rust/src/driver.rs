@@ -17,6 +17,11 @@ use crate::error::KernelError;
 /// The environment variable that sets the size of the pool.
 pub const NUM_THREADS_VARIABLE: &str = "ROMANCAL_RS_NUM_THREADS";
 
+/// Threads of the pool at most: a larger number is a slip, and would bring the machine down.
+const MAX_THREADS: usize = 1024;
+
+const THREADS_EXPECTED: &str = "a whole number from 1 to 1024";
+
 /// How often the calling thread looks for an interrupt.
 const INTERRUPT_PERIOD: Duration = Duration::from_millis(100);
 
@@ -125,7 +130,9 @@ pub fn num_threads() -> Result<usize, KernelError> {
 /// Calls that are running keep the pool they began with.
 pub fn set_num_threads(threads: Option<usize>) -> Result<(), KernelError> {
     let threads = match threads {
-        Some(0) => return Err(KernelError::value("threads", "at least 1 thread", 0)),
+        Some(threads) if !(1..=MAX_THREADS).contains(&threads) => {
+            return Err(KernelError::value("threads", THREADS_EXPECTED, threads));
+        }
         Some(threads) => threads,
         None => default_num_threads()?,
     };
@@ -181,11 +188,11 @@ fn default_num_threads() -> Result<usize, KernelError> {
     };
     text.to_str()
         .and_then(|text| text.trim().parse().ok())
-        .filter(|&threads| threads > 0)
+        .filter(|threads| (1..=MAX_THREADS).contains(threads))
         .ok_or_else(|| {
             KernelError::value(
                 NUM_THREADS_VARIABLE,
-                "a whole number, at least 1",
+                THREADS_EXPECTED,
                 text.to_string_lossy(),
             )
         })

@@ -350,7 +350,9 @@ def test_importing_the_kernels_does_not_import_the_file_libraries() -> None:
     assert output.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(("value", "expected"), [("3", "3"), ("0", "error"), ("many", "error")])
+@pytest.mark.parametrize(
+    ("value", "expected"), [("3", "3"), ("0", "error"), ("99999", "error"), ("many", "error")]
+)
 def test_the_environment_sets_the_number_of_threads(value: str, expected: str) -> None:
     code = """
 from romancal_rs import kernels
@@ -375,8 +377,9 @@ def test_the_number_of_threads_can_be_set() -> None:
     try:
         kernels.set_num_threads(3)
         assert kernels.num_threads() == 3
-        with pytest.raises(ValueError, match=r"^threads: "):
-            kernels.set_num_threads(0)
+        for slip in (0, -1, 100_000):
+            with pytest.raises(ValueError, match=r"^threads: expected .* 1 to 1024"):
+                kernels.set_num_threads(slip)
         assert kernels.num_threads() == 3
     finally:
         kernels.set_num_threads(before)

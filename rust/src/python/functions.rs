@@ -242,11 +242,7 @@ pub fn num_threads() -> PyResult<usize> {
 
 #[pyfunction]
 pub fn set_num_threads(threads: Option<i64>) -> PyResult<()> {
-    let threads = threads
-        .map(|threads| {
-            usize::try_from(threads)
-                .map_err(|_| exception(KernelError::value("threads", "at least 1 thread", threads)))
-        })
-        .transpose()?;
+    // What is too small for a usize is too small for the pool: 0 gives the same error.
+    let threads = threads.map(|threads| usize::try_from(threads).unwrap_or(0));
     driver::set_num_threads(threads).map_err(exception)
 }
