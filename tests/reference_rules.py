@@ -67,14 +67,17 @@ def first_pass_and_jumps(samples, flags, gain, read_noise, pattern: ReadPattern,
     good = usable(samples, flags)
     n = len(samples) - 1
     times, reads = pattern.times, pattern.n_reads
-    interval = [times[i + 1] - times[i] for i in range(n)]
+    # Equal gaps are equal, whatever the rounding of the times.
+    interval = [
+        float(f"{(times[i + 1] - times[i]) / (times[1] - times[0]):.12g}") for i in range(n)
+    ]
     difference = {
         i: (float(samples[i + 1]) - float(samples[i])) * gain
         for i in range(n)
         if good[i] and good[i + 1]
     }
     first, jumps = [math.nan] * n, []
-    if math.isnan(gain) or math.isnan(read_noise):
+    if not math.isfinite(gain) or math.isnan(read_noise):
         return first, jumps
     first_pass = True
     while len(difference) >= 2:

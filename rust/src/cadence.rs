@@ -2,6 +2,12 @@
 
 use crate::error::KernelError;
 
+/// Resultants of a pattern at most: the weights of a fit take memory for each pair of them.
+const MAX_RESULTANTS: usize = 1024;
+
+/// Reads of a resultant, and the number of a read, at most: more is a slip.
+const MAX_READS: u32 = 1_000_000;
+
 /// Times of the resultants of an exposure, in seconds from its reset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReadPattern {
@@ -23,6 +29,7 @@ impl ReadPattern {
                 "none",
             ));
         }
+        check_resultants("times", times.len())?;
         if n_reads.len() != times.len() {
             return Err(KernelError::value(
                 "n_reads",
@@ -40,8 +47,8 @@ impl ReadPattern {
                 format!("{} after {}", pair[1], pair[0]),
             ));
         }
-        if n_reads.contains(&0) {
-            return Err(KernelError::value("n_reads", "at least 1 read", 0));
+        for &reads in &n_reads {
+            check_reads(reads)?;
         }
         check_duration("group_time", group_time)?;
         Ok(Self {
@@ -54,7 +61,7 @@ impl ReadPattern {
     /// `n_resultants` of `n_reads` reads each, one every `group_time` seconds.
     ///
     /// `times[i] = i * group_time + frame_time * (n_reads + 1) / 2`; without a `frame_time` the
-    /// reads fill the group.
+    /// reads fill the group. Reads that do not fit in it are an error.
     pub fn evenly_spaced(
         n_resultants: usize,
         group_time: f64,
@@ -64,12 +71,20 @@ impl ReadPattern {
         if n_resultants == 0 {
             return Err(KernelError::value("n_resultants", "at least 1", 0));
         }
-        if n_reads == 0 {
-            return Err(KernelError::value("n_reads", "at least 1", 0));
-        }
+        check_resultants("n_resultants", n_resultants)?;
+        check_reads(n_reads)?;
         check_duration("group_time", group_time)?;
         let frame_time = frame_time.unwrap_or(group_time / f64::from(n_reads));
         check_duration("frame_time", frame_time)?;
+        let duration = f64::from(n_reads) * frame_time;
+        // Both times may have been rounded on their way here.
+        if duration > group_time * (1.0 + 1e-6) {
+            return Err(KernelError::value(
+                "frame_time",
+                "reads that fit in the group (n_reads * frame_time <= group_time)",
+                format!("{n_reads} * {frame_time} s in {group_time} s"),
+            ));
+        }
         let mean_of_first = frame_time * (f64::from(n_reads) + 1.0) / 2.0;
         let times = (0..n_resultants)
             .map(|i| i as f64 * group_time + mean_of_first)
@@ -87,6 +102,7 @@ impl ReadPattern {
                 "none",
             ));
         };
+        check_resultants("reads", reads.len())?;
         let mut previous = 0;
         for (index, resultant) in reads.iter().enumerate() {
             if resultant.is_empty() {
@@ -97,8 +113,12 @@ impl ReadPattern {
                 ));
             }
             for (position, &read) in resultant.iter().enumerate() {
-                if read < 1 {
-                    return Err(KernelError::value("reads", "read numbers from 1", read));
+                if !(1..=i64::from(MAX_READS)).contains(&read) {
+                    return Err(KernelError::value(
+                        "reads",
+                        "read numbers from 1 to 1000000",
+                        read,
+                    ));
                 }
                 if read <= previous {
                     return Err(KernelError::value(
@@ -146,10 +166,33 @@ impl ReadPattern {
     }
 
     /// Time from each resultant to the next, in seconds.
+    ///
+    /// Intervals that differ by no more than the rounding of the times are the same to the last bit:
+    /// else which of two equal differences is the larger rate would be a matter of rounding.
     pub(crate) fn intervals(&self) -> Vec<f64> {
+        let (first, last) = (self.times[0], self.times[self.times.len() - 1]);
+        let rounding = 8.0 * f64::EPSILON * first.abs().max(last.abs());
+        let mut distinct: Vec<f64> = Vec::new();
         self.times
             .windows(2)
-            .map(|pair| pair[1] - pair[0])
+            .map(|pair| {
+                let interval = pair[1] - pair[0];
+                let known = |other: &f64| (other - interval).abs() <= rounding;
+                let same = distinct.iter().copied().find(known);
+                same.unwrap_or_else(|| {
+                    distinct.push(interval);
+                    interval
+                })
+            })
+            .collect()
+    }
+
+    /// The same in units of the first: exactly 1 throughout for an even pattern, whatever its times.
+    pub(crate) fn relative_intervals(&self) -> Vec<f64> {
+        let intervals = self.intervals();
+        intervals
+            .iter()
+            .map(|interval| interval / intervals[0])
             .collect()
     }
 
@@ -173,6 +216,28 @@ impl ReadPattern {
             received: format!("{} for {}", self.n_resultants(), n_resultants),
         })
     }
+}
+
+fn check_resultants(argument: &'static str, n_resultants: usize) -> Result<(), KernelError> {
+    if n_resultants <= MAX_RESULTANTS {
+        return Ok(());
+    }
+    Err(KernelError::value(
+        argument,
+        "at most 1024 resultants",
+        n_resultants,
+    ))
+}
+
+fn check_reads(n_reads: u32) -> Result<(), KernelError> {
+    if (1..=MAX_READS).contains(&n_reads) {
+        return Ok(());
+    }
+    Err(KernelError::value(
+        "n_reads",
+        "from 1 to 1000000 reads",
+        n_reads,
+    ))
 }
 
 fn check_duration(argument: &'static str, seconds: f64) -> Result<(), KernelError> {
@@ -210,12 +275,40 @@ mod tests {
     }
 
     #[test]
+    fn equal_gaps_are_equal_intervals() {
+        for group_time in [1.0, 0.1, 3.04, 5.7, 10.1, 24.32] {
+            let even = ReadPattern::evenly_spaced(100, group_time, 1, None).unwrap();
+            assert_eq!(even.relative_intervals(), [1.0; 99]);
+            let reads: Vec<_> = (0..100).map(|i| vec![3 * i + 1, 3 * i + 2]).collect();
+            let pattern = ReadPattern::from_reads(&reads, group_time).unwrap();
+            assert_eq!(pattern.relative_intervals(), [1.0; 99]);
+        }
+        let uneven = ReadPattern::new(vec![1.0, 3.0, 4.0, 6.0], vec![1; 4], 1.0).unwrap();
+        assert_eq!(uneven.relative_intervals(), [1.0, 0.5, 1.0]);
+    }
+
+    #[test]
+    fn patterns_that_cannot_be_are_refused() {
+        let message = |pattern: Result<ReadPattern, KernelError>| pattern.unwrap_err().to_string();
+        // The time of 3 reads of 0.1 s is above 0.3 s, by rounding only.
+        assert!(ReadPattern::evenly_spaced(2, 0.3, 3, Some(0.1)).is_ok());
+        let too_long = ReadPattern::evenly_spaced(2, 5.0, 2, Some(2.6));
+        assert!(message(too_long).starts_with("frame_time: expected reads that fit"));
+        let too_many = ReadPattern::evenly_spaced(usize::MAX, 5.0, 1, None);
+        assert!(message(too_many).starts_with("n_resultants: expected at most 1024"));
+        let too_many = ReadPattern::evenly_spaced(2, 5.0, u32::MAX, None);
+        assert!(message(too_many).starts_with("n_reads: expected from 1 to 1000000"));
+        let too_late = ReadPattern::from_reads(&[vec![i64::MAX - 1, i64::MAX]], 1.0);
+        assert!(message(too_late).starts_with("reads: expected read numbers from 1 to 1000000"));
+    }
+
+    #[test]
     fn wrong_patterns_say_what_is_wrong() {
         let message =
             |reads: &[Vec<i64>]| ReadPattern::from_reads(reads, 1.0).unwrap_err().to_string();
         assert!(message(&[]).contains("at least one resultant"));
         assert!(message(&[vec![1], vec![]]).contains("none in resultant 1"));
-        assert!(message(&[vec![0]]).contains("read numbers from 1, got 0"));
+        assert!(message(&[vec![0]]).contains("read numbers from 1 to 1000000, got 0"));
         assert!(message(&[vec![1, 2], vec![2]]).contains("increase, got 2 after 2"));
         assert!(message(&[vec![1, 3]]).contains("consecutive"));
         assert!(ReadPattern::from_reads(&[vec![1]], f64::NAN).is_err());

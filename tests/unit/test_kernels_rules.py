@@ -45,7 +45,7 @@ PATTERNS = {
 
 
 def ramps(pattern: ReadPattern, seed: int):
-    """Ramps of all rates, with hits, flags, NaN and unknown gains."""
+    """Ramps of all rates, with hits, flags, samples that are no numbers, and unknown gains."""
     rng = np.random.default_rng(seed)
     shape = (len(pattern), *SHAPE)
     rate = 10 ** rng.uniform(-2, 3.5, SHAPE)
@@ -57,7 +57,8 @@ def ramps(pattern: ReadPattern, seed: int):
     noise = rng.standard_normal(shape) * read_noise / np.sqrt(pattern.n_reads)[:, None, None]
     data = (signal + np.cumsum(hits, axis=0) + noise).astype(np.float32)
     data[rng.random(shape) < 0.004] = np.nan
-    data[rng.random(shape) < 0.001] = np.inf
+    data[rng.random(shape) < 0.002] = np.inf
+    data[rng.random(shape) < 0.002] = -np.inf
     groupdq = np.zeros(shape, np.uint8)
     for flag, share in [(1, 0.02), (4, 0.02), (16, 0.01), (64, 0.01), (8, 0.01)]:
         groupdq[rng.random(shape) < share] |= flag
@@ -66,6 +67,8 @@ def ramps(pattern: ReadPattern, seed: int):
     gain[rng.random(SHAPE) < 0.02] = np.nan
     gain[rng.random(SHAPE) < 0.02] *= -1
     gain[rng.random(SHAPE) < 0.01] = 0
+    gain[rng.random(SHAPE) < 0.01] = np.inf
+    gain[rng.random(SHAPE) < 0.01] = -np.inf
     read_noise[rng.random(SHAPE) < 0.02] = np.nan
     return data, groupdq, pixeldq, gain.astype(np.float32), read_noise.astype(np.float32)
 
@@ -93,7 +96,7 @@ def test_saturation(grow: int) -> None:
 
 def test_linearity() -> None:
     data, groupdq, pixeldq, *_ = ramps(PATTERNS["even, 8 of 8"], 3)
-    data = np.nan_to_num(data, posinf=0.0)
+    data = np.nan_to_num(data, posinf=0.0, neginf=0.0)
     rng = np.random.default_rng(4)
     scale = np.array([10, 1, 1e-6, 1e-11])[:, None, None]
     coeffs = (scale * rng.uniform(-1, 1, (4, *SHAPE))).astype(np.float32)
@@ -108,13 +111,42 @@ def test_linearity() -> None:
 
 def test_jumps(pattern: ReadPattern) -> None:
     data, groupdq, pixeldq, gain, read_noise = ramps(pattern, 5)
-    data[~np.isfinite(data)] = np.nan  # What infinity means to a median is not a rule.
     expected = rules.detect_jumps(data, groupdq, pixeldq, gain, read_noise, pattern)
     before = groupdq.copy()
     kernels.detect_jumps(data, groupdq, pixeldq, gain, read_noise, pattern, band_rows=3)
     np.testing.assert_array_equal(groupdq, expected[0])
     np.testing.assert_array_equal(pixeldq, expected[1])
     assert len(pattern) < 3 or (groupdq != before).sum() > 50
+
+
+@pytest.mark.parametrize("group_time", [1.0, 2.0, 10.1, 3.04, 5.7, 24.32])
+@pytest.mark.parametrize("from_reads", [False, True])
+@pytest.mark.parametrize(
+    ("differences", "read_noise", "jumps"),
+    [
+        # Of two differences of one size the earlier is the median: 30, and the noise is
+        # sqrt(30 + 8) = 6.16 DN, so that the other is 9.7 sigma off.
+        ([30, -30], 2, [2]),
+        # Without the first of the two of 60 the median is 10, and -60 is 70 / sqrt(10 + 18) = 13.2
+        # sigma off. Then, without the other, the median is 1.5, and 60 is 58.5 / sqrt(19.5) = 13.2
+        # off; then, without the first of the two of 12, it is 10, and -12 is 22 / sqrt(28) = 4.2
+        # off. Of the last three the median is 10, and -7 is 17 / sqrt(28) = 3.2 off.
+        ([-12, -60, 60, -7, 10, 12], 3, [1, 2, 3]),
+    ],
+)
+def test_equal_differences_are_equal_whatever_the_group_time(
+    differences: list[int], read_noise: float, jumps: list[int], group_time: float, from_reads: bool
+) -> None:
+    n = len(differences) + 1
+    if from_reads:
+        pattern = ReadPattern.from_reads([[i] for i in range(1, n + 1)], group_time)
+    else:
+        pattern = ReadPattern.evenly_spaced(n, group_time)
+    data = np.cumsum([100, *differences], dtype=np.float32)[:, None, None]
+    groupdq, pixeldq = np.zeros((n, 1, 1), np.uint8), np.zeros((1, 1), np.uint32)
+    planes = [np.full((1, 1), value, np.float32) for value in (1, read_noise)]
+    kernels.detect_jumps(data, groupdq, pixeldq, *planes, pattern)
+    assert np.flatnonzero(groupdq).tolist() == jumps
 
 
 def test_ramp_fit(pattern: ReadPattern) -> None:

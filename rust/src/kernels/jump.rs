@@ -3,7 +3,7 @@
 //! For each pixel, with `d_i` the difference of resultants i+1 and i, `T_i` the time between them,
 //! `n_i` reads in a resultant, `s` the noise of one read (all in DN) and `g` the gain (e-/DN):
 //!
-//! 1. A difference is usable if neither resultant is SATURATED or DO_NOT_USE (or NaN).
+//! 1. A difference is usable if neither resultant is SATURATED or DO_NOT_USE, nor NaN or infinite.
 //! 2. `rate` is the median of the usable `d_i / T_i`: without the one of largest size if there are
 //!    4 or more, of all 3, or the smaller in size of 2. With fewer, stop.
 //! 3. `noise_i^2 = |rate| T_i / g + s^2 (1/n_i + 1/n_{i+1})`, the first term being photon noise.
@@ -109,7 +109,8 @@ pub struct Jump<'a> {
     read_noise: ArrayView2<'a, f32>,
     read_pattern: &'a ReadPattern,
     parameters: JumpParameters,
-    /// Time of each difference, its inverse, and its read noise variance for reads of variance 1.
+    /// Time of each difference in units of the first, which leaves the ratios as they are and keeps
+    /// even patterns free of rounding; its inverse; its read noise variance for reads of variance 1.
     intervals: Vec<f64>,
     inverse_intervals: Vec<f64>,
     read_variances: Vec<f64>,
@@ -123,7 +124,7 @@ impl<'a> Jump<'a> {
         read_pattern: &'a ReadPattern,
         parameters: JumpParameters,
     ) -> Self {
-        let intervals = read_pattern.intervals();
+        let intervals = read_pattern.relative_intervals();
         Self {
             gain,
             read_noise,
@@ -271,7 +272,7 @@ impl BandKernel for Jump<'_> {
                 let gain = load_plane(self.gain, first_row + r, &cols);
                 let read_noise = load_plane(self.read_noise, first_row + r, &cols);
                 for lane in 0..LANES {
-                    block.inverse_gain[lane] = 1.0 / gain[lane].abs();
+                    block.inverse_gain[lane] = inverse_size(gain[lane]);
                     block.read_variance[lane] = read_noise[lane] * read_noise[lane];
                 }
                 let suspects = self.suspects(&mut block, &flags);
@@ -331,8 +332,9 @@ fn usable_differences(
     differences: &mut [f64],
 ) {
     let sample = |g: usize| {
-        if groupdq[[g, r, c]] & group::UNUSABLE == 0 {
-            f64::from(data[[g, r, c]])
+        let sample = f64::from(data[[g, r, c]]);
+        if groupdq[[g, r, c]] & group::UNUSABLE == 0 && sample.is_finite() {
+            sample
         } else {
             f64::NAN
         }
@@ -367,6 +369,16 @@ fn clipped_median(rates: &mut [f64]) -> Option<f64> {
             rates[1..].sort_unstable_by(f64::total_cmp);
             Some(median_of_sorted(&rates[1..]))
         }
+    }
+}
+
+/// DN per electron, without its sign. An infinite gain is as unknown as one that is NaN: with a noise
+/// of NaN nothing is found.
+fn inverse_size(gain: f64) -> f64 {
+    if gain.is_finite() {
+        1.0 / gain.abs()
+    } else {
+        f64::NAN
     }
 }
 

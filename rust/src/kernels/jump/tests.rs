@@ -137,12 +137,12 @@ fn uneven_resultants_are_compared_as_rates() {
 #[test]
 fn pixels_without_a_gain_are_flagged_and_a_negative_one_is_used() {
     let mut ramp = Ramp {
-        data: Array3::from_shape_fn((6, 1, 4), |(g, _, _)| if g < 3 { 0.0 } else { 500.0 }),
-        groupdq: Array3::zeros((6, 1, 4)),
-        pixeldq: Array2::zeros((1, 4)),
+        data: Array3::from_shape_fn((6, 1, 5), |(g, _, _)| if g < 3 { 0.0 } else { 500.0 }),
+        groupdq: Array3::zeros((6, 1, 5)),
+        pixeldq: Array2::zeros((1, 5)),
     };
-    let gain = ndarray::arr2(&[[f32::NAN, 0.0, -1.0, 1.0]]);
-    let read_noise = Array2::from_elem((1, 4), 2.0);
+    let gain = ndarray::arr2(&[[f32::NAN, 0.0, -1.0, 1.0, f32::INFINITY]]);
+    let read_noise = Array2::from_elem((1, 5), 2.0);
     let pattern = ReadPattern::evenly_spaced(6, 2.0, 1, None).unwrap();
     ramp.run(&Jump::new(
         gain.view(),
@@ -154,10 +154,28 @@ fn pixels_without_a_gain_are_flagged_and_a_negative_one_is_used() {
         },
     ));
     let bad = pixel::NO_GAIN_VALUE | pixel::DO_NOT_USE;
-    assert_eq!(ramp.pixeldq, ndarray::arr2(&[[bad, bad, bad, 0]]));
+    assert_eq!(ramp.pixeldq, ndarray::arr2(&[[bad, bad, bad, 0, bad]]));
     assert_eq!(ramp.flags(0), [0; 6]);
     assert_eq!(ramp.flags(2), [0, 0, 0, JUMP, 0, 0]);
     assert_eq!(ramp.flags(3), [0, 0, 0, JUMP, 0, 0]);
+    assert_eq!(ramp.flags(4), [0; 6]);
+}
+
+#[test]
+fn an_infinite_sample_is_not_a_jump() {
+    for infinity in [f32::INFINITY, f32::NEG_INFINITY] {
+        for resultant in 0..7 {
+            let mut ramp = ramp_of([8.0, 8.0, 9.0, 8.0, 8.0, 8.0]);
+            ramp.data[[resultant, 0, 0]] = infinity;
+            find(&mut ramp, JumpParameters::default());
+            assert_eq!(ramp.flags(0), [0; 7]);
+        }
+        // Four differences are left, one of them a jump.
+        let mut ramp = ramp_of([8.0, 8.0, 500.0, 8.0, 8.0, 8.0]);
+        ramp.data[[5, 0, 0]] = infinity;
+        find(&mut ramp, JumpParameters::default());
+        assert_eq!(ramp.flags(0), [0, 0, 0, JUMP, 0, 0, 0]);
+    }
 }
 
 #[test]
