@@ -20,7 +20,8 @@ pub const NUM_THREADS_VARIABLE: &str = "ROMANCAL_RS_NUM_THREADS";
 /// Threads of the pool at most: a larger number is a slip, and would bring the machine down.
 const MAX_THREADS: usize = 1024;
 
-const THREADS_EXPECTED: &str = "a whole number from 1 to 1024";
+/// What a number of threads has to be.
+pub const THREADS_EXPECTED: &str = "a whole number from 1 to 1024";
 
 /// How often the calling thread looks for an interrupt.
 const INTERRUPT_PERIOD: Duration = Duration::from_millis(100);
@@ -136,12 +137,13 @@ pub fn set_num_threads(threads: Option<usize>) -> Result<(), KernelError> {
         Some(threads) => threads,
         None => default_num_threads()?,
     };
-    *lock(&POOL) = Some(Pool::start(threads)?);
+    replace_pool(&mut lock(&POOL), threads)?;
     Ok(())
 }
 
 /// The process's pool. A child process made by `fork` inherits the memory but not the threads of
-/// its parent's pool, and would wait for them for ever: so it starts its own.
+/// its parent's pool, and would wait for them for ever: so it starts its own. It must not be made
+/// while a call runs, which could hold this lock.
 static POOL: Mutex<Option<Pool>> = Mutex::new(None);
 
 struct Pool {
@@ -170,14 +172,23 @@ fn pool() -> Result<Arc<ThreadPool>, KernelError> {
     {
         return Ok(Arc::clone(&running.threads));
     }
-    let started = Pool::start(match pool.as_ref() {
+    let threads = match pool.as_ref() {
         Some(of_parent) => of_parent.threads.current_num_threads(),
         None => default_num_threads()?,
-    })?;
+    };
+    replace_pool(&mut pool, threads)
+}
+
+/// Starts a pool of `threads` threads in place of the one there is.
+fn replace_pool(pool: &mut Option<Pool>, threads: usize) -> Result<Arc<ThreadPool>, KernelError> {
+    let started = Pool::start(threads)?;
     let threads = Arc::clone(&started.threads);
-    if let Some(of_parent) = pool.replace(started) {
-        // There are no threads to stop: dropping it could only wait for them.
-        std::mem::forget(of_parent);
+    if let Some(old) = pool.replace(started)
+        && old.process != std::process::id()
+    {
+        // The pool of a parent process has no threads here that could end: stopping it could only
+        // wait for them.
+        std::mem::forget(old);
     }
     Ok(threads)
 }

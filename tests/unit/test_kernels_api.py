@@ -116,6 +116,15 @@ def test_another_shape_is_a_shape_error(function: str, argument: str) -> None:
     assert issubclass(kernels.ShapeError, ValueError)
 
 
+def test_shape_errors_travel_between_processes() -> None:
+    with pytest.raises(kernels.ShapeError) as caught:
+        kernels.subtract_dark(**(dark() | {"data": np.zeros((0, *SHAPE[1:]), np.float32)}))
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert type(copy) is kernels.ShapeError
+    assert str(copy) == str(caught.value)
+    assert kernels.ShapeError.__module__ == "romancal_rs.kernels"
+
+
 @pytest.mark.parametrize(("function", "argument"), ARGUMENTS)
 def test_columns_have_to_be_contiguous(function: str, argument: str) -> None:
     array = CALLS[function][1]()[argument]
@@ -155,6 +164,64 @@ def test_arrays_that_share_memory_are_refused() -> None:
     arguments = dark()
     arguments["dark"] = arguments["data"]
     with pytest.raises(ValueError, match=r"^dark: shares memory"):
+        kernels.subtract_dark(**arguments)
+
+
+def pairs() -> list[tuple[str, str, str]]:
+    """Arrays of a call, the first of which is changed in place."""
+    return [
+        (function, changed, other)
+        for function, changed in CHANGED
+        for same, other in ARGUMENTS
+        if same == function and other != changed
+    ]
+
+
+@pytest.mark.parametrize(("function", "changed", "other"), pairs())
+def test_arrays_of_the_same_bytes_are_refused(function: str, changed: str, other: str) -> None:
+    call, make, _ = CALLS[function]
+    arguments = make()
+    memory = bytearray(max(arguments[name].nbytes for name in (changed, other)))
+    for name in (changed, other):
+        array = arguments[name]
+        view = np.frombuffer(memory, array.dtype, array.size).reshape(array.shape)
+        arguments[name] = view
+    with pytest.raises(ValueError, match=rf"({changed}|{other}): shares memory with ") as caught:
+        call(**arguments)
+    assert str(caught.value).endswith("is changed in place")
+    assert not any(memory)
+
+
+def test_bytes_within_the_elements_of_another_array_are_refused() -> None:
+    arguments = saturation()
+    memory = bytearray(4 * 6)
+    arguments["data"] = np.frombuffer(memory, np.float32).reshape(6, 1, 1)
+    arguments["groupdq"] = np.frombuffer(memory, np.uint8)[1::4].reshape(6, 1, 1)
+    for name in ("pixeldq", "threshold", "ref_dq"):
+        arguments[name] = np.ascontiguousarray(arguments[name][:1, :1])
+    with pytest.raises(ValueError, match=r"^groupdq: shares memory with data"):
+        kernels.flag_saturation(**arguments)
+
+
+def test_neighbours_in_memory_do_not_share_it() -> None:
+    both = np.ones((2, *SHAPE), np.float32)
+    dq = np.zeros((2, *SHAPE[1:]), np.uint32)
+    kernels.subtract_dark(both[0], dq[0], both[1, :, ::-1], dq[1])
+    assert not both[0].any()
+    assert both[1].all()
+    # Two columns of one table.
+    both = np.ones((*SHAPE[:2], 2), np.float32)
+    dq = np.zeros((SHAPE[1], 2), np.uint32)
+    kernels.subtract_dark(both[..., 0, None], dq[:, 0, None], both[..., 1, None], dq[:, 1, None])
+    assert not both[..., 0].any()
+    assert both[..., 1].all()
+
+
+def test_rows_interleaved_with_those_of_another_array_are_refused() -> None:
+    # To tell that none is shared would take more than a look at the strides.
+    rows = np.zeros((*SHAPE[:2], 2, SHAPE[2]), np.float32)
+    arguments = dark() | {"data": rows[:, :, 0], "dark": rows[:, :, 1]}
+    with pytest.raises(ValueError, match=r"^dark: shares memory with data"):
         kernels.subtract_dark(**arguments)
 
 
@@ -215,12 +282,24 @@ def test_parameters_have_to_make_sense() -> None:
         for value in [np.nan, -1.0]:
             with pytest.raises(ValueError, match=f"^{name}: "):
                 kernels.detect_jumps(**jump(), **{name: value})
-    with pytest.raises(ValueError, match=r"^n_pix_grow_sat: "):
-        kernels.flag_saturation(**saturation(), n_pix_grow_sat=-1)
+    for number in [-1, 2**63, -(2**63) - 1, 10**9999]:
+        with pytest.raises(ValueError, match=r"^n_pix_grow_sat: "):
+            kernels.flag_saturation(**saturation(), n_pix_grow_sat=number)
     for name in ["max_threads", "band_rows"]:
-        for number in [0, -1]:
+        for number in [0, -1, 2**63, -(10**20)]:
             with pytest.raises(ValueError, match=f"^{name}: "):
                 kernels.subtract_dark(**dark(), **{name: number})
+        with pytest.raises(TypeError, match=name):
+            kernels.subtract_dark(**dark(), **{name: 1.5})
+
+
+def test_very_large_numbers_are_as_good_as_all() -> None:
+    arguments = saturation()
+    arguments["data"][2, 3, 3] = 1000
+    huge = 2**63 - 1
+    kernels.flag_saturation(**arguments, n_pix_grow_sat=huge, max_threads=huge, band_rows=huge)
+    assert (arguments["groupdq"][2:] == 2).all()
+    assert not arguments["groupdq"][:2].any()
 
 
 def test_one_coefficient_is_not_a_correction() -> None:
@@ -323,6 +402,13 @@ def test_read_patterns() -> None:
         (lambda: ReadPattern.evenly_spaced(3, np.nan), "group_time"),
         (lambda: ReadPattern.evenly_spaced(3, 1.0, 0), "n_reads"),
         (lambda: ReadPattern.evenly_spaced(3, 1.0, 1, -1.0), "frame_time"),
+        (lambda: ReadPattern.evenly_spaced(3, 10.0, 2, 5.1), "frame_time: .*fit in the group"),
+        (lambda: ReadPattern.evenly_spaced(1025, 1.0), "n_resultants: .*1024.*got 1025"),
+        (lambda: ReadPattern.evenly_spaced(10**20, 1.0), "n_resultants: .*1024.*got 1000000"),
+        (lambda: ReadPattern.evenly_spaced(3, 1.0, 10**7), "n_reads: .*1000000"),
+        (lambda: ReadPattern.from_reads([[2**62, 2**62 + 1]], 1.0), "reads: .*1 to 1000000"),
+        (lambda: ReadPattern.from_reads([[10**30]], 1.0), "reads: .*1 to 1000000"),
+        (lambda: ReadPattern([1.0], [10**30], 1.0), "n_reads: .*1000000"),
         (lambda: ReadPattern.from_reads([], 1.0), "reads: .*at least one resultant"),
         (lambda: ReadPattern.from_reads([[1], []], 1.0), "reads: .*none in resultant 1"),
         (lambda: ReadPattern.from_reads([[0]], 1.0), "reads: .*from 1"),
@@ -377,8 +463,8 @@ def test_the_number_of_threads_can_be_set() -> None:
     try:
         kernels.set_num_threads(3)
         assert kernels.num_threads() == 3
-        for slip in (0, -1, 100_000):
-            with pytest.raises(ValueError, match=r"^threads: expected .* 1 to 1024"):
+        for slip in (0, -1, 100_000, 10**20):
+            with pytest.raises(ValueError, match=rf"^threads: expected .* 1 to 1024, got {slip}"):
                 kernels.set_num_threads(slip)
         assert kernels.num_threads() == 3
     finally:
@@ -387,21 +473,53 @@ def test_the_number_of_threads_can_be_set() -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
 def test_ctrl_c_stops_a_call_between_bands() -> None:
-    shape = (16, 4000, 1000)
-    arguments = arrays(shape) | {
+    arguments = slow_arguments()
+    main = threading.get_ident()
+    timer = threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        kernels.detect_jumps(**arguments, max_threads=1)
+    timer.join()
+    # The first rows were done, and the last were not.
+    assert arguments["groupdq"][8, 0].all()
+    assert not arguments["groupdq"][8, -1].any()
+
+
+def slow_arguments() -> Arguments:
+    """For `detect_jumps`: no pixel is regular, all have a jump, and the call takes seconds."""
+    shape = (16, 6000, 1000)
+    ramp = np.zeros((16, 1, 1000), np.float32)
+    ramp[8:] = 1000
+    return {
+        "data": np.broadcast_to(ramp, shape),
+        "groupdq": np.zeros(shape, np.uint8),
+        "pixeldq": np.zeros(shape[1:], np.uint32),
         "gain": plane(2, shape[1:]),
         "read_noise": plane(5, shape[1:]),
         "read_pattern": ReadPattern.evenly_spaced(16, 10.0),
     }
-    arguments["groupdq"][5] = 4  # No pixel is regular, so that this takes seconds.
-    main = threading.get_ident()
-    timer = threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT))
-    timer.start()
-    start = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        kernels.fit_ramps(**arguments, optional=True, max_threads=1)
-    assert time.monotonic() - start < 1.5
-    timer.join()
+
+
+def test_other_threads_of_python_go_on_during_a_call() -> None:
+    arguments = slow_arguments()
+    stop = threading.Event()
+    ticks = 0
+
+    def tick() -> None:
+        nonlocal ticks
+        while not stop.is_set():
+            time.sleep(0.001)
+            ticks += 1
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    before = ticks
+    kernels.detect_jumps(**arguments, max_threads=1)
+    during = ticks - before
+    stop.set()
+    thread.join()
+    # With the lock held there could be one or two, about the beginning and the end.
+    assert during >= 20
 
 
 def test_threads_may_call_at_the_same_time() -> None:
@@ -421,7 +539,8 @@ def test_threads_may_call_at_the_same_time() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="fork is safe to rely on in Linux only")
-def test_a_forked_process_has_threads_of_its_own() -> None:
+@pytest.mark.parametrize("action", ["set", "use"])
+def test_a_forked_process_has_threads_of_its_own(action: str) -> None:
     code = """
 import os, sys
 import numpy as np
@@ -429,9 +548,12 @@ from romancal_rs import kernels
 data, dq = np.ones((2, 300, 300), "f4"), np.zeros((300, 300), "u4")
 kernels.subtract_dark(data, dq, data.copy(), dq.copy())
 child = os.fork()
+if not child and sys.argv[1] == "set":
+    kernels.set_num_threads(2)
+    assert kernels.num_threads() == 2
 kernels.subtract_dark(data, dq, data.copy(), dq.copy())
 if child:
     sys.exit(os.waitpid(child, 0)[1])
 os._exit(0)
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code, action], check=True, timeout=30)

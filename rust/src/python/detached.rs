@@ -6,6 +6,7 @@ use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::arrays::ShapeError;
+use super::whole::Whole;
 use crate::driver::Execution;
 use crate::error::KernelError;
 
@@ -15,8 +16,8 @@ use crate::error::KernelError;
 /// become Python's; so does a panic, as RuntimeError.
 pub fn detached<R: Send>(
     py: Python<'_>,
-    max_threads: Option<i64>,
-    band_rows: Option<i64>,
+    max_threads: Option<Whole>,
+    band_rows: Option<Whole>,
     work: impl FnOnce(&mut Execution<'_>) -> Result<R, KernelError> + Send,
 ) -> PyResult<R> {
     let max_threads = at_least_one("max_threads", max_threads)?;
@@ -54,18 +55,10 @@ pub fn detached<R: Send>(
     }
 }
 
-fn at_least_one(argument: &'static str, number: Option<i64>) -> PyResult<Option<usize>> {
-    let Some(number) = number else {
-        return Ok(None);
-    };
-    match usize::try_from(number) {
-        Ok(number) if number > 0 => Ok(Some(number)),
-        _ => Err(exception(KernelError::value(
-            argument,
-            "None or at least 1",
-            number,
-        ))),
-    }
+fn at_least_one(argument: &'static str, number: Option<Whole>) -> PyResult<Option<usize>> {
+    number
+        .map(|number| number.at_least(1, argument, "None or a number from 1 to 2^63 - 1"))
+        .transpose()
 }
 
 /// The Python exception of an error.
@@ -76,5 +69,26 @@ pub fn exception(error: KernelError) -> PyErr {
         KernelError::Layout { .. } | KernelError::Value { .. } => PyValueError::new_err(text),
         KernelError::ThreadPool(_) => PyRuntimeError::new_err(text),
         KernelError::Interrupted => PyKeyboardInterrupt::new_err(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_runtime_error_with_its_message() {
+        Python::initialize();
+        Python::attach(|py| {
+            let fall =
+                |_: &mut Execution<'_>| -> Result<(), KernelError> { panic!("it {}", "fell") };
+            let error = detached(py, None, None, fall).unwrap_err();
+            assert!(error.is_instance_of::<PyRuntimeError>(py));
+            assert!(
+                error
+                    .to_string()
+                    .ends_with("an error of romancal-rs: it fell")
+            );
+        });
     }
 }

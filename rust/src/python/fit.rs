@@ -4,9 +4,10 @@ use ndarray::{Ix2, Ix3};
 use numpy::{IntoPyArray, PyArray2, PyArray3};
 use pyo3::prelude::*;
 
-use super::arrays::read;
+use super::arrays::Arrays;
 use super::detached::detached;
 use super::read_pattern::ReadPattern;
+use super::whole::Whole;
 use crate::band::{BandArray, RampBand};
 use crate::kernels::ramp_fit::{self, RampFitResult, SegmentArrays};
 
@@ -127,14 +128,15 @@ pub fn fit_ramps(
     read_noise: &Bound<'_, PyAny>,
     read_pattern: PyRef<'_, ReadPattern>,
     optional: bool,
-    max_threads: Option<i64>,
-    band_rows: Option<i64>,
+    max_threads: Option<Whole>,
+    band_rows: Option<Whole>,
 ) -> PyResult<RampFit> {
-    let data = read::<f32, Ix3>("data", data)?;
-    let groupdq = read::<u8, Ix3>("groupdq", groupdq)?;
-    let pixeldq = read::<u32, Ix2>("pixeldq", pixeldq)?;
-    let gain = read::<f32, Ix2>("gain", gain)?;
-    let read_noise = read::<f32, Ix2>("read_noise", read_noise)?;
+    let mut arrays = Arrays::default();
+    let data = arrays.read::<f32, Ix3>("data", data)?;
+    let groupdq = arrays.read::<u8, Ix3>("groupdq", groupdq)?;
+    let pixeldq = arrays.read::<u32, Ix2>("pixeldq", pixeldq)?;
+    let gain = arrays.read::<f32, Ix2>("gain", gain)?;
+    let read_noise = arrays.read::<f32, Ix2>("read_noise", read_noise)?;
     let fit = ramp_fit::RampFit::new(gain.as_array(), read_noise.as_array(), &read_pattern.0);
     let mut ramp = RampBand {
         first_row: 0,

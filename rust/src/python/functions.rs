@@ -4,12 +4,12 @@ use ndarray::{Array3, Ix2, Ix3};
 use numpy::{IntoPyArray, PyArray2};
 use pyo3::prelude::*;
 
-use super::arrays::{change, read};
+use super::arrays::Arrays;
 use super::detached::{detached, exception};
 use super::read_pattern::ReadPattern;
+use super::whole::Whole;
 use crate::band::{BandArray, RampBand};
 use crate::driver;
-use crate::error::KernelError;
 use crate::kernels::dark::Dark;
 use crate::kernels::flat::{self, Flat, RateImage};
 use crate::kernels::jump::{Jump, JumpParameters};
@@ -29,23 +29,21 @@ pub fn flag_saturation(
     pixeldq: &Bound<'_, PyAny>,
     threshold: &Bound<'_, PyAny>,
     ref_dq: &Bound<'_, PyAny>,
-    n_pix_grow_sat: i64,
-    max_threads: Option<i64>,
-    band_rows: Option<i64>,
+    n_pix_grow_sat: Whole,
+    max_threads: Option<Whole>,
+    band_rows: Option<Whole>,
 ) -> PyResult<()> {
-    let n_pix_grow = usize::try_from(n_pix_grow_sat).map_err(|_| {
-        let expected = "a number of pixels, at least 0";
-        exception(KernelError::value(
-            "n_pix_grow_sat",
-            expected,
-            n_pix_grow_sat,
-        ))
-    })?;
-    let data = read::<f32, Ix3>("data", data)?;
-    let mut groupdq = change::<u8, Ix3>("groupdq", groupdq)?;
-    let mut pixeldq = change::<u32, Ix2>("pixeldq", pixeldq)?;
-    let threshold = read::<f32, Ix2>("threshold", threshold)?;
-    let ref_dq = read::<u32, Ix2>("ref_dq", ref_dq)?;
+    let n_pix_grow = n_pix_grow_sat.at_least(
+        0,
+        "n_pix_grow_sat",
+        "a number of pixels, from 0 to 2^63 - 1",
+    )?;
+    let mut arrays = Arrays::default();
+    let data = arrays.read::<f32, Ix3>("data", data)?;
+    let mut groupdq = arrays.change::<u8, Ix3>("groupdq", groupdq)?;
+    let mut pixeldq = arrays.change::<u32, Ix2>("pixeldq", pixeldq)?;
+    let threshold = arrays.read::<f32, Ix2>("threshold", threshold)?;
+    let ref_dq = arrays.read::<u32, Ix2>("ref_dq", ref_dq)?;
     let kernel = Saturation {
         threshold: threshold.as_array(),
         ref_dq: ref_dq.as_array(),
@@ -75,14 +73,15 @@ pub fn correct_linearity(
     pixeldq: &Bound<'_, PyAny>,
     coeffs: &Bound<'_, PyAny>,
     ref_dq: &Bound<'_, PyAny>,
-    max_threads: Option<i64>,
-    band_rows: Option<i64>,
+    max_threads: Option<Whole>,
+    band_rows: Option<Whole>,
 ) -> PyResult<()> {
-    let mut data = change::<f32, Ix3>("data", data)?;
-    let groupdq = read::<u8, Ix3>("groupdq", groupdq)?;
-    let mut pixeldq = change::<u32, Ix2>("pixeldq", pixeldq)?;
-    let coeffs = read::<f32, Ix3>("coeffs", coeffs)?;
-    let ref_dq = read::<u32, Ix2>("ref_dq", ref_dq)?;
+    let mut arrays = Arrays::default();
+    let mut data = arrays.change::<f32, Ix3>("data", data)?;
+    let groupdq = arrays.read::<u8, Ix3>("groupdq", groupdq)?;
+    let mut pixeldq = arrays.change::<u32, Ix2>("pixeldq", pixeldq)?;
+    let coeffs = arrays.read::<f32, Ix3>("coeffs", coeffs)?;
+    let ref_dq = arrays.read::<u32, Ix2>("ref_dq", ref_dq)?;
     let kernel = Linearity {
         coeffs: coeffs.as_array(),
         ref_dq: ref_dq.as_array(),
@@ -106,23 +105,28 @@ pub fn subtract_dark(
     pixeldq: &Bound<'_, PyAny>,
     dark: &Bound<'_, PyAny>,
     ref_dq: &Bound<'_, PyAny>,
-    max_threads: Option<i64>,
-    band_rows: Option<i64>,
+    max_threads: Option<Whole>,
+    band_rows: Option<Whole>,
 ) -> PyResult<()> {
-    let mut data = change::<f32, Ix3>("data", data)?;
-    let mut pixeldq = change::<u32, Ix2>("pixeldq", pixeldq)?;
-    let dark = read::<f32, Ix3>("dark", dark)?;
-    let ref_dq = read::<u32, Ix2>("ref_dq", ref_dq)?;
+    let mut arrays = Arrays::default();
+    let mut data = arrays.change::<f32, Ix3>("data", data)?;
+    let mut pixeldq = arrays.change::<u32, Ix2>("pixeldq", pixeldq)?;
+    let dark = arrays.read::<f32, Ix3>("dark", dark)?;
+    let ref_dq = arrays.read::<u32, Ix2>("ref_dq", ref_dq)?;
     let kernel = Dark {
         dark: dark.as_array(),
         ref_dq: ref_dq.as_array(),
     };
     let data = data.as_array_mut();
-    // The dark does not ask for the flags of samples: a row without flags stands for all rows.
+    // The dark does not ask for the flags of samples.
     let no_flags = Array3::zeros((1, 1, data.dim().2));
     let mut ramp = RampBand {
         first_row: 0,
-        groupdq: BandArray::Shared(no_flags.broadcast(data.dim()).unwrap_or(no_flags.view())),
+        groupdq: BandArray::Shared(
+            no_flags
+                .broadcast(data.dim())
+                .expect("a row of as many columns as the data stands for all of its rows"),
+        ),
         data: BandArray::InPlace(data),
         pixeldq: BandArray::InPlace(pixeldq.as_array_mut()),
     };
@@ -155,14 +159,15 @@ pub fn detect_jumps(
     flag_4_neighbors: bool,
     max_jump_to_flag_neighbors: f64,
     min_jump_to_flag_neighbors: f64,
-    max_threads: Option<i64>,
-    band_rows: Option<i64>,
+    max_threads: Option<Whole>,
+    band_rows: Option<Whole>,
 ) -> PyResult<()> {
-    let data = read::<f32, Ix3>("data", data)?;
-    let mut groupdq = change::<u8, Ix3>("groupdq", groupdq)?;
-    let mut pixeldq = change::<u32, Ix2>("pixeldq", pixeldq)?;
-    let gain = read::<f32, Ix2>("gain", gain)?;
-    let read_noise = read::<f32, Ix2>("read_noise", read_noise)?;
+    let mut arrays = Arrays::default();
+    let data = arrays.read::<f32, Ix3>("data", data)?;
+    let mut groupdq = arrays.change::<u8, Ix3>("groupdq", groupdq)?;
+    let mut pixeldq = arrays.change::<u32, Ix2>("pixeldq", pixeldq)?;
+    let gain = arrays.read::<f32, Ix2>("gain", gain)?;
+    let read_noise = arrays.read::<f32, Ix2>("read_noise", read_noise)?;
     let kernel = Jump::new(
         gain.as_array(),
         read_noise.as_array(),
@@ -205,16 +210,17 @@ pub fn apply_flat<'py>(
     flat: &Bound<'_, PyAny>,
     flat_err: &Bound<'_, PyAny>,
     flat_dq: &Bound<'_, PyAny>,
-    max_threads: Option<i64>,
-    band_rows: Option<i64>,
+    max_threads: Option<Whole>,
+    band_rows: Option<Whole>,
 ) -> PyResult<(Bound<'py, PyArray2<f32>>, Bound<'py, PyArray2<f32>>)> {
-    let mut data = change::<f32, Ix2>("data", data)?;
-    let mut dq = change::<u32, Ix2>("dq", dq)?;
-    let mut var_poisson = change::<f32, Ix2>("var_poisson", var_poisson)?;
-    let mut var_rnoise = change::<f32, Ix2>("var_rnoise", var_rnoise)?;
-    let flat = read::<f32, Ix2>("flat", flat)?;
-    let flat_err = read::<f32, Ix2>("flat_err", flat_err)?;
-    let flat_dq = read::<u32, Ix2>("flat_dq", flat_dq)?;
+    let mut arrays = Arrays::default();
+    let mut data = arrays.change::<f32, Ix2>("data", data)?;
+    let mut dq = arrays.change::<u32, Ix2>("dq", dq)?;
+    let mut var_poisson = arrays.change::<f32, Ix2>("var_poisson", var_poisson)?;
+    let mut var_rnoise = arrays.change::<f32, Ix2>("var_rnoise", var_rnoise)?;
+    let flat = arrays.read::<f32, Ix2>("flat", flat)?;
+    let flat_err = arrays.read::<f32, Ix2>("flat_err", flat_err)?;
+    let flat_dq = arrays.read::<u32, Ix2>("flat_dq", flat_dq)?;
     let image = RateImage {
         data: data.as_array_mut(),
         dq: dq.as_array_mut(),
@@ -241,8 +247,9 @@ pub fn num_threads() -> PyResult<usize> {
 }
 
 #[pyfunction]
-pub fn set_num_threads(threads: Option<i64>) -> PyResult<()> {
-    // What is too small for a usize is too small for the pool: 0 gives the same error.
-    let threads = threads.map(|threads| usize::try_from(threads).unwrap_or(0));
+pub fn set_num_threads(threads: Option<Whole>) -> PyResult<()> {
+    let threads = threads
+        .map(|threads| threads.at_least(1, "threads", driver::THREADS_EXPECTED))
+        .transpose()?;
     driver::set_num_threads(threads).map_err(exception)
 }

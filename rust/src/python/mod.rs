@@ -9,6 +9,7 @@ mod detached;
 mod fit;
 mod functions;
 mod read_pattern;
+mod whole;
 
 use pyo3::prelude::*;
 

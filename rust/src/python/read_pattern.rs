@@ -4,6 +4,7 @@ use numpy::PyArray1;
 use pyo3::prelude::*;
 
 use super::detached::exception;
+use super::whole::Whole;
 use crate::cadence;
 use crate::error::KernelError;
 
@@ -24,8 +25,8 @@ use crate::error::KernelError;
 /// Raises
 /// ------
 /// ValueError
-///     If there are no resultants, times that are not finite or do not increase, a resultant
-///     without reads, or a duration that is not positive.
+///     If there are no resultants or more than 1024, times that are not finite or do not increase,
+///     a resultant without reads or with more than 1000000, or a duration that is not positive.
 #[pyclass(frozen, eq, module = "romancal_rs", name = "ReadPattern")]
 #[derive(PartialEq)]
 pub struct ReadPattern(pub cadence::ReadPattern);
@@ -33,10 +34,10 @@ pub struct ReadPattern(pub cadence::ReadPattern);
 #[pymethods]
 impl ReadPattern {
     #[new]
-    fn new(times: Vec<f64>, n_reads: Vec<i64>, group_time: f64) -> PyResult<Self> {
+    fn new(times: Vec<f64>, n_reads: Vec<Whole>, group_time: f64) -> PyResult<Self> {
         let n_reads = n_reads
             .into_iter()
-            .map(|reads| count("n_reads", reads))
+            .map(|reads| count("n_reads", READS, &reads))
             .collect::<PyResult<_>>()?;
         cadence::ReadPattern::new(times, n_reads, group_time)
             .map(Self)
@@ -64,17 +65,21 @@ impl ReadPattern {
     /// Raises
     /// ------
     /// ValueError
-    ///     If a number is not positive.
+    ///     If a number is not positive, there are more than 1024 resultants, or the reads do not fit
+    ///     in the group: ``n_reads * frame_time > group_time``.
     #[staticmethod]
-    #[pyo3(signature = (n_resultants, group_time, n_reads=1, frame_time=None))]
+    #[pyo3(
+        signature = (n_resultants, group_time, n_reads=Whole::Number(1), frame_time=None),
+        text_signature = "(n_resultants, group_time, n_reads=1, frame_time=None)"
+    )]
     fn evenly_spaced(
-        n_resultants: i64,
+        n_resultants: Whole,
         group_time: f64,
-        n_reads: i64,
+        n_reads: Whole,
         frame_time: Option<f64>,
     ) -> PyResult<Self> {
-        let n_resultants = count("n_resultants", n_resultants)?;
-        let n_reads = count("n_reads", n_reads)?;
+        let n_resultants = count("n_resultants", RESULTANTS, &n_resultants)?;
+        let n_reads = count("n_reads", READS, &n_reads)?;
         cadence::ReadPattern::evenly_spaced(n_resultants as usize, group_time, n_reads, frame_time)
             .map(Self)
             .map_err(exception)
@@ -98,9 +103,18 @@ impl ReadPattern {
     /// Raises
     /// ------
     /// ValueError
-    ///     If a resultant is empty, or reads do not increase or are not consecutive.
+    ///     If a resultant is empty, reads do not increase, are not consecutive or are not from 1 to
+    ///     1000000, or there are more than 1024 resultants.
     #[staticmethod]
-    fn from_reads(reads: Vec<Vec<i64>>, frame_time: f64) -> PyResult<Self> {
+    fn from_reads(reads: Vec<Vec<Whole>>, frame_time: f64) -> PyResult<Self> {
+        let number = |read: &Whole| {
+            let number = read.at_least(1, "reads", "read numbers from 1 to 1000000")?;
+            Ok(number as i64)
+        };
+        let reads = reads
+            .iter()
+            .map(|resultant| resultant.iter().map(number).collect())
+            .collect::<PyResult<Vec<Vec<i64>>>>()?;
         cadence::ReadPattern::from_reads(&reads, frame_time)
             .map(Self)
             .map_err(exception)
@@ -144,9 +158,10 @@ impl ReadPattern {
     }
 }
 
-fn count(argument: &'static str, number: i64) -> PyResult<u32> {
-    u32::try_from(number)
-        .ok()
-        .filter(|&number| number > 0)
-        .ok_or_else(|| exception(KernelError::value(argument, "at least 1", number)))
+const READS: &str = "from 1 to 1000000 reads";
+const RESULTANTS: &str = "from 1 to 1024 resultants";
+
+fn count(argument: &'static str, expected: &'static str, number: &Whole) -> PyResult<u32> {
+    u32::try_from(number.at_least(1, argument, expected)?)
+        .map_err(|_| exception(KernelError::value(argument, expected, number)))
 }
