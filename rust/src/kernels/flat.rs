@@ -7,8 +7,9 @@
 //! err = sqrt(var_poisson' + var_rnoise' + var_flat)
 //! ```
 //!
-//! A flat that is NaN, zero or NO_FLAT_FIELD acts as 1 and sets NO_FLAT_FIELD; if its error is NaN
-//! too, it adds no error. Source: the manual's section 8.1.5.
+//! A flat that is NaN, infinite, zero or NO_FLAT_FIELD acts as 1 and sets NO_FLAT_FIELD; if its error
+//! is not finite either, it adds no error. Any other flat divides, also a negative one, and its error
+//! counts as it is. Source: the manual's section 8.1.5.
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 
@@ -119,14 +120,16 @@ fn divide_row(
     let var_flat = row_mut(var_flat.view_mut(), r, &cols);
     let err = row_mut(err.view_mut(), r, &cols);
     for c in cols {
-        let unknown =
-            response[c].is_nan() || response[c] == 0.0 || flat_dq[c] & pixel::NO_FLAT_FIELD != 0;
+        let unknown = !response[c].is_finite()
+            || response[c] == 0.0
+            || flat_dq[c] & pixel::NO_FLAT_FIELD != 0;
         let flat = if unknown { 1.0 } else { response[c] };
         dq[c] |= flat_dq[c] | if unknown { pixel::NO_FLAT_FIELD } else { 0 };
         data[c] /= flat;
-        var_poisson[c] /= flat * flat;
-        var_rnoise[c] /= flat * flat;
-        let no_error = unknown && flat_err[c].is_nan();
+        // Twice, since the square of a small flat would be 0.
+        var_poisson[c] = var_poisson[c] / flat / flat;
+        var_rnoise[c] = var_rnoise[c] / flat / flat;
+        let no_error = unknown && !flat_err[c].is_finite();
         let relative = data[c] / flat * if no_error { 0.0 } else { flat_err[c] };
         var_flat[c] = relative * relative;
         err[c] = (var_poisson[c] + var_rnoise[c] + var_flat[c]).sqrt();
@@ -137,6 +140,40 @@ fn divide_row(
 mod tests {
     use super::*;
     use ndarray::arr2;
+
+    #[test]
+    fn infinite_small_and_negative_flats() {
+        let mut data = arr2(&[[8.0, 0.0, 8.0, 8.0]]);
+        let mut dq = arr2(&[[0, 0, 0, 0]]);
+        let mut var_poisson = arr2(&[[4.0, 0.0, 4.0, 4.0]]);
+        let mut var_rnoise = arr2(&[[5.0, 1e-30, 8.0, 8.0]]);
+        let errors = Execution::uninterrupted(|execution| {
+            apply_flat(
+                RateImage {
+                    data: data.view_mut(),
+                    dq: dq.view_mut(),
+                    var_poisson: var_poisson.view_mut(),
+                    var_rnoise: var_rnoise.view_mut(),
+                },
+                &Flat {
+                    flat: arr2(&[[f32::INFINITY, 1e-30, -2.0, 2.0]]).view(),
+                    flat_err: arr2(&[[f32::INFINITY, 0.0, -0.5, f32::NAN]]).view(),
+                    flat_dq: arr2(&[[0, 0, 0, 0]]).view(),
+                },
+                execution,
+            )
+        })
+        .unwrap();
+        assert_eq!(dq, arr2(&[[pixel::NO_FLAT_FIELD, 0, 0, 0]]));
+        assert_eq!(data, arr2(&[[8.0, 0.0, -4.0, 4.0]]));
+        // The square of 1e-30 is 0 in float32: 0 / 0 would be NaN, and 1e-30 / 0 infinite.
+        assert_eq!(var_poisson, arr2(&[[4.0, 0.0, 1.0, 1.0]]));
+        assert!((var_rnoise[[0, 1]] / 1e30 - 1.0).abs() < 1e-6);
+        assert_eq!(errors.var_flat[[0, 0]], 0.0);
+        assert_eq!(errors.err[[0, 0]], 3.0);
+        assert_eq!(errors.err[[0, 2]], 2.0);
+        assert!(errors.var_flat[[0, 3]].is_nan() && errors.err[[0, 3]].is_nan());
+    }
 
     #[test]
     fn hand_computed_errors_and_unknown_flats() {
