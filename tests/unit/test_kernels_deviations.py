@@ -103,6 +103,18 @@ def test_7_jumps_that_go_down_are_in_the_optional_product() -> None:
     assert result.optional.crmag[:, 0, 0].tolist() == [-40, 420]
 
 
+def test_7_a_jump_without_a_difference_keeps_its_place() -> None:
+    flags = [JUMP_DET, 0, JUMP_DET, JUMP_DET | SATURATED, 0, JUMP_DET]
+    result = fit([100, 110, np.nan, 70, 80, 500], flags, optional=True)
+    assert result.optional is not None
+    assert result.optional.crmag[:, 0, 0].tolist() == [0, 0, 0, 420]
+    flags[1] |= SATURATED | JUMP_DET
+    result = fit([100, 110, 120, 70, 80, 500], flags, optional=True, gain=np.nan)
+    assert result.optional is not None
+    assert result.optional.crmag[:, 0, 0].tolist() == [0, 10, 10, -50, 420]
+    assert not result.optional.slope.any()
+
+
 def test_8_the_optional_product_is_in_dn_and_seconds_from_time_0() -> None:
     # 2 DN/s, 10 s to the first resultant: 20 DN came before it, over a pedestal of 100 DN.
     result = fit([120, 140, 160, 180], read_noise=3.0, gain=4.0, optional=True)

@@ -412,12 +412,22 @@ impl Pixel {
         self.flags[resultant] & group::JUMP_DET != 0
     }
 
-    /// The difference to the sample before, for each jump.
+    /// The difference to the sample before, for each sample with a jump, whatever its other flags; 0
+    /// where there is none, so that those of later jumps keep their places.
     fn jumps(&self) -> impl Iterator<Item = f64> {
-        (1..self.samples.len())
+        (0..self.samples.len())
             .filter(|&g| self.is_jump(g))
-            .map(|g| self.samples[g] - self.samples[g - 1])
-            .filter(|difference| difference.is_finite())
+            .map(|g| match g.checked_sub(1) {
+                Some(before) => self.samples[g] - self.samples[before],
+                None => 0.0,
+            })
+            .map(|difference| {
+                if difference.is_finite() {
+                    difference
+                } else {
+                    0.0
+                }
+            })
     }
 
     fn find_segments(&mut self) {

@@ -44,8 +44,8 @@ pub struct RampFit {
 
 /// The fit of each segment of each pixel: (n_segments, n_rows, n_cols), float32.
 ///
-/// The first axis is as long as the largest number of segments of a pixel; a pixel with fewer has
-/// 0 in the rest.
+/// The first axis is as long as the largest number of segments of a pixel, counting pixels without
+/// gain or read noise too, and at least 1; a pixel with fewer has 0 in the rest.
 ///
 /// Attributes
 /// ----------
@@ -61,8 +61,10 @@ pub struct RampFit {
 ///     First sample minus the pixel's slope times the first mean time; 0 where the first sample
 ///     is saturated or the pixel could not be fitted [DN].
 /// crmag : ndarray, (n_jumps, n_rows, n_cols)
-///     Difference to the sample before, for each jump of the pixel in turn [DN]; the first axis
-///     is as long as the largest number of jumps of a pixel, at least 1.
+///     Difference to the sample before, for each JUMP_DET sample of the pixel in turn, whatever its
+///     other flags and also where the pixel could not be fitted [DN]; 0 where there is none, as
+///     the sample is the first, or one of the two is NaN or infinite. The first axis is as long as
+///     the largest number of jumps of a pixel, at least 1.
 #[pyclass(frozen, get_all, module = "romancal_rs.kernels")]
 pub struct SegmentFits {
     slope: Py<PyArray3<f32>>,

@@ -39,7 +39,8 @@ pub struct SegmentArrays {
     pub var_rnoise: Array3<f32>,
     /// First sample minus slope times its time, (n_rows, n_cols).
     pub pedestal: Array2<f32>,
-    /// Difference to the sample before, for each jump of a pixel in turn, (n_jumps, n_rows, n_cols).
+    /// Difference to the sample before, for each jump of a pixel in turn, 0 where it is not known;
+    /// (n_jumps, n_rows, n_cols).
     pub crmag: Array3<f32>,
 }
 
