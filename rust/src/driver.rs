@@ -75,7 +75,12 @@ pub fn run(
     if n_rows == 0 || n_cols == 0 {
         return Ok(());
     }
-    let bands = ramp.split(execution.band_rows(n_resultants, n_cols), kernel.halo());
+    let mut height = execution.band_rows(n_resultants, n_cols);
+    if execution.band_rows.is_none() {
+        // A band's halo is copied and computed besides its own rows: they should not be fewer.
+        height = height.max(kernel.halo());
+    }
+    let bands = ramp.split(height, kernel.halo());
     for_each(bands, |band| band.run(kernel), execution)
 }
 

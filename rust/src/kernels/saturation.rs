@@ -84,32 +84,41 @@ fn flag_samples(samples: &[f32], limits: &[f32], reached: &mut [u8], flags: &mut
     }
 }
 
-/// Flags the pixels around saturated ones: a box of 2 n + 1 rows and columns about each.
+/// Flags the pixels around saturated ones: a box of 2 n + 1 rows and columns about each. Running
+/// counts of what is in the box make the time for a pixel independent of its size.
 fn grow(flags: &mut ArrayViewMut2<'_, u8>, n: usize) {
+    let saturated = flags.map(|sample| u32::from(sample & group::SATURATED != 0));
+    if saturated.iter().all(|&is_saturated| is_saturated == 0) {
+        return;
+    }
     let (n_rows, n_cols) = flags.dim();
-    // The box is that of its columns, then that of its rows.
-    let wide = flags.map(|sample| sample & group::SATURATED);
-    let wide = grow_along_rows(wide.view(), n);
+    // How many pixels of each column are saturated in rows r - n to r + n.
+    let mut in_column = ndarray::Array1::<u32>::zeros(n_cols);
+    for entering in saturated.outer_iter().take(n) {
+        in_column += &entering;
+    }
     for r in 0..n_rows {
-        let above_and_below = r.saturating_sub(n)..n_rows.min(r.saturating_add(n + 1));
-        for other in above_and_below {
-            for c in 0..n_cols {
-                flags[[r, c]] |= wide[[other, c]];
+        if let Some(entering) = r.checked_add(n).filter(|&row| row < n_rows) {
+            in_column += &saturated.row(entering);
+        }
+        if let Some(leaving) = r.checked_sub(n).and_then(|row| row.checked_sub(1)) {
+            in_column -= &saturated.row(leaving);
+        }
+        // How many of the columns c - n to c + n have one.
+        let has_one = |c: usize| usize::from(in_column[c] > 0);
+        let mut in_box: usize = (0..n_cols.min(n)).map(has_one).sum();
+        for c in 0..n_cols {
+            if let Some(entering) = c.checked_add(n).filter(|&col| col < n_cols) {
+                in_box += has_one(entering);
+            }
+            if let Some(leaving) = c.checked_sub(n).and_then(|col| col.checked_sub(1)) {
+                in_box -= has_one(leaving);
+            }
+            if in_box > 0 {
+                flags[[r, c]] |= group::SATURATED;
             }
         }
     }
-}
-
-fn grow_along_rows(saturated: ArrayView2<'_, u8>, n: usize) -> ndarray::Array2<u8> {
-    let n_cols = saturated.ncols();
-    let mut wide = ndarray::Array2::zeros(saturated.dim());
-    for ((r, c), _) in saturated.indexed_iter().filter(|(_, flag)| **flag != 0) {
-        let around = c.saturating_sub(n)..n_cols.min(c.saturating_add(n + 1));
-        for col in around {
-            wide[[r, col]] = group::SATURATED;
-        }
-    }
-    wide
 }
 
 #[cfg(test)]
@@ -154,6 +163,33 @@ mod tests {
             ramp.pixeldq,
             arr2(&[[1024 | pixel::NO_SAT_CHECK, pixel::NO_SAT_CHECK, 2]])
         );
+    }
+
+    #[test]
+    fn growth_is_the_union_of_the_boxes() {
+        let (n_rows, n_cols) = (9, 11);
+        let mut state = 1_u64;
+        for n in (0..14).chain([usize::MAX]) {
+            let mut flags = Array2::from_shape_fn((n_rows, n_cols), |_| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                if state >> 58 == 0 {
+                    1 | group::SATURATED
+                } else {
+                    4
+                }
+            });
+            let before = flags.clone();
+            grow(&mut flags.view_mut(), n);
+            for ((r, c), &grown) in flags.indexed_iter() {
+                let near = before.indexed_iter().any(|((row, col), &flag)| {
+                    flag & group::SATURATED != 0 && row.abs_diff(r) <= n && col.abs_diff(c) <= n
+                });
+                let added = if near { group::SATURATED } else { 0 };
+                assert_eq!(grown, before[[r, c]] | added);
+            }
+        }
     }
 
     #[test]
