@@ -3,7 +3,9 @@
 A ramp is an array with axes (resultant, row, column). Arrays are used where they are: the dtype
 has to be the one stated, elements of a row have to lie next to each other in memory (a trimmed view
 such as ``data[:, 4:-4, 4:-4]`` is fine), and an array that does not fit is an error that names it.
-Nothing is copied or cast silently. Bad pixels are flags, never errors.
+Nothing is copied or cast silently. Subclasses, such as masked arrays and quantities, are used as
+the plain arrays they hold. Bad pixels are flags, never errors. Results beyond the range of float32
+are infinite.
 
 All functions run in parallel over bands of rows and take
 
@@ -80,7 +82,8 @@ def flag_saturation(
         If an array's shape does not fit `data`, or there are no resultants.
     ValueError
         If an array has another memory layout, cannot be changed in place but has to be, shares
-        memory with another of the call, or if `n_pix_grow_sat` is negative.
+        memory with another of the call, or if `n_pix_grow_sat` is negative or beyond 64 bits, or
+        another number out of its range.
 
     References
     ----------
@@ -199,12 +202,13 @@ def detect_jumps(
         Linearised ramps [DN]. With fewer than 3 resultants no jump is found.
     groupdq : ndarray, (n_resultants, n_rows, n_cols), uint8
         Flags of each sample; JUMP_DET is added in place. Samples flagged SATURATED or DO_NOT_USE,
-        and NaN, are not used.
+        and those that are NaN or infinite, are not used.
     pixeldq : ndarray, (n_rows, n_cols), uint32
         Flags of each pixel; NO_GAIN_VALUE and DO_NOT_USE are added in place where the gain is not
         finite or not positive.
     gain : ndarray, (n_rows, n_cols), float32
-        Gain [electron/DN]. Of a negative one the size is used; NaN finds nothing.
+        Gain [electron/DN]. Of a negative one the size is used; with one that is NaN or
+        infinite nothing is found.
     read_noise : ndarray, (n_rows, n_cols), float32
         Noise of one read [DN].
     read_pattern : ReadPattern
@@ -263,10 +267,10 @@ def fit_ramps(
 ) -> RampFit:
     """Fit the rate of each pixel: optimally weighted straight lines through its segments.
 
-    Usable samples (not SATURATED, DO_NOT_USE or NaN) without a jump between them are a segment. Its
-    line is fitted with weights that depend on its signal-to-noise ratio. The rate is the mean of
-    the segments' slopes, weighted with their variances. Where only single samples are usable, it
-    is the first of them over ``read_pattern.group_time``.
+    Usable samples (not SATURATED, DO_NOT_USE, NaN or infinite) without a jump between them are a
+    segment. Its line is fitted with weights that depend on its signal-to-noise ratio. The rate is
+    the mean of the segments' slopes, weighted with their variances. Where only single samples are
+    usable, it is the first of them over ``read_pattern.group_time``.
 
     Parameters
     ----------
@@ -291,9 +295,10 @@ def fit_ramps(
     -------
     RampFit
         With `slope`, `dq`, `var_poisson`, `var_rnoise`, `err`, `chisq`, `dumo` and `optional`. All
-        but the flags are 0 where a pixel could not be fitted: no usable sample, or a read noise
-        that is not finite (DO_NOT_USE), or a gain that is not finite or not positive (NO_GAIN_VALUE
-        and DO_NOT_USE).
+        but `dq` and `optional.crmag` are 0 where a pixel could not be fitted: no usable sample, or
+        a read noise that is not finite (DO_NOT_USE), or a gain that is not finite or not positive
+        (NO_GAIN_VALUE and DO_NOT_USE). The segments of such pixels count nevertheless for the
+        length of the arrays in `optional`.
 
     Raises
     ------
@@ -343,10 +348,11 @@ def apply_flat(
     var_poisson, var_rnoise : ndarray, float32
         Variances of the rate [(DN/s)^2]; divided by the square of the flat in place.
     flat : ndarray, float32
-        Relative response. Where it is NaN or 0, or `flat_dq` has NO_FLAT_FIELD, it acts as 1,
-        and the pixel is flagged NO_FLAT_FIELD.
+        Relative response. Where it is not finite or 0, or `flat_dq` has NO_FLAT_FIELD, it acts as
+        1, and the pixel is flagged NO_FLAT_FIELD. A negative one divides.
     flat_err : ndarray, float32
-        Standard error of the flat. NaN counts as 0 where the flat acts as 1.
+        Standard error of the flat. NaN and infinity count as 0 where the flat acts as 1; elsewhere
+        NaN gives a `var_flat` and an `err` of NaN.
     flat_dq : ndarray, uint32
         Flags of the flat.
     max_threads, band_rows : int, optional
@@ -396,8 +402,9 @@ def set_num_threads(threads: int | None) -> None:
     Parameters
     ----------
     threads : int or None
-        From 1 to 1024; None for the default of `num_threads`. Calls that are running in other threads
-        go on as they began.
+        From 1 to 1024; None for the default of `num_threads`. Calls that are running in other
+        threads go on as they began. Processes made by ``fork`` start threads of their own; fork
+        only while no call runs.
 
     Raises
     ------
