@@ -319,8 +319,10 @@ scale = float()
 
 def test_default_values():
     """8.1.13: "name = string(default="John Doe")"."""
-    declared = spec_of('name = string(default="John Doe")')
-    assert declared().name == "John Doe"
+    with pytest.raises(ParameterError, match="'name' cannot be a parameter"):
+        spec_of('name = string(default="John Doe")')
+    declared = spec_of('observer_name = string(default="John Doe")')
+    assert declared().observer_name == "John Doe"
 
 
 # --- "Configspec types"

@@ -300,6 +300,7 @@ class Step(metaclass=_StepType):
         self._notify("start")
         started = time.perf_counter()
         self.log.info("Step %s running", self.name)
+        self._check_required()
         self._check_output_dir()
         with runlog.owner(self.log):
             args = hooks.run_pre_hooks(self, args)
@@ -374,6 +375,11 @@ class Step(metaclass=_StepType):
 
     # --- saving
 
+    def _check_required(self) -> None:
+        for name, parameter in self.parameters.items():
+            if parameter.default is REQUIRED:
+                getattr(self, name)  # tells that it is to be set
+
     def _check_output_dir(self) -> None:
         path = self.output_dir
         if path is not None and os.path.exists(path) and not os.path.isdir(path):
@@ -400,7 +406,7 @@ class Step(metaclass=_StepType):
         if (self.output_use_model or base is None) and model is not None:
             base = str(model.meta.get("filename") or "") or base
         base = base or f"{self.name}{self.output_ext}"
-        suffix = suffix or self.suffix or self.default_suffix or self.name.lower()
+        suffix = suffix or self.suffix or self.default_suffix or type(self).__name__.lower()
         directory = self.search_attr("output_dir")
         if directory is None and asked_for is not None:
             directory = os.path.dirname(asked_for) or None
