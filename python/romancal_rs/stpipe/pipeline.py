@@ -21,6 +21,10 @@ class Pipeline(Step):
         Parameters of the steps: ``{"jump": {"rejection_threshold": 5}}``.
     """
 
+    spec = """
+        checkpoint = directory(default=None)  # Keep each step's result here, and resume from it
+    """
+
     step_defs: ClassVar[dict[str, type[Step]]] = {}
     #: Other names that a step goes by.
     step_aliases: ClassVar[dict[str, str]] = {}
@@ -58,6 +62,17 @@ class Pipeline(Step):
         if name in type(self).step_aliases:
             return self.step(name)
         return super().__getattr__(name)
+
+    def _work(self, *args: Any) -> Any:
+        if self.parent is not None or self.checkpoint is None:
+            return super()._work(*args)
+        from .checkpoint import Checkpoint
+
+        self._checkpoint = Checkpoint(self.checkpoint, self, args)
+        try:
+            return super()._work(*args)
+        finally:
+            self._checkpoint = None
 
     def get_pars(self) -> dict[str, Any]:
         """All parameters with their values, those of the steps under ``steps``."""

@@ -9,10 +9,13 @@ from contextlib import contextmanager, nullcontext
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import hooks, logconfig, output, runlog
 from .parameters import REQUIRED, ParameterError, ParameterSpec, Section, Setting, nearest
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoint
 
 
 @dataclass
@@ -110,6 +113,8 @@ class Step(metaclass=_StepType):
         self._saved: list[Path] = []
         #: The log messages of the run at hand, until they are in its result.
         self._log_lines: list[str] | None = None
+        #: Keeps the results of the steps, where a pipeline has a place for it.
+        self._checkpoint: Checkpoint | None = None
         self._logcfg: str | os.PathLike[str] | None = None
         self._verbose = False
         for key, parameter in self.parameters.items():
@@ -302,6 +307,21 @@ class Step(metaclass=_StepType):
         self.log.info("Step %s running", self.name)
         self._check_required()
         self._check_output_dir()
+        checkpoint = self.root._checkpoint
+        if checkpoint is None or self.parent is None:
+            result = self._work(*args)
+        else:
+            result = checkpoint.run(self, args, self._work)
+        seconds = time.perf_counter() - started
+        self.log.info("Step %s done in %.2f s", self.name, seconds)
+        self.root.reports.append(
+            StepReport(self.name, self.status_of(result), seconds, dict(self._references_used))
+        )
+        self._notify("end")
+        return result
+
+    def _work(self, *args: Any) -> Any:
+        """What the step does with its arguments: hooks, ``process``, and the results' metadata."""
         with runlog.owner(self.log):
             args = hooks.run_pre_hooks(self, args)
             self.before_process(args)
@@ -313,12 +333,6 @@ class Step(metaclass=_StepType):
             result = hooks.run_post_hooks(self, result)
         for model in self._as_list(result):
             self.finalize_result(model, list(self._references_used.items()))
-        seconds = time.perf_counter() - started
-        self.log.info("Step %s done in %.2f s", self.name, seconds)
-        self.root.reports.append(
-            StepReport(self.name, self.status_of(result), seconds, dict(self._references_used))
-        )
-        self._notify("end")
         return result
 
     def skip_run(self, input: Any, reason: str) -> Any:
