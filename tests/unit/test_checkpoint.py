@@ -177,6 +177,15 @@ def test_what_a_step_left_alone_is_left_alone(runs):
     assert runs(Forgetful) == (1.0, [])
 
 
+class Direct(Pipeline):
+    """Hands its input to its step as it is."""
+
+    step_defs = {"add": AddToCopy}
+
+    def process(self, input):
+        return self.add(input)
+
+
 class Measure(Step):
     def process(self, ramp):
         ran.append(self.name)
@@ -257,6 +266,17 @@ class TestHooks:
         expected = ["hook", "first", "second"]
         assert runs(Outer, steps=steps) == (3.0, [*expected, "last"])
         assert runs(Outer, steps=steps) == (3.0, expected)
+
+    def test_of_the_pipeline_that_changes_its_input(self, ramp, tmp_path):
+        shifts = [1.0, 10.0]
+
+        def shift(ramp):
+            ramp.data += np.float32(shifts.pop(0))
+
+        for expected in (2.0, 11.0):
+            exposure = ramp.copy()
+            result = Direct.call(exposure, checkpoint=tmp_path, pre_hooks=[shift])
+            assert result.data[0, 0, 0] - ramp.data[0, 0, 0] == expected
 
     def test_of_the_pipeline_itself(self, runs):
         assert runs(Two, post_hooks=[self.harmless])[1] == ["first", "second", "hook"]

@@ -134,7 +134,8 @@ class Checkpoint:
     ) -> None:
         self._log = pipeline.log
         self._fingerprints = Fingerprints()
-        #: The contents that follow from the input and the steps so far.
+        #: The contents that follow from the steps so far. Those of the input are looked at when a
+        #: step gets them, as a hook of the pipeline may have changed them.
         self._known: WeakSet[Any] = WeakSet()
         self._count = 0
         self._inside_a_step = False
@@ -151,7 +152,6 @@ class Checkpoint:
                 f"checkpoint: {pipeline.name} and its input must be recognised in a later run, "
                 f"but {error}; run without a checkpoint, or give the path of a file"
             ) from error
-        self._note(args)
         #: Stands for all that has run; None where there is no saying any more.
         self._fingerprint: str | None = digest(self._start)
         self.directory = Path(directory) / _directory_name(args)
