@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .parameters import UnknownParameterError, nearest
 from .step import Step
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoint
 
 
 class Pipeline(Step):
@@ -63,16 +66,12 @@ class Pipeline(Step):
             return self.step(name)
         return super().__getattr__(name)
 
-    def _work(self, *args: Any) -> Any:
-        if self.parent is not None or self.checkpoint is None:
-            return super()._work(*args)
+    def _open_checkpoint(self, args: tuple[Any, ...]) -> Checkpoint | None:
+        if self.checkpoint is None or self.parent is not None:
+            return None
         from .checkpoint import Checkpoint
 
-        self._checkpoint = Checkpoint(self.checkpoint, self, args)
-        try:
-            return super()._work(*args)
-        finally:
-            self._checkpoint = None
+        return Checkpoint(self.checkpoint, self, args)
 
     def get_pars(self) -> dict[str, Any]:
         """All parameters with their values, those of the steps under ``steps``."""

@@ -113,7 +113,6 @@ class Step(metaclass=_StepType):
         self._saved: list[Path] = []
         #: The log messages of the run at hand, until they are in its result.
         self._log_lines: list[str] | None = None
-        #: Keeps the results of the steps, where a pipeline has a place for it.
         self._checkpoint: Checkpoint | None = None
         self._logcfg: str | os.PathLike[str] | None = None
         self._verbose = False
@@ -325,11 +324,13 @@ class Step(metaclass=_StepType):
         with runlog.owner(self.log):
             args = hooks.run_pre_hooks(self, args)
             self.before_process(args)
+            self._checkpoint = self._open_checkpoint(args)
             self._running = True
             try:
                 result = self.process(*args)
             finally:
                 self._running = False
+                self._checkpoint = None
             result = hooks.run_post_hooks(self, result)
         for model in self._as_list(result):
             self.finalize_result(model, list(self._references_used.items()))
@@ -361,6 +362,10 @@ class Step(metaclass=_StepType):
         return name
 
     # --- what subclasses for one mission fill in
+
+    def _open_checkpoint(self, args: tuple[Any, ...]) -> Checkpoint | None:
+        """What keeps the results of the steps, where a pipeline has a place for it."""
+        return None
 
     def before_process(self, args: tuple[Any, ...]) -> None:
         """Checks what can go wrong, before the work begins."""
