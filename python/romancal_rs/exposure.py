@@ -60,7 +60,7 @@ def check_exposure(model: ScienceRawModel | RampModel) -> None:
     try:
         model.validate()
     except ValidationError as error:
-        raise InputError(f"{describe(model)}: {error}") from error
+        raise InputError(f"{describe(model)}: {error.problem}") from error
     check_ramp(model)
     read_pattern(model)
 

@@ -81,7 +81,7 @@ def test_a_calibrated_image_is_no_input(capsys, out, simulated, tmp_path):
     path = tmp_path / "already_cal.asdf"
     datamodels.ImageModel(create_wfi_image(shape=(56, 56))).save(path)
     message = fails(capsys, out, 1, path, simulated.references)
-    assert "already_cal.asdf, which holds a ImageModel" in message
+    assert "already_cal.asdf (ImageModel)" in message
 
 
 def test_a_reference_is_no_input(capsys, out, simulated):
@@ -127,6 +127,15 @@ def test_reference_of_another_detector(capsys, out, simulated, references, tmp_p
 def test_no_reference_directory(capsys, out, simulated, tmp_path):
     message = fails(capsys, out, 1, simulated.exposure, tmp_path / "nothing")
     assert "does not exist" in message
+
+
+def test_references_that_nobody_named_are_told_in_one_line(capsys, simulated, monkeypatch):
+    monkeypatch.delenv("ROMANCAL_RS_REFERENCES", raising=False)
+    assert main(["run", "roman_elp", str(simulated.exposure)]) == 1
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "no MASK, SATURATION, LINEARITY, DARK, GAIN, READNOISE, DISTORTION, FLAT" in message
+    assert "--references DIR" in message
 
 
 def test_no_resultants_is_status_64(capsys, out, simulated, tmp_path):

@@ -20,12 +20,17 @@ class Example(Step):
         names = string_list(default=list())
         title = string(default=None)
         cores = cores(default='none')
-        needed = float()  # has no default
     """
 
     def process(self, value):
         self.scratch = value  # a step's own code may keep what it likes
         return value
+
+
+class Needing(Example):
+    """Has a parameter without a default."""
+
+    spec = "needed = float()  # has no default"
 
 
 class Derived(Example):
@@ -53,7 +58,7 @@ def test_spec_gives_defaults_and_help():
     assert (step.names, step.title, step.cores) == ([], None, "none")
     assert Example.parameters["threshold"].help == "sigma"
     assert Example.parameters["n"].help == 'how many: 1 to 9, "really" # and no more'
-    assert Example.parameters["needed"].default is REQUIRED
+    assert Needing.parameters["needed"].default is REQUIRED
     assert step.save_results is False  # inherited from Step
 
 
@@ -118,8 +123,10 @@ def test_a_misspelt_parameter_names_the_nearest():
 
 def test_a_parameter_without_default_must_be_set():
     with pytest.raises(ParameterError, match="needed has no default: set it"):
-        _ = Example().needed
-    assert Example(needed=1).needed == 1.0
+        _ = Needing().needed
+    with pytest.raises(ParameterError, match="needed has no default: set it"):
+        Needing.call(1)
+    assert Needing(needed=1).run(5) == 5
 
 
 def test_own_code_may_set_attributes_while_it_runs():
@@ -133,7 +140,6 @@ def test_pipeline_takes_nested_parameters():
     assert (pipeline.first.n, pipeline.second.extra) == (5, 2)
     assert pipeline.one is pipeline.first
     pipeline.one.n = 6
-    pipeline.first.needed = pipeline.second.needed = 0.5
     assert pipeline.get_pars()["steps"]["first"]["n"] == 6
     assert pipeline.first.log.name == "stpipe.Twice.first"
 

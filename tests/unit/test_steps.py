@@ -253,7 +253,7 @@ class TestRampFit:
 
     def test_an_image_is_refused(self, gain, read_noise):
         image = datamodels.ImageModel(testing.create_wfi_image(shape=IMAGE))
-        with pytest.raises(InputError, match="RampFitStep takes a RampModel, got a ImageModel"):
+        with pytest.raises(InputError, match="RampFitStep takes a RampModel, got: ImageModel"):
             self.fit(image, gain, read_noise)
 
     def test_a_read_pattern_of_another_length_is_refused(self, gain, read_noise):

@@ -60,7 +60,7 @@ class _Parser(argparse.ArgumentParser):
     """Names the option that was meant where one is unknown."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        options, extra = self.parse_known_args(args, namespace)
+        options, extra = self.parse_known_intermixed_args(args, namespace)
         for word in extra:
             known = [option for action in self._actions for option in action.option_strings]
             hint = nearest(word.partition("=")[0], known) if word.startswith("-") else ""
@@ -123,8 +123,10 @@ def _guarded(module: ModuleType, options: argparse.Namespace) -> int:
             raise
         expected = isinstance(error, RomancalError | OSError | ValueError | TypeError)
         kind = "" if expected else f"{type(error).__name__}: "
-        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-        print(f"romancal-rs: error: {kind}{error}{notes}", file=sys.stderr)
+        message = str(error)
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            message = f"{error.filename}: {error.strerror}"
+        print(f"romancal-rs: error: {kind}{message}", file=sys.stderr)
         if not expected:
             print("romancal-rs: --verbose shows the traceback", file=sys.stderr)
         return getattr(error, "exit_status", 1)

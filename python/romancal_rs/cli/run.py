@@ -170,7 +170,7 @@ def step_from_cmdline(arguments: list[str], step_class: type[Step]) -> Step:
     if first is None or not _names_class(first):
         arguments = [f"{step_class.__module__}.{step_class.__qualname__}", *arguments]
     add_arguments_of_target(parser, arguments)
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     step = _make_step(options)
     _run_step(step, options)
     return step

@@ -64,8 +64,8 @@ class ExposurePipeline(RomanPipeline):
         with datamodels.open(args[0]) as exposure:
             if not isinstance(exposure, datamodels.ScienceRawModel | datamodels.RampModel):
                 raise InputError(
-                    f"{self.name} takes a raw exposure or a ramp, got {describe(exposure)}, "
-                    f"which holds a {type(exposure).__name__}"
+                    f"{self.name} takes a raw exposure or a ramp, got {describe(exposure)} "
+                    f"({type(exposure).__name__})"
                 )
             check_exposure(exposure)
         super().before_process(args)

@@ -10,14 +10,16 @@ PosixPath('refs/roman_wfi_flat_0007.asdf')
 """
 
 from .errors import (
+    ENVIRONMENT_VARIABLE,
     AmbiguousReferenceError,
+    NoStoreError,
     ReferenceFileError,
     ReferenceMismatchError,
     ReferenceNotFoundError,
+    all_in_one,
 )
 from .keys import ExposureKeys
 from .resolve import (
-    ENVIRONMENT_VARIABLE,
     NOT_APPLICABLE,
     check_reference,
     open_store,
@@ -32,9 +34,11 @@ __all__ = [
     "DirectoryStore",
     "ExposureKeys",
     "Match",
+    "NoStoreError",
     "ReferenceFileError",
     "ReferenceMismatchError",
     "ReferenceNotFoundError",
+    "all_in_one",
     "check_reference",
     "open_store",
     "resolve",

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..errors import RomancalError
+
+#: Names the directory of reference files where nothing else does.
+ENVIRONMENT_VARIABLE = "ROMANCAL_RS_REFERENCES"
 
 
 class ReferenceFileError(RomancalError):
@@ -13,9 +18,44 @@ class ReferenceNotFoundError(ReferenceFileError, FileNotFoundError):
     """There is no reference file (or no directory of them) where one was looked for."""
 
 
+class NoStoreError(ReferenceNotFoundError):
+    """No directory of reference files is named.
+
+    Parameters
+    ----------
+    *reftypes : str
+        The types that are needed.
+    """
+
+    def __init__(self, *reftypes: str) -> None:
+        self.reftypes = reftypes
+        super().__init__(
+            f"no {', '.join(name.upper() for name in reftypes)}: no directory of reference files "
+            f"is named. Give one with --references DIR (references= in Python) or "
+            f"{ENVIRONMENT_VARIABLE}, or a file with override_{reftypes[0].lower()} (N/A skips the "
+            "step)"
+        )
+
+
 class AmbiguousReferenceError(ReferenceFileError):
     """Two reference files fit an exposure equally well."""
 
 
 class ReferenceMismatchError(ReferenceFileError):
     """A reference file that was named by hand is of another type or for another detector."""
+
+
+def all_in_one(failures: Iterable[ReferenceFileError]) -> ReferenceFileError:
+    """One error that tells all that failed (at least one failure), each once."""
+    failures = list(failures)
+    if len(failures) == 1:
+        return failures[0]
+    messages = dict.fromkeys(str(e) for e in failures if not isinstance(e, NoStoreError))
+    without_store = [error for error in failures if isinstance(error, NoStoreError)]
+    needed = dict.fromkeys(name for error in without_store for name in error.reftypes)
+    if needed and not messages:
+        return NoStoreError(*needed)
+    if needed:
+        messages[str(NoStoreError(*needed))] = None
+    lines = "\n  ".join(messages)
+    return ReferenceFileError(f"these references are missing or do not fit:\n  {lines}")

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from .._yaml_head import HeadError
-from .errors import ReferenceFileError, ReferenceMismatchError, ReferenceNotFoundError
+from .errors import (
+    ENVIRONMENT_VARIABLE,
+    NoStoreError,
+    ReferenceFileError,
+    ReferenceMismatchError,
+    ReferenceNotFoundError,
+)
 from .head import read_head
 from .keys import ExposureKeys
 from .rules import WITHOUT_DETECTOR
@@ -19,7 +25,6 @@ NOT_APPLICABLE = "N/A"
 KNOWN_TYPES = frozenset(
     ("DARK", "DISTORTION", "FLAT", "GAIN", "LINEARITY", "MASK", "PHOTOM", "READNOISE", "SATURATION")
 )
-ENVIRONMENT_VARIABLE = "ROMANCAL_RS_REFERENCES"
 
 
 def open_store(
@@ -75,11 +80,7 @@ def resolve(
     if override is not None:
         return _resolve_override(reftype, keys, override)
     if store is None:
-        raise ReferenceNotFoundError(
-            f"no {reftype.upper()}: no directory of reference files is named. Give one with "
-            f"--references DIR (references= in Python) or {ENVIRONMENT_VARIABLE}, or a file with "
-            f"override_{reftype.lower()} (N/A skips the step)"
-        )
+        raise NoStoreError(reftype)
     return store.find(reftype, keys)
 
 

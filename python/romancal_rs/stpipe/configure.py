@@ -179,7 +179,9 @@ def _apply_parameter_references(step: Step, input: Any, source: Any, config: Ste
     from .pipeline import Pipeline
 
     if isinstance(source, Setting):
-        source = os.path.join(config.directory or "", str(source.value))
+        value = source.value
+        given = value not in (None, "", "None")
+        source = os.path.join(config.directory or "", str(value)) if given else None
     store = references.open_store(source)
     if store is None or not store.has_parameters:
         return

@@ -25,6 +25,9 @@ from ..errors import RomancalError
 #: Types whose values are paths.
 _PATH_TYPES = ("input_file", "output_file", "directory", "reference", "references")
 
+#: What every step has already, under names that a spec cannot use.
+RESERVED = frozenset(("name", "parent", "config_file", "log", "reports", "observer", "parameters"))
+
 #: The default of a parameter that has none: it must be given before the step runs.
 REQUIRED = object()
 
@@ -135,6 +138,11 @@ class ParameterSpec(Mapping[str, Parameter]):
             text = base.__dict__.get("spec") or _spec_file_text(base)
             if text:
                 merged.update(_parse(text, base.__name__))
+        for name in RESERVED.intersection(merged):
+            raise ParameterError(
+                f"{step_class.__name__}: {name!r} cannot be a parameter: every step has an "
+                "attribute of that name; choose another"
+            )
         for reftype in reference_types(step_class):
             name = f"override_{reftype}"
             merged._parameters[name] = Parameter(

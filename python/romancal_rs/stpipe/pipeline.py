@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .parameters import UnknownParameterError, nearest
 from .step import Step
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoint
 
 
 class Pipeline(Step):
@@ -19,6 +22,10 @@ class Pipeline(Step):
     ----------
     steps : dict of str to dict, optional
         Parameters of the steps: ``{"jump": {"rejection_threshold": 5}}``.
+    """
+
+    spec = """
+        checkpoint = directory(default=None)  # Keep each step's result here, and resume from it
     """
 
     step_defs: ClassVar[dict[str, type[Step]]] = {}
@@ -58,6 +65,13 @@ class Pipeline(Step):
         if name in type(self).step_aliases:
             return self.step(name)
         return super().__getattr__(name)
+
+    def _open_checkpoint(self, args: tuple[Any, ...]) -> Checkpoint | None:
+        if self.checkpoint is None or self.parent is not None:
+            return None
+        from .checkpoint import Checkpoint
+
+        return Checkpoint(self.checkpoint, self, args)
 
     def get_pars(self) -> dict[str, Any]:
         """All parameters with their values, those of the steps under ``steps``."""

@@ -64,7 +64,7 @@ class RomanStep(Step):
         if not isinstance(model, model_class):
             source = f" from {input}" if isinstance(input, str | os.PathLike) else ""
             raise InputError(
-                f"{self.name} takes a {model_class.__name__}, got a {type(model).__name__}{source}"
+                f"{self.name} takes a {model_class.__name__}, got: {type(model).__name__}{source}"
             )
         if model.meta.cal_step.get(self.cal_step_name) == "COMPLETE":
             self.log.warning("%s: this step is COMPLETE already, and is done again", self.name)
@@ -138,13 +138,8 @@ class RomanStep(Step):
                 found[key] = match
                 if match.note:
                     self.log.warning("%s", match.note)
-        if len(failures) == 1:
-            raise failures[0]
         if failures:
-            unique = dict.fromkeys(str(error) for error in failures)
-            raise references.ReferenceFileError(
-                "these references are missing or do not fit:\n  " + "\n  ".join(unique)
-            )
+            raise references.all_in_one(failures)
 
     def overrides(self, reftype: str) -> Any:
         """What the user named for a reference type in place of the store's choice, or None.
@@ -225,7 +220,7 @@ class RomanStep(Step):
             try:
                 reference.validate(metadata=False)
             except datamodels.ValidationError as error:
-                raise references.ReferenceMismatchError(f"{name}: {error}") from error
+                raise references.ReferenceMismatchError(f"{name}: {error.problem}") from error
             shapes = {key: tuple(array.shape) for key, array in reference.arrays()}
         if not model.shape:
             return

@@ -9,10 +9,13 @@ from contextlib import contextmanager, nullcontext
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import hooks, logconfig, output, runlog
 from .parameters import REQUIRED, ParameterError, ParameterSpec, Section, Setting, nearest
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoint
 
 
 @dataclass
@@ -110,6 +113,7 @@ class Step(metaclass=_StepType):
         self._saved: list[Path] = []
         #: The log messages of the run at hand, until they are in its result.
         self._log_lines: list[str] | None = None
+        self._checkpoint: Checkpoint | None = None
         self._logcfg: str | os.PathLike[str] | None = None
         self._verbose = False
         for key, parameter in self.parameters.items():
@@ -300,24 +304,36 @@ class Step(metaclass=_StepType):
         self._notify("start")
         started = time.perf_counter()
         self.log.info("Step %s running", self.name)
+        self._check_required()
         self._check_output_dir()
-        with runlog.owner(self.log):
-            args = hooks.run_pre_hooks(self, args)
-            self.before_process(args)
-            self._running = True
-            try:
-                result = self.process(*args)
-            finally:
-                self._running = False
-            result = hooks.run_post_hooks(self, result)
-        for model in self._as_list(result):
-            self.finalize_result(model, list(self._references_used.items()))
+        checkpoint = self.root._checkpoint
+        if checkpoint is None or self.parent is None:
+            result = self._work(*args)
+        else:
+            result = checkpoint.run(self, args, self._work)
         seconds = time.perf_counter() - started
         self.log.info("Step %s done in %.2f s", self.name, seconds)
         self.root.reports.append(
             StepReport(self.name, self.status_of(result), seconds, dict(self._references_used))
         )
         self._notify("end")
+        return result
+
+    def _work(self, *args: Any) -> Any:
+        """What the step does with its arguments: hooks, ``process``, and the results' metadata."""
+        with runlog.owner(self.log):
+            args = hooks.run_pre_hooks(self, args)
+            self.before_process(args)
+            self._checkpoint = self._open_checkpoint(args)
+            self._running = True
+            try:
+                result = self.process(*args)
+            finally:
+                self._running = False
+                self._checkpoint = None
+            result = hooks.run_post_hooks(self, result)
+        for model in self._as_list(result):
+            self.finalize_result(model, list(self._references_used.items()))
         return result
 
     def skip_run(self, input: Any, reason: str) -> Any:
@@ -347,6 +363,10 @@ class Step(metaclass=_StepType):
 
     # --- what subclasses for one mission fill in
 
+    def _open_checkpoint(self, args: tuple[Any, ...]) -> Checkpoint | None:
+        """What keeps the results of the steps, where a pipeline has a place for it."""
+        return None
+
     def before_process(self, args: tuple[Any, ...]) -> None:
         """Checks what can go wrong, before the work begins."""
 
@@ -374,6 +394,11 @@ class Step(metaclass=_StepType):
 
     # --- saving
 
+    def _check_required(self) -> None:
+        for name, parameter in self.parameters.items():
+            if parameter.default is REQUIRED:
+                getattr(self, name)  # tells that it is to be set
+
     def _check_output_dir(self) -> None:
         path = self.output_dir
         if path is not None and os.path.exists(path) and not os.path.isdir(path):
@@ -400,7 +425,7 @@ class Step(metaclass=_StepType):
         if (self.output_use_model or base is None) and model is not None:
             base = str(model.meta.get("filename") or "") or base
         base = base or f"{self.name}{self.output_ext}"
-        suffix = suffix or self.suffix or self.default_suffix or self.name.lower()
+        suffix = suffix or self.suffix or self.default_suffix or type(self).__name__.lower()
         directory = self.search_attr("output_dir")
         if directory is None and asked_for is not None:
             directory = os.path.dirname(asked_for) or None
