@@ -292,5 +292,5 @@ def test_a_pointing_keyword_that_is_no_number_is_an_error_that_names_it():
 
 
 def test_a_ramp_is_refused():
-    with pytest.raises(InputError, match="ImageModel, got a RampModel"):
+    with pytest.raises(InputError, match="ImageModel, got: RampModel"):
         AssignWcsStep.call(RampModel(testing.create_ramp()), override_distortion=reference())
