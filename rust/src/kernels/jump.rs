@@ -375,11 +375,8 @@ fn clipped_median(rates: &mut [f64]) -> Option<f64> {
 /// DN per electron, without its sign. An infinite gain is as unknown as one that is NaN: with a noise
 /// of NaN nothing is found.
 fn inverse_size(gain: f64) -> f64 {
-    if gain.is_finite() {
-        1.0 / gain.abs()
-    } else {
-        f64::NAN
-    }
+    let inverse = 1.0 / gain.abs();
+    if inverse > 0.0 { inverse } else { f64::NAN }
 }
 
 /// What the noise of a pixel's differences is made of.
