@@ -123,5 +123,5 @@ def test_the_result_is_saved_to_the_file_that_photom_names(tmp_path):
 
 
 def test_a_ramp_is_refused():
-    with pytest.raises(InputError, match="ImageModel, got a RampModel"):
+    with pytest.raises(InputError, match="ImageModel, got: RampModel"):
         PhotomStep.call(RampModel(testing.create_ramp()), override_photom=reference())
