@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from . import kernels
 from .errors import InputError
 from .exposure import describe, read_pattern
 from .stpipe import RomanStep
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .datamodels import DarkRefModel, RampModel
 
 __all__ = ["DarkCurrentStep"]
@@ -60,7 +60,7 @@ def subtract_dark(ramp: RampModel, dark: DarkRefModel) -> None:
     rate = dark.dark_slope
     for resultant, time in zip(ramp.data, read_pattern(ramp).times, strict=True):
         kernels.subtract_dark(
-            resultant[np.newaxis], ramp.pixeldq, _accumulated(rate, time)[np.newaxis], dark.dq
+            resultant[None], ramp.pixeldq, _accumulated(rate, time)[None], dark.dq
         )
 
 
@@ -68,6 +68,8 @@ def subtracted_dark(ramp: RampModel, dark: DarkRefModel) -> DarkRefModel:
     """A DARK with the accumulated signal of each resultant [DN] in ``data``."""
     result = dark.copy()
     if "data" not in dark:
+        import numpy as np
+
         times = read_pattern(ramp).times
         result["data"] = np.stack([_accumulated(dark.dark_slope, time) for time in times])
     return result
@@ -75,4 +77,6 @@ def subtracted_dark(ramp: RampModel, dark: DarkRefModel) -> DarkRefModel:
 
 def _accumulated(rate: np.ndarray, time: float) -> np.ndarray:
     """Dark signal [DN] after `time` seconds, in float32 as the kernel takes it."""
+    import numpy as np
+
     return rate * np.float32(time)

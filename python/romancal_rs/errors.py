@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -25,3 +26,11 @@ class NoScienceDataError(RomancalError):
 
 class InputError(RomancalError, ValueError):
     """An input of a step is of the wrong kind, or does not fit the others."""
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str:
+    """``; did you mean 'x'?``, or nothing where no candidate is near."""
+    import difflib
+
+    matches = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.6)
+    return f"; did you mean {matches[0]!r}?" if matches else ""

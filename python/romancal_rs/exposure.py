@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from . import dqflags
 from .errors import InputError, NoScienceDataError
 from .kernels import ReadPattern
@@ -116,7 +114,8 @@ def is_fully_saturated(model: RampModel) -> bool:
     """
     exempt = dqflags.DO_NOT_USE | dqflags.NO_SAT_CHECK
     counted = (model.pixeldq[SCIENCE] & exempt) == 0
-    saturated = np.all(model.groupdq[(slice(None), *SCIENCE)] & dqflags.SATURATED, axis=0)
+    # A pixel that saturates stays saturated, so that the first resultant decides.
+    saturated = (model.groupdq[0][SCIENCE] & dqflags.SATURATED) != 0
     return bool(counted.any() and saturated[counted].all())
 
 
@@ -128,7 +127,7 @@ def check_usable(model: ImageModel) -> None:
     NoScienceDataError
         If every science pixel is DO_NOT_USE.
     """
-    if np.all(model.dq & dqflags.DO_NOT_USE):
+    if (model.dq & dqflags.DO_NOT_USE).all():
         raise NoScienceDataError(
             f"{describe(model)}: no science data: every science pixel is flagged DO_NOT_USE"
         )

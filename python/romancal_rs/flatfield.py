@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from . import kernels
 from .exposure import BORDER, SCIENCE
 from .stpipe import RomanStep
@@ -40,6 +38,8 @@ class FlatFieldStep(RomanStep):
 
 def apply_flat(image: ImageModel, flat: FlatRefModel) -> None:
     """Flat-fields `image` in place; a flat of the full frame is trimmed to the science pixels."""
+    import numpy as np
+
     n_rows, n_cols = image.data.shape
     arrays = [flat.data, flat.err, flat.dq]
     if flat.data.shape == (n_rows + 2 * BORDER, n_cols + 2 * BORDER):

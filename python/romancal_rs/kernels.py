@@ -17,11 +17,16 @@ The result does not depend on either, not by one bit. Ctrl-C stops a function be
 arrays that are changed in place are then changed in part.
 """
 
-import numpy as np
-from numpy.typing import NDArray
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from . import _core
 from ._core import RampFit, ReadPattern, SegmentFits, ShapeError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = [
     "RampFit",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from . import kernels
 from .exposure import SCIENCE, read_pattern, thread_cap
 from .stpipe import RomanStep
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .datamodels import ImageModel, RampFitOutputModel, RampModel
     from .kernels import RampFit, SegmentFits
 
@@ -75,11 +75,15 @@ def single_read_noise(read_noise: np.ndarray, is_cds: bool) -> np.ndarray:
     Today's READNOISE files hold the noise of one read, those of 2022 that of the difference of
     two reads (correlated double sampling).
     """
+    import numpy as np
+
     return read_noise / np.float32(np.sqrt(2.0)) if is_cds else read_noise
 
 
 def rate_image(ramp: RampModel, fit: RampFit) -> ImageModel:
     """The Level 2 image of a fit, without the border."""
+    import numpy as np
+
     from .datamodels import ImageModel
 
     arrays = {
@@ -100,6 +104,8 @@ def optional_product(
     ramp: RampModel, segments: SegmentFits, gain: np.ndarray
 ) -> RampFitOutputModel:
     """The fits of the segments, full frame, in electrons as the product's schema says."""
+    import numpy as np
+
     from .datamodels import RampFitOutputModel
 
     per_dn = {

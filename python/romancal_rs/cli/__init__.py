@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from ..errors import RomancalError
-from ..stpipe.parameters import nearest
+from ..errors import RomancalError, nearest
 
 #: Commands, their modules here, and what they do.
 COMMANDS = {

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from .. import dqflags
 from ..assign_wcs import AssignWcsStep
 from ..dark_current import DarkCurrentStep
@@ -120,6 +118,8 @@ class ExposurePipeline(RomanPipeline):
             Zeros, without the border, with the flags of the pixels and of the first resultant,
             SATURATED and DO_NOT_USE; the steps from linearity on are SKIPPED.
         """
+        import numpy as np
+
         from ..datamodels import ImageModel
 
         dq = (ramp.pixeldq | ramp.groupdq[0] | dqflags.SATURATED | dqflags.DO_NOT_USE)[SCIENCE]

@@ -20,7 +20,8 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-from .parameters import ParameterError, nearest
+from ..errors import nearest
+from .parameters import ParameterError
 
 #: What was imported from each directory. Like ``sys.modules``, which has room for only one module
 #: of a name, it makes the second import of a class give the same class.

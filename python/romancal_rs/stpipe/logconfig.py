@@ -28,9 +28,8 @@ from typing import Any, TextIO
 
 from configobj import ConfigObj, ConfigObjError
 
-from ..errors import RomancalError
+from ..errors import RomancalError, nearest
 from . import runlog
-from .parameters import nearest
 from .runlog import DEFAULT_FORMAT, ConsoleHandler, Display
 
 #: Where a configuration file is looked for when none is named; the first that exists is used.

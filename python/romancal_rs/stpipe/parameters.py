@@ -9,7 +9,6 @@ The specs of a class and its bases are merged, the most derived winning. The com
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +19,7 @@ from typing import Any
 from configobj import ConfigObj
 from configobj.validate import ValidateError, Validator, is_integer, is_option
 
-from ..errors import RomancalError
+from ..errors import RomancalError, nearest
 
 #: Types whose values are paths.
 _PATH_TYPES = ("input_file", "output_file", "directory", "reference", "references")
@@ -229,12 +228,6 @@ def reference_types(step_class: type) -> list[str]:
     for sub_class in getattr(step_class, "step_defs", {}).values():
         own += reference_types(sub_class)
     return list(dict.fromkeys(own))
-
-
-def nearest(name: str, candidates: Iterable[str]) -> str:
-    """``; did you mean 'x'?``, or nothing where no candidate is near."""
-    matches = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.6)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
 def _spec_file_text(step_class: type) -> str:

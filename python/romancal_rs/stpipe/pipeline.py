@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .parameters import UnknownParameterError, nearest
+from ..errors import nearest
+from .parameters import UnknownParameterError
 from .step import Step
 
 if TYPE_CHECKING:

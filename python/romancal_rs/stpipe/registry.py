@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .parameters import ParameterError, nearest
+from ..errors import nearest
+from .parameters import ParameterError
 
 if TYPE_CHECKING:
     from .step import Step

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from .. import references
 from ..errors import InputError
-from ..exposure import BORDER
 from ..references import NOT_APPLICABLE, ExposureKeys, Match
 from .parameters import reference_types
 from .pipeline import Pipeline
@@ -211,6 +210,7 @@ class RomanStep(Step):
     def _check_reference(self, match: Match, reftype: str, model: DataModel) -> None:
         """Checks the arrays of a reference: what its schema says, and the exposure's size."""
         from .. import datamodels
+        from ..exposure import BORDER
 
         if match.reference == NOT_APPLICABLE:
             return

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..errors import nearest
 from . import hooks, logconfig, output, runlog
-from .parameters import REQUIRED, ParameterError, ParameterSpec, Section, Setting, nearest
+from .parameters import REQUIRED, ParameterError, ParameterSpec, Section, Setting
 
 if TYPE_CHECKING:
     from .checkpoint import Checkpoint
