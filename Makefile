@@ -26,6 +26,7 @@ lint: build
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest romancal_rs._core
 
 format:
 	cargo fmt --all

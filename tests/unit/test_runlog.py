@@ -67,7 +67,7 @@ class UsesLibrary(Step):
 
     def process(self, extra=None):
         with runlog.owner(self.log):
-            log = logging.getLogger("some.library")
+            log = logging.getLogger("some.package")
             log.setLevel(logging.DEBUG)
             log.debug("a detail of the library")
             log.info("I want to make note of something")
@@ -81,7 +81,7 @@ class CallsLibraryUser(Pipeline):
     def process(self, value):
         with runlog.owner(self.log):
             self.first()
-            logging.getLogger("some.library").warning("in between")
+            logging.getLogger("some.package").warning("in between")
             self.second()
         return value
 
@@ -122,7 +122,7 @@ def test_what_a_library_would_not_emit_on_its_own_does_not_appear(caplog):
     """So says the manual: libraries that are noisy at DEBUG stay out unless they are let in."""
 
     def quiet(step):
-        logging.getLogger("quiet.library").info("not to be seen")
+        logging.getLogger("quiet.package").info("not to be seen")
 
     with caplog.at_level(logging.WARNING), logconfig.applied(verbose=True), recording() as lines:
         UsesLibrary().run(quiet)
@@ -150,7 +150,7 @@ def test_a_break_level_stops_at_a_library_message(tmp_path):
     (tmp_path / "log.cfg").write_text("[*.UsesLibrary]\nbreak_level = ERROR\n")
 
     def fails(step):
-        logging.getLogger("some.library").error("it broke")
+        logging.getLogger("some.package").error("it broke")
 
     with (
         logconfig.applied(tmp_path / "log.cfg"),
@@ -162,7 +162,7 @@ def test_a_break_level_stops_at_a_library_message(tmp_path):
 
 
 def test_outside_of_a_step_library_messages_are_as_ever(caplog, capsys):
-    library = logging.getLogger("some.library")
+    library = logging.getLogger("some.package")
     with logconfig.applied():
         library.error("by itself")
         other = threading.Thread(target=library.error, args=("in another thread",))
@@ -170,20 +170,20 @@ def test_outside_of_a_step_library_messages_are_as_ever(caplog, capsys):
             other.start()
             other.join()
     assert shown(caplog) == [
-        ("some.library", "ERROR", "by itself"),
-        ("some.library", "ERROR", "in another thread"),
+        ("some.package", "ERROR", "by itself"),
+        ("some.package", "ERROR", "in another thread"),
     ]
 
 
 def test_outside_of_a_step_python_still_prints_where_there_is_no_handler(monkeypatch, capsys):
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     with logconfig.applied():
-        logging.getLogger("some.library").error("by itself")
+        logging.getLogger("some.package").error("by itself")
     assert capsys.readouterr().err == "by itself\n"
 
 
 def test_a_library_that_prints_its_messages_itself_shows_them_once(monkeypatch, capsys):
-    library = logging.getLogger("printing.library")
+    library = logging.getLogger("printing.package")
     monkeypatch.setattr(library, "handlers", [logging.StreamHandler(sys.stderr)])
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     with logconfig.applied(verbose=True), recording() as lines:
@@ -197,10 +197,10 @@ def test_the_record_of_a_library_is_not_changed(monkeypatch):
     seen = []
     handler = logging.Handler()
     handler.emit = lambda record: seen.append(record)
-    monkeypatch.setattr(logging.getLogger("some.library"), "handlers", [handler])
+    monkeypatch.setattr(logging.getLogger("some.package"), "handlers", [handler])
     with logconfig.applied():
         UsesLibrary().run()
-    assert {record.name for record in seen} == {"some.library"}
+    assert {record.name for record in seen} == {"some.package"}
 
 
 def test_the_root_logger_is_restored_after_a_failure():
