@@ -220,3 +220,19 @@ def test_help_lists_every_parameter(capsys):
         for parameter in step_class.parameters:
             assert f"--steps.{name}.{parameter} " in printed
     assert "(default: 4.0)" in printed
+
+
+@pytest.mark.parametrize("option", ["--logcfg=nope.cfg", "--steps.jump.rejection_threshold=nan"])
+def test_wrong_values_of_options_are_wrong_usage(simulated, capsys, option):
+    arguments = ["run", "roman_elp", str(simulated.exposure), option]
+    try:
+        status = main([*arguments, f"--references={simulated.references}"])
+    except SystemExit as stop:
+        status = stop.code
+    assert status == 2
+    assert "nope.cfg" in capsys.readouterr().err or "nan" in option
+
+
+def test_flags_before_the_target_may_be_abbreviated(run, simulated, tmp_path):
+    run("--verb", "dq_init", simulated.exposure)
+    assert product(tmp_path, "dq_init")

@@ -241,3 +241,53 @@ def test_classes_beside_the_parameter_file(write, tmp_path):
     file = config.load(path)
     step = configure.build(find_class(file.class_name, file.directory), config=file)
     assert step.run("a") == ("a", 5)
+
+
+def test_a_command_as_hook_is_kept_as_it_is_written(write):
+    command = "awk '{{print $1,$2}}' {0}"
+    assert JumpStep(pre_hooks=command).pre_hooks == [command]
+    assert JumpStep(post_hooks="[ -s {0} ]").post_hooks == ["[ -s {0} ]"]
+    path = write("hooks.cfg", 'class = "test.Files"\npost_hooks = "echo a,b {0}"\n')
+    assert built(Files, path).post_hooks == ["echo a,b {0}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("p.cfg", "class = a.B\n[steps]\nfoo = 3\n", r"\[steps\]: it must hold a section"),
+        ("p.cfg", "class = a.B\nsteps = 3\n", r"\[steps\]: it must hold a section"),
+        ("p.cfg", "class = a, b\n", "class must be a word"),
+        ("p.asdf", "class: test.Files\nparameters: {skip: {a: 1}}\n", "skip must be a value"),
+        ("p.asdf", "class: test.Files\nparameters: {red: 3}\n", r"line 7\): that is a section"),
+        ("p.asdf", "class: test.Files\nparameters: {config_file: {a: 1}}\n", "must be the name"),
+        ("p.asdf", "class: test.Files\nparameters: {config_file: p.asdf}\n", "names itself"),
+        ("p.asdf", "class: test.Files\nparameters: {config_file: .}\n", "Is a directory"),
+        ("p.asdf", "class: test.Files\nparameters: {red: {ofset: 2}}\n", r"'ofset' \(.*line 7\)"),
+        ("p.asdf", "class: test.Files\nsteps: [{name: a, skip: true}]\n", "belongs under 'param"),
+    ],
+)
+def test_malformed_files_end_in_one_clear_error(write, name, text, told):
+    with pytest.raises(ParameterError, match=told):
+        built(Files, write(name, text))
+
+
+def test_sections_of_two_steps_share_nothing():
+    class Listed(Step):
+        spec = "[red]\nnames = list(default=list())"
+
+    one, other = Listed(), Listed()
+    one.red.names.append(9)
+    assert other.red.names == Listed().red.names == []
+    with pytest.raises(ParameterError, match="no parameter 'nmes'"):
+        one.red.update(nmes=[1])
+    with pytest.raises(ParameterError, match="no parameter 'zz'"):
+        one.red.setdefault("zz", 3)
+
+
+def test_exported_names_of_products_lead_to_the_same_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "l.txt").touch()
+    step = Files(output_dir="od", made="dk.asdf", red={"table": "l.txt"})
+    again = built(Files, step.export_config("p/files.asdf"))
+    assert again.made == str(tmp_path / "od" / "dk.asdf")
+    assert again.red.table == str(tmp_path / "l.txt")

@@ -163,3 +163,48 @@ def test_reports_tell_what_each_step_did():
 
 def test_call_makes_and_runs():
     assert Twice.call(4, steps={"second": {"n": 2}}) == 4
+
+
+def test_nan_is_no_number():
+    with pytest.raises(ParameterError, match="threshold = nan: NaN is no number"):
+        Example(threshold=float("nan"))
+
+
+def test_a_step_of_a_pipeline_cannot_be_replaced():
+    pipeline = Twice()
+    for name in ("first", "one"):
+        with pytest.raises(ParameterError, match=f"{name} is a step; set its parameters"):
+            setattr(pipeline, name, Example())
+
+
+@pytest.mark.parametrize("steps", [["first"], {"first": 5}, {"first": None}])
+def test_steps_must_be_dictionaries(steps):
+    with pytest.raises(ParameterError, match="must be a dictionary of parameters"):
+        Twice(steps=steps)
+
+
+def test_a_pipeline_gives_its_steps_other_defaults(capsys):
+    class Sectioned(Step):
+        spec = """
+            level = integer(default=0)
+            needed = integer()
+            [red]
+            offset = float(default=0.0)
+        """
+
+    class Other(Pipeline):
+        spec = """
+            [steps]
+            [[sub]]
+            level = integer(default=3)
+            needed = integer()
+            [[[red]]]
+            offset = float(default=5.0)
+        """
+        step_defs = {"sub": Sectioned}
+
+    sub = Other().sub
+    assert (sub.level, sub.red.offset) == (3, 5.0)
+    assert Other(steps={"sub": {"level": 4}}).sub.level == 4
+    with pytest.raises(ParameterError, match="no step 'subb'; did you mean 'sub'"):
+        type("Wrong", (Other,), {"spec": "[steps]\n[[subb]]\nlevel = integer(default=1)"})

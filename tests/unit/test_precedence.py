@@ -162,3 +162,18 @@ def test_call_uses_all_sources(tmp_path, store, exposure):
     Told.call(exposure, references=str(store), config_file=file)
     Told.call(exposure, references=str(store), config_file=file, level=9)
     assert levels == [3, 5, 9]
+
+
+def test_the_store_may_be_named_by_a_step_file(tmp_path, store, exposure):
+    parameter_file(store / "b.asdf", Measure, {"level": 3}, meta=reference_meta("pars-measure"))
+    parameter_file(tmp_path / "base.asdf", Measure, {"references": str(store)})
+    file = parameter_file(tmp_path / "top.asdf", Measure, {"config_file": "base.asdf"})
+    assert configure.build(Measure, exposure, config=config.load(file)).level == 3
+
+
+def test_references_are_chosen_for_an_input_in_input_dir(tmp_path, store, exposure):
+    parameter_file(store / "b.asdf", Measure, {"level": 3}, meta=reference_meta("pars-measure"))
+    (tmp_path / "data").mkdir()
+    exposure.save(tmp_path / "data" / "r1_uncal.asdf")
+    parameters = {"references": str(store), "input_dir": str(tmp_path / "data")}
+    assert configure.build(Measure, "r1_uncal.asdf", parameters=parameters).level == 3

@@ -86,20 +86,30 @@ def _first_word(parser: argparse.ArgumentParser, arguments: list[str]) -> str | 
         if value_expected:
             value_expected = False
         elif word.startswith("-"):
-            value_expected = "=" not in word and word not in flags
+            is_flag = any(flag.startswith(word) for flag in flags)  # it may be abbreviated
+            value_expected = "=" not in word and not is_flag
         else:
             return word
     return None
 
 
-def add_parameters(parser: argparse.ArgumentParser, step_class: type[Step], path: str = "") -> None:
-    """Adds an option for each parameter of a class, and of the steps of a pipeline."""
+def add_parameters(
+    parser: argparse.ArgumentParser,
+    step_class: type[Step],
+    path: str = "",
+    defaults: ParameterSpec | None = None,
+) -> None:
+    """Adds an option for each parameter of a class, and of the steps of a pipeline.
+
+    `defaults` are those that a pipeline has for the parameters of this step.
+    """
     title = f"parameters of {path.rstrip('.')}" if path else "parameters"
     group = parser.add_argument_group(title)
-    _add_spec(group, step_class.parameters, path)
+    _add_spec(group, step_class.parameters, path, defaults)
     steps: dict[str, type[Step]] = getattr(step_class, "step_defs", {})
     for name, sub_class in steps.items():
-        add_parameters(parser, sub_class, f"{path}steps.{name}.")
+        own = step_class.step_defaults.get(name)
+        add_parameters(parser, sub_class, f"{path}steps.{name}.", own)
     for other, name in getattr(step_class, "step_aliases", {}).items():
         for key in steps[name].parameters:
             parser.add_argument(
@@ -110,9 +120,17 @@ def add_parameters(parser: argparse.ArgumentParser, step_class: type[Step], path
             )
 
 
-def _add_spec(group: argparse._ArgumentGroup, spec: ParameterSpec, path: str) -> None:
+def _add_spec(
+    group: argparse._ArgumentGroup,
+    spec: ParameterSpec,
+    path: str,
+    defaults: ParameterSpec | None = None,
+) -> None:
     for name, parameter in spec.items():
-        default = "required" if parameter.default is REQUIRED else f"default: {parameter.default}"
+        value = parameter.default
+        if defaults is not None and name in defaults and defaults[name].default is not REQUIRED:
+            value = defaults[name].default
+        default = "required" if value is REQUIRED else f"default: {value}"
         group.add_argument(
             f"--{path}{name}",
             dest=_PARAMETER + path + name,
@@ -121,7 +139,8 @@ def _add_spec(group: argparse._ArgumentGroup, spec: ParameterSpec, path: str) ->
             help=f"{parameter.help} ({default})".replace("%", "%%"),
         )
     for name, section in spec.sections.items():
-        _add_spec(group, section, f"{path}{name}.")
+        own = None if defaults is None else defaults.sections.get(name)
+        _add_spec(group, section, f"{path}{name}.", own)
 
 
 def _nested(options: dict[str, Any]) -> dict[str, Any]:

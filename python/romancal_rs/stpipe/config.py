@@ -37,7 +37,7 @@ import yaml
 from configobj import ConfigObj, ConfigObjError
 
 from .. import _yaml_head
-from .parameters import ParameterError, Setting
+from .parameters import ParameterError, ParameterSpec, Setting
 
 if TYPE_CHECKING:
     from .step import Step
@@ -110,16 +110,16 @@ def _load_asdf(path: str, start: bytes) -> StepConfig:
         ) from error
     if not isinstance(tree, _yaml_head.Mapping) or "class" not in tree:
         raise ParameterError(f"{path}: no parameter file: it names no class")
+    return _asdf_step(path, tree)
+
+
+def _asdf_step(path: str, tree: _yaml_head.Mapping) -> StepConfig:
     for key in tree:
         if key not in _ASDF_KEYS:
             raise ParameterError(
                 f"{path}, line {tree.lines[key]}: {key!r} belongs under 'parameters', or is "
                 f"none of {', '.join(_ASDF_KEYS)}"
             )
-    return _asdf_step(path, tree)
-
-
-def _asdf_step(path: str, tree: _yaml_head.Mapping) -> StepConfig:
     steps = tree.get("steps") or []
     if isinstance(steps, Mapping):
         raise ParameterError(
@@ -170,9 +170,15 @@ def _load_configobj(path: str) -> StepConfig:
 
 
 def _configobj_step(path: str, section: Mapping[str, Any], place: str) -> StepConfig:
+    for key in ("class", "name"):
+        if not isinstance(section.get(key, ""), str):
+            raise ParameterError(f"{place}: {key} must be a word, not {section[key]!r}")
+    steps = section.get("steps", {})
+    if not isinstance(steps, Mapping) or not all(isinstance(s, Mapping) for s in steps.values()):
+        raise ParameterError(f"{place}, [steps]: it must hold a section [[step]] for each step")
     config = StepConfig(path, section.get("class"), section.get("name"))
     config.parameters = _configobj_settings(section, place, ("class", "name", "steps"))
-    for name, content in section.get("steps", {}).items():
+    for name, content in steps.items():
         step = _configobj_step(path, content, f"{place}, [steps] [[{name}]]")
         step.name = name
         config.steps.append(step)
@@ -235,7 +241,7 @@ def _tree_of(step: Step) -> dict[str, Any]:
         "class": class_path(type(step)),
         "name": step.name,
         "parameters": {
-            name: _writable(step, name, getattr(step, name))
+            name: _writable(step, name, getattr(step, name), step.parameters)
             for name in [*step.parameters, *step.parameters.sections]
             if name in step.__dict__
         },
@@ -250,13 +256,16 @@ def class_path(step_class: type) -> str:
     return f"{step_class.__module__}.{step_class.__qualname__}"
 
 
-def _writable(step: Step, name: str, value: Any) -> Any:
+def _writable(step: Step, name: str, value: Any, spec: ParameterSpec) -> Any:
     if isinstance(value, dict):
-        return {key: _writable(step, f"{name}.{key}", item) for key, item in value.items()}
+        section = spec.sections[name]
+        return {key: _writable(step, key, item, section) for key, item in value.items()}
     if isinstance(value, list):
-        return [_writable(step, name, item) for item in value]
-    parameter = step.parameters.get(name)
+        return [_writable(step, name, item, spec) for item in value]
+    parameter = spec.get(name)
     if parameter is not None and parameter.is_path and isinstance(value, str) and value != "N/A":
+        if parameter.type_name == "output_file" and not os.path.dirname(value):
+            value = os.path.join(step.search_attr("output_dir") or "", value)
         return os.path.abspath(value)
     if value is None or isinstance(value, str | int | float | bool):
         return value

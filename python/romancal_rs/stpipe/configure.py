@@ -18,6 +18,7 @@ from .parameters import Parameter, ParameterError, ParameterSpec, Setting
 from .registry import canonical_path
 
 if TYPE_CHECKING:
+    from ..references import DirectoryStore
     from .pipeline import Pipeline
     from .step import Step
 
@@ -56,17 +57,33 @@ def build(
     config = config or StepConfig()
     parameters = dict(parameters or {})
     _check_class(step_class, config)
-    step = step_class(name=config.name)
+    step = _configured(step_class(name=config.name), config, parameters)
     disabled = os.environ.get(DISABLE_VARIABLE, "").lower() in _TRUE
-    if parameter_references and not disabled and input is not None:
-        source = parameters.get("references") or config.parameters.get("references")
-        _apply_parameter_references(step, input, source, config)
+    if not parameter_references or disabled or input is None:
+        return step
+    # Where the store and the input are, is for the stronger sources to say: they come first, to
+    # be asked, and again over what the store has.
+    from .. import references
+
+    store = references.open_store(getattr(step, "references", None))
+    if store is None or not store.has_parameters:
+        return step
+    if isinstance(input, str | os.PathLike):
+        input = step._find_input(os.fspath(input))
+    weak = step_class(name=config.name)
+    _apply_parameter_references(weak, input, store)
+    return _configured(weak, config, parameters)
+
+
+def _configured(step: Step, config: StepConfig, parameters: Mapping[str, Any]) -> Step:
     apply_config(step, config)
     step.set_parameters(parameters)
     return step
 
 
-def apply_config(step: Step, config: StepConfig, *, from_store: bool = False) -> None:
+def apply_config(
+    step: Step, config: StepConfig, *, from_store: bool = False, within: tuple[str, ...] = ()
+) -> None:
     """Sets the parameters that a parameter file gives to a step and to the steps of a pipeline.
 
     Parameters
@@ -77,6 +94,8 @@ def apply_config(step: Step, config: StepConfig, *, from_store: bool = False) ->
     from_store : bool
         Whether a reference store chose the file, not the user: it may then set parameters, but
         name no code.
+    within : tuple of str
+        The files whose ``config_file`` led here.
     """
     from .pipeline import Pipeline
 
@@ -84,19 +103,12 @@ def apply_config(step: Step, config: StepConfig, *, from_store: bool = False) ->
     named = settings.pop("config_file", None)
     if named is not None:
         _refuse_from_store(from_store, named, "config_file")
-        path = os.path.join(config.directory or "", str(named.value))
-        try:
-            file = config_files.load(path)
-        except FileNotFoundError:
-            raise ParameterError(
-                f"{step.name}: config_file = {named.value!r} ({named.origin}): there is no {path}"
-            ) from None
-        _check_class(type(step), file)
-        apply_config(step, file)
+        file = _step_file(step, named, config.directory, within)
+        apply_config(step, file, within=(*within, os.path.realpath(str(file.path))))
     if config.path is not None and not from_store:
         step.config_file = config.path
     for name, setting in settings.items():
-        if name in ("pre_hooks", "post_hooks") and setting.value:
+        if name in ("pre_hooks", "post_hooks") and isinstance(setting, Setting) and setting.value:
             _refuse_from_store(from_store, setting, name)
         _set(step, name, setting, config.directory)
     for sub_config in config.steps:
@@ -108,7 +120,33 @@ def apply_config(step: Step, config: StepConfig, *, from_store: bool = False) ->
         apply_config(sub_step, sub_config, from_store=from_store)
 
 
+def _step_file(
+    step: Step, named: Any, directory: str | None, within: tuple[str, ...]
+) -> StepConfig:
+    """The parameter file that ``config_file`` in another one names."""
+    if not isinstance(named, Setting) or not isinstance(named.value, str):
+        raise ParameterError(f"{step.name}: config_file must be the name of a file, not {named!r}")
+    path = os.path.join(directory or "", named.value)
+    given = f"{step.name}: config_file = {named.value!r} ({named.origin})"
+    if os.path.realpath(path) in within:
+        raise ParameterError(f"{given}: that file names itself")
+    try:
+        file = config_files.load(path)
+    except OSError as error:
+        reason = "there is no" if isinstance(error, FileNotFoundError) else f"{error.strerror}:"
+        raise ParameterError(f"{given}: {reason} {path}") from None
+    _check_class(type(step), file)
+    return file
+
+
 def _set(step: Step, name: str, setting: Any, directory: str | None) -> None:
+    if isinstance(setting, Mapping) and name in step.parameters:
+        raise ParameterError(f"{step.name}: {name} must be a value, not a section: {dict(setting)}")
+    if name in step.parameters.sections and not isinstance(setting, Mapping):
+        raise ParameterError(
+            f"{step.name}: {name} = {setting.value!r} ({setting.origin}): that is a section; give "
+            "a mapping of its parameters"
+        )
     if name in step.parameters.sections:
         setattr(step, name, _absolute_section(step.parameters.sections[name], setting, directory))
     elif name in step.parameters:
@@ -173,19 +211,10 @@ def _refuse_from_store(from_store: bool, setting: Setting, name: str) -> None:
         )
 
 
-def _apply_parameter_references(step: Step, input: Any, source: Any, config: StepConfig) -> None:
+def _apply_parameter_references(step: Step, input: Any, store: DirectoryStore) -> None:
     """Sets what the parameter references of the store give: of the steps, then of the pipeline."""
-    from .. import references
+    from .. import datamodels, references
     from .pipeline import Pipeline
-
-    if isinstance(source, Setting):
-        value = source.value
-        given = value not in (None, "", "None")
-        source = os.path.join(config.directory or "", str(value)) if given else None
-    store = references.open_store(source)
-    if store is None or not store.has_parameters:
-        return
-    from .. import datamodels
 
     with datamodels.open(input) as model:
         keys = references.ExposureKeys.from_model(model)

@@ -24,7 +24,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, ClassVar, TextIO
 
 from configobj import ConfigObj, ConfigObjError
 
@@ -42,6 +42,8 @@ _CONSOLES = ("stdout", "stderr")
 
 class LogConfigError(RomancalError, ValueError):
     """A logging configuration file cannot be read, is wrong, or names a file that cannot be."""
+
+    exit_status: ClassVar[int] = 2
 
 
 @dataclass(frozen=True)

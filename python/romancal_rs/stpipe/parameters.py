@@ -9,15 +9,17 @@ The specs of a class and its bases are merged, the most derived winning. The com
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from configobj import ConfigObj
-from configobj.validate import ValidateError, Validator, is_integer, is_option
+from configobj.validate import ValidateError, Validator, is_float, is_integer, is_option
 
 from ..errors import RomancalError, nearest
 
@@ -33,6 +35,8 @@ REQUIRED = object()
 
 class ParameterError(RomancalError, ValueError):
     """A parameter was given a value that its spec forbids."""
+
+    exit_status: ClassVar[int] = 2
 
 
 class UnknownParameterError(ParameterError, AttributeError):
@@ -188,7 +192,7 @@ class Section(dict[str, Any]):
         self.__dict__["_owner"] = owner
         for name, parameter in spec.items():
             if parameter.default is not REQUIRED:
-                super().__setitem__(name, parameter.default)
+                super().__setitem__(name, copy(parameter.default))
         for name, section in spec.sections.items():
             super().__setitem__(name, Section(section, f"{owner}.{name}"))
 
@@ -200,7 +204,16 @@ class Section(dict[str, Any]):
         elif name in spec:
             super().__setitem__(name, spec[name].validate(value, owner))
         else:
-            raise spec.unknown(name, owner)
+            origin = value.origin if isinstance(value, Setting) else ""
+            raise spec.unknown(name, owner, origin=origin)
+
+    def update(self, *args: Any, **values: Any) -> None:
+        self.set_all(dict(*args, **values))
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        if name not in self:
+            self[name] = default
+        return self[name]
 
     def set_all(self, values: Mapping[str, Any]) -> None:
         """Sets several values."""
@@ -290,6 +303,18 @@ def _is_output_file(value: Any) -> str:
     return value
 
 
+def _is_number(value: Any, min: Any = None, max: Any = None) -> float:
+    number = is_float(value, min, max)
+    if math.isnan(number):  # it passes any limit
+        raise ValidateError("NaN is no number")
+    return number
+
+
+def _is_hooks(value: Any) -> list[Any]:
+    """Hooks; a single one need not be in a list. A command may well have commas in it."""
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
 def _is_reference(value: Any) -> Any:
     """A path, ``N/A``, or a data model (told by its ``meta``, so that none need be imported)."""
     if hasattr(value, "meta") or (isinstance(value, str) and value):
@@ -320,5 +345,7 @@ _VALIDATOR = Validator(
         "reference": _is_reference,
         "references": _is_store,
         "cores": _is_cores,
+        "float": _is_number,
+        "hooks": _is_hooks,
     }
 )

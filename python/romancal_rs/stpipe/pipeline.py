@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import nearest
-from .parameters import UnknownParameterError
+from .parameters import REQUIRED, ParameterError, ParameterSpec, UnknownParameterError
 from .step import Step
 
 if TYPE_CHECKING:
@@ -41,16 +41,24 @@ class Pipeline(Step):
             step = step_class(name=name, parent=self)
             self.__dict__[name] = step
             if name in type(self).step_defaults:
-                defaults = type(self).step_defaults[name]
-                step.set_parameters({key: p.default for key, p in defaults.items()})
+                step.set_parameters(_defaults(type(self).step_defaults[name]))
         self.set_parameters({"steps": steps or {}})
 
     def set_parameters(self, values: Mapping[str, Any]) -> None:
         """Sets several parameters; ``steps`` holds those of the steps."""
         values = dict(values)
-        for name, parameters in values.pop("steps", {}).items():
-            self.step(name).set_parameters(dict(parameters))
+        steps = values.pop("steps", None) or {}
+        for name, parameters in _mapping(steps, f"{self.name}: steps").items():
+            given = _mapping(parameters, f"{self.name}: steps[{name!r}]")
+            self.step(name).set_parameters(given)
         super().set_parameters(values)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.step_defs or name in self.step_aliases:
+            raise ParameterError(
+                f"{self.name}: {name} is a step; set its parameters, such as {name}.skip = True"
+            )
+        super().__setattr__(name, value)
 
     def step(self, name: str) -> Step:
         """The step of that name, or of that other name."""
@@ -80,3 +88,15 @@ class Pipeline(Step):
             **super().get_pars(),
             "steps": {name: self.step(name).get_pars() for name in self.step_defs},
         }
+
+
+def _defaults(spec: ParameterSpec) -> dict[str, Any]:
+    """The defaults that a pipeline's spec gives to the parameters of a step."""
+    values = {name: p.default for name, p in spec.items() if p.default is not REQUIRED}
+    return values | {name: _defaults(section) for name, section in spec.sections.items()}
+
+
+def _mapping(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ParameterError(f"{what} must be a dictionary of parameters, not {value!r}")
+    return value

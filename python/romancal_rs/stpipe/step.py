@@ -40,6 +40,12 @@ class _StepType(type):
         super().__init__(name, bases, namespace)
         cls.parameters = ParameterSpec.of_class(cls)
         cls.step_defaults = cls.parameters.sections.pop("steps", ParameterSpec()).sections
+        steps = namespace.get("step_defs", getattr(cls, "step_defs", {}))
+        for step in cls.step_defaults:
+            if step not in steps:
+                raise ParameterError(
+                    f"{name}: spec of [steps]: no step {step!r}{nearest(step, steps)}"
+                )
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         step = super().__call__(*args, **kwargs)
@@ -74,8 +80,8 @@ class Step(metaclass=_StepType):
         output_file = output_file(default=None)  # Name to derive the output's name from
         output_use_index = boolean(default=True)  # Number the files of several results
         output_use_model = boolean(default=False)  # Name the output after meta.filename
-        pre_hooks = list(default=list())  # What runs before the step: classes, functions, commands
-        post_hooks = list(default=list())  # What runs after it
+        pre_hooks = hooks(default=list())  # What runs before the step: classes, functions, commands
+        post_hooks = hooks(default=list())  # What runs after it
         save_results = boolean(default=False)  # Save the result
         search_output_file = boolean(default=True)  # Use the pipeline's output_file, if it has one
         skip = boolean(default=False)  # Skip this step
