@@ -66,7 +66,7 @@ class ExposurePipeline(RomanPipeline):
                     f"({type(exposure).__name__})"
                 )
             check_exposure(exposure)
-        super().before_process(args)
+            super().before_process((exposure, *args[1:]))
 
     def process(self, input: Any) -> ImageModel | RampModel:
         from .. import datamodels
@@ -139,10 +139,8 @@ class ExposurePipeline(RomanPipeline):
 
 
 def steps_not_for(exposure: DataModel) -> set[str]:
-    """Names of the steps that an exposure of this type does without."""
-    from ..datamodels import SPECTRAL_TYPES
+    """Names of the steps that an exposure of this type does without.
 
-    exposure_type = exposure.meta.exposure.type
-    if exposure_type in SPECTRAL_TYPES:
-        return {"flatfield", "photom"}
-    return set() if exposure_type == "WFI_IMAGE" else {"flatfield"}
+    The steps know it themselves; the pipeline need not look for their references then.
+    """
+    return set() if exposure.meta.exposure.type == "WFI_IMAGE" else {"flatfield", "photom"}
