@@ -19,13 +19,13 @@ from .errors import (
     all_in_one,
 )
 from .keys import ExposureKeys
+from .match import NOT_APPLICABLE, Match, Store
 from .resolve import (
-    NOT_APPLICABLE,
     check_reference,
     open_store,
     resolve,
 )
-from .store import DirectoryStore, Match
+from .store import DirectoryStore
 
 __all__ = [
     "ENVIRONMENT_VARIABLE",
@@ -38,6 +38,7 @@ __all__ = [
     "ReferenceFileError",
     "ReferenceMismatchError",
     "ReferenceNotFoundError",
+    "Store",
     "all_in_one",
     "check_reference",
     "open_store",

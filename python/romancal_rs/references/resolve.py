@@ -16,10 +16,10 @@ from .errors import (
 )
 from .head import read_head
 from .keys import ExposureKeys
+from .match import NOT_APPLICABLE, Match, Store
 from .rules import WITHOUT_DETECTOR
-from .store import DirectoryStore, Match
+from .store import DirectoryStore
 
-NOT_APPLICABLE = "N/A"
 #: The types of the mission's own steps. What a step of somebody else's calls its references is
 #: that step's affair, and so is what the files call themselves.
 KNOWN_TYPES = frozenset(
@@ -54,9 +54,7 @@ def open_store(
     return DirectoryStore(directory) if directory else None
 
 
-def resolve(
-    reftype: str, keys: ExposureKeys, store: DirectoryStore | None, override: Any = None
-) -> Match:
+def resolve(reftype: str, keys: ExposureKeys, store: Store | None, override: Any = None) -> Match:
     """Find the reference of one type for an exposure.
 
     Parameters
@@ -64,7 +62,7 @@ def resolve(
     reftype : str
         Such as ``"flat"``.
     keys : ExposureKeys
-    store : DirectoryStore or None
+    store : Store or None
     override : str, Path, data model or None
         Wins over the store. The string ``"N/A"`` says that the step is to be skipped.
 

@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from .._yaml_head import HeadError
 from .errors import ReferenceNotFoundError
 from .head import ReferenceHead, read_head
 from .keys import ExposureKeys
+from .match import Match
 from .rules import Candidate, choose, compare, describe, is_parameter_type
 
 _SHOWN = 3  # nearest misses, and unreadable files, that an error message lists
-
-
-@dataclass(frozen=True)
-class Match:
-    """The reference to use.
-
-    Attributes
-    ----------
-    reference : Path, data model or ``"N/A"``
-        The file; a model that the caller gave; or ``"N/A"``, which skips the step.
-    note : str or None
-        Something the user should know about the choice; the caller logs it as a warning.
-    """
-
-    reference: Any
-    note: str | None = None
 
 
 class DirectoryStore:

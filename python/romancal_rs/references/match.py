@@ -1,0 +1,73 @@
+"""What a place that holds reference files answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from .keys import ExposureKeys
+
+#: Stands for "no reference; skip the step".
+NOT_APPLICABLE = "N/A"
+
+
+@dataclass(frozen=True)
+class Match:
+    """The reference to use.
+
+    Attributes
+    ----------
+    reference : Path, data model or ``"N/A"``
+        The file; a model that the caller gave; or ``"N/A"``, which skips the step.
+    note : str or None
+        Something the user should know about the choice; the caller logs it as a warning.
+    context : str or None
+        The CRDS context (``roman_0017.pmap``) whose rules chose it. None: no rules did.
+    rule : str
+        Why it was chosen, in a few words for a person: what the file, or the rule, is for.
+    runner_up : str
+        What would be used if it were not there, and why that comes second; empty for nothing.
+    """
+
+    reference: Any
+    note: str | None = None
+    context: str | None = None
+    rule: str = ""
+    runner_up: str = ""
+
+
+class Store(Protocol):
+    """A place that holds reference files: a directory, a CRDS cache, or several in turn."""
+
+    @property
+    def location(self) -> str:
+        """Where it is, for messages and logs."""
+
+    def find(self, reftype: str, keys: ExposureKeys) -> Match:
+        """Find the reference of one type (``"flat"``, in any case) that fits an exposure.
+
+        Raises
+        ------
+        ReferenceNotFoundError
+            If none fits. The message says what was looked for, where, and the nearest misses.
+        AmbiguousReferenceError
+            If two fit equally well.
+        ReferenceFileError
+            If the place cannot be read.
+        """
+
+    @property
+    def has_parameters(self) -> bool:
+        """Whether it holds parameter references."""
+
+    def find_parameters(self, reftypes: Iterable[str], keys: ExposureKeys) -> Path | None:
+        """Find the parameter reference of a step, which there need not be.
+
+        Parameters
+        ----------
+        reftypes : iterable of str
+            What it may be called, such as ``PARS-JUMPSTEP``; the first that fits is taken.
+        keys : ExposureKeys
+        """
