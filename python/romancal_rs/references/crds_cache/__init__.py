@@ -1,0 +1,17 @@
+"""A CRDS cache, read natively: pipeline map, instrument map, reference map, file.
+
+The rules are the Calibration Reference Data System's, as its users' guide describes them and its
+client applies them; nothing of a rule file is executed, and no server is asked.
+"""
+
+from .cache import CrdsCache, MissingFileError
+from .errors import AmbiguousMatchError, BadParameterError, NoMatchError, RuleFileError
+
+__all__ = [
+    "AmbiguousMatchError",
+    "BadParameterError",
+    "CrdsCache",
+    "MissingFileError",
+    "NoMatchError",
+    "RuleFileError",
+]
