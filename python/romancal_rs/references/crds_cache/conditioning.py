@@ -41,7 +41,7 @@ def is_expression(key: str) -> bool:
 
 
 def alternatives(key: str) -> list[str]:
-    """What stands between the bars of a key, sorted; a key without bars, or an expression, alone."""
+    """What stands between the bars of a key, sorted; a key without bars, or expression, alone."""
     if "|" not in key or is_expression(key):
         return [key]
     return sorted(part.strip() for part in key.split("|") if part.strip())
@@ -88,9 +88,9 @@ def condition_date(text: str, what: str) -> str:
         # The fraction is cut off, not rounded, as in the client: a thousandth may come out as one
         # microsecond less.
         fraction = int((seconds - int(seconds)) * 10**6)
-        whole = datetime(
-            *map(int, found.groups()), int(parts[0]), int(parts[1]), int(seconds), fraction
-        )
+        year, month, day = map(int, found.groups())
+        hour, minute = map(int, parts[:2])
+        whole = datetime(year, month, day, hour, minute, int(seconds), fraction)
     except (ValueError, OverflowError):
         raise BadParameterError(
             f"{what} {text!r} is not a date such as 2027-06-01T12:00:00"

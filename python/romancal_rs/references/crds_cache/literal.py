@@ -12,27 +12,30 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 #: Rule files are some kilobytes, the largest of long missions a few megabytes.
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 60  # of brackets; two for each selector
-MAX_ENTRIES = 400_000  # commas, brackets: bounds the time that parsing takes
+MAX_SIGNS = 800_000  # strings, commas, brackets: bounds the time that parsing takes
 
 SELECTORS = ("Match", "UseAfter")
 SECTIONS = ("header", "selector", "comment")
 
+# A string that does not end matches too: no part of the text is gone through twice.
 _STRING_OR_COMMENT = re.compile(
-    r"'''(?:[^\\]|\\.)*?'''"
-    r'|"""(?:[^\\]|\\.)*?"""'
-    r"|'(?:[^'\\\n]|\\.)*'"
-    r'|"(?:[^"\\\n]|\\.)*"'
+    r"'''(?:[^\\']++|\\.|'(?!''))*+(?:'''|\\?\Z)"
+    r'|"""(?:[^\\"]++|\\.|"(?!""))*+(?:"""|\\?\Z)'
+    r"|'(?:[^'\\\n]++|\\.)*+(?:'|(?=\n)|\\?\Z)"
+    r'|"(?:[^"\\\n]++|\\.)*+(?:"|(?=\n)|\\?\Z)'
     r"|\#[^\n]*",
     re.DOTALL,
 )
 _WORDS = "|".join((*SECTIONS, *SELECTORS, "True", "False", "None"))
 _FOREIGN_WORD = re.compile(rf"\b(?!(?:{_WORDS})\b)[^\W\d]\w*")
+_FOREIGN_NUMBER = re.compile(r"[0-9](?:[A-DF-Za-df-z_]|[eE](?![0-9+\-]))")
 _FOREIGN_SIGN = re.compile(r"[^\s\w{}()\[\],:=.\-']")
 _BRACKET = re.compile(r"[{}()\[\]]")
 # A minus between two values, or twice: both nest without brackets. An exponent's is neither.
@@ -106,7 +109,9 @@ def parse_value(text: str) -> Any:
 def _parse(text: str) -> list[ast.stmt]:
     _check_signs(text)
     try:
-        return ast.parse(text).body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd escapes in strings
+            return ast.parse(text).body
     except SyntaxError as error:
         raise LiteralError(f"line {error.lineno or 1}: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError):
@@ -116,11 +121,12 @@ def _parse(text: str) -> list[ast.stmt]:
 def _check_signs(text: str) -> None:
     """Look through the text without its strings and comments, before a parser sees it."""
     bare = _STRING_OR_COMMENT.sub(lambda found: "'" + "\n" * found[0].count("\n"), text)
-    if bare.count(",") + bare.count("(") + bare.count("[") + bare.count("{") > MAX_ENTRIES:
-        raise LiteralError(f"line 1: more than {MAX_ENTRIES} entries")
+    if sum(map(bare.count, "',([{")) > MAX_SIGNS:
+        raise LiteralError(f"line 1: more than {MAX_SIGNS} strings, commas and brackets")
     for pattern, what in (
         (_FOREIGN_WORD, "is no word of rules"),
         (_FOREIGN_SIGN, "is no sign of rules"),
+        (_FOREIGN_NUMBER, "is no number of rules"),
         (_SUBTRACTION, "has no meaning in rules here"),
     ):
         if found := pattern.search(bare):

@@ -167,8 +167,9 @@ class ReferenceMap:
             return OMIT
         if not _decided(self._relevance, header, self.name, otherwise=True):
             return NOT_APPLICABLE
+        header = self.relevant(header)
         try:
-            choice = self.selector.choose(self.relevant(header))
+            choice = self.selector.choose(header)
         except (NoMatchError, BadParameterError, AmbiguousMatchError):
             if _text(self.header, "reffile_required", "none").upper() in ("YES", "NONE"):
                 raise

@@ -44,7 +44,7 @@ def matcher(key: str) -> Matcher:
     if key.startswith("(") and key.endswith(")"):
         raise KeyExpressionError(f"regular expressions such as {key[:40]} are not supported")
     if key.startswith("{") and key.endswith("}"):
-        return _or_special(lambda value, literal=key[1:-1]: value == literal)
+        return _or_special(key[1:-1].__eq__)
     if key.startswith("#") and key.endswith("#"):
         return _relational(upper)
     if upper.startswith("BETWEEN"):
@@ -58,7 +58,7 @@ def matcher(key: str) -> Matcher:
         return lambda value: DOES_NOT_MATTER
     if key.startswith((">", "<")):
         return _inequality(key)
-    return _or_special(lambda value: value == key)
+    return _or_special(key.__eq__)
 
 
 def _or_special(fits: Callable[[str], bool]) -> Matcher:
