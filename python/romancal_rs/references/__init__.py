@@ -1,7 +1,8 @@
 """Which reference file fits this exposure?
 
-Two sources, in this order: an override that the user names for one type, and a directory of
-reference files, searched by what the files say about themselves.
+Three sources, in this order: an override that the user names for one type; a directory of
+reference files, searched by what the files say about themselves; and a CRDS cache, searched by its
+rules.
 
 >>> store = open_store("refs/")                             # doctest: +SKIP
 >>> keys = ExposureKeys.from_model(exposure)                # doctest: +SKIP
@@ -9,6 +10,8 @@ reference files, searched by what the files say about themselves.
 PosixPath('refs/roman_wfi_flat_0007.asdf')
 """
 
+from .chain import StoreChain
+from .crds_cache import CrdsCache, CrdsStore, RuleFileError
 from .errors import (
     ENVIRONMENT_VARIABLE,
     AmbiguousReferenceError,
@@ -31,6 +34,8 @@ __all__ = [
     "ENVIRONMENT_VARIABLE",
     "NOT_APPLICABLE",
     "AmbiguousReferenceError",
+    "CrdsCache",
+    "CrdsStore",
     "DirectoryStore",
     "ExposureKeys",
     "Match",
@@ -38,7 +43,9 @@ __all__ = [
     "ReferenceFileError",
     "ReferenceMismatchError",
     "ReferenceNotFoundError",
+    "RuleFileError",
     "Store",
+    "StoreChain",
     "all_in_one",
     "check_reference",
     "open_store",

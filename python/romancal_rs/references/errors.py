@@ -19,7 +19,7 @@ class ReferenceNotFoundError(ReferenceFileError, FileNotFoundError):
 
 
 class NoStoreError(ReferenceNotFoundError):
-    """No directory of reference files is named.
+    """No place that holds reference files is named.
 
     Parameters
     ----------
@@ -30,10 +30,10 @@ class NoStoreError(ReferenceNotFoundError):
     def __init__(self, *reftypes: str) -> None:
         self.reftypes = reftypes
         super().__init__(
-            f"no {', '.join(name.upper() for name in reftypes)}: no directory of reference files "
-            f"is named. Give one with --references DIR (references= in Python) or "
-            f"{ENVIRONMENT_VARIABLE}, or a file with override_{reftypes[0].lower()} (N/A skips the "
-            "step)"
+            f"no {', '.join(name.upper() for name in reftypes)}: no place with reference files is "
+            f"named. Give a directory with --references DIR (references= in Python) or "
+            f"{ENVIRONMENT_VARIABLE}, a CRDS cache with CRDS_PATH, or a file with "
+            f"override_{reftypes[0].lower()} (N/A skips the step)"
         )
 
 

@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from .._yaml_head import HeadError
+from .chain import StoreChain
+from .crds_cache import CrdsCache, CrdsStore
+from .crds_cache.cache import OBSERVATORY
+from .crds_cache.fetch import Fetcher
 from .errors import (
     ENVIRONMENT_VARIABLE,
     NoStoreError,
@@ -28,30 +32,52 @@ KNOWN_TYPES = frozenset(
 
 
 def open_store(
-    references: str | Path | DirectoryStore | None = None,
-) -> DirectoryStore | None:
-    """Open the store that a user named.
+    references: str | Path | Store | None = None, context: str | None = None
+) -> Store | None:
+    """Open what a user named: a directory of references, then a CRDS cache.
+
+    The environment is read now.
 
     Parameters
     ----------
-    references : str, Path, DirectoryStore or None
-        A directory, or a store that is open already: it is returned as it is. None means the
-        environment variable ``ROMANCAL_RS_REFERENCES``, read now.
+    references : str, Path, Store or None
+        A directory of reference files, or of a CRDS cache; or a store that is open already: it is
+        returned as it is. None means the environment variable ``ROMANCAL_RS_REFERENCES``.
+    context : str or None
+        The context of the CRDS cache, which ``CRDS_PATH`` names: ``roman_0017.pmap``, ``latest``.
+        None means the environment variable ``CRDS_CONTEXT``, or the cache's default.
 
     Returns
     -------
-    DirectoryStore or None
-        None if no directory is named anywhere.
+    Store or None
+        None if nothing is named anywhere.
 
     Raises
     ------
     ReferenceNotFoundError
-        If the directory does not exist.
+        If the directory does not exist, or a context is given and no cache.
     """
-    if isinstance(references, DirectoryStore):
+    if references is not None and not isinstance(references, str | os.PathLike):
         return references
+    stores: list[Store] = []
+    cache = CrdsCache.from_environment()
     directory = references or os.environ.get(ENVIRONMENT_VARIABLE)
-    return DirectoryStore(directory) if directory else None
+    if directory and is_cache(Path(directory)):
+        cache = CrdsCache.at(Path(directory))
+    elif directory:
+        stores.append(DirectoryStore(directory))
+    if cache is not None:
+        stores.append(CrdsStore(cache, context, Fetcher.if_wanted(cache)))
+    elif context:
+        raise ReferenceNotFoundError(
+            f"context {context}: there is no CRDS cache; set CRDS_PATH to its directory"
+        )
+    return StoreChain(stores) if len(stores) > 1 else next(iter(stores), None)
+
+
+def is_cache(directory: Path) -> bool:
+    """Whether a directory is that of a CRDS cache, not of reference files."""
+    return (directory / "mappings" / OBSERVATORY).is_dir()
 
 
 def resolve(reftype: str, keys: ExposureKeys, store: Store | None, override: Any = None) -> Match:

@@ -6,11 +6,13 @@ client applies them; nothing of a rule file is executed, and no server is asked.
 
 from .cache import CrdsCache, MissingFileError
 from .errors import AmbiguousMatchError, BadParameterError, NoMatchError, RuleFileError
+from .store import CrdsStore
 
 __all__ = [
     "AmbiguousMatchError",
     "BadParameterError",
     "CrdsCache",
+    "CrdsStore",
     "MissingFileError",
     "NoMatchError",
     "RuleFileError",

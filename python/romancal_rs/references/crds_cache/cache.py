@@ -363,7 +363,7 @@ class MissingFileError(RuleFileError):
     """
 
     def __init__(self, name: str, directory: Path, what: str, more: str = "") -> None:
-        self.name = name
+        self.name, self.directory, self.what = name, directory, what
         message = f"{what} is not in the CRDS cache, in {directory}"
         super().__init__(f"{message} ({more})" if more else message)
 

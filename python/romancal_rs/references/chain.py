@@ -1,0 +1,59 @@
+"""Several places that hold reference files, asked in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from .errors import AmbiguousReferenceError, ReferenceFileError, ReferenceNotFoundError
+from .keys import ExposureKeys
+from .match import Match, Store
+
+
+class StoreChain:
+    """Takes a reference from the first place that has one.
+
+    Parameters
+    ----------
+    stores : sequence of Store
+    """
+
+    def __init__(self, stores: Sequence[Store]) -> None:
+        self.stores = tuple(stores)
+
+    @property
+    def location(self) -> str:
+        return ", then ".join(store.location for store in self.stores)
+
+    def find(self, reftype: str, keys: ExposureKeys) -> Match:
+        """Find the reference of one type that fits an exposure.
+
+        Raises
+        ------
+        ReferenceNotFoundError
+            If no place has one; the message is that of each of them.
+        AmbiguousReferenceError
+            If two fit equally well in the first place that has any.
+        """
+        failures = []
+        for store in self.stores:
+            try:
+                return store.find(reftype, keys)
+            except AmbiguousReferenceError:
+                raise
+            except ReferenceFileError as error:
+                failures.append(str(error))
+        raise ReferenceNotFoundError("; and ".join(failures))
+
+    @property
+    def has_parameters(self) -> bool:
+        """Whether any place holds parameter references."""
+        return any(store.has_parameters for store in self.stores)
+
+    def find_parameters(self, reftypes: Iterable[str], keys: ExposureKeys) -> Path | None:
+        """Find the parameter reference of a step in the first place that has one."""
+        reftypes = list(reftypes)
+        for store in self.stores:
+            if store.has_parameters and (path := store.find_parameters(reftypes, keys)):
+                return path
+        return None
