@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,15 @@ class Simulated:
     exposure: Path
     references: Path
     truth: Path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_directory(tmp_path_factory) -> Iterator[Path]:
+    """Where the indices of reference directories go, so that none lies beside the test data."""
+    directory = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROMANCAL_RS_CACHE", str(directory))
+        yield directory
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from romancal_rs import datamodels
+from romancal_rs.errors import InputError
 from romancal_rs.references import (
     AmbiguousReferenceError,
     DirectoryStore,
@@ -128,6 +130,115 @@ def test_keys_of_an_exposure_without_read_out_metadata():
     assert (keys.n_resultants, keys.ma_table_name, keys.ma_table_number) == (None, None, None)
 
 
+def test_keys_of_the_same_exposure_are_equal_whatever_else_it_says():
+    assert replace(KEYS, metadata={"meta.telescope": "ROMAN"}) == KEYS
+
+
+# --- the keys of an exposure's file
+
+
+def both_ways(path):
+    with datamodels.open(path) as model:
+        return ExposureKeys.from_file(path), ExposureKeys.from_model(model)
+
+
+def test_a_simulated_exposure_has_the_same_keys_as_file_and_as_model(simulated):
+    from_file, from_model = both_ways(simulated.exposure)
+    assert from_file == from_model
+    assert from_file.metadata == from_model.metadata
+    assert from_file.n_resultants == 6
+    assert from_file.metadata["meta.exposure.nresultants"] == "6"
+
+
+@pytest.mark.skipif(not SAMPLE.is_dir(), reason="../shared/sample is not there")
+def test_a_third_party_simulation_has_the_same_keys_as_file_and_as_model():
+    path = SAMPLE / "r0000101001001001001_0001_wfi07_f158_uncal.asdf"
+    from_file, from_model = both_ways(path)
+    assert from_file == from_model
+    assert from_file.metadata == from_model.metadata
+    assert {
+        "meta.exposure.hga_move": "False",
+        "meta.exposure.start_time": "2027-06-01T03:12:45.000",
+        "meta.file_date": "2026-11-22T09:14:14.053",
+        "meta.instrument.detector": "WFI07",
+        "meta.visit.dither.primary_name": "NONE",
+    }.items() <= from_file.metadata.items()
+    assert not any("read_pattern" in name for name in from_file.metadata)
+
+
+@pytest.mark.parametrize(
+    "name", ["r0000101001001001001_01101_0001_WFI01_uncal.asdf", "expected_cal.asdf"]
+)
+def test_an_exposure_of_2022_has_the_same_keys_as_file_and_as_model(name):
+    from_file, from_model = both_ways(SEED_ERA / name)
+    assert from_file == from_model
+    assert from_file == ExposureKeys(
+        "WFI01", "F158", "WFI_IMAGE", datetime(2026, 11, 1), 8, "High Latitude Imaging", 1
+    )
+    for keys in (from_file, from_model):
+        assert keys.metadata["meta.exposure.nresultants"] == "8"
+        assert keys.metadata["meta.exposure.start_time"] == "2026-11-01T00:00:00.000"
+        assert keys.metadata["meta.instrument.optical_element"] == "F158"
+
+
+HEAD = (
+    "#ASDF 1.0.0\n--- !core/asdf-1.1.0\nroman:\n  meta:\n"
+    "    instrument: {name: WFI, detector: WFI07, optical_element: F158}\n"
+    "    exposure: {type: WFI_IMAGE, start_time: '2027-06-01T12:00:00', nresultants: 8,\n"
+    "      ma_table_name: IM_8, ma_table_number: 5}\n...\n"
+)
+
+
+def test_numbers_and_booleans_of_a_file_are_text_as_python_writes_it(tmp_path):
+    path = tmp_path / "x.asdf"
+    more = "    Other: {a: true, b: 1.0e-05, c: -0.5, d: '007', e: null, f: [1], G: {h: x}}\n"
+    path.write_text(HEAD.replace("    exposure", f"{more}    exposure"))
+    keys = ExposureKeys.from_file(path)
+    assert keys == KEYS
+    assert {k: v for k, v in keys.metadata.items() if "other" in k} == {
+        "meta.other.a": "True",
+        "meta.other.b": "1e-05",
+        "meta.other.c": "-0.5",
+        "meta.other.d": "007",
+        "meta.other.g.h": "x",
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (", detector: WFI07", "", "is no exposure: its head has no meta.instrument.detector"),
+        ("type: WFI_IMAGE, ", "", "is no exposure: its head has no meta.exposure.type"),
+        ("start_time: ", "x: ", "is no exposure: its head has no meta.exposure.start_time"),
+        ("meta:", "other:", "is no exposure: its head has no roman.meta"),
+        ("roman:", "- roman:", "is no exposure: its head has no roman.meta"),
+        ("roman:", "roman: [", "its head is not valid YAML"),
+        ("#ASDF", "ASDF", "not an ASDF file"),
+        ("'2027-06-01T12:00:00'", "soon", "its meta.exposure.start_time 'soon' is not an ISO time"),
+        (
+            "'2027-06-01T12:00:00'",
+            "{scale: tai, value: '2027-06-01T12:00:00'}",
+            "its meta.exposure.start_time is on the time scale tai, not utc",
+        ),
+        ("nresultants: 8", "nresultants: x", "its meta.exposure.nresultants is 'x', not a whole "),
+    ],
+)
+def test_a_file_that_is_no_exposure_is_an_error_that_names_what_is_missing(
+    tmp_path, old, new, reason
+):
+    path = tmp_path / "x.asdf"
+    path.write_text(HEAD.replace(old, new))
+    with pytest.raises(InputError) as caught:
+        ExposureKeys.from_file(path)
+    assert str(caught.value).startswith(f"{path}: {reason}")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_exposure_that_does_not_exist(tmp_path):
+    with pytest.raises(InputError, match=r"none\.asdf: cannot be read \(No such file"):
+        ExposureKeys.from_file(tmp_path / "none.asdf")
+
+
 # --- date
 
 
@@ -154,8 +265,78 @@ def test_two_files_with_the_same_date_are_ambiguous(refs):
     refs.add("b.asdf", "GAIN")
     refs.add("a.asdf", "GAIN")
     refs.add("old.asdf", "GAIN", useafter="2020-01-01T00:00:00")
-    with pytest.raises(AmbiguousReferenceError, match=r"2 GAIN files.*: a\.asdf, b\.asdf; .*gain"):
+    refs.add("other.asdf", "GAIN", detector="WFI08")
+    refs.add("third.asdf", "GAIN", detector="WFI08", instrument="CGI")
+    refs.add("fourth.asdf", "GAIN", detector="WFI08", instrument="CGI", useafter="2026-01-01")
+    with pytest.raises(AmbiguousReferenceError) as caught:
         refs.find("gain")
+    assert str(caught.value) == (
+        f"2 GAIN files in {refs.path} fit detector WFI07, instrument WFI at 2027-06-01T12:00:00 "
+        "equally well, with the same useafter 2027-01-01T00:00:00: a.asdf, b.asdf; "
+        "the nearest others: old.asdf (useafter 2020-01-01T00:00:00), other.asdf (detector WFI08), "
+        "third.asdf (instrument CGI, detector WFI08) and 1 more; "
+        "remove all but one, or name one with override_gain"
+    )
+
+
+def test_not_all_of_many_equal_files_are_listed(refs):
+    for number in range(10, 22):
+        refs.add(f"{number}.asdf", "GAIN")
+    with pytest.raises(AmbiguousReferenceError, match=r": 10\.asdf, .*19\.asdf and 2 more; remove"):
+        refs.find("gain")
+
+
+# --- why a file was chosen
+
+
+@pytest.mark.parametrize(
+    ("reftype", "about", "rule"),
+    [
+        ("GAIN", {}, "detector WFI07"),
+        ("FLAT", {"element": "F158"}, "detector WFI07, element F158"),
+        ("FLAT", {}, "detector WFI07"),
+        ("PHOTOM", {"detector": "WFI08"}, "instrument WFI"),
+        (
+            "READNOISE",
+            {"element": "F062", "exposure": "{p_exptype: 'WFI_IMAGE|WFI_FLAT|'}"},
+            "detector WFI07, exposure type WFI_IMAGE|WFI_FLAT",
+        ),
+        (
+            "DARK",
+            {"element": "F158", "exposure": "{ngroups: 8, type: WFI_IMAGE, ma_table_name: IM_8}"},
+            "detector WFI07, element F158, exposure type WFI_IMAGE, 8 resultants, "
+            "MA table IM_8 (None)",
+        ),
+    ],
+)
+def test_a_match_says_what_its_file_is_for(refs, reftype, about, rule):
+    refs.add("x.asdf", reftype, **about)
+    match = refs.find(reftype)
+    assert match.rule == f"{rule}, useafter 2027-01-01T00:00:00"
+    assert match.runner_up == ""
+
+
+def test_the_runner_up_is_the_next_best_that_fits(refs):
+    refs.add("best.asdf", "FLAT", element="F158")
+    refs.add("oldest.asdf", "FLAT", useafter="2020-01-01T00:00:00")
+    refs.add("other.asdf", "FLAT", element="F129", useafter="2027-05-01T00:00:00")
+    assert refs.find("flat").runner_up == "oldest.asdf (useafter 2020-01-01T00:00:00)"
+    refs.add("old.asdf", "FLAT", useafter="2025-01-01T00:00:00")
+    assert refs.find("flat").runner_up == "old.asdf (useafter 2025-01-01T00:00:00)"
+    refs.add("any.asdf", "FLAT")
+    assert refs.find("flat").runner_up == "any.asdf (for any element)"
+
+
+def test_a_newer_dark_for_another_element_is_the_runner_up(refs):
+    refs.add("mine.asdf", "DARK", element="F158")
+    refs.add("f062.asdf", "DARK", element="F062", useafter="2027-05-01T00:00:00")
+    assert refs.find("dark").runner_up == "f062.asdf (element F062)"
+
+
+def test_of_two_darks_with_the_same_date_the_one_for_no_filter_comes_second(refs):
+    refs.add("mine.asdf", "DARK", element="F158")
+    refs.add("dark.asdf", "DARK", element="DARK")
+    assert refs.find("dark").runner_up == "dark.asdf (element DARK)"
 
 
 # --- instrument, detector
@@ -347,24 +528,66 @@ def test_a_miss_says_what_was_looked_for_where_and_what_is_there(refs):
     refs.add("eight.asdf", "FLAT", detector="WFI08", element="F087")
     (refs.path / "x.asdf").write_bytes(b"not ASDF")
     assert refs.miss("flat") == (
-        "no FLAT for detector WFI07, element F158 at 2027-06-01T12:00:00 "
+        "no FLAT for detector WFI07, element F158, instrument WFI at 2027-06-01T12:00:00 "
         f"in {refs.path}: 4 FLATs there; nearest: seven.asdf (element F129), "
         "eight.asdf (detector WFI08, element F087), two.asdf (detector WFI02, element F129); "
         "not readable: x.asdf: not an ASDF file"
     )
 
 
-def test_a_dark_is_looked_for_by_all_its_keys(refs):
-    message = refs.miss("dark")
-    for wanted in ("WFI07", "F158", "WFI_IMAGE", "8 resultants", "MA table IM_8 (5)"):
-        assert wanted in message
-    assert message.endswith("no DARK there at all, only no reference files")
+def test_the_nearest_differ_least_then_are_closest_in_time_then_come_first_by_name(refs):
+    refs.add("a.asdf", "GAIN", detector="WFI01", useafter="2020-01-01T00:00:00")
+    refs.add("d.asdf", "GAIN", detector="WFI02", useafter="2027-05-31T12:00:00")  # a day before
+    refs.add("c.asdf", "GAIN", detector="WFI03", useafter="2027-05-31T12:00:00")
+    refs.add("b.asdf", "GAIN", useafter="2027-06-02T11:00:00")  # 23 hours after
+    refs.add("0.asdf", "GAIN", detector="WFI05", useafter="2027-06-01T13:00:00")
+    assert refs.miss("gain").endswith(
+        "5 GAINs there; nearest: b.asdf (useafter 2027-06-02T11:00:00), "
+        "c.asdf (detector WFI03), d.asdf (detector WFI02)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reftype", "wanted"),
+    [
+        ("gain", "detector WFI07, instrument WFI at"),
+        ("flat", "detector WFI07, element F158, instrument WFI at"),
+        ("distortion", "detector WFI07, element F158, instrument WFI at"),
+        ("readnoise", "detector WFI07, exposure type WFI_IMAGE, instrument WFI at"),
+        (
+            "dark",
+            "detector WFI07, element F158, exposure type WFI_IMAGE, 8 resultants, "
+            "MA table IM_8 (5), instrument WFI at",
+        ),
+        ("photom", "instrument WFI at"),
+        (
+            "pars-jumpstep",
+            "detector WFI07, element F158, exposure type WFI_IMAGE, instrument WFI at",
+        ),
+    ],
+)
+def test_a_miss_lists_all_keys_that_the_type_is_looked_up_by(refs, reftype, wanted):
+    assert refs.miss(reftype) == (
+        f"no {reftype.upper()} for {wanted} 2027-06-01T12:00:00 in {refs.path}: "
+        f"no {reftype.upper()} there at all, only no reference files"
+    )
 
 
 def test_a_miss_names_the_types_that_are_there(refs):
     refs.add("a.asdf", "MASK")
     refs.add("b.asdf", "GAIN")
     assert refs.miss("flat").endswith("no FLAT there at all, only GAIN, MASK")
+
+
+def test_a_store_says_where_it_is(tmp_path):
+    assert DirectoryStore(tmp_path).location == str(tmp_path)
+
+
+def test_a_directory_that_vanishes_is_an_error_that_names_it(refs):
+    store = DirectoryStore(refs.path)
+    refs.path.rmdir()
+    with pytest.raises(ReferenceFileError, match=rf"{refs.path} cannot be read \(No such file"):
+        store.find("gain", KEYS)
 
 
 def test_a_directory_that_does_not_exist(tmp_path):

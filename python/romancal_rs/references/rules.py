@@ -17,9 +17,10 @@ all others  yes       -                  -
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
-from .errors import AmbiguousReferenceError
 from .head import ReferenceHead
 from .keys import ExposureKeys
 
@@ -31,10 +32,26 @@ _SPECTRAL_ELEMENTS = ("GRISM", "PRISM", "GRATING")
 
 @dataclass(frozen=True)
 class Candidate:
-    """A file of the wanted type, and in what it differs from what the exposure needs."""
+    """A file of the wanted type, and what speaks against it.
+
+    Attributes
+    ----------
+    head : ReferenceHead
+    differences : tuple of str
+        In what it differs from what the exposure needs; of one that fits, why another comes first.
+    """
 
     head: ReferenceHead
     differences: tuple[str, ...]
+
+    def __str__(self) -> str:
+        name = self.head.path.name
+        return f"{name} ({', '.join(self.differences)})" if self.differences else name
+
+
+def needs_detector(reftype: str) -> bool:
+    """Whether a file of this type fits only exposures of the very detector that it names."""
+    return reftype not in WITHOUT_DETECTOR and not is_parameter_type(reftype)
 
 
 def compare(head: ReferenceHead, keys: ExposureKeys) -> tuple[str, ...]:
@@ -90,21 +107,60 @@ def _compare_parameters(head: ReferenceHead, keys: ExposureKeys) -> tuple[str, .
 
 def describe(reftype: str, keys: ExposureKeys) -> str:
     """Name the keys and values that a file of this type is looked up by."""
-    without_detector = reftype in WITHOUT_DETECTOR
-    instrument, detector = f"instrument {keys.instrument}", f"detector {keys.detector}"
-    wanted = [instrument if without_detector else detector]
-    if reftype in _BY_ELEMENT or reftype == "DARK":
+    parameters = is_parameter_type(reftype)
+    wanted = []
+    if reftype not in WITHOUT_DETECTOR:
+        wanted.append(f"detector {keys.detector}")
+    if reftype in _BY_ELEMENT or reftype == "DARK" or parameters:
         wanted.append(f"element {keys.optical_element}")
-    if reftype in _BY_EXPOSURE_TYPE:
+    if reftype in _BY_EXPOSURE_TYPE or parameters:
         wanted.append(f"exposure type {keys.exposure_type}")
     if reftype == "DARK":
         wanted.append(f"{keys.n_resultants} resultants")
         wanted.append(f"MA table {_ma_table(keys)}")
+    wanted.append(f"instrument {keys.instrument}")
     return f"{', '.join(wanted)} at {keys.start_time.isoformat()}"
 
 
-def choose(fitting: list[ReferenceHead], keys: ExposureKeys) -> tuple[ReferenceHead, str | None]:
-    """Choose among the files (at least one, all of one type) that fit.
+def describe_file(head: ReferenceHead) -> str:
+    """Say what a file is for: its values of the keys by which its type is looked up."""
+    kind = head.reftype
+    parameters = is_parameter_type(kind)
+    found = []
+    if kind in WITHOUT_DETECTOR or parameters:
+        found.append(f"instrument {head.instrument}")
+    if kind not in WITHOUT_DETECTOR:
+        found.append(f"detector {head.detector}")
+    if kind in _BY_ELEMENT or kind == "DARK" or parameters:
+        found.append(f"element {head.optical_element}")
+    if (kind in _BY_EXPOSURE_TYPE or parameters) and head.exposure_types:
+        found.append(f"exposure type {'|'.join(head.exposure_types)}")
+    if kind == "DARK" and head.n_groups is not None:
+        found.append(f"{head.n_groups} resultants")
+        if (head.ma_table_name, head.ma_table_number) != (None, None):
+            found.append(f"MA table {_ma_table(head)}")
+    found.append(f"useafter {head.useafter.isoformat()}")
+    return ", ".join(text for text in found if not text.endswith(" None"))
+
+
+def nearest(candidates: Iterable[Candidate], keys: ExposureKeys) -> list[Candidate]:
+    """The candidates that do not fit, the nearest first.
+
+    The fewer differences, the nearer; then the closer in time, whether before or after; then by
+    name.
+    """
+    return sorted(
+        (candidate for candidate in candidates if candidate.differences),
+        key=lambda candidate: (
+            len(candidate.differences),
+            abs(candidate.head.useafter - keys.start_time),
+            candidate.head.path.name,
+        ),
+    )
+
+
+def rank(fitting: Iterable[ReferenceHead], keys: ExposureKeys) -> list[Candidate]:
+    """Rank the files (of one type) that fit, the best first.
 
     The latest `useafter` wins; of two with the same one, the file made for the exposure's optical
     element wins over a file that names none. A DARK for another element comes last: a dark does
@@ -112,34 +168,37 @@ def choose(fitting: list[ReferenceHead], keys: ExposureKeys) -> tuple[ReferenceH
 
     Returns
     -------
-    ReferenceHead, str or None
-        The file, and a note for the log when it is for another optical element.
-
-    Raises
-    ------
-    AmbiguousReferenceError
-        If two files are equally good.
+    list of Candidate
+        With what puts each after the best; nothing for the best, and for those just as good.
     """
 
-    def merit(head: ReferenceHead) -> tuple:
+    def merit(head: ReferenceHead) -> tuple[bool, datetime, bool]:
         exact = head.optical_element == keys.optical_element
         return not _other_element(head, keys), head.useafter, exact
 
-    best = max(fitting, key=merit)
-    equals = [head.path.name for head in fitting if merit(head) == merit(best)]
-    if len(equals) > 1:
-        raise AmbiguousReferenceError(
-            f"{len(equals)} {best.reftype} files fit {describe(best.reftype, keys)} equally well, "
-            f"with the same useafter {best.useafter.isoformat()}: {', '.join(sorted(equals))}; "
-            f"remove all but one, or name one with override_{best.reftype.lower()}"
-        )
-    note = None
-    if _other_element(best, keys):
-        note = (
-            f"{best.reftype} {best.path.name} was made for element {best.optical_element}; none is "
-            f"there for {keys.optical_element}, and a dark does not depend on the filter"
-        )
-    return best, note
+    by_name = sorted(fitting, key=lambda head: head.path.name)
+    ranked = sorted(by_name, key=merit, reverse=True)
+    return [Candidate(head, _why_later(head, merit(head), merit(ranked[0]))) for head in ranked]
+
+
+def _why_later(
+    head: ReferenceHead, merit: tuple[bool, datetime, bool], best: tuple[bool, datetime, bool]
+) -> tuple[str, ...]:
+    if merit == best:
+        return ()
+    if merit[0] == best[0] and merit[1] != best[1]:
+        return (f"useafter {head.useafter.isoformat()}",)
+    return (f"element {head.optical_element}" if head.optical_element else "for any element",)
+
+
+def note_on(head: ReferenceHead, keys: ExposureKeys) -> str | None:
+    """A note for the log when the chosen file was made for another optical element."""
+    if not _other_element(head, keys):
+        return None
+    return (
+        f"{head.reftype} {head.path.name} was made for element {head.optical_element}; none is "
+        f"there for {keys.optical_element}, and a dark does not depend on the filter"
+    )
 
 
 def _other_element(head: ReferenceHead, keys: ExposureKeys) -> bool:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from .._yaml_head import HeadError
-from .errors import ReferenceNotFoundError
-from .head import ReferenceHead, read_head
+from .errors import AmbiguousReferenceError, ReferenceNotFoundError
+from .head import ReferenceHead
+from .index import DirectoryIndex
 from .keys import ExposureKeys
 from .match import Match
-from .rules import Candidate, choose, compare, describe, is_parameter_type
+from .rules import (
+    Candidate,
+    compare,
+    describe,
+    describe_file,
+    is_parameter_type,
+    nearest,
+    needs_detector,
+    note_on,
+    rank,
+)
 
-_SHOWN = 3  # nearest misses, and unreadable files, that an error message lists
+_SHOWN = 3  # nearest candidates, and unreadable files, that an error message lists
+_SHOWN_EQUALS = 10  # files of which one message asks to remove all but one
 
 
 class DirectoryStore:
@@ -21,7 +32,8 @@ class DirectoryStore:
 
     The directory's ``*.asdf`` files (not those of its subdirectories) are looked through once, at
     the first search; files that are added later are seen by a new store. Files of unknown types
-    and files that are no references do no harm.
+    and files that are no references do no harm. What the files say is kept in an index, so that
+    only new and changed files are read (see `DirectoryIndex`).
 
     Parameters
     ----------
@@ -41,6 +53,11 @@ class DirectoryStore:
                 f"references: {self.directory} {what}; give a directory of *.asdf reference files"
             )
 
+    @property
+    def location(self) -> str:
+        """The directory, as it was named."""
+        return str(self.directory)
+
     def find(self, reftype: str, keys: ExposureKeys) -> Match:
         """Find the file of one type that fits an exposure.
 
@@ -56,21 +73,25 @@ class DirectoryStore:
             If no file fits. The message says what was looked for, and what is there instead.
         AmbiguousReferenceError
             If two files fit equally well.
+        ReferenceFileError
+            If the directory cannot be read.
         """
         reftype = reftype.upper()
-        candidates = [
-            Candidate(head, compare(head, keys)) for head in self.heads if head.reftype == reftype
-        ]
-        fitting = [candidate.head for candidate in candidates if not candidate.differences]
-        if not fitting:
-            raise ReferenceNotFoundError(self._not_found(reftype, keys, candidates))
-        head, note = choose(fitting, keys)
-        return Match(head.path, note)
+        ranked = self._ranked(reftype, keys)
+        if not ranked:
+            raise ReferenceNotFoundError(self._not_found(reftype, keys))
+        head = ranked[0].head
+        return Match(
+            head.path,
+            note_on(head, keys),
+            rule=describe_file(head),
+            runner_up=_listed(ranked[1:2], 1),
+        )
 
     @property
     def has_parameters(self) -> bool:
         """Whether the directory holds parameter references."""
-        return any(is_parameter_type(head.reftype) for head in self.heads)
+        return any(is_parameter_type(reftype) for reftype in self._index.reftypes)
 
     def find_parameters(self, reftypes: Iterable[str], keys: ExposureKeys) -> Path | None:
         """Find the parameter reference of a step, which there need not be.
@@ -87,51 +108,72 @@ class DirectoryStore:
             If two files fit equally well.
         """
         for reftype in reftypes:
-            fitting = [h for h in self.heads if h.reftype == reftype and not compare(h, keys)]
-            if fitting:
-                return choose(fitting, keys)[0].path
+            ranked = self._ranked(reftype, keys)
+            if ranked:
+                return ranked[0].head.path
         return None
 
     @property
     def heads(self) -> list[ReferenceHead]:
         """The reference files of the directory, by name."""
-        return self._contents[0]
+        index = self._index
+        heads = [head for reftype in index.reftypes for head in index.heads(reftype)]
+        return sorted(heads, key=lambda head: head.path)
 
     @property
     def unreadable(self) -> list[str]:
         """The files that could not be read, each with the reason: ``name: reason``."""
-        return self._contents[1]
+        return self._index.unreadable
 
     @cached_property
-    def _contents(self) -> tuple[list[ReferenceHead], list[str]]:
-        heads, unreadable = [], []
-        for path in sorted(self.directory.glob("*.asdf")):
-            if path.name.startswith("."):  # hidden: half-written files of other programs
-                continue
-            try:
-                head = read_head(path)
-            except HeadError as error:
-                unreadable.append(f"{path.name}: {error}")
-            else:
-                if head is not None:
-                    heads.append(head)
-        return heads, unreadable
+    def _index(self) -> DirectoryIndex:
+        return DirectoryIndex(self.directory)
 
-    def _not_found(self, reftype: str, keys: ExposureKeys, candidates: list[Candidate]) -> str:
+    def _ranked(self, reftype: str, keys: ExposureKeys) -> list[Candidate]:
+        """The files that fit, the best first, which no other equals."""
+        detector = keys.detector if needs_detector(reftype) else None
+        heads = self._index.heads(reftype, detector)
+        ranked = rank((head for head in heads if not compare(head, keys)), keys)
+        if len(ranked) > 1 and not ranked[1].differences:
+            raise AmbiguousReferenceError(self._ambiguous(reftype, keys, ranked))
+        return ranked
+
+    def _candidates(self, reftype: str, keys: ExposureKeys) -> list[Candidate]:
+        return [Candidate(head, compare(head, keys)) for head in self._index.heads(reftype)]
+
+    def _ambiguous(self, reftype: str, keys: ExposureKeys, ranked: list[Candidate]) -> str:
+        equals = [candidate for candidate in ranked if not candidate.differences]
+        others = ranked[len(equals) :] + nearest(self._candidates(reftype, keys), keys)
+        message = (
+            f"{len(equals)} {reftype} files in {self.directory} fit {describe(reftype, keys)} "
+            f"equally well, with the same useafter {ranked[0].head.useafter.isoformat()}: "
+            f"{_listed(equals, _SHOWN_EQUALS)}; "
+        )
+        if others:
+            message += f"the nearest others: {_listed(others, _SHOWN)}; "
+        return f"{message}remove all but one, or name one with override_{reftype.lower()}"
+
+    def _not_found(self, reftype: str, keys: ExposureKeys) -> str:
         message = f"no {reftype} for {describe(reftype, keys)} in {self.directory}: "
+        candidates = nearest(self._candidates(reftype, keys), keys)
         if candidates:
             plural = "" if len(candidates) == 1 else "s"
-            candidates = sorted(candidates, key=lambda candidate: len(candidate.differences))
-            nearest = [
-                f"{candidate.head.path.name} ({', '.join(candidate.differences)})"
-                for candidate in candidates[:_SHOWN]
-            ]
-            message += f"{len(candidates)} {reftype}{plural} there; nearest: {', '.join(nearest)}"
+            message += (
+                f"{len(candidates)} {reftype}{plural} there; nearest: "
+                f"{', '.join(map(str, candidates[:_SHOWN]))}"
+            )
         else:
-            types = sorted({head.reftype for head in self.heads})
+            types = self._index.reftypes
             message += f"no {reftype} there at all, only {', '.join(types) or 'no reference files'}"
-        if self.unreadable:
-            shown = "; ".join(self.unreadable[:_SHOWN])
-            more = len(self.unreadable) - _SHOWN
+        unreadable = self.unreadable
+        if unreadable:
+            shown = "; ".join(unreadable[:_SHOWN])
+            more = len(unreadable) - _SHOWN
             message += f"; not readable: {shown}" + (f" and {more} more" if more > 0 else "")
         return message
+
+
+def _listed(candidates: Sequence[Candidate], most: int) -> str:
+    shown = ", ".join(map(str, candidates[:most]))
+    more = len(candidates) - most
+    return f"{shown} and {more} more" if more > 0 else shown
