@@ -414,7 +414,8 @@ def test_a_directory_comes_before_the_cache(cache, tmp_path, monkeypatch):
     assert store.find("flat", KEYS).context == "roman_0001.pmap"
     (directory / "mine.asdf").write_text(
         "#ASDF 1.0.0\n%YAML 1.1\n--- \nroman:\n  meta: {reftype: FLAT, "
-        "useafter: 2020-01-01T00:00:00, instrument: {name: WFI, detector: WFI07, optical_element: F158}}\n...\n"
+        "useafter: 2020-01-01T00:00:00, "
+        "instrument: {name: WFI, detector: WFI07, optical_element: F158}}\n...\n"
     )
     match = open_store(directory).find("flat", KEYS)
     assert (match.reference, match.context) == (directory / "mine.asdf", None)
