@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Union
 
 from .conditioning import (
@@ -155,11 +156,14 @@ class Match:
                 continue
         raise NoMatchError("no rule matches")
 
-    def rows(self) -> Iterator[Row]:
-        """All ways through the table."""
+    def rows(self, header: Mapping[str, str] | None = None) -> Iterator[Row]:
+        """All ways through the table, or those that fit an exposure."""
+        fitting = None if header is None else set(chain.from_iterable(self._ranked(header)))
         for key, choice in self._table.items():
+            if fitting is not None and key not in fitting:
+                continue
             keys = tuple(zip(self.parameters, key, self._matchers[key], strict=True))
-            for row in _rows(choice):
+            for row in _rows(choice, header):
                 yield Row((*keys, *row.keys), row.dates, row.choice)
 
     def _ranked(self, header: Mapping[str, str]) -> list[list[tuple[str, ...]]]:
@@ -260,10 +264,13 @@ class UseAfter:
             merged[date] = max(names)
         return UseAfter(self.parameters, merged)
 
-    def rows(self) -> Iterator[Row]:
-        """All ways through the table."""
-        for date in self._dates:
-            for row in _rows(self._choices[date]):
+    def rows(self, header: Mapping[str, str] | None = None) -> Iterator[Row]:
+        """All ways through the table, or those that fit an exposure."""
+        dates = self._dates
+        if header is not None:
+            dates = dates[: bisect_right(dates, exposure_date(self.parameters, header))]
+        for date in dates:
+            for row in _rows(self._choices[date], header):
                 yield Row(row.keys, ((self.parameters, date), *row.dates), row.choice)
 
 
@@ -325,9 +332,9 @@ def _follow(choice: Choice, header: Mapping[str, str]) -> Choice:
     return choice.choose(header) if isinstance(choice, Match | UseAfter) else choice
 
 
-def _rows(choice: Choice) -> Iterator[Row]:
+def _rows(choice: Choice, header: Mapping[str, str] | None) -> Iterator[Row]:
     if isinstance(choice, Match | UseAfter):
-        yield from choice.rows()
+        yield from choice.rows(header)
     elif isinstance(choice, str):
         yield Row((), (), choice)
 

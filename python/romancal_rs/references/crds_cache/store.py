@@ -225,7 +225,10 @@ def header_of(keys: ExposureKeys) -> dict[str, str]:
 def _explain(rules: ReferenceMap, header: Mapping[str, str], name: str) -> tuple[str, str]:
     """The rule that led to a file, and what would be chosen without it."""
     wanted = rules.relevant(rules.minimal(header))
-    fitting = [row for row in rules.rows if not row.differences(wanted)]
+    try:
+        fitting = list(rules.selector.rows(wanted))
+    except BadParameterError:  # the type is not required, and was not chosen by any date
+        return "", ""
     # Within a weight the latest dates come first, and of one date the greatest name.
     fitting.sort(
         key=lambda row: (row.weight(wanted), [date for _, date in row.dates], row.choice),
