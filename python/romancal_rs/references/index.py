@@ -1,8 +1,9 @@
 """What is known about the files of a directory, kept in a file beside them.
 
-To read the head of a file takes a millisecond, which adds up with thousands of files. So what the
-heads say is kept, and only the heads of new and changed files are read. What is kept serves speed
-alone: where it is missing, damaged or cannot be written, all is read anew and nothing is said.
+To read the head of a file takes up to a millisecond, and more on a shared disk, which adds up with
+thousands of files. So what the heads say is kept, and only the heads of new and changed files are
+read. What is kept serves speed alone: where it is missing, damaged or cannot be written, all is
+read anew and nothing is said.
 """
 
 from __future__ import annotations
