@@ -133,13 +133,20 @@ def test_a_file_that_has_just_been_written_is_read_again(refs, beside, reads):
     assert reads == ["a.asdf", "a.asdf"]
 
 
-def test_two_seconds_make_a_time_settled(monkeypatch):
-    monkeypatch.setattr("time.time_ns", lambda: LONG_AGO)
+def test_a_time_is_settled_after_more_than_a_tick_of_its_clock(monkeypatch):
+    now = LONG_AGO + 50_000_000
+    monkeypatch.setattr("time.time_ns", lambda: now)
+    for moment in (now, now - 49_999_999, now + 49_999_999):  # another machine's clock is ahead
+        assert not is_settled(moment)
+    assert is_settled(now - 50_000_001)
+    assert is_settled(now + 50_000_001)
+
+
+def test_a_clock_of_whole_seconds_may_tick_every_two(monkeypatch):
+    monkeypatch.setattr("time.time_ns", lambda: LONG_AGO + 2 * SECOND - 1)
     assert not is_settled(LONG_AGO)
-    assert not is_settled(LONG_AGO - 2 * SECOND + 1)
-    assert not is_settled(LONG_AGO + 2 * SECOND - 1)  # another machine's clock is ahead
-    assert is_settled(LONG_AGO - 2 * SECOND)
-    assert is_settled(LONG_AGO + 2 * SECOND)
+    monkeypatch.setattr("time.time_ns", lambda: LONG_AGO + 2 * SECOND)
+    assert is_settled(LONG_AGO)
 
 
 def test_what_is_no_reference_or_not_readable_is_remembered_too(refs, beside, reads):

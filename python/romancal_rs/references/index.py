@@ -33,8 +33,9 @@ INDEX_NAME = ".romancal-rs-index.json"
 _VERSION = 1
 #: What reading an index that is not as it should be may raise.
 DAMAGE = (ValueError, TypeError, LookupError, RecursionError)
-# A file may change twice within one tick of a file system's clock, and 2 s is the slowest.
-_SETTLED_NS = 2_000_000_000
+# A file may change twice within one tick of its file system's clock: some ms, but for the clocks of
+# whole seconds, of which the slowest has two.
+_SETTLED_NS, _SECOND_NS = 50_000_000, 1_000_000_000
 # Stands for size and time of a file that has to be looked at again.
 _UNSETTLED = "?/?"
 
@@ -44,7 +45,8 @@ Record = ReferenceHead | str | None
 
 def is_settled(mtime_ns: int) -> bool:
     """Whether a file that has this time cannot change any more without showing another."""
-    return abs(time.time_ns() - mtime_ns) >= _SETTLED_NS
+    settled = _SETTLED_NS if mtime_ns % _SECOND_NS else 2 * _SECOND_NS
+    return abs(time.time_ns() - mtime_ns) >= settled
 
 
 class IndexFile:
