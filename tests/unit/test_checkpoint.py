@@ -424,12 +424,12 @@ class TestDirectory:
         assert "The result of step first is not kept: [Errno 28] No space left" in caplog.text
 
     def test_large_files_that_nobody_touched_are_not_read(self, runs, monkeypatch):
-        def digest_of_file(path):
+        def sha256_of(path):
             raise AssertionError(f"{path} is read")
 
         runs(Two)
         monkeypatch.setattr(checkpoint, "LARGE_FILE", 0)
-        monkeypatch.setattr(checkpoint, "digest_of_file", digest_of_file)
+        monkeypatch.setattr(checkpoint, "sha256_of", sha256_of)
         assert runs(Two) == (2.0, [])
 
 

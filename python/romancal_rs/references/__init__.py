@@ -28,6 +28,7 @@ from .resolve import (
     open_store,
     resolve,
 )
+from .run_digests import RunDigests
 from .store import DirectoryStore
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "ReferenceMismatchError",
     "ReferenceNotFoundError",
     "RuleFileError",
+    "RunDigests",
     "Store",
     "StoreChain",
     "all_in_one",

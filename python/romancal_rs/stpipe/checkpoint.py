@@ -30,6 +30,7 @@ from .. import datamodels
 from ..datamodels import DataModel
 from ..datamodels._io import replacing
 from ..errors import RomancalError
+from ..references.digest import sha256_of
 from . import runlog
 from .fingerprint import (
     MARK,
@@ -37,7 +38,6 @@ from .fingerprint import (
     Fingerprints,
     UnidentifiedError,
     digest,
-    digest_of_file,
     software,
 )
 
@@ -362,7 +362,7 @@ def _describe_file(path: Path) -> dict[str, Any]:
     """Size, SHA-256 and stamp of a file; the stamp is another after any write to the file."""
     stat = path.stat()
     stamp = [stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns]
-    return {"size": stat.st_size, "stamp": stamp, "sha256": digest_of_file(path)}
+    return {"size": stat.st_size, "stamp": stamp, "sha256": sha256_of(path)}
 
 
 def _check_file(path: Path, written: Mapping[str, Any]) -> None:
@@ -376,7 +376,7 @@ def _check_file(path: Path, written: Mapping[str, Any]) -> None:
         raise _DamagedError(f"{path.name} has {stat.st_size} bytes, not {written['size']}")
     stamp = [stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns]
     untouched = stamp == written["stamp"] and stat.st_size > LARGE_FILE
-    if not untouched and digest_of_file(path) != written["sha256"]:
+    if not untouched and sha256_of(path) != written["sha256"]:
         raise _DamagedError(f"{path.name} has other bytes than were written")
 
 

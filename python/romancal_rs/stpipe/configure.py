@@ -18,7 +18,7 @@ from .parameters import Parameter, ParameterError, ParameterSpec, Setting
 from .registry import canonical_path
 
 if TYPE_CHECKING:
-    from ..references import DirectoryStore
+    from ..references import Store
     from .pipeline import Pipeline
     from .step import Step
 
@@ -65,7 +65,7 @@ def build(
     # be asked, and again over what the store has.
     from .. import references
 
-    store = references.open_store(getattr(step, "references", None))
+    store = references.open_store(getattr(step, "references", None), getattr(step, "context", None))
     if store is None or not store.has_parameters:
         return step
     if isinstance(input, str | os.PathLike):
@@ -211,7 +211,7 @@ def _refuse_from_store(from_store: bool, setting: Setting, name: str) -> None:
         )
 
 
-def _apply_parameter_references(step: Step, input: Any, store: DirectoryStore) -> None:
+def _apply_parameter_references(step: Step, input: Any, store: Store) -> None:
     """Sets what the parameter references of the store give: of the steps, then of the pipeline."""
     from .. import datamodels, references
     from .pipeline import Pipeline

@@ -19,6 +19,7 @@ import numpy as np
 from .. import datamodels
 from ..datamodels import DataModel
 from ..references import NOT_APPLICABLE, ReferenceFileError
+from ..references.digest import sha256_of
 from .roman import RomanStep
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ NEUTRAL_PARAMETERS = frozenset(
     {
         *("input_dir", "output_dir", "output_ext", "output_file", "output_use_index"),
         *("output_use_model", "save_results", "search_output_file", "suffix"),
-        *("checkpoint", "maximum_cores", "references", "pre_hooks", "post_hooks"),
+        *("checkpoint", "maximum_cores", "references", "context", "pre_hooks"),
+        "post_hooks",
     }
 )
 
@@ -212,7 +214,7 @@ class Fingerprints:
         name = os.fspath(path)
         if name not in self._files:
             try:
-                self._files[name] = digest_of_file(path)
+                self._files[name] = sha256_of(path)
             except OSError as error:
                 raise UnidentifiedError(f"{path} cannot be read: {error.strerror}") from error
         return self._files[name]
@@ -247,7 +249,7 @@ def software() -> dict[str, str]:
     """Versions of this package and of the libraries, and a digest of this package's own code."""
     directory = Path(__file__).parents[1]
     files = sorted([*directory.rglob("*.py"), *directory.glob("_core*")])
-    code = {str(file.relative_to(directory)): digest_of_file(file) for file in files}
+    code = {str(file.relative_to(directory)): sha256_of(file) for file in files}
     versions = {name: version(name) for name in ("romancal-rs", *_LIBRARIES)}
     return {**versions, "code": digest(code)}
 
@@ -255,12 +257,6 @@ def software() -> dict[str, str]:
 def digest(value: Any) -> str:
     """SHA-256 of what JSON can hold."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def digest_of_file(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of the bytes of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest_of_array(array: np.ndarray) -> str:

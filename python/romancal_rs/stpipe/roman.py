@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from .. import references
+from .. import __version__, references
 from ..errors import InputError
 from ..references import NOT_APPLICABLE, ExposureKeys, Match
 from .parameters import reference_types
@@ -28,6 +29,7 @@ class RomanStep(Step):
 
     spec = """
         references = references(default=None)  # Directory of reference files
+        context = string(default=None)  # CRDS context, such as roman_0017.pmap or latest
         output_ext = option('.asdf', default='.asdf')  # Extension of output files
     """
 
@@ -135,6 +137,8 @@ class RomanStep(Step):
                     failures.append(error)
                     continue
                 found[key] = match
+                if isinstance(match.reference, Path):
+                    self.root._digests.start(match)
                 if match.note:
                     self.log.warning("%s", match.note)
         if failures:
@@ -165,15 +169,10 @@ class RomanStep(Step):
         """
         self.prefetch(model)
         found, key = self._found(reftype)
-        reference = found[key].reference
-        if hasattr(reference, "meta"):
-            name = reference.meta.get("filename") or f"{type(reference).__name__} in memory"
-            self._references_used[reftype] = str(name)
-            return reference
-        reference = os.fspath(reference)
-        is_path = reference != NOT_APPLICABLE
-        self._references_used[reftype] = os.path.basename(reference) if is_path else reference
-        return reference
+        match = found[key]
+        self._matches_used[reftype] = match
+        self._references_used[reftype] = _recorded_name(match)
+        return match.reference if hasattr(match.reference, "meta") else os.fspath(match.reference)
 
     @contextmanager
     def get_reference_file_model(self, model: DataModel, reftype: str) -> Iterator[Any]:
@@ -196,16 +195,21 @@ class RomanStep(Step):
         owner: Step | None = self
         while owner is not None and owner.__dict__.get(f"override_{reftype}") is None:
             owner = owner.parent
-        source = self.search_attr("references") if owner is None else owner.qualified_name
-        return self.root._found_references, (reftype, owner is None, str(source))
+        source = self._source() if owner is None else (owner.qualified_name,)
+        return self.root._found_references, (reftype, owner is None, *map(str, source))
 
-    def _store(self) -> Any:
-        """The reference store, opened once in a run."""
-        source = self.search_attr("references")
+    def _store(self) -> references.Store | None:
+        """Where references are looked for; opened once in a run."""
+        source = self._source()
+        key = tuple(map(str, source))
         stores = self.root._stores
-        if str(source) not in stores:
-            stores[str(source)] = references.open_store(source)
-        return stores[str(source)]
+        if key not in stores:
+            stores[key] = references.open_store(*source)
+        return stores[key]
+
+    def _source(self) -> tuple[Any, str | None]:
+        """Directory and context that are asked for."""
+        return self.search_attr("references"), self.search_attr("context")
 
     def _check_reference(self, match: Match, reftype: str, model: DataModel) -> None:
         """Checks the arrays of a reference: what its schema says, and the exposure's size."""
@@ -270,11 +274,37 @@ class RomanStep(Step):
         reference_files_used : list of (str, str)
             Reference type and file name.
         """
+        digests = self._record_references(model, reference_files_used)
         for reftype, name in reference_files_used:
-            model.meta.ref_file[reftype] = name
-        if reference_files_used:
-            # No CRDS context chose them, whatever the raw file says.
-            model.meta.ref_file.crds["context"] = NOT_APPLICABLE
+            match = self._matches_used.get(reftype)
+            if match is None or reftype not in digests:
+                continue
+            by = f", by {match.context}" if match.context else ""
+            self.log.info("%s %s%s, sha256 %s", reftype.upper(), name, by, digests[reftype])
+
+    def _record_references(
+        self, model: DataModel, reference_files_used: list[tuple[str, str]]
+    ) -> dict[str, str]:
+        """Records names, digests (which it returns) and the context in ``meta.ref_file``."""
+        digests = {
+            reftype: self.root._digests.of(match.reference)
+            for reftype, match in self._matches_used.items()
+            if isinstance(match.reference, Path)
+        }
+        if not reference_files_used:
+            return digests
+        ref_file = model.meta.ref_file
+        for reftype, name in reference_files_used:
+            ref_file[reftype] = name
+        if digests:
+            ref_file["sha256"] = {**ref_file.get("sha256", {}), **digests}
+        # Of the whole run: none chose any where a raw file still names the one of its own making.
+        found = self.root._found_references.values()
+        contexts = sorted({match.context for match in found if match.context})
+        ref_file.crds["context"] = ", ".join(contexts) or NOT_APPLICABLE
+        if contexts:
+            ref_file.crds["version"] = f"romancal-rs {__version__}"
+        return digests
 
     def keep_log(self, model: DataModel, lines: list[str]) -> None:
         """Appends the run's messages to ``meta.cal_logs``."""
@@ -285,9 +315,20 @@ class RomanStep(Step):
         if "ref_file" not in model.meta:  # a reference file, which says where it comes from itself
             return model
         saved = model.copy_for_change(())
-        self.finalize_result(saved, list(self._references_used.items()))
+        self._record_references(saved, list(self._references_used.items()))
         self.keep_log(saved, lines)
         return saved
+
+
+def _recorded_name(match: Match) -> str:
+    """How the metadata of a result name a reference."""
+    reference = match.reference
+    if hasattr(reference, "meta"):
+        return str(reference.meta.get("filename") or f"{type(reference).__name__} in memory")
+    if reference == NOT_APPLICABLE:
+        return NOT_APPLICABLE
+    name = os.path.basename(reference)
+    return f"crds://{name}" if match.context else name
 
 
 class RomanPipeline(Pipeline, RomanStep):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import nearest
+from ..references import Match, RunDigests
 from . import hooks, logconfig, output, runlog
 from .parameters import REQUIRED, ParameterError, ParameterSpec, Section, Setting
 
@@ -114,9 +115,11 @@ class Step(metaclass=_StepType):
         self.observer: Callable[[Step, str], None] | None = None
         self._input_name: str | None = None
         self._references_used: dict[str, str] = {}
+        self._matches_used: dict[str, Match] = {}
         #: The references that the run at hand found, kept by the outermost step.
         self._found_references: dict[Any, Any] = {}
-        self._stores: dict[str, Any] = {}
+        self._stores: dict[Any, Any] = {}
+        self._digests = RunDigests()
         self._saved: list[Path] = []
         #: The log messages of the run at hand, until they are in its result.
         self._log_lines: list[str] | None = None
@@ -275,7 +278,7 @@ class Step(metaclass=_StepType):
         if args and isinstance(args[0], str | os.PathLike):
             self._input_name = os.fspath(args[0])
             args = (self._find_input(self._input_name), *args[1:])
-        self._references_used = {}
+        self._references_used, self._matches_used = {}, {}
         with self._recorded() if outermost else nullcontext():
             result = self._run_logged(args)
             if outermost:
@@ -292,6 +295,7 @@ class Step(metaclass=_StepType):
         self._saved = []
         self._found_references = {}
         self._stores = {}
+        self._digests = RunDigests()
         self._input_name = None
 
     @contextmanager
@@ -302,6 +306,7 @@ class Step(metaclass=_StepType):
                 yield
             finally:
                 self._log_lines = None
+                self._digests.close()
 
     __call__ = run
 
