@@ -180,7 +180,10 @@ class Fingerprints:
         }
 
     def of_references(self, step: Step, exposure: Any) -> dict[str, list[str]]:
-        """Names (results record them) and digests of the references that a step is going to use."""
+        """Names, digests and contexts of the references that a step is going to use.
+
+        Results record them.
+        """
         if not isinstance(step, RomanStep) or not step.reference_file_types:
             return {}
         try:
@@ -191,11 +194,12 @@ class Fingerprints:
         digests = {}
         for reftype in step.reference_file_types:
             found, key = step._found(reftype)
-            reference = found[key].reference
+            reference, context = found[key].reference, found[key].context or ""
             if hasattr(reference, "meta") or reference == NOT_APPLICABLE:
-                digests[reftype] = ["", self.of_value(reference)]
+                digests[reftype] = ["", self.of_value(reference), context]
             else:
-                digests[reftype] = [os.path.basename(reference), self.of_file(reference)]
+                name = os.path.basename(reference)
+                digests[reftype] = [name, self.of_file(reference), context]
         return digests
 
     def of_value(self, value: Any) -> str:
