@@ -53,7 +53,10 @@ def matcher(key: str) -> Matcher:
         return _negation(matcher(key[4:].strip()))
     if "|" in key or "*" in key:
         globs = alternatives(key)
-        return _or_special(lambda value: any(fnmatchcase(value, glob) for glob in globs))
+        # An exposure's N/A does not matter here either, though a glob may fit it as text.
+        return _or_special(
+            lambda value: value != NOT_APPLICABLE and any(fnmatchcase(value, g) for g in globs)
+        )
     if key == NOT_APPLICABLE:
         return lambda value: DOES_NOT_MATTER
     if key.startswith((">", "<")):

@@ -205,16 +205,24 @@ class Match:
 
         What they have not is an error of its own, for which no other rule is tried.
         """
-        if not known or value in known or condition(value) in known:
+        if not known or not known.isdisjoint((ANYTHING, "ANY", NOT_APPLICABLE)):
             return True
-        if not known.isdisjoint((ANYTHING, "ANY", NOT_APPLICABLE)):
-            return True
-        if value.startswith("NOT"):
-            return self._is_possible(parameter, value[3:].strip(), known)
-        if is_expression(value) or value in (ANYTHING, "ANY", NOT_APPLICABLE):
-            return True
-        replacement = self._settings.substitutions.get(parameter, {}).get(value)
-        return isinstance(replacement, str) and self._is_possible(parameter, replacement, known)
+        replacements = self._settings.substitutions.get(parameter, {})
+        tried = set()
+        while value not in tried:  # substitutions may go round in circles
+            tried.add(value)
+            if value in known or condition(value) in known:
+                return True
+            if value.startswith("NOT"):
+                value = value[3:].strip()
+                continue
+            if is_expression(value) or value in (ANYTHING, "ANY", NOT_APPLICABLE):
+                return True
+            replacement = replacements.get(value)
+            if not isinstance(replacement, str):
+                return False
+            value = replacement
+        return False
 
 
 class UseAfter:
