@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from romancal_rs.references import RuleFileError
+from romancal_rs.references.crds_cache import BadParameterError
 from romancal_rs.references.crds_cache.literal import MAX_BYTES, LiteralError, parse_sections
 from romancal_rs.references.crds_cache.mapping import ContextMap, ReferenceMap, checksum
 
@@ -97,6 +98,32 @@ HOSTILE = {
     "a late import": ("selector = {" + "'a': 'b',\n" * 200_000 + "}\nimport os", "'import'"),
     "a long number": ("selector = " + "9" * 1_000_000, "line 11"),
 }
+
+
+@pytest.mark.parametrize("key", ["NOT " * 5000 + "WFI01", "#" * 20_000])
+def test_a_key_of_many_levels_is_refused(tmp_path, key):
+    assert "nested more than" in refusal(write(tmp_path, SOUND.replace("WFI01", key)))
+
+
+def test_a_substitution_by_itself_ends(tmp_path):
+    header = HEADER.replace(
+        "'sha1sum'", "'substitutions' : {'%D' : {'B' : 'C', 'C' : 'B'}}, 'sha1sum'"
+    ).replace("%D", "ROMAN.META.INSTRUMENT.DETECTOR")
+    path = write(tmp_path, SOUND.replace(HEADER, header))
+    with pytest.raises(BadParameterError, match="DETECTOR B is none of WFI01"):
+        ReferenceMap(path).best_reference({"ROMAN.META.INSTRUMENT.DETECTOR": "B"})
+
+
+def test_not_applicable_of_an_exposure_counts_nothing_even_where_a_glob_fits_it(tmp_path):
+    # The glob counts 0 like the other key, so that both tables are merged and the later file wins.
+    table = "UseAfter({'2020-01-01 00:00:00': '%F'})"
+    keys = f"('*',): {table.replace('%F', 'a.asdf')}, ('WFI02',): {table.replace('%F', 'b.asdf')}"
+    rules = ReferenceMap(write(tmp_path, HEADER + f"selector = Match({{{keys}}})\n"))
+    header = {
+        "ROMAN.META.INSTRUMENT.DETECTOR": "N/A",
+        "ROMAN.META.EXPOSURE.START_TIME": "2020-01-01T00:00:00.000",
+    }
+    assert rules.best_reference(header) == "b.asdf"
 
 
 @pytest.mark.parametrize("case", HOSTILE)

@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from .conditioning import ANYTHING, NOT_APPLICABLE, alternatives
 
 MATCH, DOES_NOT_MATTER, MISMATCH = 1, 0, -1
+MAX_DEPTH = 20  # of NOT and # in one another
 
 #: Tells how a (conditioned) value of an exposure matches.
 Matcher = Callable[[str], int]
@@ -27,12 +28,18 @@ class KeyExpressionError(Exception):
     """The key of a rule cannot be understood; the message says why."""
 
 
-def matcher(key: str) -> Matcher:
+def matcher(key: str, depth: int = 0) -> Matcher:
     """The matcher of a conditioned key.
 
     Besides a value, alternatives between bars, globs and ``N/A``, these are known:
     ``{literally this}``, ``BETWEEN a b`` (b excluded), ``NOT key``, ``>5`` and the like, and
     ``#>1 AND <=20#`` or with ``OR``.
+
+    Parameters
+    ----------
+    key : str
+    depth : int
+        How deep in another key this one is.
 
     Raises
     ------
@@ -40,17 +47,19 @@ def matcher(key: str) -> Matcher:
         If it is a regular expression in parentheses, which a rule file could make run forever, or
         no sound expression.
     """
+    if depth > MAX_DEPTH:
+        raise KeyExpressionError(f"{key[:40]!r}... is nested more than {MAX_DEPTH} levels deep")
     upper = key.upper()
     if key.startswith("(") and key.endswith(")"):
         raise KeyExpressionError(f"regular expressions such as {key[:40]} are not supported")
     if key.startswith("{") and key.endswith("}"):
         return _or_special(key[1:-1].__eq__)
     if key.startswith("#") and key.endswith("#"):
-        return _relational(upper)
+        return _relational(upper, depth + 1)
     if upper.startswith("BETWEEN"):
         return _between(key)
     if upper.startswith("NOT "):
-        return _negation(matcher(key[4:].strip()))
+        return _negation(matcher(key[4:].strip(), depth + 1))
     if "|" in key or "*" in key:
         globs = alternatives(key)
         # An exposure's N/A does not matter here either, though a glob may fit it as text.
@@ -102,16 +111,18 @@ def _between(key: str) -> Matcher:
     return _combination(key, f">={lower}", f"<{upper}", all)
 
 
-def _relational(key: str) -> Matcher:
+def _relational(key: str, depth: int) -> Matcher:
     for word, combine in (("AND", all), ("OR", any)):
         if f" {word} " in key:
             first, second, *_ = (part.strip() for part in key[1:-1].split(word))
-            return _combination(key, first, second, combine)
-    return matcher(key[1:-1])
+            return _combination(key, first, second, combine, depth)
+    return matcher(key[1:-1], depth)
 
 
-def _combination(key: str, first: str, second: str, combine: Callable[..., bool]) -> Matcher:
-    parts = matcher(first), matcher(second)
+def _combination(
+    key: str, first: str, second: str, combine: Callable[..., bool], depth: int = 0
+) -> Matcher:
+    parts = matcher(first, depth), matcher(second, depth)
 
     def fits(value: str) -> bool:
         value = value.upper()
