@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: build demo test lint format bench clean
+.PHONY: build demo test lint format bench crds-answers clean
 
 # Compiles the crate and installs the package, with everything its tests need, into .venv.
 build: $(BIN)/maturin
@@ -38,6 +38,16 @@ bench: build
 	cargo bench --locked
 	$(BIN)/python tests/bench/kernels.py
 	$(BIN)/python tests/bench/pipeline.py
+
+# Compares more than 12,000 best references with the official CRDS client, which it installs first.
+# Another SEED makes other rules.
+SEED ?= 20260
+CRDS_ENV := build/crds-env
+
+crds-answers: build
+	test -x $(CRDS_ENV)/bin/crds || { $(PYTHON) -m venv $(CRDS_ENV) && $(CRDS_ENV)/bin/pip install --quiet crds; }
+	$(CRDS_ENV)/bin/python tests/crds/make_answers.py --lookups 12000 --seed $(SEED) --all build/crds-answers.json.gz
+	$(BIN)/python tests/crds/test_answers.py build/crds-answers.json.gz
 
 clean:
 	rm -rf target $(VENV) build demo-output
