@@ -27,7 +27,7 @@ from .crds_cache.conditioning import (
 from .errors import ReferenceFileError
 from .head import ReferenceHead
 from .keys import ExposureKeys
-from .rules import _SPECTRAL_ELEMENTS, compare, is_parameter_type, needs_detector, note_on, rank
+from .rules import SPECTRAL_ELEMENTS, compare, is_parameter_type, needs_detector, note_on, rank
 
 #: The last start of an exposure that metadata can state: they have thousandths.
 END_OF_TIME = datetime.max.replace(microsecond=999_000)
@@ -235,7 +235,7 @@ def _exposure_types(names: Iterable[str]) -> list[Key]:
     keys = []
     for name in names:
         keys.append({"exposure_type": name})
-        for element in _SPECTRAL_ELEMENTS:
+        for element in SPECTRAL_ELEMENTS:
             if name == "WFI_SPECTRAL":
                 keys.append({"exposure_type": f"WFI_{element}"})
             elif name == f"WFI_{element}":

@@ -27,7 +27,7 @@ from .keys import ExposureKeys
 WITHOUT_DETECTOR = frozenset({"PHOTOM"})
 _BY_ELEMENT = frozenset({"FLAT", "DISTORTION"})
 _BY_EXPOSURE_TYPE = frozenset({"DARK", "READNOISE"})
-_SPECTRAL_ELEMENTS = ("GRISM", "PRISM", "GRATING")
+SPECTRAL_ELEMENTS = ("GRISM", "PRISM", "GRATING")
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ def _type_names(keys: ExposureKeys) -> set[str]:
     What is WFI_SPECTRAL today was named after the element in 2022, WFI_GRISM or WFI_PRISM.
     """
     names = {keys.exposure_type}
-    for element in _SPECTRAL_ELEMENTS:
+    for element in SPECTRAL_ELEMENTS:
         if keys.exposure_type == f"WFI_{element}":
             names.add("WFI_SPECTRAL")
         elif keys.exposure_type == "WFI_SPECTRAL" and keys.optical_element.startswith(element):
