@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "run a pipeline or a step on an exposure",
     "steps": "list the pipelines and steps",
     "info": "show what a file holds",
+    "references": "find, list, check and copy reference files",
     "simulate": "make a raw exposure, its reference files and the truth",
     "demo": "simulate an exposure, calibrate it, and compare with the truth",
     "completion": "print what makes the shell complete commands",
@@ -43,7 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = arguments[0] if arguments else ""
     if command not in COMMANDS:
         _overview().parse_args(arguments or ["--help"])
-    module = importlib.import_module(f".{command}", __name__)
+    module: Any = importlib.import_module(f".{command}", __name__)
+    if hasattr(module, "TASKS"):
+        task = arguments[1] if len(arguments) > 1 else ""
+        if task not in module.TASKS:
+            _overview_of_tasks(command, module).parse_args(arguments[1:] or ["--help"])
+        module, command, arguments = module.TASKS[task], f"{command} {task}", arguments[1:]
     parser = _Parser(
         prog=f"romancal-rs {command}",
         description=module.__doc__,
@@ -83,6 +89,11 @@ def _complete(line: str) -> None:
         command = commands.add_parser(name)
         if words[:1] == [name]:
             module = importlib.import_module(f".{name}", __name__)
+            if hasattr(module, "TASKS"):
+                tasks = command.add_subparsers()
+                for task_name, task in module.TASKS.items():
+                    task.add_arguments(tasks.add_parser(task_name))
+                continue
             module.add_arguments(command)
             if hasattr(module, "add_arguments_of_target"):
                 with contextlib.suppress(SystemExit), contextlib.redirect_stderr(None):
@@ -105,7 +116,21 @@ def _overview() -> argparse.ArgumentParser:
     return parser
 
 
-def _guarded(module: ModuleType, options: argparse.Namespace) -> int:
+def _overview_of_tasks(command: str, module: ModuleType) -> argparse.ArgumentParser:
+    lines = [f"  {name:<12}{task.__doc__}" for name, task in module.TASKS.items()]
+    parser = argparse.ArgumentParser(
+        prog=f"romancal-rs {command}",
+        description=module.__doc__,
+        epilog="tasks:\n"
+        + "\n".join(lines)
+        + f"\n\nromancal-rs {command} TASK -h explains a task.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("task", choices=module.TASKS, metavar="TASK", help="what to do")
+    return parser
+
+
+def _guarded(module: Any, options: argparse.Namespace) -> int:
     """Runs a command; what goes wrong is told in one line, with a traceback only on demand."""
     try:
         return module.run(options)

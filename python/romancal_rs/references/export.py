@@ -1,0 +1,166 @@
+"""Copies what exposures need, to take it to another machine."""
+
+from __future__ import annotations
+
+import os
+import pprint
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import InputError
+from .crds_cache import CrdsStore
+from .crds_cache.cache import OBSERVATORY
+from .crds_cache.mapping import special
+from .digest import sha256_of
+from .errors import ReferenceFileError, all_in_one
+from .keys import ExposureKeys
+from .match import NOT_APPLICABLE, Store
+from .survey import survey
+
+
+@dataclass
+class Exported:
+    """What was done.
+
+    Attributes
+    ----------
+    copied, kept : list of str
+        Names of files, relative to the target; `kept` were there already, with the same content.
+    n_bytes : int
+        Bytes that were copied.
+    """
+
+    copied: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    n_bytes: int = 0
+
+
+def export(exposures: Sequence[Path], target: Path, store: Store) -> Exported:
+    """Copy all references that exposures need, and no others.
+
+    From a directory of references the files are copied as they are. From a CRDS cache, a cache is
+    made: with the context's rule files, the references that are needed, and the context as its
+    default. Either way ``--references TARGET`` makes the same choices there.
+
+    Parameters
+    ----------
+    exposures : sequence of Path
+    target : Path
+        Made where it is missing.
+    store : Store
+
+    Raises
+    ------
+    ReferenceFileError
+        If anything is missing for any exposure (then nothing is copied), or comes partly from a
+        directory and partly from a cache.
+    InputError
+        If the target has another file of the same name.
+    """
+    matches, failures = [], []
+    for exposure in exposures:
+        for choice in survey(ExposureKeys.from_file(exposure), store):
+            if choice.error is not None:
+                failures.append(choice.error)
+            elif choice.match is not None:
+                matches.append(choice)
+    if failures:
+        raise all_in_one(failures)
+    by_rules = {id(choice.place): choice.place for choice in matches}
+    if len(by_rules) > 1:
+        raise ReferenceFileError(
+            "some references come from a directory and some from a CRDS cache, which no copy can "
+            "hold together: give --references a place that has all of them"
+        )
+    files = {
+        choice.match.reference: None
+        for choice in matches
+        if choice.match is not None and choice.match.reference != NOT_APPLICABLE
+    }
+    (place,) = by_rules.values()
+    if isinstance(place, CrdsStore):
+        plan = {
+            file: Path("references", OBSERVATORY, file.parent.name, file.name)
+            if file.parent != place.cache.references
+            else Path("references", OBSERVATORY, file.name)
+            for file in files
+        }
+        plan |= {
+            place.cache.mappings / name: Path("mappings", OBSERVATORY, name)
+            for name in _rule_files(place)
+        }
+        exported = _copy(plan, target)
+        _write_config(place, target, flat=_is_flat(plan))
+        return exported
+    return _copy({file: Path(file.name) for file in files}, target)
+
+
+def _rule_files(place: CrdsStore) -> list[str]:
+    """The maps of a context that are there."""
+    cache, context = place.cache, place.context
+    names = [context]
+    for instrument, imap in cache.pipeline_map(context).selections.items():
+        if special(imap) or not (cache.mappings / imap).is_file():
+            continue
+        rules = cache.instrument_map(context, instrument).selections.values()
+        names += [imap, *(name for name in rules if not special(name))]
+    return [name for name in dict.fromkeys(names) if (cache.mappings / name).is_file()]
+
+
+def _is_flat(plan: dict[Path, Path]) -> bool:
+    places = {path.parent for path in plan.values() if path.parts[0] == "references"}
+    return places == {Path("references", OBSERVATORY)}
+
+
+def _write_config(place: CrdsStore, target: Path, *, flat: bool) -> None:
+    """What names the default context, last: without it, a copy is not yet a cache."""
+    from ..datamodels._io import replacing
+
+    directory = target / "config" / OBSERVATORY
+    directory.mkdir(parents=True, exist_ok=True)
+    config = {
+        **place.cache.server_config,
+        "observatory": OBSERVATORY,
+        "latest_context": place.context,
+        "operational_context": place.context,
+    }
+    texts = {
+        "ref_cache_subdir_mode": "flat" if flat else "instrument",
+        "server_config": pprint.pformat(config) + "\n",
+    }
+    for name, text in texts.items():
+        with replacing(directory / name) as file:
+            file.write(text.encode())
+
+
+def _copy(plan: dict[Path, Path], target: Path) -> Exported:
+    """Copy files to their places in the target, each at once."""
+    for source, place in plan.items():
+        _check_free(source, target / place)
+    exported = Exported()
+    for source, place in plan.items():
+        destination = target / place
+        if destination.exists():
+            exported.kept.append(str(place))
+            continue
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        temporary = destination.with_name(f".{destination.name}.{os.getpid()}.part")
+        try:
+            shutil.copy2(source, temporary)
+            temporary.replace(destination)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        exported.copied.append(str(place))
+        exported.n_bytes += destination.stat().st_size
+    return exported
+
+
+def _check_free(source: Path, destination: Path) -> None:
+    if not destination.exists():
+        return
+    same = source.stat().st_size == destination.stat().st_size
+    if not same or sha256_of(source) != sha256_of(destination):
+        raise InputError(f"{destination}: another file of this name is there; nothing was copied")
