@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ..references import Store
     from ..references.survey import Choice
 
+_SHOWN = 3  # files that rules name and that are not in the cache
+
 
 class Task:
     """One of the things that the command does."""
@@ -144,20 +146,26 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
         metavar="DIR|CONTEXT",
         help="a directory of references or of a CRDS cache; or a context of the cache of CRDS_PATH",
     )
+    parser.add_argument(
+        "--verbose", "-v", action="store_true", help="name all files that are not in the cache"
+    )
 
 
 def _check(options: argparse.Namespace) -> int:
     from ..references.check import check
 
-    report = check(options.place, progress=_progress if sys.stderr.isatty() else None)
-    for problem in report.problems:
+    found = check(options.place, _progress if sys.stderr.isatty() else None)
+    shown = found.absent if options.verbose else found.absent[:_SHOWN]
+    for problem in (*found.problems, *shown):
         print(problem)
-    for hint in report.hints:
+    if more := len(found.absent) - len(shown):
+        print(f"{more} more files are not in the cache (--verbose names them)")
+    for hint in found.hints:
         print(f"note: {hint}")
-    if report.problems:
-        plural = "" if len(report.problems) == 1 else "s"
-        return _failed(f"{report.place}: {len(report.problems)} problem{plural}")
-    print(f"{report.place}: {report.n_files} reference files, no problem")
+    if problems := len(found.problems) + len(found.absent):
+        return _failed(f"{found.place}: {problems} problem{'' if problems == 1 else 's'}")
+    rules = f"{found.n_rules} rule files, " if found.n_rules else ""
+    print(f"{found.place}: {rules}{found.n_files} reference files, no problem")
     return 0
 
 
