@@ -172,7 +172,7 @@ class CrdsStore:
         except MissingFileError as error:
             if self._fetcher is None:
                 raise _with_advice(error) from None
-            self._fetcher.reference(self.context, name)
+            self._fetcher.reference(self.context, name, instrument)
             return self.cache.locate(name, instrument)
 
     def _failure(
