@@ -148,6 +148,35 @@ def test_export_copies_nothing_if_anything_is_missing_or_in_the_way(
     assert not list(target.iterdir())
 
 
+def test_export_refuses_a_target_that_would_choose_otherwise(
+    simulated, references, tmp_path, command, monkeypatch
+):
+    target = tmp_path / "copy"
+    target.mkdir()
+    arguments = ("export", simulated.exposure, "--to", target, "--references", references)
+    flat = (references / "roman_wfi_flat_0001.asdf").read_bytes()
+    newer = target / "newer.asdf"
+    newer.write_bytes(flat.replace(b"2020-01-01", b"2026-01-01", 1))
+    status, _, err = command(*arguments)
+    assert status == 1
+    assert f"{target}: holds newer.asdf, which would be the FLAT of {simulated.exposure}" in err
+    newer.write_bytes(flat)
+    status, _, err = command(*arguments)
+    assert status == 1
+    assert "equally well" in err
+    assert [path.name for path in target.iterdir()] == ["newer.asdf"]
+    assert command("build-cache", references, "--to", tmp_path / "built")[0] == 0
+    into_cache = ("export", simulated.exposure, "--to", tmp_path / "built")
+    status, _, err = command(*into_cache, "--references", references)
+    assert status == 1
+    assert "is a CRDS cache; export files of a directory elsewhere" in err
+    assert command("build-cache", references, "--to", tmp_path / "built")[0] == 0
+    monkeypatch.setenv("CRDS_PATH", str(tmp_path / "built"))
+    status, _, err = command(*into_cache, "--context", "roman_0001.pmap")
+    assert status == 1
+    assert "whose context is roman_0002.pmap; export roman_0001.pmap elsewhere" in err
+
+
 def test_a_cache_is_built_and_exported_with_the_same_choices(
     simulated, references, tmp_path, command, monkeypatch
 ):

@@ -404,6 +404,15 @@ def test_files_that_are_equally_good_are_refused_by_name(refs):
     )
 
 
+def test_darks_that_are_equally_good_for_their_own_element_are_refused(refs):
+    for name in ("a.asdf", "b.asdf"):
+        refs.add(name, "DARK", element="F158")
+    assert (
+        "2 DARK files: a.asdf, b.asdf are equally good for detector WFI01, optical_element F158"
+        in (refs.refused(AmbiguousReferenceError))
+    )
+
+
 # --- again, and what goes wrong on the way
 
 

@@ -85,7 +85,7 @@ class TypeRules:
         self.notes: list[str] = []
         self.table: dict[Key, Dates] = {}
         self._values: dict[tuple[str, str], Any] = {}
-        self._equals: set[tuple[str, ...]] = set()
+        self._equals: set[tuple[tuple[str, ...], bool]] = set()
         by_detector = defaultdict(list)
         for head in heads:
             by_detector[head.detector if needs_detector(reftype) else None].append(head)
@@ -205,9 +205,9 @@ class TypeRules:
 
     def _tell_equals(self, equals: Sequence[ReferenceHead], key: Key, is_note: bool) -> None:
         names = tuple(head.path.name for head in equals)
-        if names in self._equals:
+        if (names, is_note) in self._equals:
             return
-        self._equals.add(names)
+        self._equals.add((names, is_note))
         stated = dict(key)
         known = ", ".join(f"{name} {stated[name]}" for name in _PARAMETERS if name in stated)
         since = f"from {equals[0].useafter.isoformat()} on"

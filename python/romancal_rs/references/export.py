@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import pprint
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError
-from .crds_cache import CrdsStore
+from .crds_cache import CrdsCache, CrdsStore
 from .crds_cache.cache import OBSERVATORY
 from .crds_cache.mapping import special
 from .digest import sha256_of
 from .errors import ReferenceFileError, all_in_one
 from .keys import ExposureKeys
 from .match import NOT_APPLICABLE, Store
+from .resolve import is_cache
+from .store import DirectoryStore
 from .survey import survey
 
 
@@ -57,15 +60,19 @@ def export(exposures: Sequence[Path], target: Path, store: Store) -> Exported:
         If anything is missing for any exposure (then nothing is copied), or comes partly from a
         directory and partly from a cache.
     InputError
-        If the target has another file of the same name.
+        If the target has another file of the same name, or anything else that would lead to other
+        choices there. Nothing is copied then.
     """
     matches, failures = [], []
+    wanted = []
     for exposure in exposures:
-        for choice in survey(ExposureKeys.from_file(exposure), store):
+        keys = ExposureKeys.from_file(exposure)
+        for choice in survey(keys, store):
             if choice.error is not None:
                 failures.append(choice.error)
             elif choice.match is not None:
                 matches.append(choice)
+                wanted.append((exposure, keys, choice.reftype, choice.match.reference))
     if failures:
         raise all_in_one(failures)
     by_rules = {id(choice.place): choice.place for choice in matches}
@@ -91,10 +98,53 @@ def export(exposures: Sequence[Path], target: Path, store: Store) -> Exported:
             place.cache.mappings / name: Path("mappings", OBSERVATORY, name)
             for name in _rule_files(place)
         }
+        mode = "flat" if _is_flat(plan) else "instrument"
+        _check_cache(target, place.context, mode)
         exported = _copy(plan, target)
-        _write_config(place, target, flat=_is_flat(plan))
+        _write_config(place, target, mode)
         return exported
+    _check_choices(target, list(files), wanted)
     return _copy({file: Path(file.name) for file in files}, target)
+
+
+def _check_choices(
+    target: Path, files: Sequence[Path], wanted: Sequence[tuple[Path, ExposureKeys, str, Path]]
+) -> None:
+    """Check that what the target holds already does not come before what is going to be copied."""
+    if is_cache(target):
+        raise InputError(f"{target}: is a CRDS cache; export files of a directory elsewhere")
+    if not target.is_dir():
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        for file in [*files, *target.glob("*.asdf")]:
+            link = Path(directory, file.name)
+            if not link.exists():
+                link.symlink_to(file.absolute())
+        together = DirectoryStore(directory)
+        for exposure, keys, reftype, reference in wanted:
+            try:
+                name = together.find(reftype, keys).reference.name
+            except ReferenceFileError as error:
+                problem = str(error).replace(directory, str(target))
+                raise InputError(f"{target}: with the files there, {problem}") from None
+            if name != reference.name:
+                raise InputError(
+                    f"{target}: holds {name}, which would be the {reftype} of {exposure} there, "
+                    f"not {reference.name}; export to another directory"
+                )
+
+
+def _check_cache(target: Path, context: str, mode: str) -> None:
+    """Check that the target is no cache of another context or layout."""
+    cache = CrdsCache.at(target)
+    there = cache.server_config.get("latest_context", context)
+    if there != context:
+        raise InputError(
+            f"{target}: is a CRDS cache whose context is {there}; export {context} elsewhere"
+        )
+    layout = target / "config" / OBSERVATORY / "ref_cache_subdir_mode"
+    if layout.is_file() and (known := layout.read_text().strip()) != mode:
+        raise InputError(f"{target}: is a CRDS cache of the layout {known}, not {mode}")
 
 
 def _rule_files(place: CrdsStore) -> list[str]:
@@ -114,7 +164,7 @@ def _is_flat(plan: dict[Path, Path]) -> bool:
     return places == {Path("references", OBSERVATORY)}
 
 
-def _write_config(place: CrdsStore, target: Path, *, flat: bool) -> None:
+def _write_config(place: CrdsStore, target: Path, mode: str) -> None:
     """What names the default context, last: without it, a copy is not yet a cache."""
     from ..datamodels._io import replacing
 
@@ -127,7 +177,7 @@ def _write_config(place: CrdsStore, target: Path, *, flat: bool) -> None:
         "operational_context": place.context,
     }
     texts = {
-        "ref_cache_subdir_mode": "flat" if flat else "instrument",
+        "ref_cache_subdir_mode": mode,
         "server_config": pprint.pformat(config) + "\n",
     }
     for name, text in texts.items():
