@@ -6,7 +6,7 @@ use ndarray::{ArrayView2, ArrayView3};
 
 use crate::band::{BandKernel, RampBand};
 use crate::error::{KernelError, check_array};
-use crate::lanes::{row, row_mut};
+use crate::lanes::{row, row_mut, vectorised};
 
 /// Subtracts the dark.
 ///
@@ -35,14 +35,20 @@ impl BandKernel for Dark<'_> {
             let image_row = band.first_row + r;
             for (mut samples, dark) in data.outer_iter_mut().zip(self.dark.outer_iter()) {
                 let samples = row_mut(samples.view_mut(), r, &cols);
-                for (sample, &dark) in samples.iter_mut().zip(row(dark, image_row, &cols)) {
-                    *sample -= if dark.is_nan() { 0.0 } else { dark };
-                }
+                subtract(samples, row(dark, image_row, &cols));
             }
             let pixels = row_mut(pixeldq.view_mut(), r, &cols);
             for (flags, reference) in pixels.iter_mut().zip(row(self.ref_dq, image_row, &cols)) {
                 *flags |= reference;
             }
+        }
+    }
+}
+
+vectorised! {
+    fn subtract(samples: &mut [f32], dark: &[f32]) {
+        for (sample, &dark) in samples.iter_mut().zip(dark) {
+            *sample -= if dark.is_nan() { 0.0 } else { dark };
         }
     }
 }

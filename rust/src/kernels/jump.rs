@@ -16,6 +16,8 @@
 //! The noise is in DN rather than electrons, which leaves the ratio as it is. For evenly spaced
 //! resultants this is Anderson & Gordon 2011, PASP 123, 1237, and the manual's section 8.1.6.
 
+use std::ops::Range;
+
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3};
 
 use super::gain_is_known;
@@ -24,7 +26,8 @@ use crate::cadence::ReadPattern;
 use crate::dq::{group, pixel};
 use crate::error::{KernelError, check_array};
 use crate::lanes::{
-    LANES, Lanes, SortingNetwork, blocks, load, load_plane, median_of_sorted, rates, union_of_flags,
+    LANES, Lanes, SortingNetwork, blocks, load, load_plane, median_of_sorted, rates, row, row_mut,
+    union_of_flags, vectorised,
 };
 
 /// Parameters of the jump detection, with the manual's names.
@@ -137,53 +140,6 @@ impl<'a> Jump<'a> {
         }
     }
 
-    /// Which pixels of a block may have a jump, or have flags or samples that need a closer look.
-    ///
-    /// A pixel that is not among them has none: all of its differences are usable and well within
-    /// the threshold, by a margin that is wide compared with the rounding of the numbers.
-    fn suspects(&self, block: &mut Block, flags: &[u8; LANES]) -> [bool; LANES] {
-        let n = self.intervals.len();
-        let mut suspects = [false; LANES];
-        if n < 4 {
-            return [true; LANES];
-        }
-        let sum = rates(&block.samples, &self.inverse_intervals, &mut block.rates);
-        self.network.sort(&mut block.rates);
-        let mut median = [0.0; LANES];
-        for lane in 0..LANES {
-            let (first, last) = (block.rates[0][lane], block.rates[n - 1][lane]);
-            // Of the n - 1 that are left, in places 1.. or 0.. of the sorted rates.
-            let middle = |start: usize| {
-                let (low, high) = (start + (n - 2) / 2, start + (n - 1) / 2);
-                0.5 * (block.rates[low][lane] + block.rates[high][lane])
-            };
-            let (without_first, without_last) = (middle(1), middle(0));
-            median[lane] = if -first > last {
-                without_first
-            } else {
-                without_last
-            };
-            // Equal in size: the earlier one in time is dropped, which sorting does not know.
-            suspects[lane] = !sum[lane].is_finite() || -first == last;
-        }
-        let limit = self.parameters.rejection_threshold * (1.0 - 1e-6);
-        let limit = limit * limit;
-        for i in 0..n {
-            let (before, after) = (&block.samples[i], &block.samples[i + 1]);
-            for lane in 0..LANES {
-                let deviation = after[lane] - before[lane] - median[lane] * self.intervals[i];
-                let variance = median[lane].abs() * self.intervals[i] * block.inverse_gain[lane]
-                    + block.read_variance[lane] * self.read_variances[i];
-                suspects[lane] |= deviation * deviation > limit * variance;
-            }
-        }
-        for lane in 0..LANES {
-            let unusual = group::UNUSABLE | group::JUMP_DET;
-            suspects[lane] |= flags[lane] & unusual != 0;
-        }
-        suspects
-    }
-
     /// Looks for jumps in one pixel. Leaves in `ratios` those of the first pass, NaN where a
     /// difference is not usable, and in `jumps` which differences are jumps.
     fn examine(&self, differences: &mut [f64], noise: PixelNoise, scratch: &mut Scratch) {
@@ -232,6 +188,72 @@ impl<'a> Jump<'a> {
     }
 }
 
+vectorised! {
+    fn flag_unknown_gain(gain: &[f32], pixeldq: &mut [u32]) {
+        for (gain, flags) in gain.iter().zip(pixeldq) {
+            let unknown = pixel::NO_GAIN_VALUE | pixel::DO_NOT_USE;
+            *flags |= if gain_is_known(f64::from(*gain)) { 0 } else { unknown };
+        }
+    }
+}
+
+vectorised! {
+    /// Takes a block of columns of a row, and tells which of its pixels may have a jump, or have
+    /// flags or samples that need a closer look.
+    ///
+    /// A pixel that is not among them has none: all of its differences are usable and well within
+    /// the threshold, by a margin that is wide compared with the rounding of the numbers.
+    fn screen(
+        kernel: &Jump<'_>,
+        (data, groupdq, first_row): (&ArrayView3<'_, f32>, &ArrayView3<'_, u8>, usize),
+        r: usize,
+        cols: &Range<usize>,
+        block: &mut Block,
+    ) {
+        let flags = union_of_flags(groupdq, r, cols);
+        load(data, r, cols, &mut block.samples);
+        let gain = load_plane(kernel.gain, first_row + r, cols);
+        let read_noise = load_plane(kernel.read_noise, first_row + r, cols);
+        for lane in 0..LANES {
+            block.inverse_gain[lane] = inverse_size(gain[lane]);
+            block.read_variance[lane] = read_noise[lane] * read_noise[lane];
+        }
+        let n = kernel.intervals.len();
+        if n < 4 {
+            block.suspects = [true; LANES];
+            return;
+        }
+        let sum = rates(&block.samples, &kernel.inverse_intervals, &mut block.rates);
+        kernel.network.sort(&mut block.rates);
+        let mut median = [0.0; LANES];
+        let mut suspects = [false; LANES];
+        // Of the n - 1 rates that are left, in places 1.. or 0.. of the sorted ones.
+        let (low, high) = ((n - 2) / 2, (n - 1) / 2);
+        for lane in 0..LANES {
+            let (first, last) = (block.rates[0][lane], block.rates[n - 1][lane]);
+            let without_last = 0.5 * (block.rates[low][lane] + block.rates[high][lane]);
+            let without_first = 0.5 * (block.rates[low + 1][lane] + block.rates[high + 1][lane]);
+            median[lane] = if -first > last { without_first } else { without_last };
+            // Equal in size: the earlier one in time is dropped, which sorting does not know.
+            suspects[lane] = !sum[lane].is_finite()
+                | (-first == last)
+                | (flags[lane] & (group::UNUSABLE | group::JUMP_DET) != 0);
+        }
+        let limit = kernel.parameters.rejection_threshold * (1.0 - 1e-6);
+        let limit = limit * limit;
+        for i in 0..n {
+            let (before, after) = (&block.samples[i], &block.samples[i + 1]);
+            for lane in 0..LANES {
+                let deviation = after[lane] - before[lane] - median[lane] * kernel.intervals[i];
+                let variance = median[lane].abs() * kernel.intervals[i] * block.inverse_gain[lane]
+                    + block.read_variance[lane] * kernel.read_variances[i];
+                suspects[lane] |= deviation * deviation > limit * variance;
+            }
+        }
+        block.suspects = suspects;
+    }
+}
+
 impl BandKernel for Jump<'_> {
     fn halo(&self) -> usize {
         usize::from(self.parameters.flag_4_neighbors)
@@ -253,10 +275,10 @@ impl BandKernel for Jump<'_> {
         let data = band.data.view();
         let mut groupdq = band.groupdq.view_mut();
         let mut pixeldq = band.pixeldq.view_mut();
-        for ((r, c), flags) in pixeldq.indexed_iter_mut() {
-            if !gain_is_known(f64::from(self.gain[[first_row + r, c]])) {
-                *flags |= pixel::NO_GAIN_VALUE | pixel::DO_NOT_USE;
-            }
+        for r in 0..n_rows {
+            let cols = 0..n_cols;
+            let gain = row(self.gain, first_row + r, &cols);
+            flag_unknown_gain(gain, row_mut(pixeldq.view_mut(), r, &cols));
         }
         if n_resultants < 3 {
             return;
@@ -267,15 +289,14 @@ impl BandKernel for Jump<'_> {
         let mut spreading = Vec::new();
         for r in 0..n_rows {
             for cols in blocks(n_cols) {
-                let flags = union_of_flags(&groupdq.view(), r, &cols);
-                load(&data, r, &cols, &mut block.samples);
-                let gain = load_plane(self.gain, first_row + r, &cols);
-                let read_noise = load_plane(self.read_noise, first_row + r, &cols);
-                for lane in 0..LANES {
-                    block.inverse_gain[lane] = inverse_size(gain[lane]);
-                    block.read_variance[lane] = read_noise[lane] * read_noise[lane];
-                }
-                let suspects = self.suspects(&mut block, &flags);
+                screen(
+                    self,
+                    (&data, &groupdq.view(), first_row),
+                    r,
+                    &cols,
+                    &mut block,
+                );
+                let suspects = block.suspects;
                 for (lane, c) in cols.enumerate().filter(|(lane, _)| suspects[*lane]) {
                     usable_differences(&data, &groupdq, (r, c), &mut differences);
                     let noise = PixelNoise {
@@ -374,6 +395,7 @@ fn clipped_median(rates: &mut [f64]) -> Option<f64> {
 
 /// DN per electron, without its sign. An infinite gain is as unknown as one that is NaN: with a noise
 /// of NaN nothing is found.
+#[inline(always)]
 fn inverse_size(gain: f64) -> f64 {
     let inverse = 1.0 / gain.abs();
     if inverse > 0.0 { inverse } else { f64::NAN }
@@ -394,6 +416,7 @@ struct Block {
     rates: Vec<Lanes>,
     inverse_gain: Lanes,
     read_variance: Lanes,
+    suspects: [bool; LANES],
 }
 
 impl Block {
@@ -403,6 +426,7 @@ impl Block {
             rates: vec![[0.0; LANES]; n_resultants - 1],
             inverse_gain: [0.0; LANES],
             read_variance: [0.0; LANES],
+            suspects: [false; LANES],
         }
     }
 }

@@ -11,7 +11,7 @@ use ndarray::{ArrayView2, ArrayView3};
 use crate::band::{BandKernel, RampBand};
 use crate::dq::{group, pixel};
 use crate::error::{KernelError, check_array, shape_text};
-use crate::lanes::{LANES, blocks, row, row_mut};
+use crate::lanes::{LANES, blocks, row, row_mut, vectorised};
 
 /// Corrects the samples for the detector's nonlinearity.
 ///
@@ -42,27 +42,15 @@ impl BandKernel for Linearity<'_> {
         let groupdq = band.groupdq.view();
         let mut data = band.data.view_mut();
         let mut pixeldq = band.pixeldq.view_mut();
+        let mut coeffs = vec![[0.0; LANES]; self.coeffs.dim().0];
         for r in 0..n_rows {
             for cols in blocks(n_cols) {
-                let coeffs: Vec<&[f32]> = self
-                    .coeffs
-                    .outer_iter()
-                    .map(|term| row(term, first_row + r, &cols))
-                    .collect();
-                let ref_dq = row(self.ref_dq, first_row + r, &cols);
-                let mut left_alone = [false; LANES];
-                let pixels = row_mut(pixeldq.view_mut(), r, &cols);
-                for (lane, flags) in pixels.iter_mut().enumerate() {
-                    left_alone[lane] = coeffs.iter().any(|term| term[lane].is_nan())
-                        || coeffs[1][lane] == 0.0
-                        || ref_dq[lane] & pixel::NO_LIN_CORR != 0;
-                    *flags |= ref_dq[lane]
-                        | if left_alone[lane] {
-                            pixel::NO_LIN_CORR
-                        } else {
-                            0
-                        };
+                for (lanes, term) in coeffs.iter_mut().zip(self.coeffs.outer_iter()) {
+                    lanes[..cols.len()].copy_from_slice(row(term, first_row + r, &cols));
                 }
+                let ref_dq = row(self.ref_dq, first_row + r, &cols);
+                let pixels = row_mut(pixeldq.view_mut(), r, &cols);
+                let left_alone = flag_uncorrected(&coeffs, ref_dq, pixels);
                 for (mut samples, flags) in data.outer_iter_mut().zip(groupdq.outer_iter()) {
                     let samples = row_mut(samples.view_mut(), r, &cols);
                     correct(samples, row(flags, r, &cols), &coeffs, &left_alone);
@@ -72,21 +60,52 @@ impl BandKernel for Linearity<'_> {
     }
 }
 
-/// Corrects the samples of a block, but those that are saturated or `left_alone`.
-fn correct(samples: &mut [f32], flags: &[u8], coeffs: &[&[f32]], left_alone: &[bool; LANES]) {
-    let mut corrected = [0.0; LANES];
-    for (rank, term) in coeffs.iter().rev().enumerate() {
-        for ((value, sample), coefficient) in corrected.iter_mut().zip(&*samples).zip(*term) {
-            *value = if rank == 0 {
-                *coefficient
-            } else {
-                *value * sample + coefficient
-            };
+vectorised! {
+    /// Flags the pixels of a block, and tells which cannot be corrected.
+    fn flag_uncorrected(
+        coeffs: &[[f32; LANES]],
+        ref_dq: &[u32],
+        pixeldq: &mut [u32],
+    ) -> [bool; LANES] {
+        let mut left_alone = [false; LANES];
+        for term in coeffs {
+            for lane in 0..LANES {
+                left_alone[lane] |= term[lane].is_nan();
+            }
         }
+        for (lane, (flags, reference)) in pixeldq.iter_mut().zip(ref_dq).enumerate() {
+            left_alone[lane] |=
+                (coeffs[1][lane] == 0.0) | (reference & pixel::NO_LIN_CORR != 0);
+            *flags |= reference | if left_alone[lane] { pixel::NO_LIN_CORR } else { 0 };
+        }
+        left_alone
     }
-    for (lane, (sample, flags)) in samples.iter_mut().zip(flags).enumerate() {
-        let keep = left_alone[lane] || flags & group::SATURATED != 0;
-        *sample = if keep { *sample } else { corrected[lane] };
+}
+
+vectorised! {
+    /// Corrects the samples of a block, but those that are saturated or `left_alone`.
+    fn correct(
+        samples: &mut [f32],
+        flags: &[u8],
+        coeffs: &[[f32; LANES]],
+        left_alone: &[bool; LANES],
+    ) {
+        let (mut before, mut saturated) = ([0.0; LANES], [0; LANES]);
+        before[..samples.len()].copy_from_slice(samples);
+        saturated[..flags.len()].copy_from_slice(flags);
+        // Horner's scheme, from the highest power down.
+        let (highest, lower) = coeffs.split_last().expect("there are two coefficients or more");
+        let mut corrected = *highest;
+        for term in lower.iter().rev() {
+            for lane in 0..LANES {
+                corrected[lane] = corrected[lane] * before[lane] + term[lane];
+            }
+        }
+        for lane in 0..LANES {
+            let keep = left_alone[lane] | (saturated[lane] & group::SATURATED != 0);
+            corrected[lane] = if keep { before[lane] } else { corrected[lane] };
+        }
+        samples.copy_from_slice(&corrected[..samples.len()]);
     }
 }
 

@@ -20,11 +20,13 @@
 //! uneven read patterns.
 
 mod outputs;
+mod regular;
 mod weights;
 
 use ndarray::{ArrayView2, ArrayView3};
 
 pub use outputs::{FitRows, RampFitResult, SegmentArrays, SegmentRows, fit_ramps};
+use regular::{Block, fit_block};
 use weights::{WeightTable, power_index};
 
 use super::gain_is_known;
@@ -32,9 +34,7 @@ use crate::band::RampBand;
 use crate::cadence::ReadPattern;
 use crate::dq::{group, pixel};
 use crate::error::{KernelError, check_array};
-use crate::lanes::{
-    LANES, Lanes, SortingNetwork, blocks, load, load_plane, median_of_sorted, rates, union_of_flags,
-};
+use crate::lanes::{SortingNetwork, blocks, median_of_sorted};
 
 /// Fits the ramps of a band.
 ///
@@ -119,70 +119,37 @@ impl<'a> RampFit<'a> {
         let (n_resultants, n_rows, n_cols) = band.shape();
         let data = band.data.view();
         let groupdq = band.groupdq.view();
-        let pixeldq = band.pixeldq.view();
         let mut block = Block::new(n_resultants);
         let mut pixel = Pixel::new(n_resultants);
         for r in 0..n_rows {
             for cols in blocks(n_cols) {
-                let flags = union_of_flags(&groupdq, r, &cols);
-                load(&data, r, &cols, &mut block.samples);
-                let gain = load_plane(self.gain, band.first_row + r, &cols);
-                let read_noise = load_plane(self.read_noise, band.first_row + r, &cols);
-                self.estimate_rates(&mut block);
-                for (lane, c) in cols.enumerate() {
+                fit_block(self, band, r, &cols, &mut block, out);
+                for lane in block.irregular_lanes(out.segments.is_some()) {
+                    let at = (r, cols.start + lane);
                     let detector = Detector {
-                        gain: gain[lane],
-                        read_noise: read_noise[lane],
+                        gain: block.gain[lane],
+                        read_noise: block.read_noise[lane],
                     };
-                    let irregular = flags[lane] & (group::UNUSABLE | group::JUMP_DET) != 0
-                        || !block.finite[lane];
-                    if irregular || out.segments.is_some() {
-                        pixel.take(&data, &groupdq, (r, c));
-                    }
-                    let fit = if !detector.is_known() {
-                        None
-                    } else if irregular || out.segments.is_some() {
+                    pixel.take(&data, &groupdq, at);
+                    let fit = if detector.is_known() {
                         self.fit_pixel(&mut pixel, detector)
                     } else {
-                        Some(self.fit_regular(&block, lane, detector))
+                        None
                     };
-                    let mut dq = pixeldq[[r, c]] | u32::from(flags[lane] & !group::DO_NOT_USE);
+                    let mut dq = block.dq[lane];
                     if fit.is_none() {
                         dq |= pixel::DO_NOT_USE;
                     }
                     if !gain_is_known(detector.gain) {
                         dq |= pixel::NO_GAIN_VALUE;
                     }
-                    out.put((r, c), dq, &fit.unwrap_or_default());
+                    out.put(at, dq, &fit.unwrap_or_default());
                     if let Some(segments) = &mut out.segments {
-                        segments.put((r, c), self, &pixel, detector, fit.as_ref());
+                        segments.put(at, self, &pixel, detector, fit.as_ref());
                     }
                 }
             }
         }
-    }
-
-    /// The estimated rates of the pixels of a block, as if all their samples were usable.
-    fn estimate_rates(&self, block: &mut Block) {
-        let n = self.intervals.len();
-        let sum = rates(&block.samples, &self.inverse_intervals, &mut block.rates);
-        self.network.sort(&mut block.rates);
-        for (lane, sum) in sum.iter().enumerate() {
-            // A single resultant has no differences, and is always looked at more closely.
-            block.finite[lane] = n > 0 && sum.is_finite();
-            if n > 0 {
-                block.rate[lane] =
-                    0.5 * (block.rates[(n - 1) / 2][lane] + block.rates[n / 2][lane]);
-            }
-        }
-    }
-
-    /// Fits a pixel all of whose samples make one segment.
-    fn fit_regular(&self, block: &Block, lane: usize, detector: Detector) -> PixelFit {
-        let sample = |g: usize| block.samples[g][lane];
-        let run = (0, self.intervals.len());
-        let segment = self.fit_segment(run, sample, block.rate[lane], detector);
-        self.combine(&[segment], sample, detector)
     }
 
     /// Fits a pixel of any kind. None if it has no usable sample.
@@ -254,7 +221,7 @@ impl<'a> RampFit<'a> {
         let power = power_index(signal, gain * gain * read_variance / n_last);
         let slope_with = |power: usize| -> f64 {
             let factors = weights.slope_factors(power).iter().enumerate();
-            factors.map(|(i, factor)| factor * sample(first + i)).sum()
+            factors.fold(0.0, |sum, (i, factor)| sum + factor * sample(first + i))
         };
         SegmentFit {
             first,
@@ -341,28 +308,6 @@ fn weighted_mean(segments: &[SegmentFit]) -> PixelFit {
 impl Detector {
     fn is_known(self) -> bool {
         gain_is_known(self.gain) && self.read_noise.is_finite()
-    }
-}
-
-/// A block of columns.
-struct Block {
-    samples: Vec<Lanes>,
-    /// Rates of the differences, sorted.
-    rates: Vec<Lanes>,
-    /// Their median.
-    rate: Lanes,
-    /// Whether all samples are numbers.
-    finite: [bool; LANES],
-}
-
-impl Block {
-    fn new(n_resultants: usize) -> Self {
-        Self {
-            samples: vec![[0.0; LANES]; n_resultants],
-            rates: vec![[0.0; LANES]; n_resultants - 1],
-            rate: [0.0; LANES],
-            finite: [false; LANES],
-        }
     }
 }
 

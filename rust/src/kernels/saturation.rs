@@ -13,7 +13,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use crate::band::{BandKernel, RampBand};
 use crate::dq::{group, pixel};
 use crate::error::{KernelError, check_array};
-use crate::lanes::{row, row_mut};
+use crate::lanes::{row, row_mut, vectorised};
 
 /// Flags saturated samples and those at the floor of the A/D converter.
 ///
@@ -49,12 +49,7 @@ impl BandKernel for Saturation<'_> {
             let threshold = row(self.threshold, first_row + r, &cols);
             let ref_dq = row(self.ref_dq, first_row + r, &cols);
             let pixels = row_mut(pixeldq.view_mut(), r, &cols);
-            for c in cols.clone() {
-                let unchecked = threshold[c].is_nan() || ref_dq[c] & pixel::NO_SAT_CHECK != 0;
-                // No sample is at or above NaN.
-                limits[c] = if unchecked { f32::NAN } else { threshold[c] };
-                pixels[c] |= ref_dq[c] | if unchecked { pixel::NO_SAT_CHECK } else { 0 };
-            }
+            find_limits(threshold, ref_dq, &mut limits, pixels);
             reached.fill(0);
             for (samples, mut flags) in data.outer_iter().zip(groupdq.outer_iter_mut()) {
                 let samples = row(samples, r, &cols);
@@ -70,17 +65,32 @@ impl BandKernel for Saturation<'_> {
     }
 }
 
-/// Flags a row of samples. `reached`: SATURATED where this or an earlier resultant saturated.
-fn flag_samples(samples: &[f32], limits: &[f32], reached: &mut [u8], flags: &mut [u8]) {
-    let pixels = samples.iter().zip(limits).zip(reached).zip(flags);
-    for (((&sample, &limit), reached), flags) in pixels {
-        *reached |= if sample >= limit { group::SATURATED } else { 0 };
-        let floor = if sample <= 0.0 {
-            group::AD_FLOOR | group::DO_NOT_USE
-        } else {
-            0
-        };
-        *flags |= *reached | floor;
+vectorised! {
+    /// The limit of each pixel of a row, NaN where there is none, which nothing reaches; flags the
+    /// pixels.
+    fn find_limits(threshold: &[f32], ref_dq: &[u32], limits: &mut [f32], pixeldq: &mut [u32]) {
+        let pixels = threshold.iter().zip(ref_dq).zip(limits).zip(pixeldq);
+        for (((&threshold, &ref_dq), limit), flags) in pixels {
+            let unchecked = threshold.is_nan() | (ref_dq & pixel::NO_SAT_CHECK != 0);
+            *limit = if unchecked { f32::NAN } else { threshold };
+            *flags |= ref_dq | if unchecked { pixel::NO_SAT_CHECK } else { 0 };
+        }
+    }
+}
+
+vectorised! {
+    /// Flags a row of samples. `reached`: SATURATED where this or an earlier resultant saturated.
+    fn flag_samples(samples: &[f32], limits: &[f32], reached: &mut [u8], flags: &mut [u8]) {
+        let pixels = samples.iter().zip(limits).zip(reached).zip(flags);
+        for (((&sample, &limit), reached), flags) in pixels {
+            *reached |= if sample >= limit { group::SATURATED } else { 0 };
+            let floor = if sample <= 0.0 {
+                group::AD_FLOOR | group::DO_NOT_USE
+            } else {
+                0
+            };
+            *flags |= *reached | floor;
+        }
     }
 }
 

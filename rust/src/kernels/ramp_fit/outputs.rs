@@ -1,13 +1,15 @@
 //! What the ramp fit returns, and the fit of a whole image band by band.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::{Array2, Array3, ArrayViewMut2, ArrayViewMut3, Axis};
 
-use super::{Detector, Pixel, PixelFit, RampFit};
+use super::{Block, Detector, Pixel, PixelFit, RampFit};
 use crate::band::RampBand;
 use crate::driver::{Execution, for_each};
 use crate::error::KernelError;
+use crate::lanes::{row_mut, store};
 
 /// The rate image, each (n_rows, n_cols), in DN and seconds.
 pub struct RampFitResult {
@@ -210,6 +212,23 @@ impl SegmentArrays {
 }
 
 impl FitRows<'_> {
+    /// Keeps what was computed for the pixels of a block, as if all of them were regular.
+    #[inline(always)]
+    pub(super) fn put_block(&mut self, r: usize, cols: &Range<usize>, block: &Block) {
+        let fit = &block.fit;
+        for (plane, lanes) in [
+            (&mut self.slope, &fit.slope),
+            (&mut self.var_poisson, &fit.var_poisson),
+            (&mut self.var_rnoise, &fit.var_rnoise),
+            (&mut self.err, &fit.err),
+            (&mut self.chisq, &fit.chisq),
+            (&mut self.dumo, &fit.dumo),
+        ] {
+            store(lanes, row_mut(plane.view_mut(), r, cols));
+        }
+        row_mut(self.dq.view_mut(), r, cols).copy_from_slice(&block.dq[..cols.len()]);
+    }
+
     pub(super) fn put(&mut self, at: (usize, usize), dq: u32, fit: &PixelFit) {
         self.slope[at] = fit.slope as f32;
         self.dq[at] = dq;

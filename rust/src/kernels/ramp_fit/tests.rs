@@ -4,7 +4,8 @@ use super::*;
 use crate::band::BandArray;
 use crate::driver::Execution;
 use crate::kernels::testing::Ramp;
-use ndarray::Array2;
+use crate::lanes::LANES;
+use ndarray::{Array2, Array3};
 
 const JUMP: u8 = group::JUMP_DET;
 
@@ -147,39 +148,54 @@ fn a_ramp_without_any_noise_has_the_slope_of_its_segments() {
 }
 
 #[test]
-fn regular_pixels_get_the_same_fit_one_by_one() {
-    let pattern = ReadPattern::from_reads(
-        &[
-            vec![1],
-            vec![2, 3],
-            vec![5],
-            vec![6, 7, 8],
-            vec![9],
-            vec![11],
-        ],
-        3.0,
-    )
-    .unwrap();
-    let reference = Array2::zeros((1, 1));
-    let fit = RampFit::new(reference.view(), reference.view(), &pattern);
-    let mut block = Block::new(6);
-    for lane in 0..LANES {
-        for g in 0..6 {
-            let wiggle = ((lane * 7 + g * 13) % 11) as f64;
-            block.samples[g][lane] = wiggle + (lane * lane) as f64 * pattern.times()[g];
-        }
-    }
-    fit.estimate_rates(&mut block);
-    let detector = Detector {
-        gain: 1.5,
-        read_noise: 4.0,
+fn regular_pixels_get_the_same_bits_one_by_one() {
+    let reads = [
+        vec![1],
+        vec![2, 3],
+        vec![5],
+        vec![6, 7, 8],
+        vec![9],
+        vec![11],
+    ];
+    let pattern = ReadPattern::from_reads(&reads, 3.0).unwrap();
+    // Two blocks, of which the second is cut short; rates from below zero to the highest S.
+    let n_cols = LANES + 21;
+    let data = Array3::from_shape_fn((6, 1, n_cols), |(g, _, c)| {
+        let wiggle = ((c * 7 + g * 13) % 11) as f32;
+        wiggle + 0.2 * (c as f32 - 5.0) * (c as f32) * pattern.times()[g] as f32
+    });
+    let gain = Array2::from_shape_fn((1, n_cols), |(_, c)| 1.0 + c as f32 / 50.0);
+    let read_noise = Array2::from_shape_fn((1, n_cols), |(_, c)| (c % 9) as f32);
+    let (groupdq, pixeldq) = (Array3::zeros(data.dim()), Array2::zeros((1, n_cols)));
+    let mut ramp = RampBand {
+        first_row: 0,
+        data: BandArray::Shared(data.view()),
+        groupdq: BandArray::Shared(groupdq.view()),
+        pixeldq: BandArray::Shared(pixeldq.view()),
     };
-    for lane in 0..LANES {
-        let mut pixel = Pixel::new(6);
-        for g in 0..6 {
-            pixel.samples[g] = block.samples[g][lane];
-        }
-        let one_by_one = fit.fit_pixel(&mut pixel, detector).unwrap();
-        assert_eq!(one_by_one, fit.fit_regular(&block, lane, detector));
+    let fit = RampFit::new(gain.view(), read_noise.view(), &pattern);
+    let result =
+        Execution::uninterrupted(|execution| fit_ramps(&fit, &mut ramp, false, execution)).unwrap();
+    let mut pixel = Pixel::new(6);
+    let mut powers = std::collections::BTreeSet::new();
+    for c in 0..n_cols {
+        let detector = Detector {
+            gain: f64::from(gain[[0, c]]),
+            read_noise: f64::from(read_noise[[0, c]]),
+        };
+        pixel.take(&data.view(), &groupdq.view(), (0, c));
+        let expected = fit.fit_pixel(&mut pixel, detector).unwrap();
+        powers.insert(pixel.segments[0].power);
+        let at = [0, c];
+        let bits = |value: f64| (value as f32).to_bits();
+        assert_eq!(result.slope[at].to_bits(), bits(expected.slope));
+        assert_eq!(result.var_poisson[at].to_bits(), bits(expected.var_poisson));
+        assert_eq!(result.var_rnoise[at].to_bits(), bits(expected.var_rnoise));
+        assert_eq!(result.chisq[at].to_bits(), bits(expected.chisq));
+        let dumo = expected.uniform_slope - expected.slope;
+        assert_eq!(result.dumo[at].to_bits(), bits(dumo));
+        let err = (expected.var_poisson + expected.var_rnoise).sqrt();
+        assert_eq!(result.err[at].to_bits(), bits(err));
     }
+    assert_eq!(powers.len(), 6);
 }

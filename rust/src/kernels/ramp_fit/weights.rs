@@ -19,6 +19,7 @@ const POWERS: [f64; 6] = [0.0, 0.4, 1.0, 3.0, 6.0, 10.0];
 
 /// The row of the table for a segment of this signal and this read noise variance of its last
 /// sample, both in electrons. S at a limit belongs to the lower row; without a real S, the lowest.
+#[inline(always)]
 pub fn power_index(signal: f64, read_variance: f64) -> usize {
     let s = signal / (read_variance + signal).sqrt();
     LARGEST_S.iter().filter(|&&largest| s > largest).count()
@@ -67,6 +68,11 @@ impl SegmentWeights {
             var_rnoise: powers[0].sigma_slope * powers[0].sigma_slope,
             powers,
         }
+    }
+
+    /// Rows of the table.
+    pub fn n_powers(&self) -> usize {
+        self.powers.len()
     }
 
     /// The slope is the sum of the segment's samples times these.
