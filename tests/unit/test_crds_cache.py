@@ -456,3 +456,37 @@ def test_parameter_references_are_found_by_name(cache):
 def test_a_cache_of_other_observatories_has_no_parameters(tmp_path):
     (tmp_path / "mappings" / "jwst").mkdir(parents=True)
     assert not CrdsStore(CrdsCache.at(tmp_path)).has_parameters
+
+
+def test_a_context_that_is_asked_for_must_be_there_whoever_has_the_files(
+    cache, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("CRDS_PATH", str(cache.path))
+    (tmp_path / "refs").mkdir()
+    with pytest.raises(RuleFileError, match=r"roman_0009.pmap is not in the CRDS cache"):
+        open_store(tmp_path / "refs", "roman_0009.pmap")
+
+
+def test_a_directory_serves_though_the_cache_has_no_default_context(
+    cache, tmp_path, monkeypatch, caplog
+):
+    (cache.config / "server_config").unlink()
+    monkeypatch.setenv("CRDS_PATH", str(cache.path))
+    (tmp_path / "refs").mkdir()
+    store = open_store(tmp_path / "refs")
+    assert not store.has_parameters
+    assert "No parameter references are looked for: the CRDS cache has no default" in caplog.text
+
+
+def test_a_cache_of_roman_alone_can_take_the_place_of_a_directory(cache, tmp_path):
+    single = tmp_path / "single"
+    for part in ("mappings", "references", "config"):
+        (cache.path / part / "roman").rename((single / part).mkdir(parents=True) or single / part)
+    assert open_store(single).find("flat", KEYS).reference.name == "flat_3.asdf"
+
+
+def test_a_name_that_leaves_the_cache_is_told_with_the_map_that_has_it(cache):
+    cache.rules("dark", "UseAfter({'2020-01-01': '../x.asdf'})", ((START,),))
+    assert "roman_wfi_dark_0001.rmap: '../x.asdf' is no plain file name" in cache.miss("dark")
+    cache.map("roman_0001.pmap", "PIPELINE", ("A",), {"WFI": "../roman_wfi_0001.imap"})
+    assert "roman_0001.pmap: '../roman_wfi_0001.imap' is no plain" in cache.miss("dark")

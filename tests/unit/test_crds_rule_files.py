@@ -92,11 +92,18 @@ HOSTILE = {
         "nested more than",
     ),
     "nested minus": ("selector = " + "-" * 1_000_000 + "1", "'--'"),
-    "long sum": ("selector = 1" + " - 1" * 1_000_000, "'1 -'"),
+    "long sum": ("selector = 1" + " - 1" * 90_000, "'1 -'"),
     "many strings": ("selector = " + "'a' " * 3_000_000, "strings, commas and brackets"),
-    "many escaped quotes": ("selector = '''" + "\\'" * 3_000_000, "unterminated"),
-    "a late import": ("selector = {" + "'a': 'b',\n" * 200_000 + "}\nimport os", "'import'"),
-    "a long number": ("selector = " + "9" * 1_000_000, "line 11"),
+    "many escaped quotes": ("selector = '''" + "\\'" * 1_000_000, "unterminated"),
+    "a late import": ("selector = {" + "'a': 'b',\n" * 90_000 + "}\nimport os", "'import'"),
+    "many numbers": ("1\n" * 7_000_000, "words and numbers"),
+    "many words": ("header\n" * 2_000_000, "words and numbers"),
+    "many statements": ("comment = 1\n" * 1_000_000, "assignments"),
+    "many annotations": ("header:header\n" * 1_000_000, "strings, commas and brackets"),
+    "many comparisons": ("selector = " + "header==" * 1_000_000 + "1", "assignments"),
+    "many entries": ("selector = {" + "1:1," * 790_000 + "}", "strings, commas and brackets"),
+    "half a character": (r"selector = Match({'\ud800': 'a'})", "is no text"),
+    "a long number": ("selector = " + "9" * 1_000_000, "is no number of rules"),
 }
 
 
@@ -233,3 +240,32 @@ def test_a_parser_error_never_leaves_as_something_else():
     for text in ("header = {", ")", "header = = 1", "\ufeff", "selector = {1: }", "header"):
         with pytest.raises(LiteralError):
             parse_sections(text)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "'extra_keys' : 5,",
+        "'extra_keys' : None,",
+        "'comment_parkeys' : (5,),",
+        "'comment_parkeys' : 'DETECTOR',",
+        "'parkey' : (('A',), ('B',), 5),",
+        "'parkey' : (('A',), (5,)),",
+        "'parkey' : 5,",
+        "'substitutions' : 5,",
+        "'reffile_required' : 5,",
+        "'rmap_omit' : 5,",
+        "'parkey_relevance' : 5,",
+    ],
+)
+def test_an_odd_header_is_refused_by_name(tmp_path, entry):
+    text = SOUND.replace("    'sha1sum'", f"    {entry}\n    'sha1sum'")
+    key = entry.split("'")[1]
+    assert key in refusal(write(tmp_path, text))
+
+
+def test_a_negative_number_after_a_comment_is_no_subtraction(tmp_path):
+    text = HEADER + "selector = Match({\n    # of old\n    -1 : 'a.asdf',\n    2: 'b.asdf'})\n"
+    rules = ReferenceMap(write(tmp_path, text))
+    header = {"ROMAN.META.INSTRUMENT.DETECTOR": "-1.0"}
+    assert rules.best_reference(header) == "a.asdf"

@@ -648,3 +648,24 @@ def test_the_official_client_chooses_the_same_files(refs):
     assert {"none", "cube.asdf", "My-Mask.v2.asdf", "flat158.asdf"} <= set(answers)
     assert path == str(refs.cache / "references/roman/wfi/roman_wfi_mask_0001.asdf")
     assert contents(refs.cache) == before
+
+
+def test_a_target_that_cannot_become_a_cache_is_refused(refs, tmp_path):
+    refs.add("gain.asdf", "GAIN")
+    with pytest.raises(ReferenceFileError, match=r"refs: holds reference files"):
+        build_cache(refs.path, refs.path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ReferenceFileError, match=r"file: is no directory"):
+        build_cache(refs.path, tmp_path / "file")
+
+
+def test_two_builds_into_one_cache_keep_apart(refs, tmp_path):
+    refs.add("gain.asdf", "GAIN")
+    lock = tmp_path / "cc" / "config" / "roman" / ".build-cache.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    with pytest.raises(ReferenceFileError, match=r"another build is at work"):
+        build_cache(refs.path, tmp_path / "cc")
+    lock.unlink()
+    assert build_cache(refs.path, tmp_path / "cc").context == "roman_0001.pmap"
+    assert not lock.exists()

@@ -89,11 +89,44 @@ def build_cache(directory: Path, target: Path) -> BuiltCache:
         If the cache cannot be written. Its default context is then what it was.
     """
     directory, target = Path(directory), Path(target)
+    if target.exists() and not target.is_dir():
+        raise ReferenceFileError(f"{target}: is no directory, and cannot become a cache")
+    if any(target.glob("*.asdf")):
+        raise ReferenceFileError(
+            f"{target}: holds reference files, and would be taken for a cache; name another "
+            "directory"
+        )
+    with _alone(target / "config" / OBSERVATORY / ".build-cache.lock"):
+        return _build(directory, target)
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Keep other builds out: two would give out the same numbers."""
+    made = [parent for parent in lock.parents if not parent.exists()]
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    except FileExistsError:
+        raise ReferenceFileError(
+            f"{lock}: another build is at work in this cache; remove this file if there is none"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        with suppress(OSError):  # what is not empty stays
+            for directory in made:
+                directory.rmdir()
+
+
+def _build(directory: Path, target: Path) -> BuiltCache:
     cache = CrdsCache.at(target)
     _check_origin(cache)
     heads, notes = _usable(DirectoryStore(directory))
     if not heads:
-        raise ReferenceNotFoundError(listed(f"no reference files for rules in {directory}", notes))
+        problem = f"no reference files for rules in {directory}"
+        raise ReferenceNotFoundError(listed(problem, notes) if notes else problem)
     rules = [TypeRules(reftype, group) for reftype, group in sorted(heads.items())]
     if ambiguous := [message for of_type in rules for message in of_type.ambiguous]:
         raise AmbiguousReferenceError(

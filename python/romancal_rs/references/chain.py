@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from .errors import AmbiguousReferenceError, ReferenceFileError, ReferenceNotFoundError
 from .keys import ExposureKeys
 from .match import Match, Store
+
+_log = logging.getLogger(__name__)
 
 
 class StoreChain:
@@ -48,12 +52,24 @@ class StoreChain:
     @property
     def has_parameters(self) -> bool:
         """Whether any place holds parameter references."""
-        return any(store.has_parameters for store in self.stores)
+        return bool(self._with_parameters)
 
     def find_parameters(self, reftypes: Iterable[str], keys: ExposureKeys) -> Path | None:
         """Find the parameter reference of a step in the first place that has one."""
         reftypes = list(reftypes)
-        for store in self.stores:
-            if store.has_parameters and (path := store.find_parameters(reftypes, keys)):
+        for store in self._with_parameters:
+            if path := store.find_parameters(reftypes, keys):
                 return path
         return None
+
+    @cached_property
+    def _with_parameters(self) -> list[Store]:
+        found = []
+        for store in self.stores:
+            try:
+                if store.has_parameters:
+                    found.append(store)
+            except ReferenceFileError as error:
+                # The first place may have all that is needed, and a run need no parameters.
+                _log.warning("No parameter references are looked for: %s", error)
+        return found

@@ -13,11 +13,12 @@ from .blocks import damage
 from .build_rules import TypeRules
 from .check_rules import ContextRules, contradictions
 from .crds_cache import CrdsCache, MissingFileError
+from .crds_cache.cache import is_cache
 from .crds_cache.mapping import ReferenceMap, special
 from .crds_cache.selector import Row
 from .errors import ReferenceFileError, ReferenceNotFoundError
 from .head import ReferenceHead, read_head
-from .resolve import KNOWN_TYPES, is_cache
+from .resolve import KNOWN_TYPES
 from .rules import SPECTRAL_ELEMENTS, WITHOUT_DETECTOR, is_parameter_type, needs_detector
 from .store import DirectoryStore
 

@@ -12,13 +12,12 @@ from pathlib import Path
 
 from ..errors import InputError
 from .crds_cache import CrdsCache, CrdsStore
-from .crds_cache.cache import OBSERVATORY
+from .crds_cache.cache import OBSERVATORY, is_cache
 from .crds_cache.mapping import special
 from .digest import sha256_of
 from .errors import ReferenceFileError, all_in_one
 from .keys import ExposureKeys
 from .match import NOT_APPLICABLE, Store
-from .resolve import is_cache
 from .store import DirectoryStore
 from .survey import survey
 

@@ -9,7 +9,7 @@ from typing import Any
 from .._yaml_head import HeadError
 from .chain import StoreChain
 from .crds_cache import CrdsCache, CrdsStore
-from .crds_cache.cache import OBSERVATORY
+from .crds_cache.cache import is_cache
 from .crds_cache.fetch import Fetcher
 from .errors import (
     ENVIRONMENT_VARIABLE,
@@ -56,6 +56,8 @@ def open_store(
     ------
     ReferenceNotFoundError
         If the directory does not exist, or a context is given and no cache.
+    RuleFileError
+        If the context that is given is not in the cache.
     """
     if references is not None and not isinstance(references, str | os.PathLike):
         return references
@@ -67,17 +69,15 @@ def open_store(
     elif directory:
         stores.append(DirectoryStore(directory))
     if cache is not None:
-        stores.append(CrdsStore(cache, context, Fetcher.if_wanted(cache)))
+        by_rules = CrdsStore(cache, context, Fetcher.if_wanted(cache))
+        if context:
+            _ = by_rules.context  # one that is asked for must be there, whoever has the files
+        stores.append(by_rules)
     elif context:
         raise ReferenceNotFoundError(
             f"context {context}: there is no CRDS cache; set CRDS_PATH to its directory"
         )
     return StoreChain(stores) if len(stores) > 1 else next(iter(stores), None)
-
-
-def is_cache(directory: Path) -> bool:
-    """Whether a directory is that of a CRDS cache, not of reference files."""
-    return (directory / "mappings" / OBSERVATORY).is_dir()
 
 
 def resolve(reftype: str, keys: ExposureKeys, store: Store | None, override: Any = None) -> Match:

@@ -98,7 +98,10 @@ class CrdsCache:
 
     @classmethod
     def at(cls, directory: Path) -> CrdsCache:
-        """The cache in a directory, laid out as under ``CRDS_PATH``."""
+        """The cache in a directory, laid out as under ``CRDS_PATH``, or ``CRDS_PATH_SINGLE``."""
+        if not (directory / "mappings" / OBSERVATORY).is_dir() and is_cache(directory):
+            parts = (directory / part for part in ("mappings", "references", "config"))
+            return cls(*parts, ignore_checksum=flag(CHECKSUM_VARIABLE))
         mappings, references, config = (
             directory / part / OBSERVATORY for part in ("mappings", "references", "config")
         )
@@ -155,6 +158,8 @@ class CrdsCache:
 
     def _known(self) -> str:
         names = self.contexts
+        if not self.mappings.is_dir():
+            return f"there is no directory {self.mappings}"
         if not names:
             return f"no pipeline map is in {self.mappings}"
         return f"there: {', '.join(names[-3:])}" + (" and older" if len(names) > 3 else "")
@@ -193,7 +198,7 @@ class CrdsCache:
         ------
         RuleFileError
         """
-        return self._context_map(context)
+        return self._context_map(context, "the cache")
 
     def instrument_map(self, context: str, instrument: str) -> ContextMap:
         """The instrument map of a context.
@@ -209,7 +214,7 @@ class CrdsCache:
         if name is None or special(name):
             known = ", ".join(pipeline.selections)
             raise NoMatchError(f"{context} has no rules for instrument {instrument}, only {known}")
-        return self._context_map(name)
+        return self._context_map(name, context)
 
     def reference_map(self, context: str, instrument: str, reftype: str) -> ReferenceMap | str:
         """The rules for a reference type, or ``"N/A"`` or ``"OMIT"`` where there are none needed.
@@ -274,10 +279,10 @@ class CrdsCache:
                 return header[key]
         raise BadParameterError(f"{first}: the exposure does not name its instrument")
 
-    def _context_map(self, name: str) -> ContextMap:
+    def _context_map(self, name: str, source: str) -> ContextMap:
         if name not in self._context_maps:
             self._check_allowed(name)
-            path = self._mapping_path(name, "the cache")
+            path = self._mapping_path(name, source)
             self._context_maps[name] = ContextMap.load(path, ignore_checksum=self.ignore_checksum)
         return self._context_maps[name]
 
@@ -296,7 +301,7 @@ class CrdsCache:
 
     # --- files
 
-    def locate(self, name: str, instrument: str = "wfi") -> Path:
+    def locate(self, name: str, instrument: str = "wfi", source: str = "the rules") -> Path:
         """Where the reference file of a name is.
 
         Parameters
@@ -304,13 +309,15 @@ class CrdsCache:
         name : str
             As the rules have it, without any directory.
         instrument : str
+        source : str
+            The rule file that names it, for messages.
 
         Raises
         ------
         RuleFileError
             If the name leads out of the cache, the file is not there, or it was withdrawn.
         """
-        name = _plain(name, "the rules")
+        name = _plain(name, source)
         if name in self.bad_files and not flag(BAD_REFERENCES_VARIABLE):
             raise RuleFileError(
                 f"{name}: this reference was withdrawn as scientifically invalid; name another "
@@ -335,11 +342,11 @@ class CrdsCache:
         if self.config is None:
             return ""
         path = self.config / "ref_cache_subdir_mode"
+        if not path.is_file():
+            return ""
         try:
             with path.open(encoding="utf-8") as file:
                 mode = file.read(100).strip()
-        except FileNotFoundError:
-            return ""
         except (OSError, UnicodeDecodeError):
             mode = "unreadable"
         if mode not in ("instrument", "flat"):
@@ -366,6 +373,12 @@ class MissingFileError(RuleFileError):
         self.name, self.directory, self.what = name, directory, what
         message = f"{what} is not in the CRDS cache, in {directory}"
         super().__init__(f"{message} ({more})" if more else message)
+
+
+def is_cache(directory: Path) -> bool:
+    """Whether a directory is that of a CRDS cache, not of reference files."""
+    mappings = directory / "mappings"
+    return (mappings / OBSERVATORY).is_dir() or any(mappings.glob(f"{OBSERVATORY}*.pmap"))
 
 
 def flag(name: str, environ: Mapping[str, str] | None = None) -> bool:

@@ -14,12 +14,16 @@ import ast
 import re
 import warnings
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 #: Rule files are some kilobytes, the largest of long missions a few megabytes.
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 60  # of brackets; two for each selector
-MAX_SIGNS = 800_000  # strings, commas, brackets: bounds the time that parsing takes
+# These bound the time that parsing takes.
+MAX_SIGNS = 400_000  # strings, commas, colons and brackets
+MAX_WORDS = 100_000  # selectors and numbers
+MAX_ASSIGNMENTS = 10
 
 SELECTORS = ("Match", "UseAfter")
 SECTIONS = ("header", "selector", "comment")
@@ -35,7 +39,8 @@ _STRING_OR_COMMENT = re.compile(
 )
 _WORDS = "|".join((*SECTIONS, *SELECTORS, "True", "False", "None"))
 _FOREIGN_WORD = re.compile(rf"\b(?!(?:{_WORDS})\b)[^\W\d]\w*")
-_FOREIGN_NUMBER = re.compile(r"[0-9](?:[A-DF-Za-df-z_]|[eE](?![0-9+\-]))")
+_WORD = re.compile(r"\w+")
+_FOREIGN_NUMBER = re.compile(r"[0-9](?:[A-DF-Za-df-z_]|[eE](?![0-9+\-]))|[0-9.]{100}")
 _FOREIGN_SIGN = re.compile(r"[^\s\w{}()\[\],:=.\-']")
 _BRACKET = re.compile(r"[{}()\[\]]")
 # A minus between two values, or twice: both nest without brackets. An exponent's is neither.
@@ -120,9 +125,15 @@ def _parse(text: str) -> list[ast.stmt]:
 
 def _check_signs(text: str) -> None:
     """Look through the text without its strings and comments, before a parser sees it."""
-    bare = _STRING_OR_COMMENT.sub(lambda found: "'" + "\n" * found[0].count("\n"), text)
-    if sum(map(bare.count, "',([{")) > MAX_SIGNS:
+    # Each string has two quotes at least; to take the strings out takes its time as well.
+    too_many = text.count("'") + text.count('"') > 3 * MAX_SIGNS
+    bare = "" if too_many else _STRING_OR_COMMENT.sub(_without_content, text)
+    if too_many or sum(map(bare.count, "',:([{")) > MAX_SIGNS:
         raise LiteralError(f"line 1: more than {MAX_SIGNS} strings, commas and brackets")
+    if bare.count("=") > MAX_ASSIGNMENTS:
+        raise LiteralError(f"line 1: more than {MAX_ASSIGNMENTS} assignments")
+    if next(islice(_WORD.finditer(bare), MAX_WORDS, None), None) is not None:
+        raise LiteralError(f"line 1: more than {MAX_WORDS} words and numbers outside of strings")
     for pattern, what in (
         (_FOREIGN_WORD, "is no word of rules"),
         (_FOREIGN_SIGN, "is no sign of rules"),
@@ -143,8 +154,15 @@ def _check_signs(text: str) -> None:
             raise LiteralError(f"line {line}: nested more than {MAX_DEPTH} levels deep")
 
 
+def _without_content(found: re.Match[str]) -> str:
+    """Nothing of a comment, and the quotes and line breaks of a string."""
+    return "" if found[0].startswith("#") else "'" + "\n" * found[0].count("\n")
+
+
 def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.Constant):
+        if isinstance(node.value, str) and not _is_unicode(node.value):
+            raise _unexpected(node, f"{node.value!r} is no text")
         if node.value is None or isinstance(node.value, str | bool | int | float):
             return node.value
     elif isinstance(node, ast.Tuple):
@@ -160,6 +178,15 @@ def _value(node: ast.expr) -> Any:
     elif isinstance(node, ast.Call):
         return _selector(node)
     raise _unexpected(node, "is no literal")
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written: half a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _dict(node: ast.Dict) -> tuple[dict[Any, Any], tuple[str, ...]]:

@@ -127,16 +127,18 @@ class ReferenceMap:
             str(key).lower(): Condition(str(source), self.parameters, f"parkey_relevance of {key}")
             for key, source in relevances.items()
         }
-        self._comments = frozenset(str(key).lower() for key in header.get("comment_parkeys", ()))
+        comments = _names("comment_parkeys", header.get("comment_parkeys", ()))
+        self._comments = frozenset(key.lower() for key in comments)
+        self._is_required = _text(header, "reffile_required", "none") in ("yes", "none")
 
     def _parameters(self, parkeys: Iterable[Any]) -> tuple[str, ...]:
         names: list[str] = []
         for level in parkeys:
-            names.extend([level] if isinstance(level, str) else level)
+            names.extend([level] if isinstance(level, str) else _names("parkey", level))
         switch = _text(self.header, "reffile_switch", "none").upper()
         if switch != "NONE":
             names.append(switch)
-        names.extend(map(str, self.header.get("extra_keys", ())))
+        names.extend(_names("extra_keys", self.header.get("extra_keys", ())))
         return tuple(names)
 
     def best_reference(self, header: Mapping[str, str]) -> str:
@@ -171,7 +173,7 @@ class ReferenceMap:
         try:
             choice = self.selector.choose(header)
         except (NoMatchError, BadParameterError, AmbiguousMatchError):
-            if _text(self.header, "reffile_required", "none").upper() in ("YES", "NONE"):
+            if self._is_required:
                 raise
             return NOT_APPLICABLE
         if not isinstance(choice, str):
@@ -213,7 +215,7 @@ def _read(path: Path, required: Iterable[str], ignore_checksum: bool) -> tuple[H
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise RuleFileError(
-                f"{size / 2**20:.0f} MiB; a rule file has at most {MAX_BYTES // 2**20} MiB"
+                f"{size / 2**20:.1f} MiB; a rule file has at most {MAX_BYTES // 2**20} MiB"
             )
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -260,6 +262,12 @@ def _text(header: Mapping[str, Any], key: str, default: str) -> str:
     value = header.get(key, default)
     if not isinstance(value, str):
         raise RuleFileError(f"its {key} is {value!r}, not text")
+    return value
+
+
+def _names(key: str, value: Any) -> Iterable[str]:
+    if not isinstance(value, tuple | list) or not all(isinstance(name, str) for name in value):
+        raise RuleFileError(f"its {key} has {value!r} where a tuple of names should be")
     return value
 
 

@@ -98,7 +98,8 @@ class CrdsStore:
             return Match(
                 NOT_APPLICABLE, None, self.context, rule or f"{name} in {rules.name}", runner_up
             )
-        return Match(self._file(name, keys.instrument), None, self.context, rule, runner_up)
+        path = self._file(name, keys.instrument, rules.name)
+        return Match(path, None, self.context, rule, runner_up)
 
     @property
     def has_parameters(self) -> bool:
@@ -166,14 +167,14 @@ class CrdsStore:
             self._fetcher.mappings(self.context)
             return read()
 
-    def _file(self, name: str, instrument: str) -> Path:
+    def _file(self, name: str, instrument: str, source: str) -> Path:
         try:
-            return self.cache.locate(name, instrument)
+            return self.cache.locate(name, instrument, source)
         except MissingFileError as error:
             if self._fetcher is None:
                 raise _with_advice(error) from None
             self._fetcher.reference(self.context, name, instrument)
-            return self.cache.locate(name, instrument)
+            return self.cache.locate(name, instrument, source)
 
     def _failure(
         self, what: str, rules: ReferenceMap, header: Mapping[str, str], error: ReferenceFileError
