@@ -3,6 +3,9 @@
 The first argument is an alias, a class path or a parameter file. Parameters are given as
 --PARAMETER=VALUE, those of a pipeline's step as --steps.STEP.PARAMETER=VALUE; with the first
 argument, -h lists them all.
+
+Reference files come from --references=DIR or ROMANCAL_RS_REFERENCES, then from the CRDS cache of
+CRDS_PATH, by the rules of --context=CONTEXT or CRDS_CONTEXT.
 """
 
 from __future__ import annotations
