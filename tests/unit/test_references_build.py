@@ -485,7 +485,7 @@ def test_a_build_that_fails_midway_leaves_the_default_context(refs, monkeypatch,
             raise OSError(28, "No space left on device")
         return copy(source, target)
 
-    copy, write = shutil.copy2, build_module._write
+    copy, write = shutil.copy2, build_module.write_text
 
     def full_for_rules(path, text):
         if path.suffix == ".pmap":
@@ -496,7 +496,7 @@ def test_a_build_that_fails_midway_leaves_the_default_context(refs, monkeypatch,
         if at == "copy":
             patch.setattr(shutil, "copy2", full)
         else:
-            patch.setattr(build_module, "_write", full_for_rules)
+            patch.setattr(build_module, "write_text", full_for_rules)
         with pytest.raises(OSError, match="No space left on device") as caught:
             refs.build()
     expected = "c.asdf" if at == "copy" else f"roman_000{1 if stage == 'first' else 2}.pmap"

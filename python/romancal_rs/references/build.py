@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from .crds_cache.literal import MAX_BYTES, LiteralError, parse_sections
 from .crds_cache.mapping import checksum
 from .digest import sha256_of
 from .errors import AmbiguousReferenceError, ReferenceFileError, ReferenceNotFoundError
+from .files import replacing, write_text
 from .head import ReferenceHead
 from .resolve import KNOWN_TYPES
 from .rules import is_parameter_type, needs_detector
@@ -143,16 +143,16 @@ def _build(directory: Path, target: Path) -> BuiltCache:
 
     place.mkdir(parents=True, exist_ok=True)
     for path in new:
-        with _replacing(place / path.name) as temporary:
+        with replacing(place / path.name) as temporary:
             shutil.copy2(path, temporary)
     # Each after what it names.
     mappings = tuple(texts)
     for name in reversed(mappings):
-        _write(cache.mappings / name, texts[name])
+        write_text(cache.mappings / name, texts[name])
     config = target / "config" / OBSERVATORY
     if not (config / "ref_cache_subdir_mode").exists():
-        _write(config / "ref_cache_subdir_mode", "instrument\n")
-    _write(config / "server_config", _server_config(cache.server_config, mappings[0]))
+        write_text(config / "ref_cache_subdir_mode", "instrument\n")
+    write_text(config / "server_config", _server_config(cache.server_config, mappings[0]))
     return BuiltCache(mappings[0], len(named), len(new), mappings, tuple(notes))
 
 
@@ -306,27 +306,3 @@ def _server_config(known: Mapping[str, Any], context: str) -> str:
         "observatory": OBSERVATORY,
     }
     return pformat(values) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Where to write what becomes `path` if, and only if, the block succeeds."""
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        if error.filename in (None, str(temporary), temporary):
-            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-        raise
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)

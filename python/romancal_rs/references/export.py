@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pprint
 import shutil
 import tempfile
@@ -16,6 +15,7 @@ from .crds_cache.cache import OBSERVATORY, is_cache
 from .crds_cache.mapping import special
 from .digest import sha256_of
 from .errors import ReferenceFileError, all_in_one
+from .files import replacing, write_text
 from .keys import ExposureKeys
 from .match import NOT_APPLICABLE, Store
 from .store import DirectoryStore
@@ -165,23 +165,15 @@ def _is_flat(plan: dict[Path, Path]) -> bool:
 
 def _write_config(place: CrdsStore, target: Path, mode: str) -> None:
     """What names the default context, last: without it, a copy is not yet a cache."""
-    from ..datamodels._io import replacing
-
     directory = target / "config" / OBSERVATORY
-    directory.mkdir(parents=True, exist_ok=True)
     config = {
         **place.cache.server_config,
         "observatory": OBSERVATORY,
         "latest_context": place.context,
         "operational_context": place.context,
     }
-    texts = {
-        "ref_cache_subdir_mode": mode,
-        "server_config": pprint.pformat(config) + "\n",
-    }
-    for name, text in texts.items():
-        with replacing(directory / name) as file:
-            file.write(text.encode())
+    write_text(directory / "ref_cache_subdir_mode", f"{mode}\n")
+    write_text(directory / "server_config", pprint.pformat(config) + "\n")
 
 
 def _copy(plan: dict[Path, Path], target: Path) -> Exported:
@@ -194,14 +186,8 @@ def _copy(plan: dict[Path, Path], target: Path) -> Exported:
         if destination.exists():
             exported.kept.append(str(place))
             continue
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        temporary = destination.with_name(f".{destination.name}.{os.getpid()}.part")
-        try:
+        with replacing(destination) as temporary:
             shutil.copy2(source, temporary)
-            temporary.replace(destination)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
         exported.copied.append(str(place))
         exported.n_bytes += destination.stat().st_size
     return exported
