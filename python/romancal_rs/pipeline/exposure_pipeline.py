@@ -72,7 +72,7 @@ class ExposurePipeline(RomanPipeline):
         from .. import datamodels
 
         exposure = datamodels.open(input)
-        not_for_type = steps_not_for(exposure)
+        not_for_type = steps_not_for(exposure.meta.exposure.type)
         if isinstance(input, datamodels.RampModel):
             exposure = exposure.copy_for_change(RAMP_ARRAYS)  # a caller's ramp stays as it is
         ramp = self.dq_init(exposure)
@@ -134,13 +134,13 @@ class ExposurePipeline(RomanPipeline):
         return model
 
     def prefetched_steps(self, model: DataModel) -> list[Step]:
-        not_for_type = steps_not_for(model)
+        not_for_type = steps_not_for(model.meta.exposure.type)
         return [self.step(name) for name in self.step_defs if name not in not_for_type]
 
 
-def steps_not_for(exposure: DataModel) -> set[str]:
+def steps_not_for(exposure_type: str) -> set[str]:
     """Names of the steps that an exposure of this type does without.
 
     The steps know it themselves; the pipeline need not look for their references then.
     """
-    return set() if exposure.meta.exposure.type == "WFI_IMAGE" else {"flatfield", "photom"}
+    return set() if exposure_type == "WFI_IMAGE" else {"flatfield", "photom"}

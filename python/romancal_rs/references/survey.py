@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 from ..errors import InputError, nearest
 from .chain import StoreChain
@@ -71,8 +70,7 @@ def idle_steps(keys: ExposureKeys) -> tuple[str, ...]:
     from ..pipeline import ExposurePipeline
     from ..pipeline.exposure_pipeline import steps_not_for
 
-    exposure = SimpleNamespace(type=keys.exposure_type)
-    idle = steps_not_for(SimpleNamespace(meta=SimpleNamespace(exposure=exposure)))  # type: ignore[arg-type]
+    idle = steps_not_for(keys.exposure_type)
     return tuple(name for name in ExposurePipeline.step_defs if name in idle)
 
 
@@ -98,11 +96,11 @@ def needs(keys: ExposureKeys | None = None) -> list[Need]:
 def parameter_needs() -> list[Need]:
     """The parameter references of the exposure pipeline and of its steps."""
     from ..pipeline import ExposurePipeline
-    from ..stpipe.configure import _reference_names
+    from ..stpipe.configure import reference_names
 
     pipeline = ExposurePipeline()
     steps = [*(pipeline.step(name) for name in pipeline.step_defs), pipeline]
-    return [Need(tuple(_reference_names(step)), (step.name,)) for step in steps]
+    return [Need(tuple(reference_names(step)), (step.name,)) for step in steps]
 
 
 def survey(keys: ExposureKeys, store: Store | None, reftypes: Collection[str] = ()) -> list[Choice]:
@@ -150,9 +148,9 @@ def _place_of(match: Match, store: Store) -> Store:
 def _parameters(keys: ExposureKeys, store: Store, reftypes: Collection[str]) -> Iterator[Choice]:
     if reftypes and not any(map(is_parameter_type, reftypes)):
         return
-    from ..stpipe.configure import _TRUE, DISABLE_VARIABLE
+    from ..stpipe.configure import are_parameter_references_off
 
-    if os.environ.get(DISABLE_VARIABLE, "").lower() in _TRUE or not store.has_parameters:
+    if are_parameter_references_off() or not store.has_parameters:
         return
     for need in parameter_needs():
         if reftypes and not set(need.reftypes).intersection(reftypes):

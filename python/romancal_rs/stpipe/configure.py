@@ -58,8 +58,7 @@ def build(
     parameters = dict(parameters or {})
     _check_class(step_class, config)
     step = _configured(step_class(name=config.name), config, parameters)
-    disabled = os.environ.get(DISABLE_VARIABLE, "").lower() in _TRUE
-    if not parameter_references or disabled or input is None:
+    if not parameter_references or are_parameter_references_off() or input is None:
         return step
     # Where the store and the input are, is for the stronger sources to say: they come first, to
     # be asked, and again over what the store has.
@@ -222,13 +221,18 @@ def _apply_parameter_references(step: Step, input: Any, store: Store) -> None:
     if isinstance(step, Pipeline):
         steps = [*(step.step(name) for name in step.step_defs), step]
     for target in steps:
-        path = store.find_parameters(_reference_names(target), keys)
+        path = store.find_parameters(reference_names(target), keys)
         if path is not None:
             target.log.info("Parameters from %s", path)
             apply_config(target, config_files.load(path), from_store=True)
 
 
-def _reference_names(step: Step) -> list[str]:
+def are_parameter_references_off() -> bool:
+    """Whether the environment turns parameter references off."""
+    return os.environ.get(DISABLE_VARIABLE, "").lower() in _TRUE
+
+
+def reference_names(step: Step) -> list[str]:
     """What a parameter reference of a step may be called: ``pars-jumpstep``, or ``pars-jump``."""
     names = [type(step).__name__.lower(), step.name.lower()]
     if step.class_alias:
