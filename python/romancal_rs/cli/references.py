@@ -47,7 +47,9 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
 
 def _add_find(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="an exposure")
-    parser.add_argument("types", metavar="TYPE", nargs="*", help="only these reference types")
+    parser.add_argument(
+        "types", metavar="TYPE", nargs="*", default=[], help="only these reference types"
+    )
     _add_source(parser)
 
 
@@ -97,7 +99,9 @@ def _lines_of(choice: Choice) -> Iterable[str]:
 
 
 def _add_list(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("types", metavar="TYPE", nargs="*", help="only these reference types")
+    parser.add_argument(
+        "types", metavar="TYPE", nargs="*", default=[], help="only these reference types"
+    )
     _add_source(parser)
 
 
