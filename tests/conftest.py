@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,11 @@ def cache_directory(tmp_path_factory) -> Iterator[Path]:
     """Where the indices of reference directories go, so that none lies beside the test data."""
     directory = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            # What the machine has is not for the tests to find.
+            if name.startswith("CRDS_") and name != "CRDS_CLIENT_PYTHON":
+                patch.delenv(name)
+        patch.delenv("ROMANCAL_RS_REFERENCES", raising=False)
         patch.setenv("ROMANCAL_RS_CACHE", str(directory))
         yield directory
 

@@ -56,6 +56,22 @@ def read_head_text(path: Path) -> bytes:
     return bytes(head[: end.start()])
 
 
+def read_tree(path: Path) -> Any:
+    """Read and parse the head of a file.
+
+    Raises
+    ------
+    HeadError
+        If the file cannot be read, is not ASDF, or its head is cut off or not YAML.
+    """
+    try:
+        return parse(read_head_text(path))
+    except OSError as error:
+        raise HeadError(f"cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise HeadError("its head is not valid YAML") from error
+
+
 def parse(text: bytes) -> Any:
     """Turn YAML into dicts, lists and text; nulls are None, and no tag is looked at.
 

@@ -14,12 +14,6 @@ TYPES = ["mask", "saturation", "linearity", "dark", "gain", "readnoise"]
 TYPES += ["distortion", "flat", "photom"]
 
 
-@pytest.fixture(autouse=True)
-def _no_place_from_outside(monkeypatch):
-    for name in ("CRDS_PATH", "CRDS_CONTEXT", "CRDS_SERVER_URL", "ROMANCAL_RS_REFERENCES"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
 def references(simulated, tmp_path) -> Path:
     """A copy of the simulated references, to be spoilt."""

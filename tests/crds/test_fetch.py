@@ -184,9 +184,6 @@ class Running:
 
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch, tmp_path):
-    for name in [*os.environ]:
-        if name.startswith("CRDS_") or name == "ROMANCAL_RS_REFERENCES":
-            monkeypatch.delenv(name)
     monkeypatch.setenv("NO_PROXY", "localhost")
 
 

@@ -39,8 +39,6 @@ def cache(simulated, tmp_path_factory):
 @pytest.fixture
 def _crds_path(cache, monkeypatch):
     monkeypatch.setenv("CRDS_PATH", str(cache))
-    for name in ("CRDS_CONTEXT", "CRDS_SERVER_URL", "ROMANCAL_RS_REFERENCES"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.mark.usefixtures("_crds_path")

@@ -112,13 +112,6 @@ class Cache:
         return str(caught.value)
 
 
-@pytest.fixture(autouse=True)
-def _no_cache_from_outside(monkeypatch):
-    for name in ("PATH", "PATH_SINGLE", "MAPPATH", "REFPATH", "CFGPATH", "CONTEXT", "SERVER_URL"):
-        monkeypatch.delenv(f"CRDS_{name}", raising=False)
-    monkeypatch.delenv("ROMANCAL_RS_REFERENCES", raising=False)
-
-
 @pytest.fixture
 def cache(tmp_path) -> Cache:
     cache = Cache(tmp_path / "cache")

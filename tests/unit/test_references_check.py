@@ -31,12 +31,6 @@ DATA = bytes(range(256)) * 40
 FLAT, GAIN = "roman_wfi_flat_0001.asdf", "roman_wfi_gain_0001.asdf"
 
 
-@pytest.fixture(autouse=True)
-def _no_cache_from_outside(monkeypatch):
-    for name in ("CRDS_PATH", "CRDS_CONTEXT", "CRDS_SERVER_URL", "ROMANCAL_RS_REFERENCES"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
 def refs(simulated, tmp_path) -> Path:
     """Sound references of 64 x 64 pixels for WFI01 and F158, to be spoilt."""

@@ -11,7 +11,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -104,29 +104,30 @@ def _complete(line: str) -> None:
 def _overview() -> argparse.ArgumentParser:
     from .. import __version__
 
-    lines = [f"  {name:<12}{text}" for name, text in COMMANDS.items()]
-    parser = argparse.ArgumentParser(
-        prog="romancal-rs",
-        description="Calibrate exposures of the Roman Space Telescope's Wide Field Instrument.",
-        epilog="commands:\n" + "\n".join(lines) + "\n\nromancal-rs COMMAND -h explains a command.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    description = "Calibrate exposures of the Roman Space Telescope's Wide Field Instrument."
+    parser = _menu("romancal-rs", description, "command", COMMANDS)
     parser.add_argument("--version", action="version", version=f"romancal-rs {__version__}")
-    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="what to do")
     return parser
 
 
 def _overview_of_tasks(command: str, module: ModuleType) -> argparse.ArgumentParser:
-    lines = [f"  {name:<12}{task.__doc__}" for name, task in module.TASKS.items()]
+    tasks = {name: task.__doc__ for name, task in module.TASKS.items()}
+    return _menu(f"romancal-rs {command}", module.__doc__ or "", "task", tasks)
+
+
+def _menu(
+    prog: str, description: str, what: str, entries: Mapping[str, str]
+) -> argparse.ArgumentParser:
+    """Lists what there is to choose from."""
+    lines = [f"  {name:<12}{text}" for name, text in entries.items()]
+    name = what.upper()
     parser = argparse.ArgumentParser(
-        prog=f"romancal-rs {command}",
-        description=module.__doc__,
-        epilog="tasks:\n"
-        + "\n".join(lines)
-        + f"\n\nromancal-rs {command} TASK -h explains a task.",
+        prog=prog,
+        description=description,
+        epilog=f"{what}s:\n" + "\n".join(lines) + f"\n\n{prog} {name} -h explains a {what}.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("task", choices=module.TASKS, metavar="TASK", help="what to do")
+    parser.add_argument(what, choices=entries, metavar=name, help="what to do")
     return parser
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,9 +18,8 @@ from .crds_cache import CrdsCache, RuleFileError
 from .crds_cache.cache import OBSERVATORY
 from .crds_cache.literal import MAX_BYTES, LiteralError, parse_sections
 from .crds_cache.mapping import checksum
-from .digest import sha256_of
 from .errors import AmbiguousReferenceError, ReferenceFileError, ReferenceNotFoundError
-from .files import replacing, write_text
+from .files import copy, has_same_content, write_text
 from .head import ReferenceHead
 from .resolve import KNOWN_TYPES
 from .rules import is_parameter_type, needs_detector
@@ -143,8 +141,7 @@ def _build(directory: Path, target: Path) -> BuiltCache:
 
     place.mkdir(parents=True, exist_ok=True)
     for path in new:
-        with replacing(place / path.name) as temporary:
-            shutil.copy2(path, temporary)
+        copy(path, place / path.name)
     # Each after what it names.
     mappings = tuple(texts)
     for name in reversed(mappings):
@@ -195,7 +192,7 @@ def _is_new(path: Path, place: Path) -> bool:
     there = place / path.name
     if not there.exists():
         return True
-    if path.stat().st_size != there.stat().st_size or sha256_of(path) != sha256_of(there):
+    if not has_same_content(path, there):
         raise ReferenceFileError(
             f"{there}: is there already and is not the same as {path}; rename the new file, or "
             "build another cache"

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import pprint
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from .crds_cache import CrdsCache, CrdsStore
 from .crds_cache.cache import OBSERVATORY, is_cache
 from .crds_cache.mapping import special
-from .digest import sha256_of
 from .errors import ReferenceFileError, all_in_one
-from .files import replacing, write_text
+from .files import copy, has_same_content, write_text
 from .keys import ExposureKeys
 from .match import NOT_APPLICABLE, Store
 from .store import DirectoryStore
 from .survey import survey
+
+#: An exposure, its keys, a reference type, and the reference that it uses.
+Wanted = tuple[Path, ExposureKeys, str, Any]
 
 
 @dataclass
@@ -62,53 +64,51 @@ def export(exposures: Sequence[Path], target: Path, store: Store) -> Exported:
         If the target has another file of the same name, or anything else that would lead to other
         choices there. Nothing is copied then.
     """
-    matches, failures = [], []
-    wanted = []
+    wanted: list[Wanted] = []
+    sources: list[Store] = []
+    failures = []
     for exposure in exposures:
         keys = ExposureKeys.from_file(exposure)
         for choice in survey(keys, store):
             if choice.error is not None:
                 failures.append(choice.error)
-            elif choice.match is not None:
-                matches.append(choice)
+            elif choice.match is not None and choice.place is not None:
                 wanted.append((exposure, keys, choice.reftype, choice.match.reference))
+                if choice.place not in sources:
+                    sources.append(choice.place)
     if failures:
         raise all_in_one(failures)
-    by_rules = {id(choice.place): choice.place for choice in matches}
-    if len(by_rules) > 1:
+    if len(sources) > 1:
         raise ReferenceFileError(
             "some references come from a directory and some from a CRDS cache, which no copy can "
             "hold together: give --references a place that has all of them"
         )
-    files = {
-        choice.match.reference: None
-        for choice in matches
-        if choice.match is not None and choice.match.reference != NOT_APPLICABLE
-    }
-    (place,) = by_rules.values()
-    if isinstance(place, CrdsStore):
-        plan = {
-            file: Path("references", OBSERVATORY, file.parent.name, file.name)
-            if file.parent != place.cache.references
-            else Path("references", OBSERVATORY, file.name)
-            for file in files
-        }
-        plan |= {
-            place.cache.mappings / name: Path("mappings", OBSERVATORY, name)
-            for name in _rule_files(place)
-        }
-        mode = "flat" if _is_flat(plan) else "instrument"
-        _check_cache(target, place.context, mode)
-        exported = _copy(plan, target)
-        _write_config(place, target, mode)
-        return exported
-    _check_choices(target, list(files), wanted)
+    (source,) = sources
+    references = (reference for *_, reference in wanted if reference != NOT_APPLICABLE)
+    files = list(dict.fromkeys(references))
+    if isinstance(source, CrdsStore):
+        return _export_cache(files, target, source)
+    _check_choices(target, files, wanted)
     return _copy({file: Path(file.name) for file in files}, target)
 
 
-def _check_choices(
-    target: Path, files: Sequence[Path], wanted: Sequence[tuple[Path, ExposureKeys, str, Path]]
-) -> None:
+def _export_cache(files: Sequence[Path], target: Path, source: CrdsStore) -> Exported:
+    """Make a cache of the files and of the rule files of the context."""
+    root = Path("references", OBSERVATORY)
+    is_flat = all(file.parent == source.cache.references for file in files)
+    plan = {file: root / file.relative_to(source.cache.references) for file in files}
+    plan |= {
+        source.cache.mappings / name: Path("mappings", OBSERVATORY, name)
+        for name in _rule_files(source)
+    }
+    mode = "flat" if is_flat else "instrument"
+    _check_cache(target, source.context, mode)
+    exported = _copy(plan, target)
+    _write_config(source, target, mode)
+    return exported
+
+
+def _check_choices(target: Path, files: Sequence[Path], wanted: Sequence[Wanted]) -> None:
     """Check that what the target holds already does not come before what is going to be copied."""
     if is_cache(target):
         raise InputError(f"{target}: is a CRDS cache; export files of a directory elsewhere")
@@ -158,11 +158,6 @@ def _rule_files(place: CrdsStore) -> list[str]:
     return [name for name in dict.fromkeys(names) if (cache.mappings / name).is_file()]
 
 
-def _is_flat(plan: dict[Path, Path]) -> bool:
-    places = {path.parent for path in plan.values() if path.parts[0] == "references"}
-    return places == {Path("references", OBSERVATORY)}
-
-
 def _write_config(place: CrdsStore, target: Path, mode: str) -> None:
     """What names the default context, last: without it, a copy is not yet a cache."""
     directory = target / "config" / OBSERVATORY
@@ -179,23 +174,16 @@ def _write_config(place: CrdsStore, target: Path, mode: str) -> None:
 def _copy(plan: dict[Path, Path], target: Path) -> Exported:
     """Copy files to their places in the target, each at once."""
     for source, place in plan.items():
-        _check_free(source, target / place)
+        there = target / place
+        if there.exists() and not has_same_content(source, there):
+            raise InputError(f"{there}: another file of this name is there; nothing was copied")
     exported = Exported()
     for source, place in plan.items():
         destination = target / place
         if destination.exists():
             exported.kept.append(str(place))
             continue
-        with replacing(destination) as temporary:
-            shutil.copy2(source, temporary)
+        copy(source, destination)
         exported.copied.append(str(place))
         exported.n_bytes += destination.stat().st_size
     return exported
-
-
-def _check_free(source: Path, destination: Path) -> None:
-    if not destination.exists():
-        return
-    same = source.stat().st_size == destination.stat().st_size
-    if not same or sha256_of(source) != sha256_of(destination):
-        raise InputError(f"{destination}: another file of this name is there; nothing was copied")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from .digest import sha256_of
 
 
 @contextmanager
@@ -34,6 +37,19 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def has_same_content(path: Path, other: Path) -> bool:
+    """Whether two files hold the same bytes."""
+    if path.stat().st_size != other.stat().st_size:
+        return False
+    return sha256_of(path) == sha256_of(other)
+
+
+def copy(source: Path, destination: Path) -> None:
+    """Copy a file, with its times, whole."""
+    with replacing(destination) as temporary:
+        shutil.copy2(source, temporary)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,9 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from .._yaml_head import HeadError, parse, read_head_text
+from .._yaml_head import HeadError, read_tree
 from .keys import naive_utc
 
 
@@ -58,12 +56,7 @@ def read_head(path: Path) -> ReferenceHead | None:
         If the file cannot be read, is not ASDF, is truncated within its head, is not YAML, or is a
         reference file without a usable ``useafter``.
     """
-    try:
-        tree = parse(read_head_text(path))
-    except OSError as error:
-        raise HeadError(f"cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise HeadError("its head is not valid YAML") from error
+    tree = read_tree(path)
     roman = _child(tree, "roman")
     meta = _child(roman, "meta") or _parameter_meta(tree)
     reftype = _text(_child(meta, "reftype"))

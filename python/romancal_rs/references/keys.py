@@ -9,9 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from .._yaml_head import HeadError, parse, read_head_text
+from .._yaml_head import HeadError, read_tree
 from ..errors import InputError
 
 # What YAML writes in another way than Python.
@@ -130,12 +128,7 @@ def _model_metadata(meta: Any) -> dict[str, str]:
 
 
 def _meta_of(path: Path) -> dict[str, Any]:
-    try:
-        tree = parse(read_head_text(path))
-    except OSError as error:
-        raise HeadError(f"cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise HeadError("its head is not valid YAML") from error
+    tree = read_tree(path)
     roman = tree.get("roman") if isinstance(tree, dict) else None
     meta = roman.get("meta") if isinstance(roman, dict) else None
     if not isinstance(meta, dict):

@@ -324,10 +324,10 @@ class CrdsCache:
                 f"context, or another file with override_ ({BAD_REFERENCES_VARIABLE}=1 uses it all "
                 "the same)"
             )
-        for directory in self.reference_directories(instrument):
+        places = self.reference_directories(instrument)
+        for directory in places:
             if (directory / name).is_file():
                 return directory / name
-        places = self.reference_directories(instrument)
         raise MissingFileError(name, places[0], f"the reference file {name}")
 
     def reference_directories(self, instrument: str = "wfi") -> list[Path]:

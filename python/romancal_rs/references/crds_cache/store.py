@@ -15,7 +15,6 @@ from .conditioning import condition
 from .errors import AmbiguousMatchError, BadParameterError, NoMatchError
 from .fetch import ADVICE, Fetcher
 from .mapping import OMIT, ReferenceMap, special
-from .selector import Row
 
 Read = TypeVar("Read")
 
@@ -185,7 +184,7 @@ class CrdsStore:
         message = f"{what} {reftype} for {described} in {self.location} ({rules.name}): {error}"
         ranked = sorted(
             ((row.differences(wanted), row) for row in rules.rows),
-            key=lambda item: (len(item[0]), _distance(item[1], wanted)),
+            key=lambda item: (len(item[0]), -item[1].weight(wanted), item[1].choice),
         )
         nearest = [
             f"{row.choice} ({', '.join(differences) or row.describe()})"
@@ -242,10 +241,6 @@ def _explain(rules: ReferenceMap, header: Mapping[str, str], name: str) -> tuple
         return rule, ""
     second = others[0]
     return rule, f"{second.choice} ({second.describe() or 'no condition'})"
-
-
-def _distance(row: Row, wanted: Mapping[str, str]) -> tuple[int, str]:
-    return -row.weight(wanted), row.choice
 
 
 def _described(header: Mapping[str, str]) -> str:
