@@ -205,7 +205,9 @@ vectorised! {
     /// the threshold, by a margin that is wide compared with the rounding of the numbers.
     fn screen(
         kernel: &Jump<'_>,
-        (data, groupdq, first_row): (&ArrayView3<'_, f32>, &ArrayView3<'_, u8>, usize),
+        data: &ArrayView3<'_, f32>,
+        groupdq: &ArrayView3<'_, u8>,
+        first_row: usize,
         r: usize,
         cols: &Range<usize>,
         block: &mut Block,
@@ -289,13 +291,8 @@ impl BandKernel for Jump<'_> {
         let mut spreading = Vec::new();
         for r in 0..n_rows {
             for cols in blocks(n_cols) {
-                screen(
-                    self,
-                    (&data, &groupdq.view(), first_row),
-                    r,
-                    &cols,
-                    &mut block,
-                );
+                let flags = groupdq.view();
+                screen(self, &data, &flags, first_row, r, &cols, &mut block);
                 let suspects = block.suspects;
                 for (lane, c) in cols.enumerate().filter(|(lane, _)| suspects[*lane]) {
                     usable_differences(&data, &groupdq, (r, c), &mut differences);
