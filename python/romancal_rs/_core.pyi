@@ -1,6 +1,6 @@
 """The extension module, made from ``rust/src/python``. `romancal_rs.kernels` is its public face."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import final
 
 import numpy as np
@@ -12,6 +12,7 @@ __all__ = [
     "SegmentFits",
     "ShapeError",
     "apply_flat",
+    "calibrate_ramp",
     "correct_linearity",
     "detect_jumps",
     "fit_ramps",
@@ -19,6 +20,7 @@ __all__ = [
     "num_threads",
     "set_num_threads",
     "subtract_dark",
+    "subtract_dark_rate",
 ]
 
 class ShapeError(ValueError): ...
@@ -112,6 +114,15 @@ def subtract_dark(
     max_threads: int | None,
     band_rows: int | None,
 ) -> None: ...
+def subtract_dark_rate(
+    data: NDArray[np.float32],
+    pixeldq: NDArray[np.uint32],
+    rate: NDArray[np.float32],
+    ref_dq: NDArray[np.uint32],
+    read_pattern: ReadPattern,
+    max_threads: int | None,
+    band_rows: int | None,
+) -> None: ...
 def detect_jumps(
     data: NDArray[np.float32],
     groupdq: NDArray[np.uint8],
@@ -139,6 +150,22 @@ def fit_ramps(
     max_threads: int | None,
     band_rows: int | None,
 ) -> RampFit: ...
+def calibrate_ramp(
+    raw: NDArray[np.uint16],
+    groupdq: NDArray[np.uint8] | None,
+    pixeldq: NDArray[np.uint32],
+    saturation: tuple[NDArray[np.float32], NDArray[np.uint32]],
+    n_pix_grow_sat: int,
+    linearity: tuple[NDArray[np.float32], NDArray[np.uint32]],
+    dark: tuple[NDArray[np.float32], NDArray[np.uint32]],
+    jump: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
+    thresholds: Mapping[str, float | bool],
+    fit: tuple[NDArray[np.float32], NDArray[np.float32]],
+    read_pattern: ReadPattern,
+    border: int,
+    max_threads: int | None,
+    band_rows: int | None,
+) -> tuple[RampFit, bool]: ...
 def apply_flat(
     data: NDArray[np.float32],
     dq: NDArray[np.uint32],

@@ -12,7 +12,7 @@ from .stpipe import RomanStep
 if TYPE_CHECKING:
     import numpy as np
 
-    from .datamodels import DarkRefModel, RampModel
+    from .datamodels import DarkRefModel, RampModel, ScienceRawModel
 
 __all__ = ["DarkCurrentStep"]
 
@@ -48,20 +48,39 @@ class DarkCurrentStep(RomanStep):
 
 def subtract_dark(ramp: RampModel, dark: DarkRefModel) -> None:
     """Subtracts the dark from ``ramp.data`` and adds its flags to ``ramp.pixeldq``, in place."""
-    if "data" in dark:
-        if dark.data.shape != ramp.data.shape:
-            raise InputError(
-                f"{describe(dark)}: DARK of {dark.data.shape[0]} resultants, shape "
-                f"{dark.data.shape}; the exposure's shape is {ramp.data.shape}"
-            )
-        kernels.subtract_dark(ramp.data, ramp.pixeldq, dark.data, dark.dq)
-        return
-    # One resultant at a time: the dark of all of them would be as large as the ramp itself.
-    rate = dark.dark_slope
-    for resultant, time in zip(ramp.data, read_pattern(ramp).times, strict=True):
-        kernels.subtract_dark(
-            resultant[None], ramp.pixeldq, _accumulated(rate, time)[None], dark.dq
+    signal, dq = dark_arrays(dark, ramp)
+    if signal.ndim == 3:
+        kernels.subtract_dark(ramp.data, ramp.pixeldq, signal, dq)
+    else:
+        kernels.subtract_dark_rate(ramp.data, ramp.pixeldq, signal, dq, read_pattern(ramp))
+
+
+def dark_arrays(
+    dark: DarkRefModel, exposure: ScienceRawModel | RampModel
+) -> tuple[np.ndarray, np.ndarray]:
+    """The signal of a DARK and its flags.
+
+    Returns
+    -------
+    signal : ndarray, float32
+        Accumulated in each resultant [DN], (n_resultants, n_rows, n_cols); or the rate [DN/s],
+        (n_rows, n_cols), where the file holds nothing else.
+    dq : ndarray, (n_rows, n_cols), uint32
+
+    Raises
+    ------
+    InputError
+        If the accumulated signal is that of another number of resultants.
+    """
+    if "data" not in dark:
+        return dark.stored("dark_slope"), dark.stored("dq")
+    signal = dark.stored("data")
+    if signal.shape != exposure.shape:
+        raise InputError(
+            f"{describe(dark)}: DARK of {signal.shape[0]} resultants, shape {signal.shape}; "
+            f"the exposure's shape is {exposure.shape}"
         )
+    return signal, dark.stored("dq")
 
 
 def subtracted_dark(ramp: RampModel, dark: DarkRefModel) -> DarkRefModel:
@@ -70,13 +89,7 @@ def subtracted_dark(ramp: RampModel, dark: DarkRefModel) -> DarkRefModel:
     if "data" not in dark:
         import numpy as np
 
-        times = read_pattern(ramp).times
-        result["data"] = np.stack([_accumulated(dark.dark_slope, time) for time in times])
+        # In float32, as the kernel does it.
+        times = read_pattern(ramp).times.astype(np.float32)
+        result["data"] = np.stack([dark.dark_slope * time for time in times])
     return result
-
-
-def _accumulated(rate: np.ndarray, time: float) -> np.ndarray:
-    """Dark signal [DN] after `time` seconds, in float32 as the kernel takes it."""
-    import numpy as np
-
-    return rate * np.float32(time)

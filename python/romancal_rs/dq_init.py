@@ -8,6 +8,8 @@ from .exposure import BORDER, check_ramp
 from .stpipe import RomanStep
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .datamodels import MaskRefModel, RampModel
 
 __all__ = ["DQInitStep"]
@@ -35,12 +37,12 @@ class DQInitStep(RomanStep):
             with self.get_reference_file_model(ramp, "mask") as mask:
                 flag_bad_pixels(ramp, mask)
             self.record_step_status(ramp, self.cal_step_name)
-        copy_border(ramp)
+        copy_border(ramp, ramp.data, ramp.pixeldq)
         return ramp
 
     def skip_input(self, input: Any) -> RampModel:
         ramp = super().skip_input(input)
-        copy_border(ramp)  # no later step does, and every product has it
+        copy_border(ramp, ramp.data, ramp.pixeldq)  # no later step does, and every product has it
         return ramp
 
 
@@ -52,19 +54,27 @@ def flag_bad_pixels(ramp: RampModel, mask: MaskRefModel) -> None:
     if is_guide_star and "dq" not in ramp:
         ramp.dq = ramp.pixeldq.copy()
     flags = ramp.dq if is_guide_star else ramp.pixeldq
-    flags |= mask.dq
+    flags |= mask.stored("dq")
 
 
-def copy_border(ramp: RampModel) -> None:
+def copy_border(ramp: RampModel, data: np.ndarray, dq: np.ndarray) -> None:
     """Copies the reference pixels, each corner into both sides that it belongs to.
 
     The first rows are the "top", as in the mission's own products of 2022 and of today.
+
+    Parameters
+    ----------
+    ramp : RampModel
+        Gets the arrays ``border_ref_pix_left`` ... and ``dq_border_ref_pix_left`` ...
+    data : ndarray, (n_resultants, n_rows, n_cols)
+        Samples before any correction [DN].
+    dq : ndarray, (n_rows, n_cols), uint32
+        Flags of the pixels.
     """
-    data, dq = ramp.data, ramp.pixeldq
-    ramp.border_ref_pix_left = data[:, :, :BORDER].copy()
-    ramp.border_ref_pix_right = data[:, :, -BORDER:].copy()
-    ramp.border_ref_pix_top = data[:, :BORDER, :].copy()
-    ramp.border_ref_pix_bottom = data[:, -BORDER:, :].copy()
+    ramp.border_ref_pix_left = data[:, :, :BORDER].astype("f4")
+    ramp.border_ref_pix_right = data[:, :, -BORDER:].astype("f4")
+    ramp.border_ref_pix_top = data[:, :BORDER, :].astype("f4")
+    ramp.border_ref_pix_bottom = data[:, -BORDER:, :].astype("f4")
     ramp.dq_border_ref_pix_left = dq[:, :BORDER].copy()
     ramp.dq_border_ref_pix_right = dq[:, -BORDER:].copy()
     ramp.dq_border_ref_pix_top = dq[:BORDER, :].copy()

@@ -38,12 +38,10 @@ class FlatFieldStep(RomanStep):
 
 def apply_flat(image: ImageModel, flat: FlatRefModel) -> None:
     """Flat-fields `image` in place; a flat of the full frame is trimmed to the science pixels."""
-    import numpy as np
-
     n_rows, n_cols = image.data.shape
-    arrays = [flat.data, flat.err, flat.dq]
-    if flat.data.shape == (n_rows + 2 * BORDER, n_cols + 2 * BORDER):
-        arrays = [np.ascontiguousarray(array[SCIENCE]) for array in arrays]
+    arrays = [flat.stored(name) for name in ("data", "err", "dq")]
+    if arrays[0].shape == (n_rows + 2 * BORDER, n_cols + 2 * BORDER):
+        arrays = [array[SCIENCE] for array in arrays]
     image.var_flat, image.err = kernels.apply_flat(
         image.data, image.dq, image.var_poisson, image.var_rnoise, *arrays
     )

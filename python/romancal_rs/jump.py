@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["JumpStep"]
 
+#: With fewer resultants a jump cannot be told from light.
+MIN_RESULTANTS = 3
+
 
 class JumpStep(RomanStep):
     """Flag cosmic-ray jumps by the two-point difference method."""
@@ -38,8 +41,8 @@ class JumpStep(RomanStep):
 
         ramp = self.prepare(input, RampModel, changes=["groupdq", "pixeldq"])
         n_resultants = ramp.shape[0]
-        if n_resultants < 3:
-            return self.end_skipped(ramp, f"it needs 3 resultants, there are {n_resultants}")
+        if n_resultants < MIN_RESULTANTS:
+            return self.end_skipped(ramp, too_short(n_resultants))
         for reftype in self.reference_file_types:
             if self.get_reference_file(ramp, reftype) == "N/A":
                 return self.skip_without(ramp, reftype)
@@ -51,16 +54,27 @@ class JumpStep(RomanStep):
                 ramp.data,
                 ramp.groupdq,
                 ramp.pixeldq,
-                gain.data,
-                single_read_noise(readnoise.data, self.read_noise_is_cds),
+                gain.stored("data"),
+                single_read_noise(readnoise.stored("data"), self.read_noise_is_cds),
                 read_pattern(ramp),
-                rejection_threshold=self.rejection_threshold,
-                three_group_rejection_threshold=self.three_group_rejection_threshold,
-                four_group_rejection_threshold=self.four_group_rejection_threshold,
-                flag_4_neighbors=self.flag_4_neighbors,
-                max_jump_to_flag_neighbors=self.max_jump_to_flag_neighbors,
-                min_jump_to_flag_neighbors=self.min_jump_to_flag_neighbors,
+                **self.thresholds(),
                 max_threads=thread_cap(self.maximum_cores),
             )
         self.record_step_status(ramp, self.cal_step_name)
         return ramp
+
+    def thresholds(self) -> dict[str, Any]:
+        """The parameters of `kernels.detect_jumps`, by name."""
+        return {
+            "rejection_threshold": self.rejection_threshold,
+            "three_group_rejection_threshold": self.three_group_rejection_threshold,
+            "four_group_rejection_threshold": self.four_group_rejection_threshold,
+            "flag_4_neighbors": self.flag_4_neighbors,
+            "max_jump_to_flag_neighbors": self.max_jump_to_flag_neighbors,
+            "min_jump_to_flag_neighbors": self.min_jump_to_flag_neighbors,
+        }
+
+
+def too_short(n_resultants: int) -> str:
+    """Why the step is skipped for a ramp of so few resultants."""
+    return f"it needs {MIN_RESULTANTS} resultants, there are {n_resultants}"

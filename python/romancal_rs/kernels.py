@@ -3,6 +3,7 @@
 A ramp is an array with axes (resultant, row, column). Arrays are used where they are: the dtype
 has to be the one stated, elements of a row have to lie next to each other in memory (a trimmed view
 such as ``data[:, 4:-4, 4:-4]`` is fine), and an array that does not fit is an error that names it.
+Reference arrays may lie at any address, as those of a mapped file do; the others are aligned.
 Nothing is copied or cast silently. Subclasses, such as masked arrays and quantities, are used as
 the plain arrays they hold. Bad pixels are flags, never errors. Results beyond the range of float32
 are infinite.
@@ -41,6 +42,7 @@ __all__ = [
     "num_threads",
     "set_num_threads",
     "subtract_dark",
+    "subtract_dark_rate",
 ]
 
 
@@ -176,6 +178,42 @@ def subtract_dark(
     Manual, section 8.1.3.
     """
     _core.subtract_dark(data, pixeldq, dark, ref_dq, max_threads, band_rows)
+
+
+def subtract_dark_rate(
+    data: NDArray[np.float32],
+    pixeldq: NDArray[np.uint32],
+    rate: NDArray[np.float32],
+    ref_dq: NDArray[np.uint32],
+    read_pattern: ReadPattern,
+    *,
+    max_threads: int | None = None,
+    band_rows: int | None = None,
+) -> None:
+    """Subtract a dark rate times the mean time of each resultant.
+
+    Parameters
+    ----------
+    data : ndarray, (n_resultants, n_rows, n_cols), float32
+        Ramps [DN]; changed in place.
+    pixeldq : ndarray, (n_rows, n_cols), uint32
+        Flags of each pixel; those of `ref_dq` are added in place.
+    rate : ndarray, (n_rows, n_cols), float32
+        Dark rate [DN/s], as in today's DARK reference files; NaN counts as 0.
+    ref_dq : ndarray, (n_rows, n_cols), uint32
+        Flags of the reference.
+    read_pattern : ReadPattern
+        Times of the resultants.
+    max_threads, band_rows : int, optional
+        See the module.
+
+    Raises
+    ------
+    TypeError, ShapeError, ValueError
+        If an array does not fit (see `flag_saturation`), or if the read pattern has another number
+        of resultants.
+    """
+    _core.subtract_dark_rate(data, pixeldq, rate, ref_dq, read_pattern, max_threads, band_rows)
 
 
 def detect_jumps(

@@ -29,7 +29,11 @@ class LinearityStep(RomanStep):
             return self.skip_without(ramp, "linearity")
         with self.get_reference_file_model(ramp, "linearity") as reference:
             kernels.correct_linearity(
-                ramp.data, ramp.groupdq, ramp.pixeldq, reference.coeffs, reference.dq
+                ramp.data,
+                ramp.groupdq,
+                ramp.pixeldq,
+                reference.stored("coeffs"),
+                reference.stored("dq"),
             )
         self.record_step_status(ramp, self.cal_step_name)
         return ramp

@@ -51,8 +51,8 @@ class RampFitStep(RomanStep):
                 ramp.data,
                 ramp.groupdq,
                 ramp.pixeldq,
-                gain.data,
-                single_read_noise(readnoise.data, self.read_noise_is_cds),
+                gain.stored("data"),
+                single_read_noise(readnoise.stored("data"), self.read_noise_is_cds),
                 read_pattern(ramp),
                 optional=self.save_opt,
                 max_threads=thread_cap(self.maximum_cores),
@@ -80,8 +80,8 @@ def single_read_noise(read_noise: np.ndarray, is_cds: bool) -> np.ndarray:
     return read_noise / np.float32(np.sqrt(2.0)) if is_cds else read_noise
 
 
-def rate_image(ramp: RampModel, fit: RampFit) -> ImageModel:
-    """The Level 2 image of a fit, without the border."""
+def rate_image(ramp: RampModel, fit: RampFit, inside: tuple[slice, slice] = SCIENCE) -> ImageModel:
+    """The Level 2 image of a fit, of which it takes what is `inside` the border."""
     import numpy as np
 
     from .datamodels import ImageModel
@@ -96,7 +96,7 @@ def rate_image(ramp: RampModel, fit: RampFit) -> ImageModel:
         "dumo": fit.dumo,
     }
     return ImageModel.from_ramp(
-        ramp, **{name: np.ascontiguousarray(array[SCIENCE]) for name, array in arrays.items()}
+        ramp, **{name: np.ascontiguousarray(array[inside]) for name, array in arrays.items()}
     )
 
 

@@ -35,8 +35,8 @@ class SaturationStep(RomanStep):
                 ramp.data,
                 ramp.groupdq,
                 ramp.pixeldq,
-                reference.data,
-                reference.dq,
+                reference.stored("data"),
+                reference.stored("dq"),
                 n_pix_grow_sat=self.n_pix_grow_sat,
             )
         self.record_step_status(ramp, self.cal_step_name)

@@ -12,11 +12,11 @@ use ndarray::{Array2, Array3};
 use romancal_rs_core::band::{BandArray, BandKernel, RampBand};
 use romancal_rs_core::cadence::ReadPattern;
 use romancal_rs_core::driver::{self, Execution};
-use romancal_rs_core::kernels::dark::Dark;
+use romancal_rs_core::kernels::dark::{Dark, DarkSignal};
 use romancal_rs_core::kernels::flat::{Flat, RateImage, apply_flat};
 use romancal_rs_core::kernels::jump::{Jump, JumpParameters};
 use romancal_rs_core::kernels::linearity::Linearity;
-use romancal_rs_core::kernels::ramp_fit::{RampFit, fit_ramps};
+use romancal_rs_core::kernels::ramp_fit::{RampFit, RampFitResult, fit_ramps};
 use romancal_rs_core::kernels::saturation::Saturation;
 
 const N_RESULTANTS: usize = 8;
@@ -108,8 +108,8 @@ fn kernels(criterion: &mut Criterion) {
 
     let threshold = plane(50_000.0);
     let saturation = |n_pix_grow| Saturation {
-        threshold: threshold.view(),
-        ref_dq: no_flags.view(),
+        threshold: threshold.view().into(),
+        ref_dq: no_flags.view().into(),
         n_pix_grow,
     };
     time(criterion, "saturation", || ramp.run(&saturation(0), false));
@@ -124,40 +124,41 @@ fn kernels(criterion: &mut Criterion) {
     let mut coeffs = Array3::zeros((5, N_ROWS, N_COLS));
     coeffs.index_axis_mut(ndarray::Axis(0), 1).fill(1.0);
     let linearity = Linearity {
-        coeffs: coeffs.view(),
-        ref_dq: no_flags.view(),
+        coeffs: coeffs.view().into(),
+        ref_dq: no_flags.view().into(),
     };
     time(criterion, "linearity", || ramp.run(&linearity, true));
 
     let no_dark = Array3::zeros((N_RESULTANTS, N_ROWS, N_COLS));
     let dark = Dark {
-        dark: no_dark.view(),
-        ref_dq: no_flags.view(),
+        signal: DarkSignal::Accumulated(no_dark.view().into()),
+        ref_dq: no_flags.view().into(),
     };
     time(criterion, "dark", || ramp.run(&dark, true));
 
     let (gain, read_noise) = (plane(1.5), plane(8.0));
     let jump = Jump::new(
-        gain.view(),
-        read_noise.view(),
+        gain.view().into(),
+        read_noise.view().into(),
         &pattern,
         JumpParameters::default(),
     );
     time(criterion, "jump", || ramp.run(&jump, false));
 
-    let fit = RampFit::new(gain.view(), read_noise.view(), &pattern);
+    let fit = RampFit::new(gain.view().into(), read_noise.view().into(), &pattern);
     let mut band = RampBand {
         first_row: 0,
         data: BandArray::Shared(ramp.data.view()),
         groupdq: BandArray::Shared(ramp.groupdq.view()),
         pixeldq: BandArray::Shared(ramp.pixeldq.view()),
     };
+    let mut image = RampFitResult::zeros(N_ROWS, N_COLS);
     for (name, optional) in [("ramp fit", false), ("ramp fit, optional", true)] {
         time(criterion, name, || {
-            let result = Execution::uninterrupted(|execution| {
-                fit_ramps(&fit, &mut band, optional, execution)
+            let segments = Execution::uninterrupted(|execution| {
+                fit_ramps(&fit, &mut band, &mut image.rows(), optional, execution)
             });
-            black_box(result.expect("the arrays fit"));
+            black_box(segments.expect("the arrays fit"));
         });
     }
 
@@ -165,9 +166,9 @@ fn kernels(criterion: &mut Criterion) {
     let mut dq = Array2::zeros((N_ROWS, N_COLS));
     let (response, error) = (plane(1.0), plane(0.01));
     let flat = Flat {
-        flat: response.view(),
-        flat_err: error.view(),
-        flat_dq: no_flags.view(),
+        flat: response.view().into(),
+        flat_err: error.view().into(),
+        flat_dq: no_flags.view().into(),
     };
     time(criterion, "flat", || {
         let image = RateImage {

@@ -55,6 +55,19 @@ impl<T: Copy + Default, D: Dimension> BandArray<'_, T, D> {
             Self::Shared(_) => panic!("a kernel changes an array that was lent for reading only"),
         }
     }
+
+    /// Some rows of the array.
+    fn window(&mut self, rows: Range<usize>) -> BandArray<'_, T, D> {
+        let rows = Slice::from(rows);
+        if let Self::Shared(array) = self {
+            let mut window = array.view();
+            window.slice_axis_inplace(row_axis::<D>(), rows);
+            return BandArray::Shared(window);
+        }
+        let mut window = self.view_mut();
+        window.slice_axis_inplace(row_axis::<D>(), rows);
+        BandArray::InPlace(window)
+    }
 }
 
 /// Rows of a ramp, from `first_row` of the image on.
@@ -89,6 +102,16 @@ impl RampBand<'_> {
         check_array("data", &cube, &self.data.view())?;
         check_array("groupdq", &cube, &self.groupdq.view())?;
         check_array("pixeldq", &cube[1..], &self.pixeldq.view())
+    }
+
+    /// Some rows of the band, as a band.
+    pub(crate) fn window(&mut self, rows: Range<usize>) -> RampBand<'_> {
+        RampBand {
+            first_row: self.first_row + rows.start,
+            data: self.data.window(rows.clone()),
+            groupdq: self.groupdq.window(rows.clone()),
+            pixeldq: self.pixeldq.window(rows),
+        }
     }
 
     /// Cuts the band into bands of at most `height` rows, each with `halo` rows around it.
@@ -250,7 +273,8 @@ fn split_array<'a, T: Copy + Default, D: Dimension>(
     pieces
 }
 
-fn with_halo(core: &Range<usize>, halo: usize, n_rows: usize) -> Range<usize> {
+/// The rows of a band with those around it that there are in an image of `n_rows`.
+pub(crate) fn with_halo(core: &Range<usize>, halo: usize, n_rows: usize) -> Range<usize> {
     core.start.saturating_sub(halo)..n_rows.min(core.end.saturating_add(halo))
 }
 

@@ -90,6 +90,16 @@ pub fn for_each<T: Send>(
     work: impl Fn(T) + Sync,
     execution: &mut Execution<'_>,
 ) -> Result<(), KernelError> {
+    for_each_with(tasks, || (), |(), task| work(task), execution)
+}
+
+/// The same with memory that each thread makes once and keeps from task to task.
+pub fn for_each_with<T: Send, M>(
+    tasks: Vec<T>,
+    memory: impl Fn() -> M + Sync,
+    work: impl Fn(&mut M, T) + Sync,
+    execution: &mut Execution<'_>,
+) -> Result<(), KernelError> {
     let pool = pool()?;
     let workers = execution
         .max_threads
@@ -103,14 +113,15 @@ pub fn for_each<T: Send>(
         let (at_work, all_done) = channel::<()>();
         for _ in 0..workers {
             let at_work = at_work.clone();
-            let (next, work, cancelled) = (&next, &work, &cancelled);
+            let (next, memory, work, cancelled) = (&next, &memory, &work, &cancelled);
             scope.spawn(move |_| {
                 // Dropped when this worker ends, also by a panic.
                 let _at_work = at_work;
+                let mut memory = memory();
                 while !cancelled.load(Ordering::Relaxed)
                     && let Some(task) = next()
                 {
-                    work(task);
+                    work(&mut memory, task);
                 }
             });
         }

@@ -58,15 +58,33 @@ pub fn check_array<T, D: Dimension>(
     expected: &[usize],
     array: &ArrayView<'_, T, D>,
 ) -> Result<(), KernelError> {
-    if array.shape() != expected {
-        return Err(KernelError::Shape {
-            argument,
-            expected: shape_text(expected),
-            received: shape_text(array.shape()),
-        });
+    check_shape(argument, expected, array.shape())?;
+    check_layout(argument, array)
+}
+
+/// Errs unless a shape is the expected one.
+pub(crate) fn check_shape(
+    argument: &'static str,
+    expected: &[usize],
+    received: &[usize],
+) -> Result<(), KernelError> {
+    if received == expected {
+        return Ok(());
     }
+    Err(KernelError::Shape {
+        argument,
+        expected: shape_text(expected),
+        received: shape_text(received),
+    })
+}
+
+/// Errs unless the rows of an array are contiguous in memory.
+pub(crate) fn check_layout<T, D: Dimension>(
+    argument: &'static str,
+    array: &ArrayView<'_, T, D>,
+) -> Result<(), KernelError> {
     let last = array.ndim() - 1;
-    if array.len() > 1 && expected[last] > 1 && array.strides()[last] != 1 {
+    if array.len() > 1 && array.shape()[last] > 1 && array.strides()[last] != 1 {
         return Err(KernelError::Layout {
             argument,
             received: format!("{:?} elements", array.strides()),

@@ -4,9 +4,9 @@
 //! all of them, and then treats the few pixels that are not common one by one. Which of the two a
 //! pixel gets depends on that pixel alone, so that results do not depend on the blocks.
 
-use std::ops::Range;
+use std::ops::{Deref, DerefMut, Range};
 
-use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, Axis};
+use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis};
 
 /// Compiles a function for the vector instructions of newer processors as well, and chooses among
 /// them when it runs. What it calls has to be inlined into it to be compiled like it. All give the
@@ -25,8 +25,40 @@ pub(crate) use vectorised;
 /// Columns of a block. The block of a ramp of 8 resultants fits the first-level cache.
 pub const LANES: usize = 64;
 
-/// One value for each column of a block.
-pub type Lanes = [f64; LANES];
+/// One value for each column of a block. Aligned like the lines of a cache and the largest vectors: a
+/// vector that lies across two lines takes several times as long to come back from memory.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+pub struct Lanes<T = f32>(pub [T; LANES]);
+
+impl<T: Copy> Lanes<T> {
+    /// The same value in all lanes.
+    #[inline(always)]
+    pub fn all(value: T) -> Self {
+        Self([value; LANES])
+    }
+
+    #[inline(always)]
+    pub fn map<U>(self, function: impl FnMut(T) -> U) -> Lanes<U> {
+        Lanes(self.0.map(function))
+    }
+}
+
+impl<T> Deref for Lanes<T> {
+    type Target = [T; LANES];
+
+    #[inline(always)]
+    fn deref(&self) -> &[T; LANES] {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Lanes<T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [T; LANES] {
+        &mut self.0
+    }
+}
 
 /// The column ranges of the blocks of a row.
 pub fn blocks(n_cols: usize) -> impl Iterator<Item = Range<usize>> {
@@ -35,79 +67,112 @@ pub fn blocks(n_cols: usize) -> impl Iterator<Item = Range<usize>> {
         .map(move |start| start..n_cols.min(start + LANES))
 }
 
-/// Columns of one row of a plane.
+/// One row of a plane.
 #[inline(always)]
-pub fn row<'a, T>(plane: ArrayView2<'a, T>, row: usize, cols: &Range<usize>) -> &'a [T] {
-    let row = plane.index_axis_move(Axis(0), row);
-    &row.to_slice().expect(CONTIGUOUS)[cols.clone()]
+pub fn row<T>(plane: ArrayView2<'_, T>, index: usize) -> &[T] {
+    let row = plane.index_axis_move(Axis(0), index);
+    row.to_slice().expect(CONTIGUOUS)
 }
 
-/// Columns of one row of a plane, to be changed.
+/// One row of a plane, to be changed.
 #[inline(always)]
-pub fn row_mut<'a, T>(plane: ArrayViewMut2<'a, T>, row: usize, cols: &Range<usize>) -> &'a mut [T] {
-    let row = plane.index_axis_move(Axis(0), row);
-    &mut row.into_slice().expect(CONTIGUOUS)[cols.clone()]
+pub fn row_mut<T>(plane: ArrayViewMut2<'_, T>, index: usize) -> &mut [T] {
+    let row = plane.index_axis_move(Axis(0), index);
+    row.into_slice().expect(CONTIGUOUS)
+}
+
+/// The same row of each plane of a cube.
+pub fn rows<T>(cube: ArrayView3<'_, T>, index: usize) -> Vec<&[T]> {
+    (0..cube.len_of(Axis(0)))
+        .map(|plane| row(cube.index_axis_move(Axis(0), plane), index))
+        .collect()
+}
+
+/// The same row of each plane of a cube, to be changed.
+pub fn rows_mut<'a, T>(cube: &'a mut ArrayViewMut3<'_, T>, index: usize) -> Vec<&'a mut [T]> {
+    cube.axis_iter_mut(Axis(0))
+        .map(|plane| row_mut(plane, index))
+        .collect()
 }
 
 const CONTIGUOUS: &str = "rows are contiguous: every array was checked before it was cut";
 
-/// Samples of a block of columns, resultant by resultant, widened to f64; zero beyond the block.
+/// The values of a block of columns of a row; zero beyond the block.
 #[inline(always)]
-pub fn load(data: &ArrayView3<'_, f32>, row: usize, cols: &Range<usize>, samples: &mut [Lanes]) {
-    for (plane, lanes) in data.outer_iter().zip(samples) {
-        *lanes = load_plane(plane, row, cols);
+pub fn load<T: Copy + Default>(row: &[T], cols: &Range<usize>) -> Lanes<T> {
+    let row = &row[cols.clone()];
+    match <&[T; LANES]>::try_from(row) {
+        Ok(whole) => Lanes(*whole),
+        Err(_) => {
+            let mut block = Lanes::all(T::default());
+            copy_part(row, &mut block[..row.len()]);
+            block
+        }
     }
 }
 
-/// The values of a block of columns of a plane, widened to f64; zero beyond the block.
+/// Stores the values of a block of columns in a row.
 #[inline(always)]
-pub fn load_plane(plane: ArrayView2<'_, f32>, row_index: usize, cols: &Range<usize>) -> Lanes {
-    // By way of a whole block, since loops of a known length vectorise best.
-    let mut values = [0.0_f32; LANES];
-    values[..cols.len()].copy_from_slice(row(plane, row_index, cols));
-    values.map(f64::from)
+pub fn store<T: Copy>(block: &Lanes<T>, row: &mut [T], cols: &Range<usize>) {
+    let row = &mut row[cols.clone()];
+    match <&mut [T; LANES]>::try_from(&mut *row) {
+        Ok(whole) => *whole = block.0,
+        Err(_) => copy_part(&block[..row.len()], row),
+    }
 }
 
-/// Stores the values of a block of columns, narrowed to f32.
-#[inline(always)]
-pub fn store(lanes: &Lanes, row: &mut [f32]) {
-    row.copy_from_slice(&lanes.map(|lane| lane as f32)[..row.len()]);
+/// Copies the last block of a row, which is cut short. Out of the way: else the compiler makes one copy,
+/// of any length and by a call, of this and of that of whole blocks.
+#[cold]
+#[inline(never)]
+pub fn copy_part<T: Copy>(from: &[T], into: &mut [T]) {
+    into.copy_from_slice(from);
 }
 
-/// All flags of each pixel of a block; zero beyond the block.
+/// Adds flags to those of a block of columns.
 #[inline(always)]
-pub fn union_of_flags(
-    groupdq: &ArrayView3<'_, u8>,
-    row_index: usize,
-    cols: &Range<usize>,
-) -> [u8; LANES] {
-    let mut union = [0; LANES];
-    for plane in groupdq.outer_iter() {
-        let mut samples = [0; LANES];
-        samples[..cols.len()].copy_from_slice(row(plane, row_index, cols));
+pub fn add_flags(block: &Lanes<u32>, row: &mut [u32], cols: &Range<usize>) {
+    let mut flags = load(row, cols);
+    for lane in 0..LANES {
+        flags[lane] |= block[lane];
+    }
+    store(&flags, row, cols);
+}
+
+/// One value or the other, lane by lane. By their bits: a plain choice between two arrays becomes one
+/// between their addresses, and a load of each lane by itself.
+#[inline(always)]
+pub fn select(choice: &Lanes<u32>, chosen: &Lanes, other: &Lanes) -> Lanes {
+    let mut selected = Lanes::all(0.0);
+    for lane in 0..LANES {
+        let mask = if choice[lane] != 0 { u32::MAX } else { 0 };
+        let (chosen, other) = (chosen[lane].to_bits(), other[lane].to_bits());
+        selected[lane] = f32::from_bits(other ^ ((chosen ^ other) & mask));
+    }
+    selected
+}
+
+/// Which lanes of a block are chosen; looked for eight at a time, as they are few.
+pub fn chosen(choice: &Lanes<u8>) -> impl Iterator<Item = usize> {
+    let (words, _) = choice.as_chunks::<8>();
+    words
+        .iter()
+        .enumerate()
+        .filter(|(_, word)| u64::from_ne_bytes(**word) != 0)
+        .flat_map(|(index, word)| {
+            let lanes = word.iter().enumerate();
+            lanes.filter_map(move |(lane, &is)| (is != 0).then_some(8 * index + lane))
+        })
+}
+
+/// The difference between each resultant and the next.
+#[inline(always)]
+pub fn differences(samples: &[Lanes], differences: &mut [Lanes]) {
+    for (pair, difference) in samples.windows(2).zip(differences) {
         for lane in 0..LANES {
-            union[lane] |= samples[lane];
+            difference[lane] = pair[1][lane] - pair[0][lane];
         }
     }
-    union
-}
-
-/// The rate between each resultant and the next, and the sum of the rates of each pixel: finite if
-/// all of its samples are (with two resultants or more).
-#[inline(always)]
-pub fn rates(samples: &[Lanes], inverse_intervals: &[f64], rates: &mut [Lanes]) -> Lanes {
-    let mut sum = [0.0; LANES];
-    for ((pair, inverse), rates) in samples.windows(2).zip(inverse_intervals).zip(rates) {
-        let differences = pair[1]
-            .iter()
-            .zip(&pair[0])
-            .map(|(after, before)| after - before);
-        for ((rate, sum), difference) in rates.iter_mut().zip(&mut sum).zip(differences) {
-            *rate = difference * inverse;
-            *sum += *rate;
-        }
-    }
-    sum
 }
 
 /// Sorts the values of each lane by a fixed sequence of comparisons, the same for all lanes.
@@ -146,19 +211,9 @@ impl SortingNetwork {
             let (x, y) = (head[low], tail[0]);
             for lane in 0..LANES {
                 head[low][lane] = if x[lane] < y[lane] { x[lane] } else { y[lane] };
-            }
-            for lane in 0..LANES {
                 tail[0][lane] = if x[lane] < y[lane] { y[lane] } else { x[lane] };
             }
         }
-    }
-}
-
-/// Median of sorted values: the mean of the middle two of an even number. 0 for none.
-pub fn median_of_sorted(sorted: &[f64]) -> f64 {
-    match sorted.len() {
-        0 => 0.0,
-        n => 0.5 * (sorted[(n - 1) / 2] + sorted[n / 2]),
     }
 }
 
@@ -173,22 +228,38 @@ mod tests {
             let network = SortingNetwork::new(n);
             for bits in 0..1_u32 << n {
                 let mut values: Vec<Lanes> =
-                    (0..n).map(|i| [f64::from(bits >> i & 1); LANES]).collect();
+                    (0..n).map(|i| Lanes::all((bits >> i & 1) as f32)).collect();
                 network.sort(&mut values);
                 assert!(values.windows(2).all(|pair| pair[0][0] <= pair[1][0]));
                 assert_eq!(
-                    values.iter().map(|lanes| lanes[5]).sum::<f64>(),
-                    f64::from(bits.count_ones())
+                    values.iter().map(|lanes| lanes[5]).sum::<f32>(),
+                    bits.count_ones() as f32
                 );
             }
         }
     }
 
     #[test]
-    fn medians() {
-        assert_eq!(median_of_sorted(&[1.0, 2.0, 9.0]), 2.0);
-        assert_eq!(median_of_sorted(&[1.0, 2.0, 4.0, 9.0]), 3.0);
-        assert_eq!(median_of_sorted(&[7.0]), 7.0);
+    fn the_chosen_lanes_are_found() {
+        let mut choice = Lanes::all(0);
+        for lane in [0, 7, 8, 33, LANES - 1] {
+            choice[lane] = 1;
+        }
+        assert_eq!(
+            chosen(&choice).collect::<Vec<_>>(),
+            [0, 7, 8, 33, LANES - 1]
+        );
+    }
+
+    #[test]
+    fn blocks_that_are_cut_short_are_filled_with_zeros() {
+        let mut row: Vec<u32> = (1..=LANES as u32 + 3).collect();
+        let cols = LANES..LANES + 3;
+        let block = load(&row, &cols);
+        assert_eq!(block[..4], [65, 66, 67, 0]);
+        store(&block.map(|value| value * 2), &mut row, &cols);
+        add_flags(&Lanes::all(1), &mut row, &cols);
+        assert_eq!(row[LANES - 1..], [64, 131, 133, 135]);
     }
 
     #[test]

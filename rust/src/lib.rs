@@ -13,6 +13,8 @@ pub mod band;
 #[forbid(unsafe_code)]
 pub mod cadence;
 #[forbid(unsafe_code)]
+pub mod chain;
+#[forbid(unsafe_code)]
 pub mod dq;
 #[forbid(unsafe_code)]
 pub mod driver;
@@ -22,6 +24,8 @@ pub mod error;
 pub mod kernels;
 #[forbid(unsafe_code)]
 mod lanes;
+#[forbid(unsafe_code)]
+pub mod reference;
 // Only denied here: the macros of pyo3 write unsafe code of their own.
 #[cfg(feature = "python")]
 mod python;

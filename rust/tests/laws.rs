@@ -2,18 +2,20 @@
 
 use std::sync::Once;
 
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use romancal_rs_core::band::{BandArray, BandKernel, RampBand};
 use romancal_rs_core::cadence::ReadPattern;
+use romancal_rs_core::chain::Chain;
 use romancal_rs_core::driver::{self, Execution};
-use romancal_rs_core::kernels::dark::Dark;
+use romancal_rs_core::kernels::dark::{Dark, DarkSignal};
 use romancal_rs_core::kernels::flat::{Flat, RateImage, apply_flat};
 use romancal_rs_core::kernels::jump::{Jump, JumpParameters};
 use romancal_rs_core::kernels::linearity::Linearity;
-use romancal_rs_core::kernels::ramp_fit::{RampFit, RampFitResult, fit_ramps};
+use romancal_rs_core::kernels::ramp_fit::{RampFit, RampFitResult, SegmentArrays, fit_ramps};
 use romancal_rs_core::kernels::saturation::Saturation;
+use romancal_rs_core::reference::{Cube, Plane};
 
 /// A ramp, and a reference of each kind.
 #[derive(Debug, Clone)]
@@ -90,31 +92,32 @@ fn execute<R>(band_rows: usize, threads: usize, run: impl FnOnce(&mut Execution<
     })
 }
 
+fn coefficients(case: &Case) -> Array3<f32> {
+    let cube = case.cube.view();
+    ndarray::concatenate(ndarray::Axis(0), &[cube, cube, cube]).unwrap()
+}
+
 /// The chain saturation, linearity, dark, jump on a copy of the ramp.
 fn corrected(case: &Case, band_rows: usize, threads: usize) -> Case {
     let mut result = case.clone();
-    let coeffs = ndarray::concatenate(
-        ndarray::Axis(0),
-        &[case.cube.view(), case.cube.view(), case.cube.view()],
-    )
-    .unwrap();
+    let coeffs = coefficients(case);
     let kernels: [&dyn BandKernel; 4] = [
         &Saturation {
-            threshold: case.plane.view(),
-            ref_dq: case.ref_dq.view(),
+            threshold: case.plane.view().into(),
+            ref_dq: case.ref_dq.view().into(),
             n_pix_grow: case.n_pix_grow,
         },
         &Linearity {
-            coeffs: coeffs.view(),
-            ref_dq: case.ref_dq.view(),
+            coeffs: coeffs.view().into(),
+            ref_dq: case.ref_dq.view().into(),
         },
         &Dark {
-            dark: case.cube.view(),
-            ref_dq: case.ref_dq.view(),
+            signal: DarkSignal::Accumulated(case.cube.view().into()),
+            ref_dq: case.ref_dq.view().into(),
         },
         &Jump::new(
-            case.plane.view(),
-            case.other_plane.view(),
+            case.plane.view().into(),
+            case.other_plane.view().into(),
             &case.pattern,
             JumpParameters::default(),
         ),
@@ -134,18 +137,30 @@ fn corrected(case: &Case, band_rows: usize, threads: usize) -> Case {
     result
 }
 
-fn fitted(case: &Case, optional: bool, band_rows: usize, threads: usize) -> RampFitResult {
-    let fit = RampFit::new(case.plane.view(), case.other_plane.view(), &case.pattern);
+fn fitted(
+    case: &Case,
+    optional: bool,
+    band_rows: usize,
+    threads: usize,
+) -> (RampFitResult, Option<SegmentArrays>) {
+    let fit = RampFit::new(
+        case.plane.view().into(),
+        case.other_plane.view().into(),
+        &case.pattern,
+    );
     let mut ramp = RampBand {
         first_row: 0,
         data: BandArray::Shared(case.data.view()),
         groupdq: BandArray::Shared(case.groupdq.view()),
         pixeldq: BandArray::Shared(case.pixeldq.view()),
     };
-    execute(band_rows, threads, |execution| {
-        fit_ramps(&fit, &mut ramp, optional, execution)
+    let (_, n_rows, n_cols) = case.data.dim();
+    let mut image = RampFitResult::zeros(n_rows, n_cols);
+    let segments = execute(band_rows, threads, |execution| {
+        fit_ramps(&fit, &mut ramp, &mut image.rows(), optional, execution)
     })
-    .unwrap()
+    .unwrap();
+    (image, segments)
 }
 
 /// The bits of floats: NaN equals NaN, and 0 is not -0.
@@ -153,7 +168,7 @@ fn bits<'a>(values: impl IntoIterator<Item = &'a f32>) -> Vec<u32> {
     values.into_iter().map(|value| value.to_bits()).collect()
 }
 
-fn all_bits(fit: &RampFitResult) -> Vec<Vec<u32>> {
+fn all_bits((fit, segments): &(RampFitResult, Option<SegmentArrays>)) -> Vec<Vec<u32>> {
     let mut all = vec![
         bits(&fit.slope),
         fit.dq.iter().copied().collect(),
@@ -163,7 +178,7 @@ fn all_bits(fit: &RampFitResult) -> Vec<Vec<u32>> {
         bits(&fit.chisq),
         bits(&fit.dumo),
     ];
-    if let Some(segments) = &fit.segments {
+    if let Some(segments) = segments {
         all.extend([
             bits(&segments.slope),
             bits(&segments.sigslope),
@@ -179,8 +194,109 @@ fn all_bits(fit: &RampFitResult) -> Vec<Vec<u32>> {
     all
 }
 
+/// The rate image of counts, each step on the whole ramp, then without a border.
+fn step_by_step(case: &Case, border: usize) -> Vec<Vec<u32>> {
+    let (fit, _) = fitted(&corrected(case, 100, 1), false, 100, 1);
+    let inside = |(index, bits): (usize, u32), n_cols: usize, n_rows: usize| {
+        let (r, c) = (index / n_cols, index % n_cols);
+        let within = |i: usize, n: usize| i >= border && i < n - border;
+        (within(r, n_rows) && within(c, n_cols)).then_some(bits)
+    };
+    let (_, n_rows, n_cols) = case.data.dim();
+    all_bits(&(fit, None))
+        .into_iter()
+        .map(|plane| {
+            let pixels = plane.into_iter().enumerate();
+            pixels
+                .filter_map(|pixel| inside(pixel, n_cols, n_rows))
+                .collect()
+        })
+        .collect()
+}
+
+/// The same in one pass, from the bytes of the references if so wished.
+fn in_one_pass(
+    case: &Case,
+    border: usize,
+    from_bytes: bool,
+    (band_rows, threads): (usize, usize),
+) -> Vec<Vec<u32>> {
+    let (_, n_rows, n_cols) = case.data.dim();
+    let counts = case.data.mapv(|sample| sample as u16);
+    // One byte before the numbers, so that they lie at no address that suits them.
+    let unaligned = |bytes: Vec<u8>| [vec![0], bytes].concat();
+    let count_bytes = unaligned(
+        counts
+            .iter()
+            .flat_map(|count| count.to_ne_bytes())
+            .collect(),
+    );
+    let plane_bytes = unaligned(
+        case.plane
+            .iter()
+            .flat_map(|value| value.to_ne_bytes())
+            .collect(),
+    );
+    let (mut raw, mut plane) = (Cube::from(counts.view()), Plane::from(case.plane.view()));
+    if from_bytes {
+        let shape = (counts.dim().0, n_rows, 2 * n_cols);
+        raw = Cube::Bytes(ArrayView3::from_shape(shape, &count_bytes[1..]).unwrap());
+        let shape = (n_rows, 4 * n_cols);
+        plane = Plane::Bytes(ArrayView2::from_shape(shape, &plane_bytes[1..]).unwrap());
+    }
+    let coeffs = coefficients(case);
+    let ref_dq = || case.ref_dq.view().into();
+    let saturation = Saturation {
+        threshold: plane,
+        ref_dq: ref_dq(),
+        n_pix_grow: case.n_pix_grow,
+    };
+    let linearity = Linearity {
+        coeffs: coeffs.view().into(),
+        ref_dq: ref_dq(),
+    };
+    let dark = Dark {
+        signal: DarkSignal::Accumulated(case.cube.view().into()),
+        ref_dq: ref_dq(),
+    };
+    let read_noise = case.other_plane.view().into();
+    let jump = Jump::new(plane, read_noise, &case.pattern, JumpParameters::default());
+    let chain = Chain {
+        raw,
+        groupdq: Some(case.groupdq.view().into()),
+        pixeldq: Some(case.pixeldq.view().into()),
+        kernels: vec![&saturation, &linearity, &dark, &jump],
+        fit: RampFit::new(plane, read_noise, &case.pattern),
+        border,
+    };
+    let mut image = RampFitResult::zeros(n_rows - 2 * border, n_cols - 2 * border);
+    execute(band_rows, threads, |execution| {
+        chain.run(&mut image.rows(), execution)
+    })
+    .unwrap();
+    all_bits(&(image, None))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn one_pass_gives_the_bits_of_the_steps(
+        case in case(),
+        border in 0_usize..3,
+        from_bytes in any::<bool>(),
+        band_rows in 1_usize..9,
+        threads in 1_usize..4,
+    ) {
+        let (_, n_rows, n_cols) = case.data.dim();
+        let border = border.min(n_rows / 2).min(n_cols / 2);
+        let mut counts = case;
+        // What a cube of counts can hold.
+        counts.data.mapv_inplace(|sample| f32::from(sample as u16));
+        let expected = step_by_step(&counts, border);
+        let image = in_one_pass(&counts, border, from_bytes, (band_rows, threads));
+        prop_assert_eq!(image, expected);
+    }
 
     #[test]
     fn flags_are_only_added(case in case()) {
@@ -191,7 +307,7 @@ proptest! {
         for (before, after) in case.pixeldq.iter().zip(&result.pixeldq) {
             prop_assert_eq!(before & after, *before);
         }
-        let fit = fitted(&case, false, 3, 2);
+        let (fit, _) = fitted(&case, false, 3, 2);
         for (before, after) in case.pixeldq.iter().zip(&fit.dq) {
             prop_assert_eq!(before & after, *before);
         }
@@ -215,13 +331,13 @@ proptest! {
     fn asking_for_the_segments_does_not_change_the_image(case in case()) {
         let plain = fitted(&case, false, 4, 1);
         let mut with_segments = fitted(&case, true, 4, 1);
-        with_segments.segments = None;
+        with_segments.1 = None;
         prop_assert_eq!(all_bits(&plain), all_bits(&with_segments));
     }
 
     #[test]
     fn unusable_pixels_are_zero_and_flagged(case in case()) {
-        let fit = fitted(&case, false, 4, 1);
+        let (fit, _) = fitted(&case, false, 4, 1);
         for ((r, c), dq) in fit.dq.indexed_iter() {
             let known = case.plane[[r, c]].is_finite()
                 && case.plane[[r, c]] > 0.0
@@ -253,9 +369,9 @@ proptest! {
                 var_rnoise: var_rnoise.view_mut(),
             };
             let flat = Flat {
-                flat: case.cube.index_axis(ndarray::Axis(0), 0),
-                flat_err: case.data.index_axis(ndarray::Axis(0), 0),
-                flat_dq: case.ref_dq.view(),
+                flat: case.cube.index_axis(ndarray::Axis(0), 0).into(),
+                flat_err: case.data.index_axis(ndarray::Axis(0), 0).into(),
+                flat_dq: case.ref_dq.view().into(),
             };
             let errors =
                 execute(band_rows, threads, |execution| apply_flat(image, &flat, execution))

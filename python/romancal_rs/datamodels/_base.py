@@ -265,6 +265,24 @@ class DataModel(_display.PrintedByAsdf):
                 data[name] = np.array(self[name])
         return self._view(tree, owner=True)
 
+    def stored(self, name: str) -> np.ndarray[Any, Any]:
+        """An array as it lies in its file, for reading: mapped, not copied.
+
+        Parameters
+        ----------
+        name : str
+            Of an array of the model, such as ``"data"``.
+
+        Returns
+        -------
+        ndarray
+            Of a file that is not compressed it is a view of the mapped file, which may lie at any
+            address, cannot be changed, and is gone when the model is closed. Numbers of another
+            byte order, and half precision, are converted as elsewhere. An array that was read, or
+            set, before is returned as it is.
+        """
+        return self._tree.stored(name)
+
     def arrays(self) -> Iterator[tuple[str, Any]]:
         """Name and array of all arrays of the model; what is unread has but shape and dtype."""
         return ((name, item) for name, item in self.items() if hasattr(item, "dtype"))

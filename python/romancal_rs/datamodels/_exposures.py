@@ -54,21 +54,46 @@ class RampModel(DataModel):
         """
         if isinstance(raw, RampModel):
             return raw
+        ramp = cls.frame_of(raw)
+        groupdq = raw.get("resultantdq")
+        frame = dict(ramp._tree.data)
+        ramp._tree.data.update(
+            meta=frame.pop("meta"),
+            data=raw._tree.cast("data", np.float32),
+            pixeldq=np.zeros(raw.shape[1:], np.uint32),
+            groupdq=np.zeros(raw.shape, np.uint8) if groupdq is None else np.array(groupdq),
+            **frame,
+        )
+        return ramp
+
+    @classmethod
+    def frame_of(cls, raw: ScienceRawModel) -> RampModel:
+        """What a ramp of a Level 1 exposure has besides its samples and flags.
+
+        Parameters
+        ----------
+        raw
+            The exposure.
+
+        Returns
+        -------
+        RampModel
+            The metadata (a copy), with every step INCOMPLETE, `amp33` (shared with `raw`), and the
+            arrays of border reference pixels (zero). It has neither `data` nor flags.
+
+        Raises
+        ------
+        ModelTypeError
+            If `raw` is another kind of model.
+        """
         if not isinstance(raw, ScienceRawModel):
             raise ModelTypeError(f"expected {words(ScienceRawModel)}, got {raw!r}")
         tree = Tree({}, _sibling(raw.tag, cls), header=raw._tree.header, source=raw._tree.source)
         n_resultants, n_rows, n_cols = raw.shape
-        groupdq = raw.get("resultantdq")
         meta = deep_copy(raw._tree.data["meta"])
         meta["cal_step"] = steps_to_do(tree)
+        tree.data.update(meta=meta, amp33=raw.amp33)
         border = border_shapes(n_rows, n_cols)
-        tree.data.update(
-            meta=meta,
-            data=raw._tree.cast("data", np.float32),
-            pixeldq=np.zeros((n_rows, n_cols), np.uint32),
-            groupdq=np.zeros(raw.shape, np.uint8) if groupdq is None else np.array(groupdq),
-            amp33=raw.amp33,
-        )
         for side, shape in border.items():
             tree.data[f"border_ref_pix_{side}"] = np.zeros((n_resultants, *shape), np.float32)
         for side, shape in border.items():

@@ -136,6 +136,15 @@ class Tree:
         array = self.data[name]
         return (array.raw() if isinstance(array, Unread) else array).astype(dtype)
 
+    def stored(self, name: str) -> np.ndarray[Any, Any]:
+        """An array as it lies in its file, for reading; see `DataModel.stored`."""
+        array = self.data[name]
+        if not isinstance(array, Unread):
+            return array
+        raw = array.raw()
+        converted = raw.dtype == np.float16 or not raw.dtype.isnative
+        return array.read() if converted else raw
+
     def view(self, container: Any, key: Any, path: Path) -> Any:
         """The item `key` of a container, read from the file if need be, in its view."""
         value = container[key]

@@ -17,6 +17,7 @@ from ..photom import PhotomStep
 from ..ramp_fitting import RampFitStep
 from ..saturation import SaturationStep
 from ..stpipe import RomanPipeline, Step
+from . import one_pass
 
 if TYPE_CHECKING:
     from ..datamodels import DataModel, ImageModel, RampModel
@@ -42,6 +43,7 @@ class ExposurePipeline(RomanPipeline):
     default_suffix = "cal"
     spec = """
         save_calibrated_ramp = boolean(default=False)  # Save the ramp as it is before the fit
+        fused = boolean(default=True)  # Take the steps up to the fit in one pass where possible
     """
     step_defs: ClassVar[dict[str, type[Step]]] = {
         "dq_init": DQInitStep,
@@ -73,7 +75,36 @@ class ExposurePipeline(RomanPipeline):
 
         exposure = datamodels.open(input)
         not_for_type = steps_not_for(exposure.meta.exposure.type)
-        if isinstance(input, datamodels.RampModel):
+        result: ImageModel | RampModel | None = None
+        obstacle = one_pass.obstacle(self, exposure)
+        if obstacle:
+            self.log.info("Step by step: %s", obstacle)
+        else:
+            result = one_pass.calibrate(self, exposure)
+        if result is None:
+            result = self._step_by_step(exposure)
+        if isinstance(exposure, datamodels.ScienceRawModel):
+            exposure.close()
+        if isinstance(result, datamodels.RampModel):
+            self.setup_output(result)
+            return self._skip(result, AFTER_THE_FIT, "the ramps are not fitted")
+        if result.meta.cal_step.ramp_fit == "SKIPPED":
+            return result  # zeroed, as all pixels are saturated
+        self.setup_output(result)
+        check_usable(result)
+        result = self.assign_wcs(result)
+        for step in (self.flatfield, self.photom):
+            if step.name in not_for_type:
+                result = step.skip_run(result, f"not for {result.meta.exposure.type}")
+            else:
+                result = step(result)
+        return result
+
+    def _step_by_step(self, exposure: DataModel) -> ImageModel | RampModel:
+        """The steps up to the fit, one by one."""
+        from .. import datamodels
+
+        if isinstance(exposure, datamodels.RampModel):
             exposure = exposure.copy_for_change(RAMP_ARRAYS)  # a caller's ramp stays as it is
         ramp = self.dq_init(exposure)
         if isinstance(exposure, datamodels.ScienceRawModel):
@@ -85,19 +116,7 @@ class ExposurePipeline(RomanPipeline):
         ramp = self.jump(self.dark_current(self.linearity(ramp)))
         if self.save_calibrated_ramp:
             self.save_model(ramp, "ramp")
-        result = self.rampfit(ramp)
-        del ramp  # the largest arrays of the run
-        self.setup_output(result)
-        if isinstance(result, datamodels.RampModel):
-            return self._skip(result, AFTER_THE_FIT, "the ramps are not fitted")
-        check_usable(result)
-        result = self.assign_wcs(result)
-        for step in (self.flatfield, self.photom):
-            if step.name in not_for_type:
-                result = step.skip_run(result, f"not for {result.meta.exposure.type}")
-            else:
-                result = step(result)
-        return result
+        return self.rampfit(ramp)
 
     def setup_output(self, model: DataModel) -> None:
         """Sets what the result's name ends with: ``cal``, or ``ramp`` where no fit was made."""

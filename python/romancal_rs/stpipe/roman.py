@@ -88,15 +88,13 @@ class RomanStep(Step):
             model = datamodels.RampModel.from_science_raw(model)  # a raw file records no steps
         elif self.parent is None and isinstance(input, datamodels.DataModel):
             model = model.copy_for_change(())
-        if self.cal_step_name:
-            self.record_step_status(model, self.cal_step_name, success=False)
+        self.mark(model, success=False)
         return model
 
     def end_skipped(self, model: Model, reason: str) -> Model:
         """Ends a step that cannot do its work: warns, and marks the model SKIPPED, in place."""
         self.log.warning("Step %s skipped: %s", self.name, reason)
-        if self.cal_step_name:
-            self.record_step_status(model, self.cal_step_name, success=False)
+        self.mark(model, success=False)
         return model
 
     def skip_without(self, model: Model, reftype: str) -> Model:
@@ -256,6 +254,10 @@ class RomanStep(Step):
             False for SKIPPED.
         """
         model.meta.cal_step[step_name] = "COMPLETE" if success else "SKIPPED"
+
+    def mark(self, model: DataModel, success: bool) -> None:
+        if self.cal_step_name:
+            self.record_step_status(model, self.cal_step_name, success)
 
     def status_of(self, result: Any) -> str:
         if not self.cal_step_name or not hasattr(result, "meta"):

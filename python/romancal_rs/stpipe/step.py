@@ -348,6 +348,23 @@ class Step(metaclass=_StepType):
             self.finalize_result(model, list(self._references_used.items()))
         return result
 
+    def begin_together(self) -> None:
+        """Begins a step whose work its pipeline does, together with that of others."""
+        self._references_used, self._matches_used = {}, {}
+        self._notify("start")
+
+    def end_together(self, result: Any, success: bool, seconds: float) -> None:
+        """Ends such a step: completes the metadata of the result, in place, and reports."""
+        self.mark(result, success)
+        self.finalize_result(result, list(self._references_used.items()))
+        status = "COMPLETE" if success else "SKIPPED"
+        if success:
+            self.log.info("Step %s done, together with others", self.name)
+        self.root.reports.append(
+            StepReport(self.name, status, seconds, dict(self._references_used))
+        )
+        self._notify("end")
+
     def skip_run(self, input: Any, reason: str) -> Any:
         """Does not run the step: reports it, and returns its input, marked SKIPPED."""
         self._notify("start")
@@ -385,6 +402,9 @@ class Step(metaclass=_StepType):
     def skip_input(self, input: Any) -> Any:
         """The result of a step that does not run: its input; subclasses mark it."""
         return input
+
+    def mark(self, model: Any, success: bool) -> None:
+        """Records in a model that the step was done, or skipped."""
 
     def finalize_result(self, model: Any, reference_files_used: list[tuple[str, str]]) -> None:
         """Completes the metadata of a result before it is saved."""

@@ -1,56 +1,107 @@
 //! Dark current: what a pixel collects without light is subtracted, resultant by resultant.
 //!
-//! A dark sample that is NaN counts as 0. Source: the manual's section 8.1.3.
-
-use ndarray::{ArrayView2, ArrayView3};
+//! The reference holds either what has been collected by each resultant, or the rate, which is
+//! multiplied with the resultant's mean time. A dark that is NaN counts as 0.
+//!
+//! Source: the manual's section 8.1.3; a rate is what today's DARK files hold.
 
 use crate::band::{BandKernel, RampBand};
-use crate::error::{KernelError, check_array};
-use crate::lanes::{row, row_mut, vectorised};
+use crate::error::KernelError;
+use crate::lanes::{LANES, Lanes, add_flags, blocks, load, row_mut, rows_mut, store, vectorised};
+use crate::reference::{Cube, Plane, Row};
 
 /// Subtracts the dark.
 ///
 /// # Shapes
-/// `dark` [DN]: (n_resultants, n_rows, n_cols); `ref_dq`: (n_rows, n_cols) of the image.
+/// `ref_dq`: (n_rows, n_cols) of the image.
 pub struct Dark<'a> {
-    pub dark: ArrayView3<'a, f32>,
-    pub ref_dq: ArrayView2<'a, u32>,
+    pub signal: DarkSignal<'a>,
+    pub ref_dq: Plane<'a, u32>,
+}
+
+/// What a pixel collects without light.
+pub enum DarkSignal<'a> {
+    /// In each resultant [DN], (n_resultants, n_rows, n_cols).
+    Accumulated(Cube<'a, f32>),
+    /// Per second [DN/s], (n_rows, n_cols), and the mean time of each resultant [s].
+    Rate(Plane<'a, f32>, &'a [f64]),
 }
 
 impl BandKernel for Dark<'_> {
-    fn check(
-        &self,
-        (n_resultants, n_rows, n_cols): (usize, usize, usize),
-    ) -> Result<(), KernelError> {
-        check_array("dark", &[n_resultants, n_rows, n_cols], &self.dark)?;
-        check_array("ref_dq", &[n_rows, n_cols], &self.ref_dq)
+    fn check(&self, shape: (usize, usize, usize)) -> Result<(), KernelError> {
+        let (n_resultants, n_rows, n_cols) = shape;
+        match &self.signal {
+            DarkSignal::Accumulated(dark) => dark.check("dark", shape)?,
+            DarkSignal::Rate(rate, times) => {
+                rate.check("rate", (n_rows, n_cols))?;
+                if times.len() != n_resultants {
+                    return Err(KernelError::value(
+                        "read_pattern",
+                        "as many resultants as data has",
+                        format!("{} for {n_resultants}", times.len()),
+                    ));
+                }
+            }
+        }
+        self.ref_dq.check("ref_dq", (n_rows, n_cols))
     }
 
     fn apply(&self, band: &mut RampBand<'_>) {
-        let (_, n_rows, n_cols) = band.shape();
-        let cols = 0..n_cols;
         let mut data = band.data.view_mut();
         let mut pixeldq = band.pixeldq.view_mut();
-        for r in 0..n_rows {
+        for r in 0..pixeldq.nrows() {
             let image_row = band.first_row + r;
-            for (mut samples, dark) in data.outer_iter_mut().zip(self.dark.outer_iter()) {
-                let samples = row_mut(samples.view_mut(), r, &cols);
-                subtract(samples, row(dark, image_row, &cols));
+            let mut samples = rows_mut(&mut data, r);
+            match &self.signal {
+                DarkSignal::Accumulated(dark) => {
+                    for (samples, dark) in samples.iter_mut().zip(dark.rows(image_row)) {
+                        subtract_row(samples, dark);
+                    }
+                }
+                DarkSignal::Rate(rate, times) => {
+                    subtract_rate_row(&mut samples, rate.row(image_row), times);
+                }
             }
-            let pixels = row_mut(pixeldq.view_mut(), r, &cols);
-            for (flags, reference) in pixels.iter_mut().zip(row(self.ref_dq, image_row, &cols)) {
-                *flags |= reference;
+            let pixels = row_mut(pixeldq.view_mut(), r);
+            let ref_dq = self.ref_dq.row(image_row);
+            for cols in blocks(pixels.len()) {
+                add_flags(&ref_dq.block(&cols), pixels, &cols);
             }
         }
     }
 }
 
 vectorised! {
-    fn subtract(samples: &mut [f32], dark: &[f32]) {
-        for (sample, &dark) in samples.iter_mut().zip(dark) {
-            *sample -= if dark.is_nan() { 0.0 } else { dark };
+    /// Subtracts the dark from a row of samples of one resultant.
+    fn subtract_row(samples: &mut [f32], dark: Row<'_, f32>) {
+        for cols in blocks(samples.len()) {
+            subtract(&dark.block(&cols), samples, &cols);
         }
     }
+}
+
+vectorised! {
+    /// Subtracts rate times time from a row of samples of all resultants.
+    fn subtract_rate_row(data: &mut [&mut [f32]], rate: Row<'_, f32>, times: &[f64]) {
+        let Some(n_cols) = data.first().map(|samples| samples.len()) else {
+            return;
+        };
+        for cols in blocks(n_cols) {
+            let rate = rate.block(&cols);
+            for (samples, &time) in data.iter_mut().zip(times) {
+                subtract(&rate.map(|rate| rate * time as f32), samples, &cols);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn subtract(dark: &Lanes, samples: &mut [f32], cols: &std::ops::Range<usize>) {
+    let mut block = load(samples, cols);
+    for lane in 0..LANES {
+        block[lane] -= if dark[lane].is_nan() { 0.0 } else { dark[lane] };
+    }
+    store(&block, samples, cols);
 }
 
 #[cfg(test)]
@@ -65,13 +116,28 @@ mod tests {
         ramp.pixeldq[[0, 1]] = 1;
         let dark = Array3::from_shape_vec((2, 1, 2), vec![1.0, 2.5, 3.0, f32::NAN]).unwrap();
         ramp.run(&Dark {
-            dark: dark.view(),
-            ref_dq: arr2(&[[0, 2048]]).view(),
+            signal: DarkSignal::Accumulated(dark.view().into()),
+            ref_dq: arr2(&[[0, 2048]]).view().into(),
         });
         assert_eq!(
             ramp.data.into_raw_vec_and_offset().0,
             [9.0, 27.5, 17.0, 40.0]
         );
         assert_eq!(ramp.pixeldq, arr2(&[[0, 2049]]));
+    }
+
+    #[test]
+    fn a_rate_is_multiplied_with_the_time() {
+        let mut ramp = Ramp::of_pixels(&[[10.0, 20.0], [30.0, 40.0]]);
+        let rate = arr2(&[[0.5, f32::NAN]]);
+        ramp.run(&Dark {
+            signal: DarkSignal::Rate(rate.view().into(), &[3.0, 8.0]),
+            ref_dq: arr2(&[[4, 0]]).view().into(),
+        });
+        assert_eq!(
+            ramp.data.into_raw_vec_and_offset().0,
+            [8.5, 30.0, 16.0, 40.0]
+        );
+        assert_eq!(ramp.pixeldq, arr2(&[[4, 0]]));
     }
 }

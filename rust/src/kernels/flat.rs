@@ -11,13 +11,14 @@
 //! is not finite either, it adds no error. Any other flat divides, also a negative one, and its error
 //! counts as it is. Source: the manual's section 8.1.5.
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayViewMut2, Axis};
 
 use crate::band::cut;
 use crate::dq::pixel;
 use crate::driver::{Execution, for_each};
 use crate::error::{KernelError, check_array};
-use crate::lanes::{row, row_mut};
+use crate::lanes::{LANES, Lanes, add_flags, blocks, load, row_mut, store, vectorised};
+use crate::reference::{Plane, Row};
 
 /// A rate image, to be changed in place; each (n_rows, n_cols).
 pub struct RateImage<'a> {
@@ -32,9 +33,9 @@ pub struct RateImage<'a> {
 /// A flat field; each (n_rows, n_cols).
 pub struct Flat<'a> {
     /// Relative response, and its standard error.
-    pub flat: ArrayView2<'a, f32>,
-    pub flat_err: ArrayView2<'a, f32>,
-    pub flat_dq: ArrayView2<'a, u32>,
+    pub flat: Plane<'a, f32>,
+    pub flat_err: Plane<'a, f32>,
+    pub flat_dq: Plane<'a, u32>,
 }
 
 /// What dividing by a flat adds to an image.
@@ -57,9 +58,9 @@ pub fn apply_flat(
     check_array("dq", &shape, &image.dq.view())?;
     check_array("var_poisson", &shape, &image.var_poisson.view())?;
     check_array("var_rnoise", &shape, &image.var_rnoise.view())?;
-    check_array("flat", &shape, &flat.flat)?;
-    check_array("flat_err", &shape, &flat.flat_err)?;
-    check_array("flat_dq", &shape, &flat.flat_dq)?;
+    flat.flat.check("flat", (n_rows, n_cols))?;
+    flat.flat_err.check("flat_err", (n_rows, n_cols))?;
+    flat.flat_dq.check("flat_dq", (n_rows, n_cols))?;
     let mut errors = FlatErrors {
         var_flat: Array2::zeros((n_rows, n_cols)),
         err: Array2::zeros((n_rows, n_cols)),
@@ -92,7 +93,21 @@ pub fn apply_flat(
         bands,
         |(first_row, mut image, mut var_flat, mut err)| {
             for r in 0..image.data.nrows() {
-                divide_row(flat, first_row, r, &mut image, &mut var_flat, &mut err);
+                divide_row(
+                    FlatRow {
+                        flat: flat.flat.row(first_row + r),
+                        flat_err: flat.flat_err.row(first_row + r),
+                        flat_dq: flat.flat_dq.row(first_row + r),
+                    },
+                    ImageRow {
+                        data: row_mut(image.data.view_mut(), r),
+                        dq: row_mut(image.dq.view_mut(), r),
+                        var_poisson: row_mut(image.var_poisson.view_mut(), r),
+                        var_rnoise: row_mut(image.var_rnoise.view_mut(), r),
+                        var_flat: row_mut(var_flat.view_mut(), r),
+                        err: row_mut(err.view_mut(), r),
+                    },
+                );
             }
         },
         execution,
@@ -100,40 +115,57 @@ pub fn apply_flat(
     Ok(errors)
 }
 
-/// Divides row `r` of a band, whose row 0 is `first_row` of the image.
-fn divide_row(
-    flat: &Flat<'_>,
-    first_row: usize,
-    r: usize,
-    image: &mut RateImage<'_>,
-    var_flat: &mut ArrayViewMut2<'_, f32>,
-    err: &mut ArrayViewMut2<'_, f32>,
-) {
-    let cols = 0..image.data.ncols();
-    let response = row(flat.flat, first_row + r, &cols);
-    let flat_err = row(flat.flat_err, first_row + r, &cols);
-    let flat_dq = row(flat.flat_dq, first_row + r, &cols);
-    let data = row_mut(image.data.view_mut(), r, &cols);
-    let dq = row_mut(image.dq.view_mut(), r, &cols);
-    let var_poisson = row_mut(image.var_poisson.view_mut(), r, &cols);
-    let var_rnoise = row_mut(image.var_rnoise.view_mut(), r, &cols);
-    let var_flat = row_mut(var_flat.view_mut(), r, &cols);
-    let err = row_mut(err.view_mut(), r, &cols);
-    for c in cols {
-        let unknown = !response[c].is_finite()
-            || response[c] == 0.0
-            || flat_dq[c] & pixel::NO_FLAT_FIELD != 0;
-        let flat = if unknown { 1.0 } else { response[c] };
-        dq[c] |= flat_dq[c] | if unknown { pixel::NO_FLAT_FIELD } else { 0 };
-        data[c] /= flat;
-        // Twice, since the square of a small flat would be 0.
-        var_poisson[c] = var_poisson[c] / flat / flat;
-        var_rnoise[c] = var_rnoise[c] / flat / flat;
-        let no_error = unknown && !flat_err[c].is_finite();
-        let relative = data[c] / flat * if no_error { 0.0 } else { flat_err[c] };
-        var_flat[c] = relative * relative;
-        err[c] = (var_poisson[c] + var_rnoise[c] + var_flat[c]).sqrt();
+vectorised! {
+    /// Divides a row.
+    fn divide_row(flat: FlatRow<'_>, image: ImageRow<'_>) {
+        for cols in blocks(image.data.len()) {
+            let (mut response, flat_err) = (flat.flat.block(&cols), flat.flat_err.block(&cols));
+            let mut flags = flat.flat_dq.block(&cols);
+            let mut data = load(image.data, &cols);
+            let mut var_poisson = load(image.var_poisson, &cols);
+            let mut var_rnoise = load(image.var_rnoise, &cols);
+            let (mut var_flat, mut err) = (Lanes::all(0.0), Lanes::all(0.0));
+            for lane in 0..LANES {
+                let unknown = !response[lane].is_finite()
+                    | (response[lane] == 0.0)
+                    | (flags[lane] & pixel::NO_FLAT_FIELD != 0);
+                response[lane] = if unknown { 1.0 } else { response[lane] };
+                flags[lane] |= if unknown { pixel::NO_FLAT_FIELD } else { 0 };
+                data[lane] /= response[lane];
+                // Twice, since the square of a small flat would be 0.
+                var_poisson[lane] = var_poisson[lane] / response[lane] / response[lane];
+                var_rnoise[lane] = var_rnoise[lane] / response[lane] / response[lane];
+                let no_error = unknown & !flat_err[lane].is_finite();
+                let relative = data[lane] / response[lane]
+                    * if no_error { 0.0 } else { flat_err[lane] };
+                var_flat[lane] = relative * relative;
+                err[lane] = (var_poisson[lane] + var_rnoise[lane] + var_flat[lane]).sqrt();
+            }
+            add_flags(&flags, image.dq, &cols);
+            store(&data, image.data, &cols);
+            store(&var_poisson, image.var_poisson, &cols);
+            store(&var_rnoise, image.var_rnoise, &cols);
+            store(&var_flat, image.var_flat, &cols);
+            store(&err, image.err, &cols);
+        }
     }
+}
+
+/// One row of a flat.
+struct FlatRow<'a> {
+    flat: Row<'a, f32>,
+    flat_err: Row<'a, f32>,
+    flat_dq: Row<'a, u32>,
+}
+
+/// One row of an image and of what is added to it.
+struct ImageRow<'a> {
+    data: &'a mut [f32],
+    dq: &'a mut [u32],
+    var_poisson: &'a mut [f32],
+    var_rnoise: &'a mut [f32],
+    var_flat: &'a mut [f32],
+    err: &'a mut [f32],
 }
 
 #[cfg(test)]
@@ -156,9 +188,9 @@ mod tests {
                     var_rnoise: var_rnoise.view_mut(),
                 },
                 &Flat {
-                    flat: arr2(&[[f32::INFINITY, 1e-30, -2.0, 2.0]]).view(),
-                    flat_err: arr2(&[[f32::INFINITY, 0.0, -0.5, f32::NAN]]).view(),
-                    flat_dq: arr2(&[[0, 0, 0, 0]]).view(),
+                    flat: arr2(&[[f32::INFINITY, 1e-30, -2.0, 2.0]]).view().into(),
+                    flat_err: arr2(&[[f32::INFINITY, 0.0, -0.5, f32::NAN]]).view().into(),
+                    flat_dq: arr2(&[[0, 0, 0, 0]]).view().into(),
                 },
                 execution,
             )
@@ -190,9 +222,9 @@ mod tests {
                     var_rnoise: var_rnoise.view_mut(),
                 },
                 &Flat {
-                    flat: arr2(&[[2.0, f32::NAN, 0.0, 0.5]]).view(),
-                    flat_err: arr2(&[[0.5, f32::NAN, 0.25, 0.25]]).view(),
-                    flat_dq: arr2(&[[16, 0, 0, pixel::NO_FLAT_FIELD]]).view(),
+                    flat: arr2(&[[2.0, f32::NAN, 0.0, 0.5]]).view().into(),
+                    flat_err: arr2(&[[0.5, f32::NAN, 0.25, 0.25]]).view().into(),
+                    flat_dq: arr2(&[[16, 0, 0, pixel::NO_FLAT_FIELD]]).view().into(),
                 },
                 execution,
             )

@@ -18,17 +18,18 @@
 
 use std::ops::Range;
 
-use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3};
+use ndarray::ArrayViewMut3;
 
 use super::gain_is_known;
 use crate::band::{BandKernel, RampBand};
 use crate::cadence::ReadPattern;
 use crate::dq::{group, pixel};
-use crate::error::{KernelError, check_array};
+use crate::error::KernelError;
 use crate::lanes::{
-    LANES, Lanes, SortingNetwork, blocks, load, load_plane, median_of_sorted, rates, row, row_mut,
-    union_of_flags, vectorised,
+    LANES, Lanes, SortingNetwork, add_flags, blocks, chosen, differences, load, row_mut, rows,
+    rows_mut, vectorised,
 };
+use crate::reference::{Plane, Row};
 
 /// Parameters of the jump detection, with the manual's names.
 #[derive(Debug, Clone)]
@@ -105,154 +106,149 @@ impl JumpParameters {
 ///
 /// With fewer than three resultants no jump can be told from light, and none is flagged.
 ///
+/// Nearly all pixels have no jump. A screen in single precision passes them by, block by block
+/// (`screen`), and whoever it stops is examined one by one in double precision (`examine`), which
+/// decides.
+///
 /// # Shapes
 /// `gain` [e-/DN], `read_noise` [DN, of one read]: (n_rows, n_cols) of the image.
 pub struct Jump<'a> {
-    gain: ArrayView2<'a, f32>,
-    read_noise: ArrayView2<'a, f32>,
+    gain: Plane<'a, f32>,
+    read_noise: Plane<'a, f32>,
     read_pattern: &'a ReadPattern,
     parameters: JumpParameters,
-    /// Time of each difference in units of the first, which leaves the ratios as they are and keeps
-    /// even patterns free of rounding; its inverse; its read noise variance for reads of variance 1.
-    intervals: Vec<f64>,
-    inverse_intervals: Vec<f64>,
-    read_variances: Vec<f64>,
+    /// Of each difference in turn.
+    differences: Vec<Difference>,
     network: SortingNetwork,
+}
+
+/// What is known of the difference of two resultants, whatever the pixel.
+struct Difference {
+    /// Its time in units of that of the first, which leaves the ratios as they are and keeps even
+    /// patterns free of rounding, and the inverse.
+    interval: f64,
+    inverse_interval: f64,
+    /// Its read noise variance, for reads of variance 1.
+    read_variance: f64,
 }
 
 impl<'a> Jump<'a> {
     pub fn new(
-        gain: ArrayView2<'a, f32>,
-        read_noise: ArrayView2<'a, f32>,
+        gain: Plane<'a, f32>,
+        read_noise: Plane<'a, f32>,
         read_pattern: &'a ReadPattern,
         parameters: JumpParameters,
     ) -> Self {
-        let intervals = read_pattern.relative_intervals();
+        let intervals = read_pattern.relative_intervals().into_iter();
+        let differences: Vec<_> = intervals
+            .zip(read_pattern.difference_variances())
+            .map(|(interval, read_variance)| Difference {
+                interval,
+                inverse_interval: 1.0 / interval,
+                read_variance,
+            })
+            .collect();
         Self {
             gain,
             read_noise,
             read_pattern,
             parameters,
-            inverse_intervals: intervals.iter().map(|interval| 1.0 / interval).collect(),
-            read_variances: read_pattern.difference_variances(),
-            network: SortingNetwork::new(intervals.len()),
-            intervals,
+            network: SortingNetwork::new(differences.len()),
+            differences,
         }
     }
 
-    /// Looks for jumps in one pixel. Leaves in `ratios` those of the first pass, NaN where a
-    /// difference is not usable, and in `jumps` which differences are jumps.
-    fn examine(&self, differences: &mut [f64], noise: PixelNoise, scratch: &mut Scratch) {
-        let Scratch {
+    /// Looks for jumps in one pixel, whose differences are NaN where they are not usable. Leaves in
+    /// `squared_ratios` those of the first pass, NaN where there is none, and in `jumps` which
+    /// differences are jumps.
+    fn examine(&self, pixel: &mut Pixel, noise: PixelNoise) {
+        let Pixel {
+            differences,
             rates,
-            ratios,
+            squared_ratios,
             jumps,
-        } = scratch;
-        ratios.fill(f64::NAN);
+        } = pixel;
+        squared_ratios.fill(f64::NAN);
         jumps.fill(false);
         for pass in 0.. {
             rates.clear();
-            let usable = differences.iter().zip(&self.inverse_intervals);
-            rates.extend(
-                usable
-                    .filter(|(difference, _)| !difference.is_nan())
-                    .map(|(difference, inverse)| difference * inverse),
-            );
+            for (difference, of) in differences.iter().zip(&self.differences) {
+                if !difference.is_nan() {
+                    rates.push(difference * of.inverse_interval);
+                }
+            }
             let Some(rate) = clipped_median(rates) else {
                 return;
             };
             let threshold = self.parameters.threshold(rates.len());
-            let mut largest = None;
-            for (i, difference) in differences.iter().enumerate() {
-                let variance = rate.abs() * self.intervals[i] * noise.inverse_gain
-                    + noise.read_variance * self.read_variances[i];
+            let mut largest = (threshold * threshold, None);
+            for (i, (difference, of)) in differences.iter().zip(&self.differences).enumerate() {
+                let variance = rate.abs() * of.interval * noise.inverse_gain
+                    + noise.read_variance * of.read_variance;
+                let deviation = difference - rate * of.interval;
                 // Without noise nothing can be told from it.
-                let ratio = if variance > 0.0 {
-                    (difference - rate * self.intervals[i]).abs() / variance.sqrt()
+                let squared_ratio = if variance > 0.0 {
+                    deviation * deviation / variance
                 } else {
                     f64::NAN
                 };
                 if pass == 0 {
-                    ratios[i] = ratio;
+                    squared_ratios[i] = squared_ratio;
                 }
-                if ratio > largest.map_or(threshold, |(_, ratio)| ratio) {
-                    largest = Some((i, ratio));
+                if squared_ratio > largest.0 {
+                    largest = (squared_ratio, Some(i));
                 }
             }
-            let Some((jump, _)) = largest else {
+            let Some(jump) = largest.1 else {
                 return;
             };
             jumps[jump] = true;
             differences[jump] = f64::NAN;
         }
     }
-}
 
-vectorised! {
-    fn flag_unknown_gain(gain: &[f32], pixeldq: &mut [u32]) {
-        for (gain, flags) in gain.iter().zip(pixeldq) {
-            let unknown = pixel::NO_GAIN_VALUE | pixel::DO_NOT_USE;
-            *flags |= if gain_is_known(f64::from(*gain)) { 0 } else { unknown };
-        }
-    }
-}
-
-vectorised! {
-    /// Takes a block of columns of a row, and tells which of its pixels may have a jump, or have
-    /// flags or samples that need a closer look.
-    ///
-    /// A pixel that is not among them has none: all of its differences are usable and well within
-    /// the threshold, by a margin that is wide compared with the rounding of the numbers.
-    fn screen(
-        kernel: &Jump<'_>,
-        data: &ArrayView3<'_, f32>,
-        groupdq: &ArrayView3<'_, u8>,
-        first_row: usize,
-        r: usize,
-        cols: &Range<usize>,
-        block: &mut Block,
+    /// Examines the pixels of a row that the screen stops. Adds to `spreading` the jumps, as (resultant,
+    /// row, column), that flag their neighbours too.
+    fn find_in_row(
+        &self,
+        data: &[&[f32]],
+        groupdq: &mut [&mut [u8]],
+        (image_row, r): (usize, usize),
+        memory: &mut Memory,
+        spreading: &mut Vec<(usize, usize, usize)>,
     ) {
-        let flags = union_of_flags(groupdq, r, cols);
-        load(data, r, cols, &mut block.samples);
-        let gain = load_plane(kernel.gain, first_row + r, cols);
-        let read_noise = load_plane(kernel.read_noise, first_row + r, cols);
-        for lane in 0..LANES {
-            block.inverse_gain[lane] = inverse_size(gain[lane]);
-            block.read_variance[lane] = read_noise[lane] * read_noise[lane];
-        }
-        let n = kernel.intervals.len();
-        if n < 4 {
-            block.suspects = [true; LANES];
-            return;
-        }
-        let sum = rates(&block.samples, &kernel.inverse_intervals, &mut block.rates);
-        kernel.network.sort(&mut block.rates);
-        let mut median = [0.0; LANES];
-        let mut suspects = [false; LANES];
-        // Of the n - 1 rates that are left, in places 1.. or 0.. of the sorted ones.
-        let (low, high) = ((n - 2) / 2, (n - 1) / 2);
-        for lane in 0..LANES {
-            let (first, last) = (block.rates[0][lane], block.rates[n - 1][lane]);
-            let without_last = 0.5 * (block.rates[low][lane] + block.rates[high][lane]);
-            let without_first = 0.5 * (block.rates[low + 1][lane] + block.rates[high + 1][lane]);
-            median[lane] = if -first > last { without_first } else { without_last };
-            // Equal in size: the earlier one in time is dropped, which sorting does not know.
-            suspects[lane] = !sum[lane].is_finite()
-                | (-first == last)
-                | (flags[lane] & (group::UNUSABLE | group::JUMP_DET) != 0);
-        }
-        let limit = kernel.parameters.rejection_threshold * (1.0 - 1e-6);
-        let limit = limit * limit;
-        for i in 0..n {
-            let (before, after) = (&block.samples[i], &block.samples[i + 1]);
-            for lane in 0..LANES {
-                let deviation = after[lane] - before[lane] - median[lane] * kernel.intervals[i];
-                let variance = median[lane].abs() * kernel.intervals[i] * block.inverse_gain[lane]
-                    + block.read_variance[lane] * kernel.read_variances[i];
-                suspects[lane] |= deviation * deviation > limit * variance;
+        let (gain, read_noise) = (self.gain.row(image_row), self.read_noise.row(image_row));
+        let min = self.parameters.min_jump_to_flag_neighbors;
+        let max = self.parameters.max_jump_to_flag_neighbors;
+        let Memory { block, pixel } = memory;
+        for cols in blocks(data[0].len()) {
+            screen(self, data, groupdq, &gain, &read_noise, &cols, block);
+            let suspects = block.suspects;
+            for lane in chosen(&suspects) {
+                let c = cols.start + lane;
+                if c >= cols.end {
+                    break;
+                }
+                pixel.take(data, groupdq, c);
+                let read_noise = f64::from(block.read_noise[lane]);
+                let noise = PixelNoise {
+                    inverse_gain: inverse_size(f64::from(block.gain[lane])),
+                    read_variance: read_noise * read_noise,
+                };
+                self.examine(pixel, noise);
+                let found = pixel.jumps.iter().zip(&pixel.squared_ratios);
+                for (i, (&jump, &squared_ratio)) in found.enumerate() {
+                    let flags = &mut groupdq[i + 1][c];
+                    *flags |= if jump { group::JUMP_DET } else { 0 };
+                    if *flags & group::JUMP_DET != 0
+                        && squared_ratio > min * min
+                        && squared_ratio < max * max
+                    {
+                        spreading.push((i + 1, r, c));
+                    }
+                }
             }
         }
-        block.suspects = suspects;
     }
 }
 
@@ -265,61 +261,137 @@ impl BandKernel for Jump<'_> {
         &self,
         (n_resultants, n_rows, n_cols): (usize, usize, usize),
     ) -> Result<(), KernelError> {
-        check_array("gain", &[n_rows, n_cols], &self.gain)?;
-        check_array("read_noise", &[n_rows, n_cols], &self.read_noise)?;
+        self.gain.check("gain", (n_rows, n_cols))?;
+        self.read_noise.check("read_noise", (n_rows, n_cols))?;
         self.read_pattern.check(n_resultants)?;
         self.parameters.check()
     }
 
     fn apply(&self, band: &mut RampBand<'_>) {
-        let (n_resultants, n_rows, n_cols) = band.shape();
+        let n_resultants = band.shape().0;
         let first_row = band.first_row;
         let data = band.data.view();
         let mut groupdq = band.groupdq.view_mut();
         let mut pixeldq = band.pixeldq.view_mut();
-        for r in 0..n_rows {
-            let cols = 0..n_cols;
-            let gain = row(self.gain, first_row + r, &cols);
-            flag_unknown_gain(gain, row_mut(pixeldq.view_mut(), r, &cols));
-        }
-        if n_resultants < 3 {
-            return;
-        }
-        let mut block = Block::new(n_resultants);
-        let mut scratch = Scratch::new(n_resultants - 1);
-        let mut differences = vec![0.0; n_resultants - 1];
+        let mut memory = Memory::new(n_resultants);
         let mut spreading = Vec::new();
-        for r in 0..n_rows {
-            for cols in blocks(n_cols) {
-                let flags = groupdq.view();
-                screen(self, &data, &flags, first_row, r, &cols, &mut block);
-                let suspects = block.suspects;
-                for (lane, c) in cols.enumerate().filter(|(lane, _)| suspects[*lane]) {
-                    usable_differences(&data, &groupdq, (r, c), &mut differences);
-                    let noise = PixelNoise {
-                        inverse_gain: block.inverse_gain[lane],
-                        read_variance: block.read_variance[lane],
-                    };
-                    self.examine(&mut differences, noise, &mut scratch);
-                    for (i, (&jump, &ratio)) in
-                        scratch.jumps.iter().zip(&scratch.ratios).enumerate()
-                    {
-                        let flags = &mut groupdq[[i + 1, r, c]];
-                        *flags |= if jump { group::JUMP_DET } else { 0 };
-                        if *flags & group::JUMP_DET != 0
-                            && ratio > self.parameters.min_jump_to_flag_neighbors
-                            && ratio < self.parameters.max_jump_to_flag_neighbors
-                        {
-                            spreading.push((i + 1, r, c));
-                        }
-                    }
-                }
+        for r in 0..pixeldq.nrows() {
+            let pixels = row_mut(pixeldq.view_mut(), r);
+            flag_unknown_gain(self.gain.row(first_row + r), pixels);
+            if n_resultants >= 3 {
+                self.find_in_row(
+                    &rows(data, r),
+                    &mut rows_mut(&mut groupdq, r),
+                    (first_row + r, r),
+                    &mut memory,
+                    &mut spreading,
+                );
             }
         }
+        // When all pixels are done: a flag from a neighbour must not look like one of the pixel's own.
         if self.parameters.flag_4_neighbors {
             for jump in spreading {
                 flag_neighbors(&mut groupdq, jump);
             }
+        }
+    }
+}
+
+vectorised! {
+    fn flag_unknown_gain(gain: Row<'_, f32>, pixeldq: &mut [u32]) {
+        let unknown = pixel::NO_GAIN_VALUE | pixel::DO_NOT_USE;
+        for cols in blocks(pixeldq.len()) {
+            let flags = gain.block(&cols).map(|gain| if gain_is_known(gain) { 0 } else { unknown });
+            add_flags(&flags, pixeldq, &cols);
+        }
+    }
+}
+
+/// How far a rate or a difference may be off for being computed in single precision, in units of the
+/// largest rate (or difference) of the pixel. Ten roundings of 2^-24 are 6e-7.
+const ROUNDING: f32 = 1e-6;
+
+vectorised! {
+    /// Takes a block of columns of a row, and tells which of its pixels may have a jump, or have
+    /// flags or samples that need a closer look.
+    ///
+    /// A pixel that is not among them has none: all of its differences are usable and deviate by
+    /// less than the threshold, even if each was off by as much as single precision can make it.
+    fn screen(
+        kernel: &Jump<'_>,
+        data: &[&[f32]],
+        groupdq: &[&mut [u8]],
+        gain: &Row<'_, f32>,
+        read_noise: &Row<'_, f32>,
+        cols: &Range<usize>,
+        block: &mut Block,
+    ) {
+        block.gain = gain.block(cols);
+        block.read_noise = read_noise.block(cols);
+        let n = kernel.differences.len();
+        // Short ramps have other medians and thresholds.
+        if n < 4 {
+            block.suspects = Lanes::all(1);
+            return;
+        }
+        let mut flags = Lanes::all(0);
+        for row in groupdq {
+            let samples = load(row, cols);
+            for lane in 0..LANES {
+                flags[lane] |= samples[lane];
+            }
+        }
+        for (samples, row) in block.samples.iter_mut().zip(data) {
+            *samples = load(row, cols);
+        }
+        differences(&block.samples, &mut block.differences);
+        let all = block.rates.iter_mut().zip(&block.differences).zip(&kernel.differences);
+        for ((rates, differences), of) in all {
+            let inverse = of.inverse_interval as f32;
+            for lane in 0..LANES {
+                rates[lane] = differences[lane] * inverse;
+            }
+        }
+        kernel.network.sort(&mut block.rates);
+        // Of the n - 1 rates that are left, in places 1.. or 0.. of the sorted ones.
+        let (low, high) = ((n - 2) / 2, (n - 1) / 2);
+        let (mut median, mut size, mut error) = (Lanes::all(0.0), Lanes::all(0.0), Lanes::all(0.0));
+        let (mut inverse_gain, mut read_variance) = (Lanes::all(0.0), Lanes::all(0.0));
+        let mut suspects = Lanes::all(0_u32);
+        let rates = &block.rates;
+        for lane in 0..LANES {
+            let (first, last) = (rates[0][lane], rates[n - 1][lane]);
+            let without_last = 0.5 * (rates[low][lane] + rates[high][lane]);
+            let without_first = 0.5 * (rates[low + 1][lane] + rates[high + 1][lane]);
+            median[lane] = if -first > last { without_first } else { without_last };
+            let largest = if first.abs() > last.abs() { first.abs() } else { last.abs() };
+            error[lane] = ROUNDING * largest;
+            // Equal in size, or nearly: which of the two is dropped is not known here.
+            suspects[lane] = u32::from((first + last).abs() <= 4.0 * error[lane])
+                | u32::from(!largest.is_finite());
+            // The least noise that there may be.
+            let photons = median[lane].abs() - error[lane];
+            size[lane] = if photons > 0.0 { photons } else { 0.0 };
+            inverse_gain[lane] = 1.0 / block.gain[lane].abs();
+            read_variance[lane] = block.read_noise[lane] * block.read_noise[lane];
+        }
+        let limit = kernel.parameters.rejection_threshold as f32 * (1.0 - 1e-5);
+        let limit = limit * limit;
+        for (differences, of) in block.differences.iter().zip(&kernel.differences) {
+            let (interval, reads) = (of.interval as f32, of.read_variance as f32);
+            for lane in 0..LANES {
+                let deviation = (differences[lane] - median[lane] * interval).abs()
+                    + error[lane] * interval;
+                let variance =
+                    size[lane] * interval * inverse_gain[lane] + read_variance[lane] * reads;
+                // Not a number is a suspect.
+                let within = deviation * deviation <= limit * variance;
+                suspects[lane] |= u32::from(!within);
+            }
+        }
+        for lane in 0..LANES {
+            let flagged = flags[lane] & (group::UNUSABLE | group::JUMP_DET) != 0;
+            block.suspects[lane] = suspects[lane] as u8 | u8::from(flagged);
         }
     }
 }
@@ -342,29 +414,6 @@ fn flag_neighbors(groupdq: &mut ArrayViewMut3<'_, u8>, (g, r, c): (usize, usize,
     }
 }
 
-/// The differences of one pixel [DN], NaN where one of the two samples cannot be used.
-fn usable_differences(
-    data: &ArrayView3<'_, f32>,
-    groupdq: &ArrayViewMut3<'_, u8>,
-    (r, c): (usize, usize),
-    differences: &mut [f64],
-) {
-    let sample = |g: usize| {
-        let sample = f64::from(data[[g, r, c]]);
-        if groupdq[[g, r, c]] & group::UNUSABLE == 0 && sample.is_finite() {
-            sample
-        } else {
-            f64::NAN
-        }
-    };
-    let mut before = sample(0);
-    for (i, difference) in differences.iter_mut().enumerate() {
-        let after = sample(i + 1);
-        *difference = after - before;
-        before = after;
-    }
-}
-
 /// The median that jumps do not spoil; see step 2. None for fewer than two rates.
 /// Drops one of four or more: the rates come back in another order, but all of them.
 fn clipped_median(rates: &mut [f64]) -> Option<f64> {
@@ -384,8 +433,9 @@ fn clipped_median(rates: &mut [f64]) -> Option<f64> {
                 }
             }
             rates.swap(0, largest);
-            rates[1..].sort_unstable_by(f64::total_cmp);
-            Some(median_of_sorted(&rates[1..]))
+            let rest = &mut rates[1..];
+            rest.sort_unstable_by(f64::total_cmp);
+            Some(0.5 * (rest[(rest.len() - 1) / 2] + rest[rest.len() / 2]))
         }
     }
 }
@@ -407,40 +457,69 @@ struct PixelNoise {
     read_variance: f64,
 }
 
-/// A block of columns.
-struct Block {
-    samples: Vec<Lanes>,
-    rates: Vec<Lanes>,
-    inverse_gain: Lanes,
-    read_variance: Lanes,
-    suspects: [bool; LANES],
+/// Memory for a block of columns and for one pixel, used again for the next.
+struct Memory {
+    block: Block,
+    pixel: Pixel,
 }
 
-impl Block {
+impl Memory {
     fn new(n_resultants: usize) -> Self {
+        let n_differences = n_resultants - 1;
+        let zeros = Lanes::all(0.0);
         Self {
-            samples: vec![[0.0; LANES]; n_resultants],
-            rates: vec![[0.0; LANES]; n_resultants - 1],
-            inverse_gain: [0.0; LANES],
-            read_variance: [0.0; LANES],
-            suspects: [false; LANES],
+            block: Block {
+                samples: vec![zeros; n_resultants],
+                differences: vec![zeros; n_differences],
+                rates: vec![zeros; n_differences],
+                gain: zeros,
+                read_noise: zeros,
+                suspects: Lanes::all(0),
+            },
+            pixel: Pixel {
+                differences: vec![0.0; n_differences],
+                rates: Vec::with_capacity(n_differences),
+                squared_ratios: vec![f64::NAN; n_differences],
+                jumps: vec![false; n_differences],
+            },
         }
     }
 }
 
-/// Memory for one pixel, used again for the next.
-struct Scratch {
+/// A block of columns.
+struct Block {
+    samples: Vec<Lanes>,
+    differences: Vec<Lanes>,
+    rates: Vec<Lanes>,
+    gain: Lanes,
+    read_noise: Lanes,
+    suspects: Lanes<u8>,
+}
+
+/// One pixel that is examined.
+struct Pixel {
+    differences: Vec<f64>,
     rates: Vec<f64>,
-    ratios: Vec<f64>,
+    squared_ratios: Vec<f64>,
     jumps: Vec<bool>,
 }
 
-impl Scratch {
-    fn new(n_differences: usize) -> Self {
-        Self {
-            rates: Vec::with_capacity(n_differences),
-            ratios: vec![f64::NAN; n_differences],
-            jumps: vec![false; n_differences],
+impl Pixel {
+    /// Takes the differences of the pixel in column `c` of a row [DN], NaN where one of the two
+    /// samples cannot be used.
+    fn take(&mut self, data: &[&[f32]], groupdq: &[&mut [u8]], c: usize) {
+        let mut before = f64::NAN;
+        for (g, (samples, flags)) in data.iter().zip(groupdq).enumerate() {
+            let usable = flags[c] & group::UNUSABLE == 0 && samples[c].is_finite();
+            let sample = if usable {
+                f64::from(samples[c])
+            } else {
+                f64::NAN
+            };
+            if g > 0 {
+                self.differences[g - 1] = sample - before;
+            }
+            before = sample;
         }
     }
 }

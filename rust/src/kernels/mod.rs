@@ -11,7 +11,7 @@ mod testing;
 
 /// Whether a gain can be used: NaN, infinite and non-positive gains are flagged NO_GAIN_VALUE.
 #[inline(always)]
-fn gain_is_known(gain: f64) -> bool {
+fn gain_is_known(gain: f32) -> bool {
     // Without a branch, so that it vectorises.
     gain.is_finite() & (gain > 0.0)
 }

@@ -23,8 +23,7 @@ mod outputs;
 mod regular;
 mod weights;
 
-use ndarray::{ArrayView2, ArrayView3};
-
+use outputs::RowFit;
 pub use outputs::{FitRows, RampFitResult, SegmentArrays, SegmentRows, fit_ramps};
 use regular::{Block, fit_block};
 use weights::{WeightTable, power_index};
@@ -33,41 +32,55 @@ use super::gain_is_known;
 use crate::band::RampBand;
 use crate::cadence::ReadPattern;
 use crate::dq::{group, pixel};
-use crate::error::{KernelError, check_array};
-use crate::lanes::{SortingNetwork, blocks, median_of_sorted};
+use crate::error::KernelError;
+use crate::lanes::{self, SortingNetwork, blocks, chosen, rows};
+use crate::reference::Plane;
 
 /// Fits the ramps of a band.
+///
+/// A fit is computed in single precision from differences of samples, so that its rounding is far
+/// below the noise however bright the pixel is.
 ///
 /// # Shapes
 /// `gain` [e-/DN], `read_noise` [DN, of one read]: (n_rows, n_cols) of the image.
 pub struct RampFit<'a> {
-    gain: ArrayView2<'a, f32>,
-    read_noise: ArrayView2<'a, f32>,
+    gain: Plane<'a, f32>,
+    read_noise: Plane<'a, f32>,
     read_pattern: &'a ReadPattern,
-    intervals: Vec<f64>,
-    inverse_intervals: Vec<f64>,
-    /// Read noise variance of each difference, for reads of variance 1.
-    read_variances: Vec<f64>,
+    group_time: f32,
+    inverse_intervals: Vec<f32>,
+    /// The differences of neighbouring resultants, gathered by what their noise depends on.
+    kinds: Vec<DifferenceKind>,
     weights: WeightTable,
     network: SortingNetwork,
+}
+
+/// Differences that have the same noise in a given pixel.
+struct DifferenceKind {
+    /// Their time [s].
+    interval: f32,
+    /// Their read noise variance, for reads of variance 1.
+    read_variance: f32,
+    /// Which they are.
+    members: Vec<usize>,
 }
 
 /// Gain [e-/DN] and noise of one read [DN] of a pixel.
 #[derive(Debug, Clone, Copy)]
 struct Detector {
-    gain: f64,
-    read_noise: f64,
+    gain: f32,
+    read_noise: f32,
 }
 
 /// The fit of one pixel, in DN and seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct PixelFit {
-    slope: f64,
+    slope: f32,
     /// The same with uniform weights: those of the lowest signal-to-noise ratio.
-    uniform_slope: f64,
-    var_poisson: f64,
-    var_rnoise: f64,
-    chisq: f64,
+    uniform_slope: f32,
+    var_poisson: f32,
+    var_rnoise: f32,
+    chisq: f32,
 }
 
 /// The fit of one segment, in DN and seconds.
@@ -77,18 +90,18 @@ struct SegmentFit {
     last: usize,
     /// Which row of the table of weights it was fitted with.
     power: usize,
-    slope: f64,
-    uniform_slope: f64,
-    var_poisson: f64,
-    var_rnoise: f64,
+    slope: f32,
+    uniform_slope: f32,
+    var_poisson: f32,
+    var_rnoise: f32,
     /// The read noise variance for a noise of 1 DN, the weight where there is no noise at all.
-    geometry: f64,
+    geometry: f32,
 }
 
 impl<'a> RampFit<'a> {
     pub fn new(
-        gain: ArrayView2<'a, f32>,
-        read_noise: ArrayView2<'a, f32>,
+        gain: Plane<'a, f32>,
+        read_noise: Plane<'a, f32>,
         read_pattern: &'a ReadPattern,
     ) -> Self {
         let intervals = read_pattern.intervals();
@@ -96,11 +109,11 @@ impl<'a> RampFit<'a> {
             gain,
             read_noise,
             read_pattern,
-            inverse_intervals: intervals.iter().map(|interval| 1.0 / interval).collect(),
-            read_variances: read_pattern.difference_variances(),
+            group_time: read_pattern.group_time() as f32,
+            inverse_intervals: intervals.iter().map(|time| (1.0 / time) as f32).collect(),
+            kinds: DifferenceKind::gather(&intervals, &read_pattern.difference_variances()),
             weights: WeightTable::new(read_pattern),
             network: SortingNetwork::new(intervals.len()),
-            intervals,
         }
     }
 
@@ -109,28 +122,38 @@ impl<'a> RampFit<'a> {
         &self,
         (n_resultants, n_rows, n_cols): (usize, usize, usize),
     ) -> Result<(), KernelError> {
-        check_array("gain", &[n_rows, n_cols], &self.gain)?;
-        check_array("read_noise", &[n_rows, n_cols], &self.read_noise)?;
+        self.gain.check("gain", (n_rows, n_cols))?;
+        self.read_noise.check("read_noise", (n_rows, n_cols))?;
         self.read_pattern.check(n_resultants)
     }
 
-    /// Fits all pixels of a band.
-    pub fn fit_band(&self, band: &RampBand<'_>, out: &mut FitRows<'_>) {
+    /// Fits all pixels of a band. Column 0 of `out` is column `first_col` of the band.
+    pub fn fit_band(&self, band: &RampBand<'_>, first_col: usize, out: &mut FitRows<'_>) {
         let (n_resultants, n_rows, n_cols) = band.shape();
-        let data = band.data.view();
-        let groupdq = band.groupdq.view();
         let mut block = Block::new(n_resultants);
         let mut pixel = Pixel::new(n_resultants);
+        let mut fits = RowFit::new(n_cols);
         for r in 0..n_rows {
+            let row = regular::FitRow {
+                data: &rows(band.data.view(), r),
+                groupdq: &rows(band.groupdq.view(), r),
+                pixeldq: lanes::row(band.pixeldq.view(), r),
+                gain: self.gain.row(band.first_row + r),
+                read_noise: self.read_noise.row(band.first_row + r),
+            };
             for cols in blocks(n_cols) {
-                fit_block(self, band, r, &cols, &mut block, out);
-                for lane in block.irregular_lanes(out.segments.is_some()) {
-                    let at = (r, cols.start + lane);
+                fit_block(self, &row, &cols, &mut block, &mut fits);
+                let mut irregular = block.irregular;
+                if out.segments.is_some() {
+                    irregular.fill(1);
+                }
+                for lane in chosen(&irregular).take_while(|lane| *lane < cols.len()) {
+                    let c = cols.start + lane;
                     let detector = Detector {
                         gain: block.gain[lane],
                         read_noise: block.read_noise[lane],
                     };
-                    pixel.take(&data, &groupdq, at);
+                    pixel.take(row.data, row.groupdq, c);
                     let fit = if detector.is_known() {
                         self.fit_pixel(&mut pixel, detector)
                     } else {
@@ -143,12 +166,13 @@ impl<'a> RampFit<'a> {
                     if !gain_is_known(detector.gain) {
                         dq |= pixel::NO_GAIN_VALUE;
                     }
-                    out.put(at, dq, &fit.unwrap_or_default());
+                    fits.put(c, dq, &fit.unwrap_or_default());
                     if let Some(segments) = &mut out.segments {
-                        segments.put(at, self, &pixel, detector, fit.as_ref());
+                        segments.put((r, c), self, &pixel, detector, fit.as_ref());
                     }
                 }
             }
+            out.put_row(r, &fits, first_col);
         }
     }
 
@@ -156,21 +180,19 @@ impl<'a> RampFit<'a> {
     fn fit_pixel(&self, pixel: &mut Pixel, detector: Detector) -> Option<PixelFit> {
         pixel.find_segments();
         let rate = self.estimate_rate(pixel);
-        let samples = &pixel.samples;
-        let sample = |g: usize| samples[g];
         pixel.segments.clear();
         for &run in &pixel.runs {
-            let segment = self.fit_segment(run, sample, rate, detector);
+            let segment = self.fit_segment(run, &pixel.samples, rate, detector);
             pixel.segments.push(segment);
         }
         if pixel.segments.is_empty() {
             return None;
         }
-        Some(self.combine(&pixel.segments, sample, detector))
+        Some(self.combine(pixel, detector))
     }
 
     /// The median of the rates within segments; without any, the first sample over the group time.
-    fn estimate_rate(&self, pixel: &mut Pixel) -> f64 {
+    fn estimate_rate(&self, pixel: &mut Pixel) -> f32 {
         pixel.rates.clear();
         for &(first, last) in &pixel.runs {
             for i in first..last {
@@ -178,50 +200,50 @@ impl<'a> RampFit<'a> {
                 pixel.rates.push(difference * self.inverse_intervals[i]);
             }
         }
-        if pixel.rates.is_empty() {
+        let rates = &mut pixel.rates;
+        if rates.is_empty() {
             return if pixel.usable(0) {
-                pixel.samples[0] / self.read_pattern.group_time()
+                pixel.samples[0] / self.group_time
             } else {
                 0.0
             };
         }
-        pixel.rates.sort_unstable_by(f64::total_cmp);
-        median_of_sorted(&pixel.rates)
+        rates.sort_unstable_by(f32::total_cmp);
+        0.5 * (rates[(rates.len() - 1) / 2] + rates[rates.len() / 2])
     }
 
     fn fit_segment(
         &self,
         (first, last): (usize, usize),
-        sample: impl Fn(usize) -> f64,
-        rate: f64,
+        samples: &[f32],
+        rate: f32,
         Detector { gain, read_noise }: Detector,
     ) -> SegmentFit {
         let read_variance = read_noise * read_noise;
-        // A rate below zero has no photons to make noise.
-        let rate = rate.max(0.0);
-        let n_last = f64::from(self.read_pattern.n_reads()[last]);
+        let n_last = self.read_pattern.n_reads()[last] as f32;
         if first == last {
             // The sample minus an imagined one, a group time earlier, of as many reads.
-            let group_time = self.read_pattern.group_time();
-            let slope = sample(first) / group_time;
-            let geometry = 2.0 / (n_last * group_time * group_time);
+            let slope = samples[first] / self.group_time;
+            let geometry = 2.0 / (n_last * self.group_time * self.group_time);
             return SegmentFit {
                 first,
                 last,
                 power: 0,
                 slope,
                 uniform_slope: slope,
-                var_poisson: rate / (gain * group_time),
+                var_poisson: photon_variance(rate, gain, self.group_time),
                 var_rnoise: read_variance * geometry,
                 geometry,
             };
         }
         let weights = self.weights.segment(first, last);
-        let signal = gain * (sample(last) - sample(first));
-        let power = power_index(signal, gain * gain * read_variance / n_last);
-        let slope_with = |power: usize| -> f64 {
-            let factors = weights.slope_factors(power).iter().enumerate();
-            factors.fold(0.0, |sum, (i, factor)| sum + factor * sample(first + i))
+        let signal = gain * (samples[last] - samples[first]);
+        let power = power_index(signal, gain * gain * read_variance / n_last) as usize;
+        let slope_with = |power: usize| -> f32 {
+            let factors = weights.slope_factors(power).iter().zip(&samples[first..]);
+            factors.skip(1).fold(0.0, |sum, (factor, sample)| {
+                sum + factor * (sample - samples[first])
+            })
         };
         SegmentFit {
             first,
@@ -229,20 +251,15 @@ impl<'a> RampFit<'a> {
             power,
             slope: slope_with(power),
             uniform_slope: slope_with(0),
-            var_poisson: rate / (gain * weights.duration),
+            var_poisson: photon_variance(rate, gain, weights.duration),
             var_rnoise: read_variance * weights.var_rnoise,
             geometry: weights.var_rnoise,
         }
     }
 
     /// The pixel's slope from those of its segments.
-    fn combine(
-        &self,
-        segments: &[SegmentFit],
-        sample: impl Fn(usize) -> f64,
-        detector: Detector,
-    ) -> PixelFit {
-        let mut fit = match segments {
+    fn combine(&self, pixel: &Pixel, detector: Detector) -> PixelFit {
+        let mut fit = match pixel.segments[..] {
             [only] => PixelFit {
                 slope: only.slope,
                 uniform_slope: only.uniform_slope,
@@ -250,57 +267,100 @@ impl<'a> RampFit<'a> {
                 var_rnoise: only.var_rnoise,
                 chisq: 0.0,
             },
-            _ => weighted_mean(segments),
+            _ => weighted_mean(&pixel.segments),
         };
-        let read_variance = detector.read_noise * detector.read_noise;
-        let photon_variance = fit.slope.abs() / detector.gain;
-        for segment in segments {
-            for i in segment.first..segment.last {
-                let interval = self.intervals[i];
-                let deviation = sample(i + 1) - sample(i) - fit.slope * interval;
-                let variance = photon_variance * interval + read_variance * self.read_variances[i];
-                // Without noise there is nothing to measure a deviation by.
-                if variance > 0.0 {
-                    fit.chisq += deviation * deviation / variance;
-                }
+        let samples = &pixel.samples;
+        let within = |i: &usize| pixel.runs.iter().any(|run| run.0 <= *i && *i < run.1);
+        for kind in &self.kinds {
+            let mut sum = 0.0;
+            for i in kind.members.iter().copied().filter(within) {
+                let deviation = (samples[i + 1] - samples[i]) - fit.slope * kind.interval;
+                sum += deviation * deviation;
             }
+            fit.chisq += kind.chisq(sum, fit.slope, detector);
         }
         fit
     }
 
     /// The pixel's signal at time 0, from its first sample; 0 if that is saturated.
-    fn pedestal(&self, pixel: &Pixel, fit: &PixelFit) -> f64 {
+    fn pedestal(&self, pixel: &Pixel, fit: &PixelFit) -> f32 {
         let first = pixel.samples[0];
         if pixel.flags[0] & group::SATURATED != 0 || !first.is_finite() {
             return 0.0;
         }
-        first - fit.slope * self.read_pattern.times()[0]
+        first - fit.slope * self.read_pattern.times()[0] as f32
     }
 }
 
+impl DifferenceKind {
+    fn gather(intervals: &[f64], read_variances: &[f64]) -> Vec<Self> {
+        let mut kinds: Vec<Self> = Vec::new();
+        for (i, (&interval, &read_variance)) in intervals.iter().zip(read_variances).enumerate() {
+            let (interval, read_variance) = (interval as f32, read_variance as f32);
+            let same =
+                |kind: &&mut Self| kind.interval == interval && kind.read_variance == read_variance;
+            match kinds.iter_mut().find(same) {
+                Some(kind) => kind.members.push(i),
+                None => kinds.push(Self {
+                    interval,
+                    read_variance,
+                    members: vec![i],
+                }),
+            }
+        }
+        kinds
+    }
+
+    /// The squared deviations of differences of this kind over their noise.
+    #[inline(always)]
+    fn chisq(&self, squared_deviations: f32, slope: f32, detector: Detector) -> f32 {
+        let read_variance = detector.read_noise * detector.read_noise;
+        let variance =
+            slope.abs() / detector.gain * self.interval + read_variance * self.read_variance;
+        // Without noise there is nothing to measure a deviation by.
+        if variance > 0.0 {
+            squared_deviations / variance
+        } else {
+            0.0
+        }
+    }
+}
+
+/// Variance of a slope [(DN/s)^2] from the photons of a rate [DN/s] over a time [s].
+#[inline(always)]
+fn photon_variance(rate: f32, gain: f32, duration: f32) -> f32 {
+    // A rate below zero has no photons to make noise.
+    let rate = if rate > 0.0 { rate } else { 0.0 };
+    rate / (gain * duration)
+}
+
 fn weighted_mean(segments: &[SegmentFit]) -> PixelFit {
-    let mut sum = PixelFit::default();
-    let mut weights = 0.0;
+    let (mut weights, mut slope, mut uniform_slope) = (0.0, 0.0, 0.0);
+    let (mut poisson, mut rnoise) = (0.0, 0.0);
     for segment in segments {
-        let variance = segment.var_rnoise + segment.var_poisson;
+        let (var_poisson, var_rnoise) = (
+            f64::from(segment.var_poisson),
+            f64::from(segment.var_rnoise),
+        );
+        let variance = var_rnoise + var_poisson;
         // All segments of a pixel have noise, or none has: then as for the faintest read noise.
         let weight = 1.0
             / if variance > 0.0 {
                 variance
             } else {
-                segment.geometry
+                f64::from(segment.geometry)
             };
         weights += weight;
-        sum.slope += weight * segment.slope;
-        sum.uniform_slope += weight * segment.uniform_slope;
-        sum.var_poisson += 1.0 / segment.var_poisson;
-        sum.var_rnoise += 1.0 / segment.var_rnoise;
+        slope += weight * f64::from(segment.slope);
+        uniform_slope += weight * f64::from(segment.uniform_slope);
+        poisson += 1.0 / var_poisson;
+        rnoise += 1.0 / var_rnoise;
     }
     PixelFit {
-        slope: sum.slope / weights,
-        uniform_slope: sum.uniform_slope / weights,
-        var_poisson: 1.0 / sum.var_poisson,
-        var_rnoise: 1.0 / sum.var_rnoise,
+        slope: (slope / weights) as f32,
+        uniform_slope: (uniform_slope / weights) as f32,
+        var_poisson: (1.0 / poisson) as f32,
+        var_rnoise: (1.0 / rnoise) as f32,
         chisq: 0.0,
     }
 }
@@ -313,9 +373,9 @@ impl Detector {
 
 /// One pixel that is looked at closely.
 struct Pixel {
-    samples: Vec<f64>,
+    samples: Vec<f32>,
     flags: Vec<u8>,
-    rates: Vec<f64>,
+    rates: Vec<f32>,
     /// First and last resultant of each segment that counts.
     runs: Vec<(usize, usize)>,
     segments: Vec<SegmentFit>,
@@ -332,16 +392,12 @@ impl Pixel {
         }
     }
 
-    /// Takes the samples of a pixel of a band. One that is not a number is not usable.
-    fn take(
-        &mut self,
-        data: &ArrayView3<'_, f32>,
-        groupdq: &ArrayView3<'_, u8>,
-        (r, c): (usize, usize),
-    ) {
+    /// Takes the samples of the pixel in column `c` of a row. One that is not a number is not
+    /// usable.
+    fn take(&mut self, data: &[&[f32]], groupdq: &[&[u8]], c: usize) {
         for (g, (sample, flags)) in self.samples.iter_mut().zip(&mut self.flags).enumerate() {
-            *sample = f64::from(data[[g, r, c]]);
-            *flags = groupdq[[g, r, c]];
+            *sample = data[g][c];
+            *flags = groupdq[g][c];
             if !sample.is_finite() {
                 *flags |= group::DO_NOT_USE;
             }
@@ -359,7 +415,7 @@ impl Pixel {
 
     /// The difference to the sample before, for each sample with a jump, whatever its other flags; 0
     /// where there is none, so that those of later jumps keep their places.
-    fn jumps(&self) -> impl Iterator<Item = f64> {
+    fn jumps(&self) -> impl Iterator<Item = f32> {
         (0..self.samples.len())
             .filter(|&g| self.is_jump(g))
             .map(|g| match g.checked_sub(1) {

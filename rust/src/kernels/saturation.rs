@@ -8,20 +8,23 @@
 //! Source: the manual's section 8.1.12. Other than there, a pixel without a threshold (NaN, or
 //! NO_SAT_CHECK in the reference) is never flagged, not even at 65535 DN.
 
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::ArrayViewMut2;
 
 use crate::band::{BandKernel, RampBand};
 use crate::dq::{group, pixel};
-use crate::error::{KernelError, check_array};
-use crate::lanes::{row, row_mut, vectorised};
+use crate::error::KernelError;
+use crate::lanes::{
+    LANES, Lanes, add_flags, blocks, load, row_mut, rows, rows_mut, store, vectorised,
+};
+use crate::reference::{Plane, Row};
 
 /// Flags saturated samples and those at the floor of the A/D converter.
 ///
 /// # Shapes
 /// `threshold` [DN], `ref_dq`: (n_rows, n_cols) of the image.
 pub struct Saturation<'a> {
-    pub threshold: ArrayView2<'a, f32>,
-    pub ref_dq: ArrayView2<'a, u32>,
+    pub threshold: Plane<'a, f32>,
+    pub ref_dq: Plane<'a, u32>,
     /// Half the size of the box by which the saturated area is grown; 0: not at all.
     pub n_pix_grow: usize,
 }
@@ -32,30 +35,23 @@ impl BandKernel for Saturation<'_> {
     }
 
     fn check(&self, (_, n_rows, n_cols): (usize, usize, usize)) -> Result<(), KernelError> {
-        check_array("threshold", &[n_rows, n_cols], &self.threshold)?;
-        check_array("ref_dq", &[n_rows, n_cols], &self.ref_dq)
+        self.threshold.check("threshold", (n_rows, n_cols))?;
+        self.ref_dq.check("ref_dq", (n_rows, n_cols))
     }
 
     fn apply(&self, band: &mut RampBand<'_>) {
-        let (_, n_rows, n_cols) = band.shape();
-        let cols = 0..n_cols;
         let first_row = band.first_row;
         let data = band.data.view();
         let mut groupdq = band.groupdq.view_mut();
         let mut pixeldq = band.pixeldq.view_mut();
-        let mut limits = vec![0.0; n_cols];
-        let mut reached = vec![0; n_cols];
-        for r in 0..n_rows {
-            let threshold = row(self.threshold, first_row + r, &cols);
-            let ref_dq = row(self.ref_dq, first_row + r, &cols);
-            let pixels = row_mut(pixeldq.view_mut(), r, &cols);
-            find_limits(threshold, ref_dq, &mut limits, pixels);
-            reached.fill(0);
-            for (samples, mut flags) in data.outer_iter().zip(groupdq.outer_iter_mut()) {
-                let samples = row(samples, r, &cols);
-                let flags = row_mut(flags.view_mut(), r, &cols);
-                flag_samples(samples, &limits, &mut reached, flags);
-            }
+        for r in 0..pixeldq.nrows() {
+            flag_row(
+                &rows(data, r),
+                self.threshold.row(first_row + r),
+                self.ref_dq.row(first_row + r),
+                &mut rows_mut(&mut groupdq, r),
+                row_mut(pixeldq.view_mut(), r),
+            );
         }
         if self.n_pix_grow > 0 {
             for mut plane in groupdq.outer_iter_mut() {
@@ -66,30 +62,37 @@ impl BandKernel for Saturation<'_> {
 }
 
 vectorised! {
-    /// The limit of each pixel of a row, NaN where there is none, which nothing reaches; flags the
-    /// pixels.
-    fn find_limits(threshold: &[f32], ref_dq: &[u32], limits: &mut [f32], pixeldq: &mut [u32]) {
-        let pixels = threshold.iter().zip(ref_dq).zip(limits).zip(pixeldq);
-        for (((&threshold, &ref_dq), limit), flags) in pixels {
-            let unchecked = threshold.is_nan() | (ref_dq & pixel::NO_SAT_CHECK != 0);
-            *limit = if unchecked { f32::NAN } else { threshold };
-            *flags |= ref_dq | if unchecked { pixel::NO_SAT_CHECK } else { 0 };
-        }
-    }
-}
-
-vectorised! {
-    /// Flags a row of samples. `reached`: SATURATED where this or an earlier resultant saturated.
-    fn flag_samples(samples: &[f32], limits: &[f32], reached: &mut [u8], flags: &mut [u8]) {
-        let pixels = samples.iter().zip(limits).zip(reached).zip(flags);
-        for (((&sample, &limit), reached), flags) in pixels {
-            *reached |= if sample >= limit { group::SATURATED } else { 0 };
-            let floor = if sample <= 0.0 {
-                group::AD_FLOOR | group::DO_NOT_USE
-            } else {
-                0
-            };
-            *flags |= *reached | floor;
+    /// Flags the samples and the pixels of a row.
+    fn flag_row(
+        data: &[&[f32]],
+        threshold: Row<'_, f32>,
+        ref_dq: Row<'_, u32>,
+        groupdq: &mut [&mut [u8]],
+        pixeldq: &mut [u32],
+    ) {
+        for cols in blocks(pixeldq.len()) {
+            // NaN where there is no limit: nothing reaches it.
+            let mut limits = threshold.block(&cols);
+            let mut pixel_flags = ref_dq.block(&cols);
+            for lane in 0..LANES {
+                let unchecked =
+                    limits[lane].is_nan() | (pixel_flags[lane] & pixel::NO_SAT_CHECK != 0);
+                limits[lane] = if unchecked { f32::NAN } else { limits[lane] };
+                pixel_flags[lane] |= if unchecked { pixel::NO_SAT_CHECK } else { 0 };
+            }
+            add_flags(&pixel_flags, pixeldq, &cols);
+            // SATURATED where this or an earlier resultant saturated.
+            let mut reached = Lanes::all(0);
+            for (samples, groupdq) in data.iter().zip(groupdq.iter_mut()) {
+                let samples = load(samples, &cols);
+                let mut flags = load(groupdq, &cols);
+                for lane in 0..LANES {
+                    reached[lane] |= if samples[lane] >= limits[lane] { group::SATURATED } else { 0 };
+                    let floor = group::AD_FLOOR | group::DO_NOT_USE;
+                    flags[lane] |= reached[lane] | if samples[lane] <= 0.0 { floor } else { 0 };
+                }
+                store(&flags, groupdq, &cols);
+            }
         }
     }
 }
@@ -147,8 +150,8 @@ mod tests {
             [f32::NAN, 10.0, 20.0, 30.0],
         ]);
         ramp.run(&Saturation {
-            threshold: Array2::from_elem((1, 3), 100.0).view(),
-            ref_dq: Array2::zeros((1, 3)).view(),
+            threshold: Array2::from_elem((1, 3), 100.0).view().into(),
+            ref_dq: Array2::zeros((1, 3)).view().into(),
             n_pix_grow: 0,
         });
         assert_eq!(ramp.flags(0), [0, 2, 2, 2]);
@@ -162,8 +165,8 @@ mod tests {
         let mut ramp = Ramp::of_pixels(&[[10.0, 70000.0], [10.0, 70000.0], [10.0, 70000.0]]);
         ramp.pixeldq[[0, 0]] = 1024;
         ramp.run(&Saturation {
-            threshold: arr2(&[[f32::NAN, 5.0, 65536.0]]).view(),
-            ref_dq: arr2(&[[0, pixel::NO_SAT_CHECK, 2]]).view(),
+            threshold: arr2(&[[f32::NAN, 5.0, 65536.0]]).view().into(),
+            ref_dq: arr2(&[[0, pixel::NO_SAT_CHECK, 2]]).view().into(),
             n_pix_grow: 0,
         });
         assert_eq!(ramp.flags(0), [0, 0]);
@@ -211,8 +214,8 @@ mod tests {
         };
         ramp.data[[1, 0, 3]] = 1000.0;
         ramp.run(&Saturation {
-            threshold: Array2::from_elem((4, 5), 1000.0).view(),
-            ref_dq: Array2::zeros((4, 5)).view(),
+            threshold: Array2::from_elem((4, 5), 1000.0).view().into(),
+            ref_dq: Array2::zeros((4, 5)).view().into(),
             n_pix_grow: 1,
         });
         assert_eq!(ramp.groupdq.index_axis(ndarray::Axis(0), 0).sum(), 0);

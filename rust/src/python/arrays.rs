@@ -1,6 +1,6 @@
 //! NumPy arrays, borrowed: never copied, never cast, and refused by name if they do not fit.
 
-use ndarray::Dimension;
+use ndarray::{Dimension, Ix2, Ix3};
 use numpy::{
     BorrowError, Element, PyArray, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray,
     PyReadwriteArray, PyUntypedArray, PyUntypedArrayMethods, dtype,
@@ -8,7 +8,9 @@ use numpy::{
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::error::shape_text;
+use super::detached::exception;
+use crate::error::{KernelError, shape_text};
+use crate::reference::{Cube, Plane};
 
 pyo3::create_exception!(
     romancal_rs.kernels,
@@ -29,9 +31,25 @@ impl Arrays {
         argument: &'static str,
         object: &Bound<'py, PyAny>,
     ) -> PyResult<PyReadonlyArray<'py, T, D>> {
-        let array = typed::<T, D>(argument, object)?;
+        let array = aligned(argument, typed::<T, D>(argument, object)?)?;
         self.register(Footprint::new(argument, false, array))?;
         array.try_readonly().map_err(|_| in_use_elsewhere(argument))
+    }
+
+    /// A reference array, which may lie at any address, as in a mapped file.
+    pub fn reference<'py, T: Element, D: Dimension>(
+        &mut self,
+        argument: &'static str,
+        object: &Bound<'py, PyAny>,
+    ) -> PyResult<Reference<'py, T, D>> {
+        let array = typed::<T, D>(argument, object)?;
+        if is_aligned(array) {
+            return self.read(argument, object).map(Reference::Numbers);
+        }
+        // Refused by NumPy unless the numbers of a row are next to each other.
+        let bytes = object.call_method1("view", (dtype::<u8>(object.py()),));
+        let bytes = bytes.map_err(|_| exception(not_in_c_order(argument, array.strides())))?;
+        self.read(argument, &bytes).map(Reference::Bytes)
     }
 
     /// An array that is changed in place.
@@ -40,7 +58,7 @@ impl Arrays {
         argument: &'static str,
         object: &Bound<'py, PyAny>,
     ) -> PyResult<PyReadwriteArray<'py, T, D>> {
-        let array = typed::<T, D>(argument, object)?;
+        let array = aligned(argument, typed::<T, D>(argument, object)?)?;
         if !elements_are_distinct(array.shape(), array.strides(), size_of::<T>()) {
             return Err(PyValueError::new_err(format!(
                 "{argument}: expected an array in C order, to be changed in place, got strides of \
@@ -75,6 +93,37 @@ impl Arrays {
         }
         self.0.push(new);
         Ok(())
+    }
+}
+
+/// A reference array of a call: its numbers, or their bytes where those are not aligned.
+pub enum Reference<'py, T: Element, D: Dimension> {
+    Numbers(PyReadonlyArray<'py, T, D>),
+    Bytes(PyReadonlyArray<'py, u8, D>),
+}
+
+impl<T: Element> Reference<'_, T, Ix2> {
+    pub fn plane(&self) -> Plane<'_, T> {
+        match self {
+            Self::Numbers(array) => Plane::Numbers(array.as_array()),
+            Self::Bytes(bytes) => Plane::Bytes(bytes.as_array()),
+        }
+    }
+}
+
+impl<T: Element> Reference<'_, T, Ix3> {
+    pub fn cube(&self) -> Cube<'_, T> {
+        match self {
+            Self::Numbers(array) => Cube::Numbers(array.as_array()),
+            Self::Bytes(bytes) => Cube::Bytes(bytes.as_array()),
+        }
+    }
+}
+
+fn not_in_c_order(argument: &'static str, strides: &[isize]) -> KernelError {
+    KernelError::Layout {
+        argument,
+        received: format!("{strides:?} bytes"),
     }
 }
 
@@ -175,17 +224,27 @@ fn typed<'a, 'py, T: Element, D: Dimension>(
             shape_text(array.shape())
         )));
     }
-    let array = object.cast::<PyArray<T, D>>()?;
+    Ok(object.cast::<PyArray<T, D>>()?)
+}
+
+fn is_aligned<T: Element, D: Dimension>(array: &Bound<'_, PyArray<T, D>>) -> bool {
     let item = size_of::<T>() as isize;
-    let aligned = (array.data() as usize).is_multiple_of(align_of::<T>())
-        && array.strides().iter().all(|stride| stride % item == 0);
-    if !aligned && !array.is_empty() {
-        return Err(PyValueError::new_err(format!(
-            "{argument}: expected elements aligned in memory, got strides of {:?} bytes",
-            array.strides()
-        )));
+    array.is_empty()
+        || (array.data() as usize).is_multiple_of(align_of::<T>())
+            && array.strides().iter().all(|stride| stride % item == 0)
+}
+
+fn aligned<'a, 'py, T: Element, D: Dimension>(
+    argument: &str,
+    array: &'a Bound<'py, PyArray<T, D>>,
+) -> PyResult<&'a Bound<'py, PyArray<T, D>>> {
+    if is_aligned(array) {
+        return Ok(array);
     }
-    Ok(array)
+    Err(PyValueError::new_err(format!(
+        "{argument}: expected elements aligned in memory, got strides of {:?} bytes",
+        array.strides()
+    )))
 }
 
 /// Whether no two elements share memory: each axis steps over all of the next.

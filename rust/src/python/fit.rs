@@ -1,7 +1,7 @@
 //! The ramp fit and what it returns.
 
 use ndarray::{Ix2, Ix3};
-use numpy::{IntoPyArray, PyArray2, PyArray3};
+use numpy::{IntoPyArray, PyArray2, PyArray3, PyArrayMethods};
 use pyo3::prelude::*;
 
 use super::arrays::Arrays;
@@ -9,7 +9,7 @@ use super::detached::detached;
 use super::read_pattern::ReadPattern;
 use super::whole::Whole;
 use crate::band::{BandArray, RampBand};
-use crate::kernels::ramp_fit::{self, RampFitResult, SegmentArrays};
+use crate::kernels::ramp_fit::{self, FitRows, SegmentArrays};
 
 /// The rate image of an exposure, each array (n_rows, n_cols).
 ///
@@ -78,20 +78,66 @@ pub struct SegmentFits {
     crmag: Py<PyArray3<f32>>,
 }
 
-impl RampFit {
-    fn new(py: Python<'_>, result: RampFitResult) -> PyResult<Self> {
-        let optional = result
-            .segments
+/// The planes of a rate image, made by NumPy: it asks the system for large pages, whose first use
+/// costs a fraction of that of small ones.
+pub struct NewImage<'py> {
+    slope: Bound<'py, PyArray2<f32>>,
+    dq: Bound<'py, PyArray2<u32>>,
+    var_poisson: Bound<'py, PyArray2<f32>>,
+    var_rnoise: Bound<'py, PyArray2<f32>>,
+    err: Bound<'py, PyArray2<f32>>,
+    chisq: Bound<'py, PyArray2<f32>>,
+    dumo: Bound<'py, PyArray2<f32>>,
+}
+
+impl<'py> NewImage<'py> {
+    pub fn new(py: Python<'py>, n_rows: usize, n_cols: usize) -> Self {
+        let shape = [n_rows, n_cols];
+        let plane = || PyArray2::zeros(py, shape, false);
+        Self {
+            slope: plane(),
+            dq: PyArray2::zeros(py, shape, false),
+            var_poisson: plane(),
+            var_rnoise: plane(),
+            err: plane(),
+            chisq: plane(),
+            dumo: plane(),
+        }
+    }
+
+    /// Has the planes filled by `work`.
+    pub fn fill<R>(&self, work: impl FnOnce(&mut FitRows<'_>) -> PyResult<R>) -> PyResult<R> {
+        let mut dq = self.dq.try_readwrite()?;
+        let mut slope = self.slope.try_readwrite()?;
+        let mut var_poisson = self.var_poisson.try_readwrite()?;
+        let mut var_rnoise = self.var_rnoise.try_readwrite()?;
+        let mut err = self.err.try_readwrite()?;
+        let mut chisq = self.chisq.try_readwrite()?;
+        let mut dumo = self.dumo.try_readwrite()?;
+        work(&mut FitRows {
+            slope: slope.as_array_mut(),
+            dq: dq.as_array_mut(),
+            var_poisson: var_poisson.as_array_mut(),
+            var_rnoise: var_rnoise.as_array_mut(),
+            err: err.as_array_mut(),
+            chisq: chisq.as_array_mut(),
+            dumo: dumo.as_array_mut(),
+            segments: None,
+        })
+    }
+
+    pub fn into_fit(self, py: Python<'_>, segments: Option<SegmentArrays>) -> PyResult<RampFit> {
+        let optional = segments
             .map(|segments| Py::new(py, SegmentFits::new(py, segments)))
             .transpose()?;
-        Ok(Self {
-            slope: result.slope.into_pyarray(py).unbind(),
-            dq: result.dq.into_pyarray(py).unbind(),
-            var_poisson: result.var_poisson.into_pyarray(py).unbind(),
-            var_rnoise: result.var_rnoise.into_pyarray(py).unbind(),
-            err: result.err.into_pyarray(py).unbind(),
-            chisq: result.chisq.into_pyarray(py).unbind(),
-            dumo: result.dumo.into_pyarray(py).unbind(),
+        Ok(RampFit {
+            slope: self.slope.unbind(),
+            dq: self.dq.unbind(),
+            var_poisson: self.var_poisson.unbind(),
+            var_rnoise: self.var_rnoise.unbind(),
+            err: self.err.unbind(),
+            chisq: self.chisq.unbind(),
+            dumo: self.dumo.unbind(),
             optional,
         })
     }
@@ -137,17 +183,21 @@ pub fn fit_ramps(
     let data = arrays.read::<f32, Ix3>("data", data)?;
     let groupdq = arrays.read::<u8, Ix3>("groupdq", groupdq)?;
     let pixeldq = arrays.read::<u32, Ix2>("pixeldq", pixeldq)?;
-    let gain = arrays.read::<f32, Ix2>("gain", gain)?;
-    let read_noise = arrays.read::<f32, Ix2>("read_noise", read_noise)?;
-    let fit = ramp_fit::RampFit::new(gain.as_array(), read_noise.as_array(), &read_pattern.0);
+    let gain = arrays.reference::<f32, Ix2>("gain", gain)?;
+    let read_noise = arrays.reference::<f32, Ix2>("read_noise", read_noise)?;
+    let fit = ramp_fit::RampFit::new(gain.plane(), read_noise.plane(), &read_pattern.0);
     let mut ramp = RampBand {
         first_row: 0,
         data: BandArray::Shared(data.as_array()),
         groupdq: BandArray::Shared(groupdq.as_array()),
         pixeldq: BandArray::Shared(pixeldq.as_array()),
     };
-    let result = detached(py, max_threads, band_rows, |execution| {
-        ramp_fit::fit_ramps(&fit, &mut ramp, optional, execution)
+    let (_, n_rows, n_cols) = ramp.shape();
+    let image = NewImage::new(py, n_rows, n_cols);
+    let segments = image.fill(|out| {
+        detached(py, max_threads, band_rows, |execution| {
+            ramp_fit::fit_ramps(&fit, &mut ramp, out, optional, execution)
+        })
     })?;
-    RampFit::new(py, result)
+    image.into_fit(py, segments)
 }

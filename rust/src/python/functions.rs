@@ -1,7 +1,7 @@
 //! The kernels that change arrays in place.
 
 use ndarray::{Array3, Ix2, Ix3};
-use numpy::{IntoPyArray, PyArray2};
+use numpy::{IntoPyArray, PyArray2, PyReadwriteArray2, PyReadwriteArray3};
 use pyo3::prelude::*;
 
 use super::arrays::Arrays;
@@ -10,7 +10,7 @@ use super::read_pattern::ReadPattern;
 use super::whole::Whole;
 use crate::band::{BandArray, RampBand};
 use crate::driver;
-use crate::kernels::dark::Dark;
+use crate::kernels::dark::{Dark, DarkSignal};
 use crate::kernels::flat::{self, Flat, RateImage};
 use crate::kernels::jump::{Jump, JumpParameters};
 use crate::kernels::linearity::Linearity;
@@ -42,11 +42,11 @@ pub fn flag_saturation(
     let data = arrays.read::<f32, Ix3>("data", data)?;
     let mut groupdq = arrays.change::<u8, Ix3>("groupdq", groupdq)?;
     let mut pixeldq = arrays.change::<u32, Ix2>("pixeldq", pixeldq)?;
-    let threshold = arrays.read::<f32, Ix2>("threshold", threshold)?;
-    let ref_dq = arrays.read::<u32, Ix2>("ref_dq", ref_dq)?;
+    let threshold = arrays.reference::<f32, Ix2>("threshold", threshold)?;
+    let ref_dq = arrays.reference::<u32, Ix2>("ref_dq", ref_dq)?;
     let kernel = Saturation {
-        threshold: threshold.as_array(),
-        ref_dq: ref_dq.as_array(),
+        threshold: threshold.plane(),
+        ref_dq: ref_dq.plane(),
         n_pix_grow,
     };
     let mut ramp = RampBand {
@@ -80,11 +80,11 @@ pub fn correct_linearity(
     let mut data = arrays.change::<f32, Ix3>("data", data)?;
     let groupdq = arrays.read::<u8, Ix3>("groupdq", groupdq)?;
     let mut pixeldq = arrays.change::<u32, Ix2>("pixeldq", pixeldq)?;
-    let coeffs = arrays.read::<f32, Ix3>("coeffs", coeffs)?;
-    let ref_dq = arrays.read::<u32, Ix2>("ref_dq", ref_dq)?;
+    let coeffs = arrays.reference::<f32, Ix3>("coeffs", coeffs)?;
+    let ref_dq = arrays.reference::<u32, Ix2>("ref_dq", ref_dq)?;
     let kernel = Linearity {
-        coeffs: coeffs.as_array(),
-        ref_dq: ref_dq.as_array(),
+        coeffs: coeffs.cube(),
+        ref_dq: ref_dq.plane(),
     };
     let mut ramp = RampBand {
         first_row: 0,
@@ -109,14 +109,53 @@ pub fn subtract_dark(
     band_rows: Option<Whole>,
 ) -> PyResult<()> {
     let mut arrays = Arrays::default();
-    let mut data = arrays.change::<f32, Ix3>("data", data)?;
-    let mut pixeldq = arrays.change::<u32, Ix2>("pixeldq", pixeldq)?;
-    let dark = arrays.read::<f32, Ix3>("dark", dark)?;
-    let ref_dq = arrays.read::<u32, Ix2>("ref_dq", ref_dq)?;
+    let data = arrays.change::<f32, Ix3>("data", data)?;
+    let pixeldq = arrays.change::<u32, Ix2>("pixeldq", pixeldq)?;
+    let dark = arrays.reference::<f32, Ix3>("dark", dark)?;
+    let ref_dq = arrays.reference::<u32, Ix2>("ref_dq", ref_dq)?;
     let kernel = Dark {
-        dark: dark.as_array(),
-        ref_dq: ref_dq.as_array(),
+        signal: DarkSignal::Accumulated(dark.cube()),
+        ref_dq: ref_dq.plane(),
     };
+    subtract(py, data, pixeldq, &kernel, max_threads, band_rows)
+}
+
+#[pyfunction]
+#[pyo3(signature = (data, pixeldq, rate, ref_dq, read_pattern, max_threads, band_rows))]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the arrays of a ramp and its reference"
+)]
+pub fn subtract_dark_rate(
+    py: Python<'_>,
+    data: &Bound<'_, PyAny>,
+    pixeldq: &Bound<'_, PyAny>,
+    rate: &Bound<'_, PyAny>,
+    ref_dq: &Bound<'_, PyAny>,
+    read_pattern: PyRef<'_, ReadPattern>,
+    max_threads: Option<Whole>,
+    band_rows: Option<Whole>,
+) -> PyResult<()> {
+    let mut arrays = Arrays::default();
+    let data = arrays.change::<f32, Ix3>("data", data)?;
+    let pixeldq = arrays.change::<u32, Ix2>("pixeldq", pixeldq)?;
+    let rate = arrays.reference::<f32, Ix2>("rate", rate)?;
+    let ref_dq = arrays.reference::<u32, Ix2>("ref_dq", ref_dq)?;
+    let kernel = Dark {
+        signal: DarkSignal::Rate(rate.plane(), read_pattern.0.times()),
+        ref_dq: ref_dq.plane(),
+    };
+    subtract(py, data, pixeldq, &kernel, max_threads, band_rows)
+}
+
+fn subtract(
+    py: Python<'_>,
+    mut data: PyReadwriteArray3<'_, f32>,
+    mut pixeldq: PyReadwriteArray2<'_, u32>,
+    kernel: &Dark<'_>,
+    max_threads: Option<Whole>,
+    band_rows: Option<Whole>,
+) -> PyResult<()> {
     let data = data.as_array_mut();
     // The dark does not ask for the flags of samples.
     let no_flags = Array3::zeros((1, 1, data.dim().2));
@@ -131,7 +170,7 @@ pub fn subtract_dark(
         pixeldq: BandArray::InPlace(pixeldq.as_array_mut()),
     };
     detached(py, max_threads, band_rows, |execution| {
-        driver::run(&kernel, &mut ramp, execution)
+        driver::run(kernel, &mut ramp, execution)
     })
 }
 
@@ -166,11 +205,11 @@ pub fn detect_jumps(
     let data = arrays.read::<f32, Ix3>("data", data)?;
     let mut groupdq = arrays.change::<u8, Ix3>("groupdq", groupdq)?;
     let mut pixeldq = arrays.change::<u32, Ix2>("pixeldq", pixeldq)?;
-    let gain = arrays.read::<f32, Ix2>("gain", gain)?;
-    let read_noise = arrays.read::<f32, Ix2>("read_noise", read_noise)?;
+    let gain = arrays.reference::<f32, Ix2>("gain", gain)?;
+    let read_noise = arrays.reference::<f32, Ix2>("read_noise", read_noise)?;
     let kernel = Jump::new(
-        gain.as_array(),
-        read_noise.as_array(),
+        gain.plane(),
+        read_noise.plane(),
         &read_pattern.0,
         JumpParameters {
             rejection_threshold,
@@ -218,9 +257,9 @@ pub fn apply_flat<'py>(
     let mut dq = arrays.change::<u32, Ix2>("dq", dq)?;
     let mut var_poisson = arrays.change::<f32, Ix2>("var_poisson", var_poisson)?;
     let mut var_rnoise = arrays.change::<f32, Ix2>("var_rnoise", var_rnoise)?;
-    let flat = arrays.read::<f32, Ix2>("flat", flat)?;
-    let flat_err = arrays.read::<f32, Ix2>("flat_err", flat_err)?;
-    let flat_dq = arrays.read::<u32, Ix2>("flat_dq", flat_dq)?;
+    let flat = arrays.reference::<f32, Ix2>("flat", flat)?;
+    let flat_err = arrays.reference::<f32, Ix2>("flat_err", flat_err)?;
+    let flat_dq = arrays.reference::<u32, Ix2>("flat_dq", flat_dq)?;
     let image = RateImage {
         data: data.as_array_mut(),
         dq: dq.as_array_mut(),
@@ -228,9 +267,9 @@ pub fn apply_flat<'py>(
         var_rnoise: var_rnoise.as_array_mut(),
     };
     let flat = Flat {
-        flat: flat.as_array(),
-        flat_err: flat_err.as_array(),
-        flat_dq: flat_dq.as_array(),
+        flat: flat.plane(),
+        flat_err: flat_err.plane(),
+        flat_dq: flat_dq.plane(),
     };
     let errors = detached(py, max_threads, band_rows, |execution| {
         flat::apply_flat(image, &flat, execution)

@@ -5,6 +5,7 @@
 //! is that of `romancal_rs.kernels`, which wraps them.
 
 mod arrays;
+mod chain;
 mod detached;
 mod fit;
 mod functions;
@@ -18,11 +19,13 @@ mod _core {
     #[pymodule_export]
     use super::arrays::ShapeError;
     #[pymodule_export]
+    use super::chain::calibrate_ramp;
+    #[pymodule_export]
     use super::fit::{RampFit, SegmentFits, fit_ramps};
     #[pymodule_export]
     use super::functions::{
         apply_flat, correct_linearity, detect_jumps, flag_saturation, num_threads, set_num_threads,
-        subtract_dark,
+        subtract_dark, subtract_dark_rate,
     };
     #[pymodule_export]
     use super::read_pattern::ReadPattern;

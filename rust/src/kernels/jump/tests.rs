@@ -14,8 +14,8 @@ fn find(ramp: &mut Ramp, parameters: JumpParameters) {
     let read_noise = Array2::from_elem((n_rows, n_cols), 2.0);
     let pattern = ReadPattern::evenly_spaced(n_resultants, 2.0, 1, None).unwrap();
     ramp.run(&Jump::new(
-        gain.view(),
-        read_noise.view(),
+        gain.view().into(),
+        read_noise.view().into(),
         &pattern,
         parameters,
     ));
@@ -126,8 +126,8 @@ fn uneven_resultants_are_compared_as_rates() {
     let gain = Array2::from_elem((1, 1), 1.0);
     let read_noise = Array2::from_elem((1, 1), 0.1);
     ramp.run(&Jump::new(
-        gain.view(),
-        read_noise.view(),
+        gain.view().into(),
+        read_noise.view().into(),
         &pattern,
         JumpParameters::default(),
     ));
@@ -145,8 +145,8 @@ fn pixels_without_a_gain_are_flagged_and_a_negative_one_is_used() {
     let read_noise = Array2::from_elem((1, 5), 2.0);
     let pattern = ReadPattern::evenly_spaced(6, 2.0, 1, None).unwrap();
     ramp.run(&Jump::new(
-        gain.view(),
-        read_noise.view(),
+        gain.view().into(),
+        read_noise.view().into(),
         &pattern,
         JumpParameters {
             flag_4_neighbors: false,
@@ -207,21 +207,27 @@ fn every_pixel_with_a_jump_is_a_suspect() {
             flag_4_neighbors: false,
             ..JumpParameters::default()
         };
-        let jump = Jump::new(gain.view(), noise.view(), &pattern, parameters);
+        let jump = Jump::new(
+            gain.view().into(),
+            noise.view().into(),
+            &pattern,
+            parameters,
+        );
         ramp.run(&jump);
         for c in 0..LANES {
-            let mut differences: Vec<f64> = (0..n_differences)
-                .map(|g| f64::from(ramp.data[[g + 1, 0, c]]) - f64::from(ramp.data[[g, 0, c]]))
-                .collect();
-            let mut scratch = Scratch::new(n_differences);
+            let mut pixel = Memory::new(n_differences + 1).pixel;
+            for g in 0..n_differences {
+                let (before, after) = (ramp.data[[g, 0, c]], ramp.data[[g + 1, 0, c]]);
+                pixel.differences[g] = f64::from(after) - f64::from(before);
+            }
             let detector = PixelNoise {
                 inverse_gain: 1.0,
                 read_variance: 81.0,
             };
-            jump.examine(&mut differences, detector, &mut scratch);
+            jump.examine(&mut pixel, detector);
             let found: Vec<bool> = ramp.flags(c).iter().map(|&flags| flags == JUMP).collect();
-            assert_eq!(found[1..], scratch.jumps);
-            match scratch.jumps.contains(&true) {
+            assert_eq!(found[1..], pixel.jumps);
+            match pixel.jumps.contains(&true) {
                 true => jumps += 1,
                 false => others += 1,
             }

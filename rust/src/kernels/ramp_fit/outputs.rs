@@ -8,22 +8,18 @@ use ndarray::{Array2, Array3, ArrayViewMut2, ArrayViewMut3, Axis};
 use super::{Block, Detector, Pixel, PixelFit, RampFit};
 use crate::band::RampBand;
 use crate::driver::{Execution, for_each};
-use crate::error::KernelError;
-use crate::lanes::{row_mut, store};
+use crate::error::{KernelError, check_array};
+use crate::lanes::{blocks, load, row_mut, rows, store, vectorised};
 
-/// The rate image, each (n_rows, n_cols), in DN and seconds.
+/// Memory for a rate image, see [`FitRows`].
 pub struct RampFitResult {
     pub slope: Array2<f32>,
     pub dq: Array2<u32>,
     pub var_poisson: Array2<f32>,
     pub var_rnoise: Array2<f32>,
     pub err: Array2<f32>,
-    /// Deviations of the differences from the slope, over their noise, squared and summed.
     pub chisq: Array2<f32>,
-    /// Slope with uniform weights minus slope.
     pub dumo: Array2<f32>,
-    /// The segments, if they were asked for.
-    pub segments: Option<SegmentArrays>,
 }
 
 /// The optional product: each segment's fit, (n_segments, n_rows, n_cols) with 0 where a pixel
@@ -46,15 +42,18 @@ pub struct SegmentArrays {
     pub crmag: Array3<f32>,
 }
 
-/// Rows of a [`RampFitResult`], to be filled.
+/// The rate image, or rows of it, to be filled; each (n_rows, n_cols), in DN and seconds.
 pub struct FitRows<'a> {
     pub slope: ArrayViewMut2<'a, f32>,
     pub dq: ArrayViewMut2<'a, u32>,
     pub var_poisson: ArrayViewMut2<'a, f32>,
     pub var_rnoise: ArrayViewMut2<'a, f32>,
     pub err: ArrayViewMut2<'a, f32>,
+    /// Deviations of the differences from the slope, over their noise, squared and summed.
     pub chisq: ArrayViewMut2<'a, f32>,
+    /// Slope with uniform weights minus slope.
     pub dumo: ArrayViewMut2<'a, f32>,
+    /// The segments, if they are asked for.
     pub segments: Option<SegmentRows<'a>>,
 }
 
@@ -71,33 +70,40 @@ pub struct SegmentRows<'a> {
     pub crmag: ArrayViewMut3<'a, f32>,
 }
 
-/// Fits the ramps of an image. With `optional`, also returns the fit of each segment.
+/// Fits the ramps of an image into `out`. With `optional`, also returns the fit of each segment.
 pub fn fit_ramps(
     fit: &RampFit<'_>,
     ramp: &mut RampBand<'_>,
+    out: &mut FitRows<'_>,
     optional: bool,
     execution: &mut Execution<'_>,
-) -> Result<RampFitResult, KernelError> {
+) -> Result<Option<SegmentArrays>, KernelError> {
     ramp.check()?;
     let (n_resultants, n_rows, n_cols) = ramp.shape();
     fit.check((n_resultants, n_rows, n_cols))?;
+    out.check((n_rows, n_cols))?;
     let height = execution.band_rows(n_resultants, n_cols);
-    let mut result = RampFitResult::zeros(n_rows, n_cols);
+    let mut segments = None;
     if optional {
         let (n_segments, n_jumps) = count_segments_and_jumps(ramp, height, execution)?;
-        result.segments = Some(SegmentArrays::zeros(n_segments, n_jumps, n_rows, n_cols));
+        segments = Some(SegmentArrays::zeros(n_segments, n_jumps, n_rows, n_cols));
     }
     if n_rows == 0 || n_cols == 0 {
-        return Ok(result);
+        return Ok(segments);
     }
+    let mut rows_of_segments = segments.as_mut().map(|arrays| arrays.bands(height));
     let bands = ramp.split(height, 0).into_iter();
-    let tasks = bands.zip(result.bands(height)).collect();
+    let tasks = bands.zip(out.bands(height)).map(|(band, mut rows)| {
+        rows.segments = rows_of_segments.as_mut().and_then(Iterator::next);
+        (band, rows)
+    });
     for_each(
-        tasks,
-        |(band, mut rows)| fit.fit_band(&band.into_band(), &mut rows),
+        tasks.collect(),
+        |(band, mut rows)| fit.fit_band(&band.into_band(), 0, &mut rows),
         execution,
     )?;
-    Ok(result)
+    drop(rows_of_segments);
+    Ok(segments)
 }
 
 /// The largest number of segments and of jumps that any pixel has, at least 1 each.
@@ -113,8 +119,9 @@ fn count_segments_and_jumps(
         let (data, groupdq) = (band.data.view(), band.groupdq.view());
         let mut pixel = Pixel::new(n_resultants);
         for r in 0..n_rows {
+            let (data, groupdq) = (rows(data, r), rows(groupdq, r));
             for c in 0..n_cols {
-                pixel.take(&data, &groupdq, (r, c));
+                pixel.take(&data, &groupdq, c);
                 pixel.find_segments();
                 n_segments.fetch_max(pixel.runs.len(), Ordering::Relaxed);
                 n_jumps.fetch_max(pixel.jumps().count(), Ordering::Relaxed);
@@ -130,7 +137,7 @@ fn count_segments_and_jumps(
 }
 
 impl RampFitResult {
-    fn zeros(n_rows: usize, n_cols: usize) -> Self {
+    pub fn zeros(n_rows: usize, n_cols: usize) -> Self {
         let shape = (n_rows, n_cols);
         Self {
             slope: Array2::zeros(shape),
@@ -140,32 +147,21 @@ impl RampFitResult {
             err: Array2::zeros(shape),
             chisq: Array2::zeros(shape),
             dumo: Array2::zeros(shape),
-            segments: None,
         }
     }
 
-    /// Bands of `height` rows, to be filled.
-    fn bands(&mut self, height: usize) -> impl Iterator<Item = FitRows<'_>> {
-        let mut slope = self.slope.axis_chunks_iter_mut(Axis(0), height);
-        let mut dq = self.dq.axis_chunks_iter_mut(Axis(0), height);
-        let mut var_poisson = self.var_poisson.axis_chunks_iter_mut(Axis(0), height);
-        let mut var_rnoise = self.var_rnoise.axis_chunks_iter_mut(Axis(0), height);
-        let mut err = self.err.axis_chunks_iter_mut(Axis(0), height);
-        let mut chisq = self.chisq.axis_chunks_iter_mut(Axis(0), height);
-        let mut dumo = self.dumo.axis_chunks_iter_mut(Axis(0), height);
-        let mut segments = self.segments.as_mut().map(|arrays| arrays.bands(height));
-        std::iter::from_fn(move || {
-            Some(FitRows {
-                slope: slope.next()?,
-                dq: dq.next()?,
-                var_poisson: var_poisson.next()?,
-                var_rnoise: var_rnoise.next()?,
-                err: err.next()?,
-                chisq: chisq.next()?,
-                dumo: dumo.next()?,
-                segments: segments.as_mut().and_then(Iterator::next),
-            })
-        })
+    /// All rows, to be filled.
+    pub fn rows(&mut self) -> FitRows<'_> {
+        FitRows {
+            slope: self.slope.view_mut(),
+            dq: self.dq.view_mut(),
+            var_poisson: self.var_poisson.view_mut(),
+            var_rnoise: self.var_rnoise.view_mut(),
+            err: self.err.view_mut(),
+            chisq: self.chisq.view_mut(),
+            dumo: self.dumo.view_mut(),
+            segments: None,
+        }
     }
 }
 
@@ -212,31 +208,112 @@ impl SegmentArrays {
 }
 
 impl FitRows<'_> {
-    /// Keeps what was computed for the pixels of a block, as if all of them were regular.
-    #[inline(always)]
-    pub(super) fn put_block(&mut self, r: usize, cols: &Range<usize>, block: &Block) {
-        let fit = &block.fit;
-        for (plane, lanes) in [
-            (&mut self.slope, &fit.slope),
-            (&mut self.var_poisson, &fit.var_poisson),
-            (&mut self.var_rnoise, &fit.var_rnoise),
-            (&mut self.err, &fit.err),
-            (&mut self.chisq, &fit.chisq),
-            (&mut self.dumo, &fit.dumo),
-        ] {
-            store(lanes, row_mut(plane.view_mut(), r, cols));
-        }
-        row_mut(self.dq.view_mut(), r, cols).copy_from_slice(&block.dq[..cols.len()]);
+    /// Errs unless all planes are of this size.
+    pub fn check(&self, (n_rows, n_cols): (usize, usize)) -> Result<(), KernelError> {
+        let shape = [n_rows, n_cols];
+        check_array("slope", &shape, &self.slope.view())?;
+        check_array("dq", &shape, &self.dq.view())?;
+        check_array("var_poisson", &shape, &self.var_poisson.view())?;
+        check_array("var_rnoise", &shape, &self.var_rnoise.view())?;
+        check_array("err", &shape, &self.err.view())?;
+        check_array("chisq", &shape, &self.chisq.view())?;
+        check_array("dumo", &shape, &self.dumo.view())
     }
 
-    pub(super) fn put(&mut self, at: (usize, usize), dq: u32, fit: &PixelFit) {
-        self.slope[at] = fit.slope as f32;
-        self.dq[at] = dq;
-        self.var_poisson[at] = fit.var_poisson as f32;
-        self.var_rnoise[at] = fit.var_rnoise as f32;
-        self.err[at] = (fit.var_poisson + fit.var_rnoise).sqrt() as f32;
-        self.chisq[at] = fit.chisq as f32;
-        self.dumo[at] = (fit.uniform_slope - fit.slope) as f32;
+    /// Bands of `height` rows, without segments.
+    pub(crate) fn bands(&mut self, height: usize) -> impl Iterator<Item = FitRows<'_>> {
+        let mut slope = self.slope.axis_chunks_iter_mut(Axis(0), height);
+        let mut dq = self.dq.axis_chunks_iter_mut(Axis(0), height);
+        let mut var_poisson = self.var_poisson.axis_chunks_iter_mut(Axis(0), height);
+        let mut var_rnoise = self.var_rnoise.axis_chunks_iter_mut(Axis(0), height);
+        let mut err = self.err.axis_chunks_iter_mut(Axis(0), height);
+        let mut chisq = self.chisq.axis_chunks_iter_mut(Axis(0), height);
+        let mut dumo = self.dumo.axis_chunks_iter_mut(Axis(0), height);
+        std::iter::from_fn(move || {
+            Some(FitRows {
+                slope: slope.next()?,
+                dq: dq.next()?,
+                var_poisson: var_poisson.next()?,
+                var_rnoise: var_rnoise.next()?,
+                err: err.next()?,
+                chisq: chisq.next()?,
+                dumo: dumo.next()?,
+                segments: None,
+            })
+        })
+    }
+
+    /// Keeps the fits of a row, from column `first_col` on.
+    pub(super) fn put_row(&mut self, r: usize, row: &RowFit, first_col: usize) {
+        for (plane, fits) in [
+            (&mut self.slope, &row.slope),
+            (&mut self.var_poisson, &row.var_poisson),
+            (&mut self.var_rnoise, &row.var_rnoise),
+            (&mut self.err, &row.err),
+            (&mut self.chisq, &row.chisq),
+            (&mut self.dumo, &row.dumo),
+        ] {
+            copy_row(&fits[first_col..], row_mut(plane.view_mut(), r));
+        }
+        copy_row(&row.dq[first_col..], row_mut(self.dq.view_mut(), r));
+    }
+}
+
+vectorised! {
+    fn copy_row<T: Copy + Default>(from: &[T], into: &mut [T]) {
+        for cols in blocks(into.len()) {
+            store(&load(from, &cols), into, &cols);
+        }
+    }
+}
+
+/// The fits of a row. They are gathered near the core: memory takes a long row at once far faster than
+/// seven short pieces in turn.
+pub(super) struct RowFit {
+    slope: Vec<f32>,
+    dq: Vec<u32>,
+    var_poisson: Vec<f32>,
+    var_rnoise: Vec<f32>,
+    err: Vec<f32>,
+    chisq: Vec<f32>,
+    dumo: Vec<f32>,
+}
+
+impl RowFit {
+    pub(super) fn new(n_cols: usize) -> Self {
+        let zeros = vec![0.0; n_cols];
+        Self {
+            slope: zeros.clone(),
+            dq: vec![0; n_cols],
+            var_poisson: zeros.clone(),
+            var_rnoise: zeros.clone(),
+            err: zeros.clone(),
+            chisq: zeros.clone(),
+            dumo: zeros,
+        }
+    }
+
+    /// Keeps what was computed for the pixels of a block, as if all of them were regular.
+    #[inline(always)]
+    pub(super) fn put_block(&mut self, cols: &Range<usize>, block: &Block) {
+        let fit = &block.fit;
+        store(&block.dq, &mut self.dq, cols);
+        store(&fit.slope, &mut self.slope, cols);
+        store(&fit.var_poisson, &mut self.var_poisson, cols);
+        store(&fit.var_rnoise, &mut self.var_rnoise, cols);
+        store(&fit.err, &mut self.err, cols);
+        store(&fit.chisq, &mut self.chisq, cols);
+        store(&fit.dumo, &mut self.dumo, cols);
+    }
+
+    pub(super) fn put(&mut self, c: usize, dq: u32, fit: &PixelFit) {
+        self.slope[c] = fit.slope;
+        self.dq[c] = dq;
+        self.var_poisson[c] = fit.var_poisson;
+        self.var_rnoise[c] = fit.var_rnoise;
+        self.err[c] = (fit.var_poisson + fit.var_rnoise).sqrt();
+        self.chisq[c] = fit.chisq;
+        self.dumo[c] = fit.uniform_slope - fit.slope;
     }
 }
 
@@ -251,32 +328,33 @@ impl SegmentRows<'_> {
         fit: Option<&PixelFit>,
     ) {
         for (k, magnitude) in pixel.jumps().enumerate() {
-            self.crmag[[k, r, c]] = magnitude as f32;
+            self.crmag[[k, r, c]] = magnitude;
         }
         for (k, segment) in pixel.segments.iter().enumerate() {
             let at = [k, r, c];
-            let variance = segment.var_poisson + segment.var_rnoise;
-            self.slope[at] = segment.slope as f32;
-            self.var_poisson[at] = segment.var_poisson as f32;
-            self.var_rnoise[at] = segment.var_rnoise as f32;
+            let variance = f64::from(segment.var_poisson + segment.var_rnoise);
+            self.slope[at] = segment.slope;
+            self.var_poisson[at] = segment.var_poisson;
+            self.var_rnoise[at] = segment.var_rnoise;
             self.weights[at] = (1.0 / (variance * variance)) as f32;
             if segment.first == segment.last {
                 // The line from 0 at time 0, by assumption: it has no error there.
-                self.sigslope[at] = segment.var_rnoise.sqrt() as f32;
+                self.sigslope[at] = segment.var_rnoise.sqrt();
                 continue;
             }
             let weights = ramp_fit.weights.segment(segment.first, segment.last);
             let (sigma_slope, sigma_intercept) = weights.sigmas(segment.power);
             let samples = &pixel.samples[segment.first..=segment.last];
             let factors = weights.intercept_factors(segment.power);
-            let intercept: f64 = factors.iter().zip(samples).map(|(f, y)| f * y).sum();
-            let read_noise = detector.read_noise.abs();
+            let terms = factors.iter().zip(samples);
+            let intercept: f64 = terms.map(|(factor, &y)| factor * f64::from(y)).sum();
+            let read_noise = f64::from(detector.read_noise.abs());
             self.sigslope[at] = (read_noise * sigma_slope) as f32;
             self.yint[at] = intercept as f32;
             self.sigyint[at] = (read_noise * sigma_intercept) as f32;
         }
         if let Some(fit) = fit {
-            self.pedestal[[r, c]] = ramp_fit.pedestal(pixel, fit) as f32;
+            self.pedestal[[r, c]] = ramp_fit.pedestal(pixel, fit);
         }
     }
 }

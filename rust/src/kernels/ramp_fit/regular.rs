@@ -7,25 +7,36 @@
 
 use std::ops::Range;
 
-use super::weights::power_index;
-use super::{FitRows, RampFit};
-use crate::band::RampBand;
+use super::outputs::RowFit;
+use super::weights::{POWERS, power_index};
+use super::{Detector, RampFit, photon_variance};
 use crate::dq::group;
 use crate::kernels::gain_is_known;
-use crate::lanes::{LANES, Lanes, load, load_plane, rates, row, union_of_flags, vectorised};
+use crate::lanes::{LANES, Lanes, differences, load, select, vectorised};
+use crate::reference::Row;
+
+/// One row of a band with its references.
+pub struct FitRow<'a> {
+    pub data: &'a [&'a [f32]],
+    pub groupdq: &'a [&'a [u8]],
+    pub pixeldq: &'a [u32],
+    pub gain: Row<'a, f32>,
+    pub read_noise: Row<'a, f32>,
+}
 
 /// A block of columns: what is fitted, and the fits.
 pub struct Block {
+    /// The samples; then, of regular pixels, what they are above the first.
     samples: Vec<Lanes>,
+    differences: Vec<Lanes>,
     /// Rates of the differences, sorted.
     rates: Vec<Lanes>,
     pub gain: Lanes,
     pub read_noise: Lanes,
     /// All flags of the pixel and its samples, but for samples that are not used.
-    pub dq: [u32; LANES],
-    irregular: [bool; LANES],
+    pub dq: Lanes<u32>,
+    pub irregular: Lanes<u8>,
     pub fit: BlockFit,
-    n_cols: usize,
 }
 
 /// The fits of the pixels of a block, see [`super::PixelFit`].
@@ -41,14 +52,15 @@ pub struct BlockFit {
 
 impl Block {
     pub fn new(n_resultants: usize) -> Self {
-        let zeros = [0.0; LANES];
+        let zeros = Lanes::all(0.0);
         Self {
             samples: vec![zeros; n_resultants],
+            differences: vec![zeros; n_resultants - 1],
             rates: vec![zeros; n_resultants - 1],
             gain: zeros,
             read_noise: zeros,
-            dq: [0; LANES],
-            irregular: [false; LANES],
+            dq: Lanes::all(0),
+            irregular: Lanes::all(0),
             fit: BlockFit {
                 slope: zeros,
                 dumo: zeros,
@@ -57,14 +69,7 @@ impl Block {
                 err: zeros,
                 chisq: zeros,
             },
-            n_cols: 0,
         }
-    }
-
-    /// The lanes that are not regular, or all of them.
-    pub fn irregular_lanes(&self, all: bool) -> impl Iterator<Item = usize> {
-        let irregular = self.irregular;
-        (0..self.n_cols).filter(move |&lane| all || irregular[lane])
     }
 }
 
@@ -72,121 +77,142 @@ vectorised! {
     /// Takes a block of columns of a row, fits its regular pixels, and keeps the fits.
     pub fn fit_block(
         kernel: &RampFit<'_>,
-        band: &RampBand<'_>,
-        r: usize,
+        row: &FitRow<'_>,
         cols: &Range<usize>,
         block: &mut Block,
-        out: &mut FitRows<'_>,
+        fits: &mut RowFit,
     ) {
-        load_block(kernel, band, r, cols, block);
+        load_block(kernel, row, cols, block);
         if block.samples.len() > 1 {
             fit_regular(kernel, block);
         }
-        out.put_block(r, cols, block);
+        fits.put_block(cols, block);
     }
 }
 
 #[inline(always)]
-fn load_block(
-    kernel: &RampFit<'_>,
-    band: &RampBand<'_>,
-    r: usize,
-    cols: &Range<usize>,
-    block: &mut Block,
-) {
-    block.n_cols = cols.len();
-    load(&band.data.view(), r, cols, &mut block.samples);
-    block.gain = load_plane(kernel.gain, band.first_row + r, cols);
-    block.read_noise = load_plane(kernel.read_noise, band.first_row + r, cols);
-    let flags = union_of_flags(&band.groupdq.view(), r, cols);
-    block.dq[..cols.len()].copy_from_slice(row(band.pixeldq.view(), r, cols));
-    for (dq, flags) in block.dq.iter_mut().zip(flags) {
-        *dq |= u32::from(flags & !group::DO_NOT_USE);
+fn load_block(kernel: &RampFit<'_>, row: &FitRow<'_>, cols: &Range<usize>, block: &mut Block) {
+    for (samples, row) in block.samples.iter_mut().zip(row.data) {
+        *samples = load(row, cols);
     }
-    let sum = rates(&block.samples, &kernel.inverse_intervals, &mut block.rates);
+    block.gain = row.gain.block(cols);
+    block.read_noise = row.read_noise.block(cols);
+    let mut flags = Lanes::all(0);
+    for row in row.groupdq {
+        let samples = load(row, cols);
+        for lane in 0..LANES {
+            flags[lane] |= samples[lane];
+        }
+    }
+    block.dq = load(row.pixeldq, cols);
+    differences(&block.samples, &mut block.differences);
+    // Finite if all samples are.
+    let mut sum = Lanes::all(0.0);
+    let all = block
+        .rates
+        .iter_mut()
+        .zip(&block.differences)
+        .zip(&kernel.inverse_intervals);
+    for ((rates, differences), inverse) in all {
+        for lane in 0..LANES {
+            rates[lane] = differences[lane] * inverse;
+            sum[lane] += rates[lane];
+        }
+    }
     // A single resultant has no differences, and is always looked at more closely.
     let single = block.samples.len() < 2;
     for lane in 0..LANES {
-        block.irregular[lane] = single
-            | !sum[lane].is_finite()
-            | (flags[lane] & (group::UNUSABLE | group::JUMP_DET) != 0)
-            | !gain_is_known(block.gain[lane])
-            | !block.read_noise[lane].is_finite();
+        block.dq[lane] |= u32::from(flags[lane] & !group::DO_NOT_USE);
+        block.irregular[lane] = u8::from(single)
+            | u8::from(!sum[lane].is_finite())
+            | u8::from(flags[lane] & (group::UNUSABLE | group::JUMP_DET) != 0)
+            | u8::from(!gain_is_known(block.gain[lane]))
+            | u8::from(!block.read_noise[lane].is_finite());
     }
 }
 
 #[inline(always)]
 fn fit_regular(kernel: &RampFit<'_>, block: &mut Block) {
-    let last = kernel.intervals.len();
+    let last = block.differences.len();
     let weights = kernel.weights.segment(0, last);
-    let n_last = f64::from(kernel.read_pattern.n_reads()[last]);
-    let Block {
-        samples,
-        rates,
-        gain,
-        read_noise,
-        fit,
-        ..
-    } = block;
-    kernel.network.sort(rates);
-    // As f64, since lanes of one width vectorise best.
-    let mut powers = [0.0; LANES];
+    let n_last = kernel.read_pattern.n_reads()[last] as f32;
+    // Copies, and results kept apart until the end: loops over values that might lie in the same
+    // place do not vectorise.
+    let (gain, read_noise) = (block.gain, block.read_noise);
+    kernel.network.sort(&mut block.rates);
+    let (low, high) = (block.rates[(last - 1) / 2], block.rates[last / 2]);
+    let (first, above_first) = block
+        .samples
+        .split_first_mut()
+        .expect("two samples or more");
+    let first = *first;
+    for samples in &mut *above_first {
+        for lane in 0..LANES {
+            samples[lane] -= first[lane];
+        }
+    }
+    let total = above_first[last - 1];
+    // As f32, since lanes of one width vectorise best.
+    let mut powers = Lanes::all(0.0);
+    let (mut var_poisson, mut var_rnoise, mut err) =
+        (Lanes::all(0.0), Lanes::all(0.0), Lanes::all(0.0));
     for lane in 0..LANES {
         let read_variance = read_noise[lane] * read_noise[lane];
-        let signal = gain[lane] * (samples[last][lane] - samples[0][lane]);
-        let power = power_index(signal, gain[lane] * gain[lane] * read_variance / n_last);
-        powers[lane] = power as f64;
-        let rate = (0.5 * (rates[(last - 1) / 2][lane] + rates[last / 2][lane])).max(0.0);
-        fit.var_poisson[lane] = rate / (gain[lane] * weights.duration);
-        fit.var_rnoise[lane] = read_variance * weights.var_rnoise;
-        fit.err[lane] = (fit.var_poisson[lane] + fit.var_rnoise[lane]).sqrt();
+        let signal = gain[lane] * total[lane];
+        powers[lane] = power_index(signal, gain[lane] * gain[lane] * read_variance / n_last);
+        let rate = 0.5 * (low[lane] + high[lane]);
+        var_poisson[lane] = photon_variance(rate, gain[lane], weights.duration);
+        var_rnoise[lane] = read_variance * weights.var_rnoise;
+        err[lane] = (var_poisson[lane] + var_rnoise[lane]).sqrt();
     }
-    let uniform_slope = weighted_sum(samples, weights.slope_factors(0));
-    fit.slope = uniform_slope;
-    for index in 1..weights.n_powers() {
-        let power = index as f64;
-        if powers
-            .iter()
-            .fold(false, |any, &lane| any | (lane == power))
-        {
-            let (slope, before) = (
-                weighted_sum(samples, weights.slope_factors(index)),
-                fit.slope,
-            );
+    let uniform_slope = weighted_sum(above_first, weights.slope_factors(0));
+    let mut slope = uniform_slope;
+    for index in 1..POWERS.len() {
+        let power = index as f32;
+        let chosen = powers.map(|lane| u32::from(lane == power));
+        if chosen.iter().fold(0, |any, lane| any | lane) != 0 {
+            let weighted = weighted_sum(above_first, weights.slope_factors(index));
+            slope = select(&chosen, &weighted, &slope);
+        }
+    }
+    let (mut dumo, mut chisq) = (Lanes::all(0.0), Lanes::all(0.0));
+    for lane in 0..LANES {
+        dumo[lane] = uniform_slope[lane] - slope[lane];
+    }
+    for kind in &kernel.kinds {
+        let mut sum = Lanes::all(0.0);
+        for &i in &kind.members {
+            let differences = &block.differences[i];
             for lane in 0..LANES {
-                fit.slope[lane] = if powers[lane] == power {
-                    slope[lane]
-                } else {
-                    before[lane]
-                };
+                let deviation = differences[lane] - slope[lane] * kind.interval;
+                sum[lane] += deviation * deviation;
             }
         }
-    }
-    let mut photon_variance = [0.0; LANES];
-    for lane in 0..LANES {
-        fit.dumo[lane] = uniform_slope[lane] - fit.slope[lane];
-        photon_variance[lane] = fit.slope[lane].abs() / gain[lane];
-    }
-    fit.chisq = [0.0; LANES];
-    for (i, &interval) in kernel.intervals.iter().enumerate() {
         for lane in 0..LANES {
-            let deviation = samples[i + 1][lane] - samples[i][lane] - fit.slope[lane] * interval;
-            let variance = photon_variance[lane] * interval
-                + read_noise[lane] * read_noise[lane] * kernel.read_variances[i];
-            let term = deviation * deviation / variance;
-            // Without noise there is nothing to measure a deviation by.
-            fit.chisq[lane] += if variance > 0.0 { term } else { 0.0 };
+            let detector = Detector {
+                gain: gain[lane],
+                read_noise: read_noise[lane],
+            };
+            chisq[lane] += kind.chisq(sum[lane], slope[lane], detector);
         }
     }
+    block.fit = BlockFit {
+        slope,
+        dumo,
+        var_poisson,
+        var_rnoise,
+        err,
+        chisq,
+    };
 }
 
-/// The sum of the samples of each lane times the factors.
+/// The sum of the samples of each lane, above the first, times the factors.
 #[inline(always)]
-fn weighted_sum(samples: &[Lanes], factors: &[f64]) -> Lanes {
-    let mut sum = [0.0; LANES];
-    for (sample, factor) in samples.iter().zip(factors) {
+fn weighted_sum(above_first: &[Lanes], factors: &[f32]) -> Lanes {
+    let mut sum = Lanes::all(0.0);
+    for (samples, factor) in above_first.iter().zip(&factors[1..]) {
         for lane in 0..LANES {
-            sum[lane] += factor * sample[lane];
+            sum[lane] += factor * samples[lane];
         }
     }
     sum

@@ -10,15 +10,11 @@ use ndarray::{Array2, Array3};
 const JUMP: u8 = group::JUMP_DET;
 
 /// Fits pixels of gain 2 and a read noise of 6 DN, 2 reads in each resultant, every 10 s.
-fn fit<const N: usize>(pixels: &[([f32; N], [u8; N])]) -> RampFitResult {
+fn fit<const N: usize>(pixels: &[([f32; N], [u8; N])]) -> Fitted {
     fit_with(pixels, 2.0, 6.0)
 }
 
-fn fit_with<const N: usize>(
-    pixels: &[([f32; N], [u8; N])],
-    gain: f32,
-    read_noise: f32,
-) -> RampFitResult {
+fn fit_with<const N: usize>(pixels: &[([f32; N], [u8; N])], gain: f32, read_noise: f32) -> Fitted {
     let samples: Vec<_> = pixels.iter().map(|pixel| pixel.0).collect();
     let mut ramp = Ramp::of_pixels(&samples);
     for ((g, _, c), flags) in ramp.groupdq.indexed_iter_mut() {
@@ -33,8 +29,28 @@ fn fit_with<const N: usize>(
         groupdq: BandArray::Shared(ramp.groupdq.view()),
         pixeldq: BandArray::Shared(ramp.pixeldq.view()),
     };
-    let fit = RampFit::new(gain.view(), read_noise.view(), &pattern);
-    Execution::uninterrupted(|execution| fit_ramps(&fit, &mut band, true, execution)).unwrap()
+    let fit = RampFit::new(gain.view().into(), read_noise.view().into(), &pattern);
+    let mut image = RampFitResult::zeros(1, pixels.len());
+    let segments = Execution::uninterrupted(|execution| {
+        fit_ramps(&fit, &mut band, &mut image.rows(), true, execution)
+    });
+    Fitted {
+        image,
+        segments: segments.unwrap().unwrap(),
+    }
+}
+
+struct Fitted {
+    image: RampFitResult,
+    segments: SegmentArrays,
+}
+
+impl std::ops::Deref for Fitted {
+    type Target = RampFitResult;
+
+    fn deref(&self) -> &RampFitResult {
+        &self.image
+    }
 }
 
 fn near(value: f32, expected: f64) {
@@ -56,7 +72,7 @@ fn a_faint_ramp_has_uniform_weights() {
     // Deviations of 1 and -1 DN; noise 0.5 x 10 / 2 + 36 (1/2 + 1/2) = 38.5 DN^2.
     near(result.chisq[[0, 0]], 2.0 / 38.5);
     // At time 0 the line is 15/2 s before the first resultant: 31/3 - 0.5 (17.5).
-    let segments = result.segments.unwrap();
+    let segments = &result.segments;
     near(segments.yint[[0, 0, 0]], 31.0 / 3.0 - 0.5 * 17.5);
     near(segments.pedestal[[0, 0]], 5.0 - 0.5 * 7.5);
     near(segments.sigslope[[0, 0, 0]], 0.3);
@@ -92,7 +108,7 @@ fn segments_are_weighted_with_their_variances() {
         1.0 / (1.0 / rnoise_2 + 1.0 / rnoise_3),
     );
     assert_eq!(result.dq[[0, 0]], u32::from(JUMP));
-    let segments = result.segments.unwrap();
+    let segments = &result.segments;
     near(segments.slope[[0, 0, 0]], 1.0);
     near(segments.slope[[1, 0, 0]], 2.0);
     near(segments.crmag[[0, 0, 0]], 490.0);
@@ -173,21 +189,24 @@ fn regular_pixels_get_the_same_bits_one_by_one() {
         groupdq: BandArray::Shared(groupdq.view()),
         pixeldq: BandArray::Shared(pixeldq.view()),
     };
-    let fit = RampFit::new(gain.view(), read_noise.view(), &pattern);
-    let result =
-        Execution::uninterrupted(|execution| fit_ramps(&fit, &mut ramp, false, execution)).unwrap();
+    let fit = RampFit::new(gain.view().into(), read_noise.view().into(), &pattern);
+    let mut result = RampFitResult::zeros(1, n_cols);
+    Execution::uninterrupted(|execution| {
+        fit_ramps(&fit, &mut ramp, &mut result.rows(), false, execution)
+    })
+    .unwrap();
     let mut pixel = Pixel::new(6);
     let mut powers = std::collections::BTreeSet::new();
     for c in 0..n_cols {
         let detector = Detector {
-            gain: f64::from(gain[[0, c]]),
-            read_noise: f64::from(read_noise[[0, c]]),
+            gain: gain[[0, c]],
+            read_noise: read_noise[[0, c]],
         };
-        pixel.take(&data.view(), &groupdq.view(), (0, c));
+        pixel.take(&rows(data.view(), 0), &rows(groupdq.view(), 0), c);
         let expected = fit.fit_pixel(&mut pixel, detector).unwrap();
         powers.insert(pixel.segments[0].power);
         let at = [0, c];
-        let bits = |value: f64| (value as f32).to_bits();
+        let bits = |value: f32| value.to_bits();
         assert_eq!(result.slope[at].to_bits(), bits(expected.slope));
         assert_eq!(result.var_poisson[at].to_bits(), bits(expected.var_poisson));
         assert_eq!(result.var_rnoise[at].to_bits(), bits(expected.var_rnoise));
