@@ -21,6 +21,8 @@ pub mod driver;
 #[forbid(unsafe_code)]
 pub mod error;
 #[forbid(unsafe_code)]
+pub mod half;
+#[forbid(unsafe_code)]
 pub mod kernels;
 #[forbid(unsafe_code)]
 mod lanes;

@@ -7,6 +7,7 @@ mission's schemas, read files of today and of 2022, and write today's.
 from __future__ import annotations
 
 from ..exposure import BORDER
+from ._asdf import load_objects
 from ._base import DataModel, open
 from ._errors import (
     FileFormatError,
@@ -56,6 +57,7 @@ __all__ = [
     "UnknownModelError",
     "ValidationError",
     "WfiImgPhotomRefModel",
+    "load_objects",
     "open",
     "reference_model",
 ]

@@ -34,11 +34,43 @@ def _extensions_of(package: str) -> tuple[ExtensionProxy, ...]:
     from asdf.extension import ExtensionProxy
 
     found = distribution(package)
-    return tuple(
-        ExtensionProxy(extension, package_name=package, package_version=found.version)
-        for point in found.entry_points.select(group="asdf.extensions")
-        for extension in point.load()()
-    )
+    with _manifests_read_by_libyaml():
+        return tuple(
+            ExtensionProxy(extension, package_name=package, package_version=found.version)
+            for point in found.entry_points.select(group="asdf.extensions")
+            for extension in point.load()()
+        )
+
+
+@contextmanager
+def _manifests_read_by_libyaml() -> Iterator[None]:
+    """Has `asdf` read the manifests of extensions by libyaml, in a tenth of the time.
+
+    It calls ``yaml.safe_load``, which is written in Python; dozens of manifests take it a second.
+    Should a later version of it read them otherwise, that is what happens.
+    """
+    import yaml
+    from asdf.extension import _manifest
+
+    class LibYaml:
+        @staticmethod
+        def safe_load(text: Any) -> Any:
+            return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+    if getattr(_manifest, "yaml", None) is not yaml:
+        yield
+        return
+    _manifest.yaml = LibYaml
+    try:
+        yield
+    finally:
+        _manifest.yaml = yaml
+
+
+def load_objects() -> None:
+    """Import what transforms and world coordinates need, before it is needed."""
+    for package in OBJECTS:
+        _extensions_of(package)
 
 
 @contextmanager

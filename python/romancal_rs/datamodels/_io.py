@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import inspect
+import math
 import mmap
 import os
 import re
 import secrets
-import struct
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,15 +17,14 @@ from typing import IO, Any
 
 import numpy as np
 
+from .. import _core
+from .._asdf_blocks import MAGIC, Block, read_blocks, read_lz4, write_checksums
 from . import _asdf, _schema
 from ._errors import FileFormatError, ModelError, ModelTypeError
 from ._nodes import Tree, Unread
 
-_BLOCK_MAGIC = b"\xd3BLK"
-_BLOCK_HEADER = struct.Struct(">HI4sQ")  # header size, flags, compression, allocated size
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _YAML_END = re.compile(rb"\n\.\.\.\s")
-_LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 # ---- reading -------------------------------------------------------------------------------
@@ -65,7 +65,7 @@ def read(source: str | os.PathLike[str] | IO[bytes]) -> Tree:
 
 
 def _read(file: IO[bytes], name: str, *, own: bool) -> Tree:
-    n_blocks = _check_container(file, name)
+    blocks = _check_container(file, name)
     import asdf
 
     with _asdf.configured(_asdf.PLAIN):
@@ -90,7 +90,7 @@ def _read(file: IO[bytes], name: str, *, own: bool) -> Tree:
             f"{name}: 'roman' is no object with a tag of the mission; its tag is {tag!r}"
         )
     try:
-        data = _Open(file, handle, name, n_blocks).convert(content, strip=True)
+        data = _Open(file, handle, name, blocks).convert(content, strip=True)
     except ValueError as error:
         if isinstance(error, ModelError):
             raise
@@ -112,8 +112,8 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _check_container(file: IO[bytes], name: str) -> int:
-    """Check that the file is ASDF and as long as its block headers say; return how many they are.
+def _check_container(file: IO[bytes], name: str) -> list[Block]:
+    """Check that the file is ASDF and as long as its block headers say; return those.
 
     `asdf` reads blocks when they are needed, and would find a truncated file only then.
     """
@@ -125,40 +125,32 @@ def _check_container(file: IO[bytes], name: str) -> int:
     first = -1
     while first < 0 and (more := file.read(1 << 16)):
         text += more
-        first = text.find(_BLOCK_MAGIC)
+        first = text.find(MAGIC)
     if not _YAML_END.search(text):
         raise FileFormatError(f"{name}: truncated: the file ends inside its header")
-    n_blocks = 0
     size = file.seek(0, os.SEEK_END)
-    position = start + first if first >= 0 else size
-    while position < size:
-        file.seek(position)
-        if file.read(4) != _BLOCK_MAGIC:
-            break
-        fields = file.read(_BLOCK_HEADER.size)
-        if len(fields) < _BLOCK_HEADER.size:
-            raise FileFormatError(f"{name}: truncated: the file ends inside a block header")
-        header_size, flags, _, allocated = _BLOCK_HEADER.unpack(fields)
-        n_blocks += 1
-        if flags & 1:  # a streamed block reaches to the end, whatever that is
-            break
-        position += 6 + header_size + allocated
-        if position > size:
-            raise FileFormatError(
-                f"{name}: truncated: {size} bytes, but its blocks need at least {position}"
-            )
+    blocks = []
+    try:
+        for block in read_blocks(file, start + first if first >= 0 else size):
+            blocks.append(block)
+            if not block.is_streamed and block.end > size:
+                raise FileFormatError(
+                    f"{name}: truncated: {size} bytes, but its blocks need at least {block.end}"
+                )
+    except EOFError:
+        raise FileFormatError(f"{name}: truncated: the file ends inside a block header") from None
     file.seek(start)
-    return n_blocks
+    return blocks
 
 
 class _Open:
     """Turns the tree that `asdf` returns into the plain tree of a model."""
 
-    def __init__(self, file: IO[bytes], handle: Any, name: str, n_blocks: int) -> None:
+    def __init__(self, file: IO[bytes], handle: Any, name: str, blocks: list[Block]) -> None:
         self.file = file
         self.handle = handle
         self.name = name
-        self.n_blocks = n_blocks
+        self.blocks = blocks
 
     def convert(self, value: Any, *, strip: bool = False) -> Any:
         """A value of the file as the tree holds it; `strip` ignores the value's own tag."""
@@ -188,7 +180,7 @@ class _Open:
 
     def _array(self, array: Any) -> Any:
         source = array._source
-        if isinstance(source, int) and source >= self.n_blocks:
+        if isinstance(source, int) and source >= len(self.blocks):
             raise FileFormatError(
                 f"{self.name}: truncated: its header names an array that the file does not hold"
             )
@@ -204,11 +196,27 @@ class _Open:
             # Its address could be anywhere, and reading a file must not fetch another.
             raise FileFormatError(f"{self.name}: an array in another file ({lazy._source})")
         try:
+            array = self._from_lz4(lazy)
+            if array is not None:
+                return array
             # Even the name of a compression makes asdf look through all extensions it knows.
             with _asdf.configured(_asdf.PLAIN):
                 return np.asarray(lazy)
         except Exception as error:
             raise self._unreadable(error) from error
+
+    def _from_lz4(self, lazy: Any) -> np.ndarray[Any, Any] | None:
+        """An array that has a block of its own, compressed by lz4; None if it is another."""
+        source = lazy._source
+        if not isinstance(source, int) or self.blocks[source].compression != b"lz4":
+            return None
+        plain = lazy._strides is None and lazy._mask is None and not lazy._offset
+        shape, dtype = tuple(lazy.shape), np.dtype(lazy.dtype)
+        n_bytes = math.prod(shape) * dtype.itemsize
+        if not plain or lazy._order == "F" or self.blocks[source].size != n_bytes:
+            return None
+        data = read_lz4(self.file, self.blocks[source])
+        return None if data is None else data.view(dtype).reshape(shape)
 
     def _read_array(self, lazy: Any) -> np.ndarray[Any, Any]:
         array = self._writable(self._raw_array(lazy))
@@ -325,7 +333,8 @@ class Writer:
     def _array(self, array: np.ndarray[Any, Any], schema: _schema.Schema) -> np.ndarray[Any, Any]:
         if _schema.keyword(schema, "datatype") != "float16" or array.dtype == np.float16:
             return array
-        return np.clip(array, -_LARGEST_HALF, _LARGEST_HALF).astype(np.float16)
+        numbers = np.ascontiguousarray(array, np.float32).reshape(-1)
+        return _core.to_half(numbers).view(np.float16).reshape(array.shape)
 
     def _string(self, value: str, schema: _schema.Schema, path: tuple[str | int, ...]) -> str:
         if path[-2:] == ("exposure", "type"):
@@ -362,7 +371,14 @@ def write(tree: Tree, path: Path, *, compression: str | None = None) -> None:
     extension = _asdf.writing_extension(tree.tag, tuple(sorted(writer.tags)))
     with _asdf.configured(packages), replacing(path) as file:
         handle = asdf.AsdfFile({"roman": root}, extensions=[extension])
-        handle.write_to(file, all_array_compression=compression)
+        options: dict[str, Any] = {"all_array_compression": compression}
+        # Of all at once, and in the time in which the file goes to the disk; asdf does it before.
+        checksums_later = "write_checksums" in inspect.signature(handle.write_to).parameters
+        if checksums_later:
+            options["write_checksums"] = False
+        handle.write_to(file, **options)
+        if checksums_later:
+            write_checksums(file)
 
 
 @contextlib.contextmanager
@@ -381,8 +397,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         # Not `tempfile`: its files are private to the user, and the product would stay so.
-        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-        with os.fdopen(descriptor, "wb") as file:
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+        with os.fdopen(descriptor, "w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

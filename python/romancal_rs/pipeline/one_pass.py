@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
@@ -79,9 +80,12 @@ def calibrate(pipeline: ExposurePipeline, exposure: Any) -> ImageModel | None:
         None if there is not a single good, unsaturated science pixel: then the steps have to be
         taken one by one, to see whether the exposure is saturated throughout.
     """
-    from ..datamodels import RampModel
+    from ..datamodels import RampModel, load_objects
 
     check_ramp(exposure)
+    if not pipeline.assign_wcs.skip:
+        # Modules are imported by one core, and meanwhile the other has nothing to do.
+        threading.Thread(target=load_objects, daemon=True).start()
     steps = {name: cast("Any", pipeline.step(name)) for name in STEPS}
     pipeline.log.info("Steps %s to %s running in one pass", *(list(STEPS)[i] for i in (0, -1)))
     started = time.perf_counter()

@@ -10,22 +10,16 @@ from __future__ import annotations
 import bz2
 import hashlib
 import os
-import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
+from .._asdf_blocks import NO_CHECKSUM, Block, find_first_block, read_blocks
 from .._yaml_head import read_head_text
 
-_MAGIC = b"\xd3BLK"
-_SIZE_OF_HEADER = struct.Struct(">H")
-# Flags, compression, allocated size, used size, size of the data, checksum.
-_HEADER = struct.Struct(">I4sQQQ16s")
-_STREAMED = 1
 _CHUNK = 1 << 20
 _SMALL_CHUNK = 1 << 16  # may become a thousand times as much
-_NO_CHECKSUM = bytes(16)
 
 
 def damage(path: Path) -> Iterator[str]:
@@ -41,53 +35,33 @@ def damage(path: Path) -> Iterator[str]:
     head = len(read_head_text(path))
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END)
-        position = _first_block(file, head)
         number = -1
-        while position < end:
-            number += 1
-            file.seek(position)
-            if file.read(4) != _MAGIC:
-                return  # an index of the blocks comes last
+        blocks = read_blocks(file, find_first_block(file, head))
+        while True:
             try:
-                (header_size,) = _SIZE_OF_HEADER.unpack(file.read(2))
-                header = _HEADER.unpack(file.read(header_size)[: _HEADER.size])
-            except struct.error:
-                yield f"truncated: it ends inside the header of block {number}"
+                block = next(blocks, None)
+            except EOFError:
+                yield f"truncated: it ends inside the header of block {number + 1}"
                 return
-            flags, compression, allocated, used, _, checksum = header
-            if flags & _STREAMED:
-                return  # reaches to the end, and has no checksum
-            start = position + 6 + header_size
-            position = start + allocated
-            if position > end or used > allocated:
+            if block is None or block.is_streamed:  # that one has no checksum
+                return
+            number += 1
+            if block.end > end or block.used > block.allocated:
                 yield f"truncated: it ends inside block {number}"
                 return
-            if checksum == _NO_CHECKSUM:
-                continue
-            if not _is_sound(file, start, used, compression.rstrip(b"\0"), checksum):
+            if block.checksum != NO_CHECKSUM and not _is_sound(file, block):
                 yield f"damaged: the data of block {number} do not have the checksum stated there"
 
 
-def _first_block(file: IO[bytes], position: int) -> int:
-    """Where the blocks begin, after the head and what fills the space up to them."""
-    file.seek(position)
-    last = b""
-    while chunk := file.read(_CHUNK):
-        found = (last + chunk).find(_MAGIC)
-        if found >= 0:
-            return position - len(last) + found
-        position += len(chunk)
-        last = chunk[1 - len(_MAGIC) :]
-    return position
-
-
-def _is_sound(file: IO[bytes], start: int, size: int, compression: bytes, checksum: bytes) -> bool:
-    if _md5(_read(file, start, size, _CHUNK)) == checksum:
+def _is_sound(file: IO[bytes], block: Block) -> bool:
+    start, used = block.start, block.used
+    if _md5(_read(file, start, used, _CHUNK)) == block.checksum:
         return True
-    if not compression:
+    if not block.compression:
         return False
     try:
-        return _md5(_decompressed(_read(file, start, size, _SMALL_CHUNK), compression)) == checksum
+        parts = _decompressed(_read(file, start, used, _SMALL_CHUNK), block.compression)
+        return _md5(parts) == block.checksum
     except (OSError, ValueError, RuntimeError, EOFError, zlib.error):
         return False
 

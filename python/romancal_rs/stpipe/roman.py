@@ -174,16 +174,26 @@ class RomanStep(Step):
 
     @contextmanager
     def get_reference_file_model(self, model: DataModel, reftype: str) -> Iterator[Any]:
-        """Opens the reference of a type for the time of a ``with`` block."""
-        from .. import datamodels
+        """The model of the reference of a type, for a ``with`` block.
 
+        A file is open until the run ends, so that steps that use the same open it once.
+        """
         reference = self.get_reference_file(model, reftype)
         if hasattr(reference, "meta"):
             yield reference
             return
         self.log.info("Using %s reference %s", reftype.upper(), reference)
-        with datamodels.open(reference) as opened:
-            yield opened
+        yield self._opened(reference)
+
+    def _opened(self, path: str | os.PathLike[str]) -> DataModel:
+        """The model of a reference file, opened once in a run."""
+        from .. import datamodels
+
+        models = self.root._open_references
+        key = os.fspath(path)
+        if key not in models:
+            models[key] = datamodels.open(path)
+        return models[key]
 
     def _found(self, reftype: str) -> tuple[dict[Any, Match], Any]:
         """Where the run keeps what was found, and under which key.
@@ -218,12 +228,12 @@ class RomanStep(Step):
             return
         is_model = isinstance(match.reference, datamodels.DataModel)
         name = f"override_{reftype}" if is_model else str(match.reference)
-        with datamodels.open(match.reference) as reference:
-            try:
-                reference.validate(metadata=False)
-            except datamodels.ValidationError as error:
-                raise references.ReferenceMismatchError(f"{name}: {error.problem}") from error
-            shapes = {key: tuple(array.shape) for key, array in reference.arrays()}
+        reference = match.reference if is_model else self._opened(match.reference)
+        try:
+            reference.validate(metadata=False)
+        except datamodels.ValidationError as error:
+            raise references.ReferenceMismatchError(f"{name}: {error.problem}") from error
+        shapes = {key: tuple(array.shape) for key, array in reference.arrays()}
         if not model.shape:
             return
         n_rows, n_cols = model.shape[-2:]

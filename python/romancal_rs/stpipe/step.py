@@ -119,6 +119,8 @@ class Step(metaclass=_StepType):
         #: The references that the run at hand found, kept by the outermost step.
         self._found_references: dict[Any, Any] = {}
         self._stores: dict[Any, Any] = {}
+        #: The models of their files by path, open until the run ends.
+        self._open_references: dict[str, Any] = {}
         self._digests = RunDigests()
         self._saved: list[Path] = []
         #: The log messages of the run at hand, until they are in its result.
@@ -307,6 +309,9 @@ class Step(metaclass=_StepType):
             finally:
                 self._log_lines = None
                 self._digests.close()
+                for reference in self._open_references.values():
+                    reference.close()
+                self._open_references = {}
 
     __call__ = run
 

@@ -1,7 +1,9 @@
 //! The kernels that change arrays in place.
 
-use ndarray::{Array3, Ix2, Ix3};
-use numpy::{IntoPyArray, PyArray2, PyReadwriteArray2, PyReadwriteArray3};
+use ndarray::{Array3, Ix1, Ix2, Ix3};
+use numpy::{
+    IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadwriteArray2, PyReadwriteArray3,
+};
 use pyo3::prelude::*;
 
 use super::arrays::Arrays;
@@ -10,6 +12,7 @@ use super::read_pattern::ReadPattern;
 use super::whole::Whole;
 use crate::band::{BandArray, RampBand};
 use crate::driver;
+use crate::half;
 use crate::kernels::dark::{Dark, DarkSignal};
 use crate::kernels::flat::{self, Flat, RateImage};
 use crate::kernels::jump::{Jump, JumpParameters};
@@ -278,6 +281,23 @@ pub fn apply_flat<'py>(
         errors.var_flat.into_pyarray(py),
         errors.err.into_pyarray(py),
     ))
+}
+
+#[pyfunction]
+pub fn to_half<'py>(
+    py: Python<'py>,
+    numbers: &Bound<'_, PyAny>,
+) -> PyResult<Bound<'py, PyArray1<u16>>> {
+    let mut arrays = Arrays::default();
+    let numbers = arrays.read::<f32, Ix1>("numbers", numbers)?;
+    let numbers = numbers.as_slice()?;
+    let halves = PyArray1::zeros(py, numbers.len(), false);
+    let mut bits = halves.try_readwrite()?;
+    let bits = bits.as_slice_mut()?;
+    detached(py, None, None, |execution| {
+        half::to_half(numbers, bits, execution)
+    })?;
+    Ok(halves)
 }
 
 #[pyfunction]

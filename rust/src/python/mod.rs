@@ -25,7 +25,7 @@ mod _core {
     #[pymodule_export]
     use super::functions::{
         apply_flat, correct_linearity, detect_jumps, flag_saturation, num_threads, set_num_threads,
-        subtract_dark, subtract_dark_rate,
+        subtract_dark, subtract_dark_rate, to_half,
     };
     #[pymodule_export]
     use super::read_pattern::ReadPattern;

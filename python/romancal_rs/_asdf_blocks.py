@@ -1,0 +1,186 @@
+"""The binary blocks of an ASDF file: where they lie, and what their headers say.
+
+`asdf` reads and writes them; this is for what it does not do: looking at them without reading them,
+and working on several at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MAGIC = b"\xd3BLK"
+NO_CHECKSUM = bytes(16)
+_SIZE_OF_HEADER = struct.Struct(">H")
+# Flags, compression, allocated size, used size, size of the data, checksum.
+_HEADER = struct.Struct(">I4sQQQ16s")
+_STREAMED = 1
+_CHUNK = 1 << 20
+_SEARCHED = 1 << 16
+
+
+@dataclass(frozen=True)
+class Block:
+    """What the header of a block says.
+
+    Attributes
+    ----------
+    start : int
+        Where in the file its data begin.
+    is_streamed : bool
+        It reaches to the end of the file, whatever that is, and has no checksum.
+    compression : bytes
+        Empty, or the name of the compression: ``b"lz4"``.
+    allocated, used : int
+        Bytes that it takes in the file, and those of them that are data.
+    size : int
+        Bytes of the data when they are not compressed.
+    checksum : bytes
+        The MD5 of its bytes, or zeros for none.
+    """
+
+    start: int
+    is_streamed: bool
+    compression: bytes
+    allocated: int
+    used: int
+    size: int
+    checksum: bytes
+
+    @property
+    def end(self) -> int:
+        """Where in the file the next block begins."""
+        return self.start + self.allocated
+
+    @property
+    def checksum_position(self) -> int:
+        """Where in the file the checksum is: it is the last field, and nothing follows it."""
+        return self.start - len(NO_CHECKSUM)
+
+
+def read_blocks(file: IO[bytes], position: int) -> Iterator[Block]:
+    """The headers of the blocks from that position on, up to what is not a block.
+
+    Whether the file is as long as they say is for the caller to see.
+
+    Raises
+    ------
+    EOFError
+        If the file ends inside a header.
+    """
+    while True:
+        file.seek(position)
+        if file.read(len(MAGIC)) != MAGIC:
+            return  # the end, or an index of the blocks
+        try:
+            (header_size,) = _SIZE_OF_HEADER.unpack(file.read(_SIZE_OF_HEADER.size))
+            fields = _HEADER.unpack(file.read(header_size)[: _HEADER.size])
+        except struct.error:
+            raise EOFError("the file ends inside the header of a block") from None
+        flags, compression, allocated, used, size, checksum = fields
+        block = Block(
+            start=position + len(MAGIC) + _SIZE_OF_HEADER.size + header_size,
+            is_streamed=bool(flags & _STREAMED),
+            compression=compression.rstrip(b"\0"),
+            allocated=allocated,
+            used=used,
+            size=size,
+            checksum=checksum,
+        )
+        yield block
+        if block.is_streamed:
+            return
+        position = block.end
+
+
+def find_first_block(file: IO[bytes], position: int = 0) -> int:
+    """Where the blocks begin, after the head and what fills the space up to them.
+
+    The end of the file if there are none.
+    """
+    file.seek(position)
+    last = b""
+    while chunk := file.read(_SEARCHED):
+        found = (last + chunk).find(MAGIC)
+        if found >= 0:
+            return position - len(last) + found
+        position += len(chunk)
+        last = chunk[1 - len(MAGIC) :]
+    return position
+
+
+def write_checksums(file: IO[bytes]) -> None:
+    """Completes the checksums of all blocks, with several threads, while the file goes to the disk.
+
+    Parameters
+    ----------
+    file
+        Open for reading and writing; all of its blocks are in it, with headers as `asdf` writes
+        them, but without checksums.
+    """
+    file.flush()
+    blocks = [block for block in read_blocks(file, find_first_block(file)) if not block.is_streamed]
+    with ThreadPoolExecutor(1 + (os.cpu_count() or 1), thread_name_prefix="md5") as pool:
+        pool.submit(os.fsync, file.fileno())
+        digests = list(pool.map(lambda block: _md5(file.fileno(), block), blocks))
+    for block, digest in zip(blocks, digests, strict=True):
+        file.seek(block.checksum_position)
+        file.write(digest)
+    file.seek(0, os.SEEK_END)
+
+
+def _md5(descriptor: int, block: Block) -> bytes:
+    digest = hashlib.md5(usedforsecurity=False)
+    for position in range(block.start, block.start + block.used, _CHUNK):
+        size = min(_CHUNK, block.start + block.used - position)
+        digest.update(os.pread(descriptor, size, position))
+    return digest.digest()
+
+
+def read_lz4(file: IO[bytes], block: Block) -> np.ndarray | None:
+    """The data of a block that `asdf` compressed by lz4, with several threads.
+
+    Returns
+    -------
+    ndarray, uint8, or None
+        None if the block is not what `asdf` writes: parts, each after its length, that begin with
+        the length of their data and together have as many bytes as the header says.
+    """
+    import lz4.block  # type: ignore[import-untyped]
+    import numpy as np
+
+    file.seek(block.start)
+    stored, size = memoryview(file.read(block.used)), block.size
+    parts: list[tuple[memoryview, int, int]] = []
+    position = filled = 0
+    while position < len(stored):
+        part = stored[position + 4 : position + 4 + int.from_bytes(stored[position : position + 4])]
+        length = int.from_bytes(part[:4], "little")
+        # What lz4 can make of so many bytes: a length beyond is a lie, and would take memory.
+        if len(part) <= 4 or length > 255 * len(part) or filled + length > size:
+            return None
+        parts.append((part, filled, length))
+        position += 4 + len(part)
+        filled += length
+    if filled != size or position != len(stored):
+        return None
+    data = np.empty(size, np.uint8)
+    view = data.data
+
+    def decompress(part: memoryview, start: int, length: int) -> None:
+        view[start : start + length] = lz4.block.decompress(part)
+
+    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="lz4") as pool:
+        try:
+            list(pool.map(lambda part: decompress(*part), parts))
+        except (lz4.block.LZ4BlockError, ValueError):
+            return None
+    return data

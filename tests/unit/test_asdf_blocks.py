@@ -1,0 +1,82 @@
+"""Blocks of ASDF files: checksums that are written late, and lz4 that several threads undo."""
+
+import hashlib
+import io
+import struct
+
+import asdf
+import lz4.block
+import numpy as np
+import pytest
+
+from romancal_rs import datamodels
+from romancal_rs._asdf_blocks import Block, find_first_block, read_blocks, read_lz4
+from romancal_rs.datamodels import testing
+
+
+@pytest.mark.parametrize("compression", [None, "lz4", "zlib"])
+def test_the_checksums_of_a_saved_model_are_those_of_its_bytes(tmp_path, compression):
+    path = datamodels.ImageModel(testing.create_wfi_image(shape=(30, 40))).save(
+        tmp_path / "image.asdf", compression=compression
+    )
+    content = path.read_bytes()
+    with path.open("rb") as file:
+        blocks = list(read_blocks(file, find_first_block(file)))
+    assert len(blocks) > 8
+    assert blocks[-1].end <= len(content)
+    for block in blocks:
+        data = content[block.start : block.start + block.used]
+        assert block.checksum == hashlib.md5(data).digest()
+        assert block.compression == (compression or "").encode()
+    # The library agrees.
+    with asdf.open(path, validate_checksums=True, lazy_load=False) as file:
+        assert file["roman"]["data"].shape == (30, 40)
+
+
+def lz4_block(parts: list[bytes], size: int) -> tuple[io.BytesIO, Block]:
+    """A file that is one block, of these parts as they stand in it, with this size of its data."""
+    stored = b"".join(struct.pack(">I", len(part)) + part for part in parts)
+    file = io.BytesIO(b"head" + stored)
+    return file, Block(4, False, b"lz4", len(stored), len(stored), size, bytes(16))
+
+
+def test_parts_are_put_together_in_order():
+    data = np.random.default_rng(1).integers(0, 9, 100_000, np.uint8).tobytes()
+    parts = [lz4.block.compress(data[i : i + 7000]) for i in range(0, len(data), 7000)]
+    assert read_lz4(*lz4_block(parts, len(data))).tobytes() == data
+
+
+def test_what_is_no_lz4_of_asdf_is_left_to_asdf():
+    data = bytes(1000)
+    part = lz4.block.compress(data)
+    lying = struct.pack("<I", 2**31) + part[4:]
+    assert read_lz4(*lz4_block([part], 999)) is None
+    assert read_lz4(*lz4_block([part], 1001)) is None
+    assert read_lz4(*lz4_block([part, b""], 1000)) is None
+    assert read_lz4(*lz4_block([part[:-3]], 1000)) is None
+    assert read_lz4(*lz4_block([lying], 2**31)) is None
+    file, block = lz4_block([part], 1000)
+    cut = Block(4, False, b"lz4", block.used - 5, block.used - 5, 1000, bytes(16))
+    assert read_lz4(file, cut) is None
+
+
+def test_an_lz4_array_is_what_asdf_makes_of_it(tmp_path):
+    rng = np.random.default_rng(2)
+    data = rng.integers(0, 4000, (3, 1100, 900), np.uint16)  # more than one part of 4 MiB
+    raw = datamodels.ScienceRawModel(testing.create_wfi_science_raw(shape=data.shape))
+    raw.data = data
+    path = raw.save(tmp_path / "raw.asdf", compression="lz4")
+    with datamodels.open(path) as model:
+        assert np.array_equal(model.stored("data"), data)
+        assert np.array_equal(model.data, data)
+        assert model.data.flags.writeable
+    content = bytearray(path.read_bytes())
+    with path.open("rb") as file:
+        block = next(b for b in read_blocks(file, find_first_block(file)) if b.size == data.nbytes)
+    content[block.start : block.start + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+    with (
+        datamodels.open(path) as model,
+        pytest.raises(datamodels.FileFormatError, match=r"raw\.asdf: damaged"),
+    ):
+        model.stored("data")
