@@ -127,7 +127,7 @@ def check_usable(model: ImageModel) -> None:
     NoScienceDataError
         If every science pixel is DO_NOT_USE.
     """
-    if (model.dq & dqflags.DO_NOT_USE).all():
+    if all((row & dqflags.DO_NOT_USE).all() for row in model.dq):  # one usable row ends it
         raise NoScienceDataError(
             f"{describe(model)}: no science data: every science pixel is flagged DO_NOT_USE"
         )

@@ -48,7 +48,7 @@ def took_one_pass(image) -> bool:
 def content(image) -> dict:
     """All of a model but its log, whose lines have times."""
     return {
-        name: value.tobytes() if isinstance(value, np.ndarray) else value
+        name: np.asarray(image[name]).tobytes() if hasattr(value, "dtype") else value
         for name, value in image.items()
         if not name.startswith("meta.cal_logs") and name != "meta.wcs"
     }

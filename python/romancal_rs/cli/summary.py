@@ -79,8 +79,9 @@ def _flag_table(result: Any) -> list[str]:
     else:
         return []
     lines = [f"flags of {flags.size} pixels"]
+    flagged = flags[flags != 0]  # few
     for bit in range(32):
-        count = np.count_nonzero(flags & np.uint32(1 << bit))
+        count = np.count_nonzero(flagged & np.uint32(1 << bit))
         if count:
             (flag,) = dqflags.names(1 << bit)
             lines.append(f"  {flag:<18}  {count:>9}  {100 * count / flags.size:7.3f} %")

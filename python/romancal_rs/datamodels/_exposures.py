@@ -67,13 +67,16 @@ class RampModel(DataModel):
         return ramp
 
     @classmethod
-    def frame_of(cls, raw: ScienceRawModel) -> RampModel:
+    def frame_of(cls, raw: ScienceRawModel, *, share_file: bool = False) -> RampModel:
         """What a ramp of a Level 1 exposure has besides its samples and flags.
 
         Parameters
         ----------
         raw
             The exposure.
+        share_file
+            Whether `amp33` may stay in the file of `raw`, which then must not be closed. The models
+            that have it keep the file open.
 
         Returns
         -------
@@ -92,7 +95,8 @@ class RampModel(DataModel):
         n_resultants, n_rows, n_cols = raw.shape
         meta = deep_copy(raw._tree.data["meta"])
         meta["cal_step"] = steps_to_do(tree)
-        tree.data.update(meta=meta, amp33=raw.amp33)
+        tree.data["meta"] = meta
+        tree.share("amp33", raw._tree, share_file)
         border = border_shapes(n_rows, n_cols)
         for side, shape in border.items():
             tree.data[f"border_ref_pix_{side}"] = np.zeros((n_resultants, *shape), np.float32)
@@ -171,7 +175,7 @@ class ImageModel(DataModel):
             image[name] = array
         for name in ramp:
             if name == "amp33" or "border_ref_pix" in name:
-                tree.data[name] = ramp[name]
+                tree.share(name, ramp._tree, share_file=True)
         return image
 
 

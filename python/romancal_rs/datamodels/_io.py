@@ -308,7 +308,7 @@ class Writer:
     def _convert(self, value: Any, path: tuple[str | int, ...]) -> Any:
         schema = self.tree.schema(path)
         if isinstance(value, Unread):
-            value = value.read()
+            value = value.raw()  # an array is only copied from file to file
         if isinstance(value, dict):
             value = {key: self._item(item, (*path, key)) for key, item in value.items()}
         elif isinstance(value, list):
@@ -333,7 +333,7 @@ class Writer:
     def _array(self, array: np.ndarray[Any, Any], schema: _schema.Schema) -> np.ndarray[Any, Any]:
         if _schema.keyword(schema, "datatype") != "float16" or array.dtype == np.float16:
             return array
-        numbers = np.ascontiguousarray(array, np.float32).reshape(-1)
+        numbers = np.require(array, np.float32, ["C", "ALIGNED"]).reshape(-1)
         return _core.to_half(numbers).view(np.float16).reshape(array.shape)
 
     def _string(self, value: str, schema: _schema.Schema, path: tuple[str | int, ...]) -> str:

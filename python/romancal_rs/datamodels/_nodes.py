@@ -145,6 +145,20 @@ class Tree:
         converted = raw.dtype == np.float16 or not raw.dtype.isnative
         return array.read() if converted else raw
 
+    def share(self, name: str, other: Tree, share_file: bool) -> None:
+        """Takes over an array of another tree.
+
+        One that is still in its file may stay there if the file is shared too: that is open as long
+        as one of the trees is there and neither was closed.
+        """
+        array = other.data[name]
+        if isinstance(array, Unread):
+            if share_file:
+                self.shares_with = other
+            else:
+                array = other.data[name] = array.read()
+        self.data[name] = array
+
     def view(self, container: Any, key: Any, path: Path) -> Any:
         """The item `key` of a container, read from the file if need be, in its view."""
         value = container[key]

@@ -80,11 +80,10 @@ class ExposurePipeline(RomanPipeline):
         if obstacle:
             self.log.info("Step by step: %s", obstacle)
         else:
-            result = one_pass.calibrate(self, exposure)
+            is_ours = not isinstance(input, datamodels.DataModel)
+            result = one_pass.calibrate(self, exposure, share_file=is_ours)
         if result is None:
             result = self._step_by_step(exposure)
-        if isinstance(exposure, datamodels.ScienceRawModel):
-            exposure.close()
         if isinstance(result, datamodels.RampModel):
             self.setup_output(result)
             return self._skip(result, AFTER_THE_FIT, "the ramps are not fitted")

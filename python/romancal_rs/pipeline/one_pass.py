@@ -64,7 +64,7 @@ def obstacle(pipeline: ExposurePipeline, exposure: DataModel) -> str:
     return ""
 
 
-def calibrate(pipeline: ExposurePipeline, exposure: Any) -> ImageModel | None:
+def calibrate(pipeline: ExposurePipeline, exposure: Any, *, share_file: bool) -> ImageModel | None:
     """The rate image of a raw exposure.
 
     Parameters
@@ -73,6 +73,8 @@ def calibrate(pipeline: ExposurePipeline, exposure: Any) -> ImageModel | None:
         Whose steps and parameters are used. They report as if they had run one by one.
     exposure : ScienceRawModel
         Its cube is read band by band, straight from the file where that is not compressed.
+    share_file : bool
+        Whether the result may keep the exposure's file open, for what it only passes on.
 
     Returns
     -------
@@ -128,7 +130,7 @@ def calibrate(pipeline: ExposurePipeline, exposure: Any) -> ImageModel | None:
         )
         if not unsaturated:
             return None
-        ramp = RampModel.frame_of(exposure)
+        ramp = RampModel.frame_of(exposure, share_file=share_file)
         copy_border(ramp, data, mask)
     result = rate_image(ramp, image, inside=(slice(None), slice(None)))
     seconds = time.perf_counter() - started
