@@ -25,6 +25,9 @@ pub(crate) use vectorised;
 /// Columns of a block. The block of a ramp of 8 resultants fits the first-level cache.
 pub const LANES: usize = 64;
 
+/// Columns whose values fit in a register or two: a sum over the resultants of so many pixels stays there.
+pub const VECTOR: usize = 16;
+
 /// One value for each column of a block. Aligned like the lines of a cache and the largest vectors: a
 /// vector that lies across two lines takes several times as long to come back from memory.
 #[derive(Clone, Copy)]
@@ -41,6 +44,19 @@ impl<T: Copy> Lanes<T> {
     #[inline(always)]
     pub fn map<U>(self, function: impl FnMut(T) -> U) -> Lanes<U> {
         Lanes(self.0.map(function))
+    }
+}
+
+impl<T> Lanes<T> {
+    /// The lanes, so many at a time.
+    #[inline(always)]
+    pub fn vectors(&self) -> &[[T; VECTOR]] {
+        self.0.as_chunks().0
+    }
+
+    #[inline(always)]
+    pub fn vectors_mut(&mut self) -> &mut [[T; VECTOR]] {
+        self.0.as_chunks_mut().0
     }
 }
 
@@ -207,11 +223,16 @@ impl SortingNetwork {
     pub fn sort(&self, values: &mut [Lanes]) {
         for &(low, high) in &self.0 {
             let (head, tail) = values.split_at_mut(high);
-            // Of copies: with values that stay where they are, this would become branches.
-            let (x, y) = (head[low], tail[0]);
-            for lane in 0..LANES {
-                head[low][lane] = if x[lane] < y[lane] { x[lane] } else { y[lane] };
-                tail[0][lane] = if x[lane] < y[lane] { y[lane] } else { x[lane] };
+            let pairs = head[low]
+                .vectors_mut()
+                .iter_mut()
+                .zip(tail[0].vectors_mut());
+            for (low, high) in pairs {
+                for lane in 0..VECTOR {
+                    let (x, y) = (low[lane], high[lane]);
+                    low[lane] = x.min(y);
+                    high[lane] = x.max(y);
+                }
             }
         }
     }

@@ -10,7 +10,8 @@ use crate::band::{BandKernel, RampBand};
 use crate::dq::{group, pixel};
 use crate::error::{KernelError, shape_text};
 use crate::lanes::{
-    LANES, Lanes, add_flags, blocks, load, row_mut, rows, rows_mut, select, store, vectorised,
+    LANES, Lanes, VECTOR, add_flags, blocks, load, row_mut, rows, rows_mut, select, store,
+    vectorised,
 };
 use crate::reference::{Cube, Plane, Row};
 
@@ -86,10 +87,15 @@ vectorised! {
             for (samples, groupdq) in data.iter_mut().zip(groupdq) {
                 let before = load(samples, &cols);
                 let mut corrected = *highest;
-                for term in lower.iter().rev() {
-                    for lane in 0..LANES {
-                        corrected[lane] = corrected[lane] * before[lane] + term[lane];
+                for (v, corrected) in corrected.vectors_mut().iter_mut().enumerate() {
+                    let (before, mut sum) = (before.vectors()[v], *corrected);
+                    for term in lower.iter().rev() {
+                        let term = &term.vectors()[v];
+                        for lane in 0..VECTOR {
+                            sum[lane] = sum[lane] * before[lane] + term[lane];
+                        }
                     }
+                    *corrected = sum;
                 }
                 let flags = load(groupdq, &cols);
                 let mut keep = left_alone;

@@ -12,7 +12,7 @@ use super::weights::{POWERS, power_index};
 use super::{Detector, RampFit, photon_variance};
 use crate::dq::group;
 use crate::kernels::gain_is_known;
-use crate::lanes::{LANES, Lanes, differences, load, select, vectorised};
+use crate::lanes::{LANES, Lanes, VECTOR, differences, load, select, vectorised};
 use crate::reference::Row;
 
 /// One row of a band with its references.
@@ -181,12 +181,17 @@ fn fit_regular(kernel: &RampFit<'_>, block: &mut Block) {
     }
     for kind in &kernel.kinds {
         let mut sum = Lanes::all(0.0);
-        for &i in &kind.members {
-            let differences = &block.differences[i];
-            for lane in 0..LANES {
-                let deviation = differences[lane] - slope[lane] * kind.interval;
-                sum[lane] += deviation * deviation;
+        for (v, sum) in sum.vectors_mut().iter_mut().enumerate() {
+            let slope = slope.vectors()[v];
+            let mut squares = [0.0; VECTOR];
+            for &i in &kind.members {
+                let differences = &block.differences[i].vectors()[v];
+                for lane in 0..VECTOR {
+                    let deviation = differences[lane] - slope[lane] * kind.interval;
+                    squares[lane] += deviation * deviation;
+                }
             }
+            *sum = squares;
         }
         for lane in 0..LANES {
             let detector = Detector {
@@ -209,11 +214,16 @@ fn fit_regular(kernel: &RampFit<'_>, block: &mut Block) {
 /// The sum of the samples of each lane, above the first, times the factors.
 #[inline(always)]
 fn weighted_sum(above_first: &[Lanes], factors: &[f32]) -> Lanes {
-    let mut sum = Lanes::all(0.0);
-    for (samples, factor) in above_first.iter().zip(&factors[1..]) {
-        for lane in 0..LANES {
-            sum[lane] += factor * samples[lane];
+    let mut sums = Lanes::all(0.0);
+    for (v, sums) in sums.vectors_mut().iter_mut().enumerate() {
+        let mut sum = [0.0; VECTOR];
+        for (samples, factor) in above_first.iter().zip(&factors[1..]) {
+            let samples = &samples.vectors()[v];
+            for lane in 0..VECTOR {
+                sum[lane] += factor * samples[lane];
+            }
         }
+        *sums = sum;
     }
-    sum
+    sums
 }
