@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: build demo test lint format bench crds-answers clean
+.PHONY: build demo test lint format bench bench-peers crds-answers clean
 
 # Compiles the crate and installs the package, with everything its tests need, into .venv.
 build: $(BIN)/maturin
@@ -33,11 +33,21 @@ format:
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Prints; nothing passes or fails. The first run simulates a full-size exposure (minutes).
+# Prints; nothing passes or fails. The first run simulates a full-size exposure. The whole matrix of
+# exposures takes a quarter of an hour and 3 GB of disk.
 bench: build
 	cargo bench --locked
+	-$(BIN)/python tests/bench/instructions.py
 	$(BIN)/python tests/bench/kernels.py
 	$(BIN)/python tests/bench/pipeline.py
+
+# Beside the numeric library of the system of 2022, in an environment of its own.
+PEERS_ENV := build/peers-env
+
+bench-peers: build
+	test -x $(PEERS_ENV)/bin/python || $(PYTHON) -m venv $(PEERS_ENV)
+	$(PEERS_ENV)/bin/pip install --quiet "stcal==1.2.1" "numpy<2"
+	$(BIN)/python tests/bench/peers.py $(PEERS_ENV)/bin/python
 
 # Compares more than 12,000 best references with the official CRDS client, which it installs first.
 # Another SEED makes other rules.

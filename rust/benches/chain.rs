@@ -1,56 +1,140 @@
 //! Time of the one pass from raw counts to the rate image, beside that of streaming the same bytes.
 //!
-//! 4096 x 4096 pixels, 8 resultants; 1 % of the pixels, and then 5 % and 30 %, are irregular. The
-//! stream reads every input and writes every output of the chain once, with the same threads and bands
-//! and into memory that is as new: it is the limit. The last lines state the ratio.
+//! The stream reads every input and writes every output of the chain once, with the same threads and
+//! bands: it is the limit. Outputs are memory that nobody has used yet, as in a pipeline, for both.
+//! The last column is what is left where both write into memory that is there already.
+//!
+//! `CHAIN_SIZE` and `CHAIN_RESULTANTS` set another size than 4096 x 4096 x 8. With `CHAIN_KERNEL` set
+//! to `chain` or to the name of a kernel, only that runs, `CHAIN_REPEATS` times on one thread, for a
+//! program that counts instructions.
 
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ndarray::{Array2, Array3, Axis};
-use romancal_rs_core::band::BandKernel;
+use ndarray::{Array2, Array3, ArrayView2, Axis};
+use romancal_rs_core::band::{BandArray, BandKernel, RampBand};
 use romancal_rs_core::cadence::ReadPattern;
 use romancal_rs_core::chain::Chain;
 use romancal_rs_core::driver::{self, Execution, for_each};
 use romancal_rs_core::kernels::dark::{Dark, DarkSignal};
 use romancal_rs_core::kernels::jump::{Jump, JumpParameters};
 use romancal_rs_core::kernels::linearity::Linearity;
-use romancal_rs_core::kernels::ramp_fit::{RampFit, RampFitResult};
+use romancal_rs_core::kernels::ramp_fit::{FitRows, RampFit, RampFitResult, fit_ramps};
 use romancal_rs_core::kernels::saturation::Saturation;
-use romancal_rs_core::reference::Plane;
 
 mod exposure;
-use exposure::Uniform;
 
 const BORDER: usize = 4;
 const REPEATS: usize = 7;
+const BAND_ROWS: usize = 16;
 
+/// An array of its own for each that the pipeline reads: the limit must not read one twice.
 struct References {
     mask: Array2<u32>,
-    threshold: Array2<f32>,
-    no_flags: Array2<u32>,
-    coeffs: Array3<f32>,
-    dark: Array2<f32>,
+    saturation: (Array2<f32>, Array2<u32>),
+    linearity: (Array3<f32>, Array2<u32>),
+    dark: (Array2<f32>, Array2<u32>),
     gain: Array2<f32>,
     read_noise: Array2<f32>,
 }
 
 impl References {
     fn new(n: usize) -> Self {
-        let plane = |value| Array2::from_elem((n, n), value);
+        let plane = |value: f32| Array2::from_elem((n, n), value);
+        // Not `zeros`, whose pages are all the same one until they are written.
+        let flags = || Array2::from_elem((n, n), 0x100);
         let mut coeffs = Array3::zeros((5, n, n));
-        for (mut term, value) in coeffs.outer_iter_mut().zip([0.0, 1.0, 1e-7, 1e-13, 1e-19]) {
+        for (mut term, value) in coeffs.outer_iter_mut().zip([0.1, 1.0, 1e-7, 1e-13, 1e-19]) {
             term.fill(value);
         }
         Self {
-            mask: Array2::from_elem((n, n), 0),
-            threshold: plane(60_000.0),
-            no_flags: Array2::from_elem((n, n), 0),
-            coeffs,
-            dark: plane(0.01),
+            mask: flags(),
+            saturation: (plane(60_000.0), flags()),
+            linearity: (coeffs, flags()),
+            dark: (plane(0.01), flags()),
             gain: plane(1.5),
             read_noise: plane(8.0),
         }
     }
+
+    fn planes_of_floats(&self) -> Vec<ArrayView2<'_, f32>> {
+        let planes = [
+            &self.saturation.0,
+            &self.dark.0,
+            &self.gain,
+            &self.read_noise,
+        ];
+        let coeffs = self.linearity.0.outer_iter();
+        planes
+            .map(|plane| plane.view())
+            .into_iter()
+            .chain(coeffs)
+            .collect()
+    }
+
+    fn planes_of_flags(&self) -> [&Array2<u32>; 4] {
+        [
+            &self.mask,
+            &self.saturation.1,
+            &self.linearity.1,
+            &self.dark.1,
+        ]
+    }
+}
+
+/// The kernels on these references.
+struct Kernels<'a> {
+    saturation: Saturation<'a>,
+    linearity: Linearity<'a>,
+    dark: Dark<'a>,
+    jump: Jump<'a>,
+}
+
+impl<'a> Kernels<'a> {
+    fn new(references: &'a References, pattern: &'a ReadPattern) -> Self {
+        let (threshold, saturation_dq) = &references.saturation;
+        let (coeffs, linearity_dq) = &references.linearity;
+        let (rate, dark_dq) = &references.dark;
+        Self {
+            saturation: Saturation {
+                threshold: threshold.view().into(),
+                ref_dq: saturation_dq.view().into(),
+                n_pix_grow: 0,
+            },
+            linearity: Linearity {
+                coeffs: coeffs.view().into(),
+                ref_dq: linearity_dq.view().into(),
+            },
+            dark: Dark {
+                signal: DarkSignal::Rate(rate.view().into(), pattern.times()),
+                ref_dq: dark_dq.view().into(),
+            },
+            jump: Jump::new(
+                references.gain.view().into(),
+                references.read_noise.view().into(),
+                pattern,
+                JumpParameters::default(),
+            ),
+        }
+    }
+
+    fn named(&self) -> [(&'static str, &dyn BandKernel); 4] {
+        [
+            ("saturation", &self.saturation),
+            ("linearity", &self.linearity),
+            ("dark", &self.dark),
+            ("jump", &self.jump),
+        ]
+    }
+}
+
+fn fit_of<'a>(references: &'a References, pattern: &'a ReadPattern) -> RampFit<'a> {
+    RampFit::new(
+        references.gain.view().into(),
+        references.read_noise.view().into(),
+        pattern,
+    )
 }
 
 fn calibrate(
@@ -59,31 +143,13 @@ fn calibrate(
     pattern: &ReadPattern,
     result: &mut RampFitResult,
 ) {
-    let no_flags = || references.no_flags.view().into();
-    let saturation = Saturation {
-        threshold: references.threshold.view().into(),
-        ref_dq: no_flags(),
-        n_pix_grow: 0,
-    };
-    let linearity = Linearity {
-        coeffs: references.coeffs.view().into(),
-        ref_dq: no_flags(),
-    };
-    let dark = Dark {
-        signal: DarkSignal::Rate(references.dark.view().into(), pattern.times()),
-        ref_dq: no_flags(),
-    };
-    let gain: Plane<'_, f32> = references.gain.view().into();
-    let read_noise: Plane<'_, f32> = references.read_noise.view().into();
-    let jump = Jump::new(gain, read_noise, pattern, JumpParameters::default());
-    let fit = RampFit::new(gain, read_noise, pattern);
-    let kernels: Vec<&dyn BandKernel> = vec![&saturation, &linearity, &dark, &jump];
+    let kernels = Kernels::new(references, pattern);
     let chain = Chain {
         raw: raw.view().into(),
         groupdq: None,
         pixeldq: Some(references.mask.view().into()),
-        kernels,
-        fit,
+        kernels: kernels.named().map(|(_, kernel)| kernel).into(),
+        fit: fit_of(references, pattern),
         border: BORDER,
     };
     Execution::uninterrupted(|execution| chain.run(&mut result.rows(), execution))
@@ -93,144 +159,144 @@ fn calibrate(
 /// Reads every input and writes every output once.
 fn stream(raw: &Array3<u16>, references: &References, result: &mut RampFitResult) -> u64 {
     let n_rows = raw.dim().1;
-    let rows = n_rows - 2 * BORDER;
-    let sum = std::sync::atomic::AtomicU64::new(0);
-    {
-        let height = 32;
-        let planes = [
-            &mut result.slope,
-            &mut result.var_poisson,
-            &mut result.var_rnoise,
-            &mut result.err,
-            &mut result.chisq,
-            &mut result.dumo,
-        ];
-        let mut outputs: Vec<Vec<_>> = (0..rows.div_ceil(height)).map(|_| Vec::new()).collect();
-        for plane in planes {
-            for (band, output) in plane
-                .axis_chunks_iter_mut(Axis(0), height)
-                .zip(&mut outputs)
-            {
-                output.push(band);
+    let sum = AtomicU64::new(0);
+    let mut rows = result.rows();
+    let bands = (0..n_rows).step_by(BAND_ROWS).zip(rows.bands(BAND_ROWS));
+    Execution::uninterrupted(|execution| {
+        let work = |(first, mut out): (usize, FitRows<'_>)| {
+            let mut total = 0;
+            for r in first..n_rows.min(first + BAND_ROWS) {
+                total += raw.outer_iter().map(|plane| sum_of(plane, r)).sum::<u64>();
+                let floats = references.planes_of_floats().into_iter();
+                total += floats.map(|plane| sum_of(plane, r)).sum::<u64>();
+                let flags = references.planes_of_flags().into_iter();
+                total += flags.map(|plane| sum_of(plane.view(), r)).sum::<u64>();
             }
-        }
-        let flags = result.dq.axis_chunks_iter_mut(Axis(0), height);
-        let tasks = (0..n_rows)
-            .step_by(height)
-            .zip(outputs.into_iter().zip(flags));
-        let words = |bytes: &[u8]| -> u64 {
-            let (words, _) = bytes.as_chunks::<8>();
-            words
-                .iter()
-                .fold(0, |sum, word| sum.wrapping_add(u64::from_ne_bytes(*word)))
+            for plane in [
+                &mut out.slope,
+                &mut out.var_poisson,
+                &mut out.var_rnoise,
+                &mut out.err,
+                &mut out.chisq,
+                &mut out.dumo,
+            ] {
+                plane.fill(1.0);
+            }
+            out.dq.fill(1);
+            sum.fetch_add(total & 0xff, Ordering::Relaxed);
         };
-        Execution::uninterrupted(|execution| {
-            for_each(
-                tasks.collect(),
-                |(first, (mut floats, mut flags))| {
-                    let mut total = 0_u64;
-                    for r in first..n_rows.min(first + height) {
-                        for plane in raw.outer_iter() {
-                            total = total.wrapping_add(words(bytemuck::cast_slice(
-                                plane.row(r).to_slice().expect("contiguous"),
-                            )));
-                        }
-                        for plane in references.coeffs.outer_iter() {
-                            total = total.wrapping_add(words(bytemuck::cast_slice(
-                                plane.row(r).to_slice().expect("contiguous"),
-                            )));
-                        }
-                        for plane in [
-                            &references.threshold,
-                            &references.dark,
-                            &references.gain,
-                            &references.read_noise,
-                        ] {
-                            total = total.wrapping_add(words(bytemuck::cast_slice(
-                                plane.row(r).to_slice().expect("contiguous"),
-                            )));
-                        }
-                        // The same flags stand for those of three references.
-                        for plane in [&references.mask, &references.no_flags] {
-                            total = total.wrapping_add(words(bytemuck::cast_slice(
-                                plane.row(r).to_slice().expect("contiguous"),
-                            )));
-                        }
-                    }
-                    for plane in &mut floats {
-                        plane.fill(1.0);
-                    }
-                    flags.fill(1);
-                    sum.fetch_add(total, std::sync::atomic::Ordering::Relaxed);
-                },
-                execution,
-            )
-        })
-        .expect("no one interrupts");
-    }
+        for_each(bands.collect(), work, execution)
+    })
+    .expect("no one interrupts");
     sum.into_inner()
+}
+
+/// Touches every byte of a row, as fast as memory goes.
+fn sum_of<T: bytemuck::Pod>(plane: ArrayView2<'_, T>, row: usize) -> u64 {
+    let row = plane.index_axis_move(Axis(0), row);
+    let bytes: &[u8] = bytemuck::cast_slice(row.to_slice().expect("contiguous rows"));
+    let (words, _) = bytes.as_chunks::<8>();
+    let add = |sum: u64, word: &[u8; 8]| sum.wrapping_add(u64::from_ne_bytes(*word));
+    words.iter().fold(0, add) >> 16
 }
 
 fn best<R>(mut run: impl FnMut() -> R) -> Duration {
     let timed = (0..REPEATS).map(|_| {
         let start = Instant::now();
-        std::hint::black_box(run());
+        black_box(run());
         start.elapsed()
     });
     timed.min().expect("there are repeats")
 }
 
-fn main() {
-    let size: usize =
-        std::env::var("CHAIN_SIZE").map_or(4096, |text| text.parse().expect("a size"));
-    let n_resultants: usize =
-        std::env::var("CHAIN_RESULTANTS").map_or(8, |text| text.parse().expect("a number"));
-    let references = References::new(size);
-    let pattern = ReadPattern::evenly_spaced(n_resultants, 24.0, 8, None).expect("a valid pattern");
-    let only: Option<f64> = std::env::var("CHAIN_IRREGULAR")
-        .ok()
-        .and_then(|text| text.parse().ok());
-    for irregular in [0.0, 0.01, 0.05, 0.3] {
-        if only.is_some_and(|only| only != irregular) {
-            continue;
+/// Runs one kernel, or the chain, so many times on one thread.
+fn run_named(
+    name: &str,
+    raw: &Array3<u16>,
+    references: &References,
+    pattern: &ReadPattern,
+    repeats: usize,
+) {
+    driver::set_num_threads(Some(1)).expect("a thread pool");
+    let (_, n_rows, n_cols) = raw.dim();
+    let inside = n_rows - 2 * BORDER;
+    if name == "chain" {
+        let mut result = RampFitResult::zeros(inside, inside);
+        for _ in 0..repeats {
+            calibrate(raw, references, pattern, &mut result);
         }
-        let raw = exposure::raw(&mut Uniform(1), n_resultants, size, irregular);
+        return;
+    }
+    let kernels = Kernels::new(references, pattern);
+    let mut data = raw.mapv(f32::from);
+    let mut groupdq = Array3::zeros(data.dim());
+    let mut pixeldq = Array2::zeros((n_rows, n_cols));
+    let mut ramp = RampBand {
+        first_row: 0,
+        data: BandArray::InPlace(data.view_mut()),
+        groupdq: BandArray::InPlace(groupdq.view_mut()),
+        pixeldq: BandArray::InPlace(pixeldq.view_mut()),
+    };
+    Execution::uninterrupted(|execution| {
+        // What comes before it, once, so that it sees what it sees in a pipeline.
+        for (other, kernel) in kernels.named() {
+            let times = if other == name { repeats } else { 1 };
+            for _ in 0..times {
+                driver::run(kernel, &mut ramp, execution)?;
+            }
+            if other == name {
+                return Ok(());
+            }
+        }
+        let mut result = RampFitResult::zeros(n_rows, n_cols);
+        let fit = fit_of(references, pattern);
+        for _ in 0..repeats {
+            fit_ramps(&fit, &mut ramp, &mut result.rows(), false, execution)?;
+        }
+        Ok::<(), romancal_rs_core::error::KernelError>(())
+    })
+    .expect("the arrays fit");
+}
+
+fn number(variable: &str, default: usize) -> usize {
+    std::env::var(variable).map_or(default, |text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable}: {text} is no number"))
+    })
+}
+
+fn main() {
+    let size = number("CHAIN_SIZE", 4096);
+    let n_resultants = number("CHAIN_RESULTANTS", 8);
+    let references = References::new(size);
+    let pattern = ReadPattern::evenly_spaced(n_resultants, 24.0, 7, None).expect("a valid pattern");
+    if let Ok(name) = std::env::var("CHAIN_KERNEL") {
+        let raw = exposure::raw(n_resultants, size, 0.01);
+        let repeats = number("CHAIN_REPEATS", 1);
+        run_named(&name, &raw, &references, &pattern, repeats);
+        return;
+    }
+    println!("{size} x {size} x {n_resultants}, wall time in ns per pixel, best of {REPEATS}");
+    println!("irregular  threads   chain  stream  ratio   (memory that is there: chain  stream)");
+    for irregular in [0.0, 0.01, 0.05, 0.3] {
+        let raw = exposure::raw(n_resultants, size, irregular);
         for threads in [1, 2] {
             driver::set_num_threads(Some(threads)).expect("a thread pool");
-            let inside = size - 2 * BORDER;
-            let new = || RampFitResult::zeros(inside, inside);
-            let mut old = new();
-            if std::env::var("CHAIN_PROFILE").is_ok() {
-                let t = best(|| calibrate(&raw, &references, &pattern, &mut old));
-                println!(
-                    "profile {:?} ns per pixel",
-                    t.as_secs_f64() * 1e9 / (size * size) as f64
-                );
-                let t = best(|| calibrate(&raw, &references, &pattern, &mut old));
-                println!(
-                    "profile {:?} ns per pixel",
-                    t.as_secs_f64() * 1e9 / (size * size) as f64
-                );
-                return;
-            }
+            let new = || RampFitResult::zeros(size - 2 * BORDER, size - 2 * BORDER);
             let chain = best(|| calibrate(&raw, &references, &pattern, &mut new()));
             let limit = best(|| stream(&raw, &references, &mut new()));
-            let chain_old = best(|| calibrate(&raw, &references, &pattern, &mut old));
-            let limit_old = best(|| stream(&raw, &references, &mut old));
+            let mut old = new();
+            let chain_there = best(|| calibrate(&raw, &references, &pattern, &mut old));
+            let limit_there = best(|| stream(&raw, &references, &mut old));
             let per_pixel = |time: Duration| time.as_secs_f64() * 1e9 / (size * size) as f64;
             println!(
-                "{size} x {size} x {n_resultants}, {:4.0} % irregular, {threads} threads: {:6.2} ns per pixel, \
-                 streaming {:6.2}, ratio {:5.2}",
+                "{:7.0} %  {threads:7}  {:6.2}  {:6.2}  {:5.2}   {:29.2}  {:6.2}",
                 irregular * 100.0,
                 per_pixel(chain),
                 per_pixel(limit),
-                chain.as_secs_f64() / limit.as_secs_f64()
-            );
-            println!(
-                "    into memory that is there: {:6.2} {:6.2} {:5.2}",
-                per_pixel(chain_old),
-                per_pixel(limit_old),
-                chain_old.as_secs_f64() / limit_old.as_secs_f64()
+                chain.as_secs_f64() / limit.as_secs_f64(),
+                per_pixel(chain_there),
+                per_pixel(limit_there),
             );
         }
     }

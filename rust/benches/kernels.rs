@@ -19,6 +19,8 @@ use romancal_rs_core::kernels::linearity::Linearity;
 use romancal_rs_core::kernels::ramp_fit::{RampFit, RampFitResult, fit_ramps};
 use romancal_rs_core::kernels::saturation::Saturation;
 
+mod exposure;
+
 const N_RESULTANTS: usize = 8;
 const N_ROWS: usize = 2048;
 const N_COLS: usize = 2048;
@@ -30,44 +32,9 @@ struct Ramp {
     pixeldq: Array2<u32>,
 }
 
-/// A small generator of uniform numbers in 0..1 (SplitMix64), the same in every run.
-struct Uniform(u64);
-
-impl Uniform {
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// Nearly Gaussian, of mean 0 and standard deviation 1.
-    fn noise(&mut self) -> f64 {
-        (0..12).map(|_| self.next()).sum::<f64>() - 6.0
-    }
-}
-
 impl Ramp {
-    /// Rates of 2 to 400 DN per resultant with their noise, for a gain of 1.5.
     fn generate() -> Self {
-        let mut random = Uniform(1);
-        let mut data = Array3::zeros((N_RESULTANTS, N_ROWS, N_COLS));
-        for r in 0..N_ROWS {
-            for c in 0..N_COLS {
-                let rate = 2.0 * 200.0_f64.powf(random.next());
-                let irregular = random.next();
-                let hit = (random.next() * N_RESULTANTS as f64) as usize;
-                let mut signal = 100.0;
-                for g in 0..N_RESULTANTS {
-                    signal += rate + (rate / 1.5).sqrt() * random.noise();
-                    if irregular < 0.01 && g == hit {
-                        signal += if irregular < 0.005 { 2000.0 } else { 100_000.0 };
-                    }
-                    data[[g, r, c]] = (signal + 4.0 * random.noise()) as f32;
-                }
-            }
-        }
+        let data = exposure::raw(N_RESULTANTS, N_ROWS, 0.01).mapv(f32::from);
         Self {
             groupdq: Array3::zeros(data.dim()),
             pixeldq: Array2::zeros((N_ROWS, N_COLS)),

@@ -1,86 +1,229 @@
-"""Wall time and peak memory of the pipeline, file to file, on a simulated exposure.
+"""The pipeline from file to file on full-size exposures: wall and CPU time by phase, peak memory.
 
-Run by ``make bench``; the exposure is made once and kept in ``build/bench``. The pipeline runs in
-a process of its own. Memory is sampled: RssAnon is what the program allocated, RssFile the pages
-of mapped files, which the kernel can drop.
+Run by ``make bench``. Exposures of 4096 x 4096 pixels with 8, 16 and 60 resultants, even and
+uneven, clean and with irregular pixels, are generated into ``build/bench`` one by one, with the
+reference files of one that is simulated first (a minute). Each runs twice in a process of its own
+with 1 and with 2 threads; the second run is reported, so that all files are in the page cache.
+
+The phases: start (until the pipeline is there), read (metadata, finding and checking references),
+compute (all steps; the arrays are read on the way), write. `limit` is the time of streaming the
+inputs of the one pass, as they are mapped, and its outputs through memory with as many threads.
+RssAnon is what the program allocated; pages of mapped files are the system's, and it can drop them.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-SAMPLE_SECONDS = 0.02
+import numpy as np
+
+SIZE = 4096
+SAMPLE_SECONDS = 0.005
+GENERATED_ROWS = 64
+ONE_PASS_REFERENCES = ("mask", "saturation", "linearity", "dark", "gain", "readnoise")
 
 
-def simulated(directory: Path, size: int, n_resultants: int) -> Path:
-    """The exposure of that size, simulated if it is not there yet."""
-    out = directory / f"{size}x{n_resultants}"
+def simulated(directory: Path) -> Path:
+    """An exposure with its references, simulated if it is not there yet."""
+    out = directory / "simulated"
     if not list(out.glob("*_uncal.asdf")):
-        print(f"simulating {size} x {size} x {n_resultants} into {out}", flush=True)
-        command = [sys.executable, "-m", "romancal_rs", "simulate", str(out)]
-        options = [f"--size={size}", f"--resultants={n_resultants}"]
-        subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL)
+        print(f"simulating {SIZE} x {SIZE} x 8 into {out}", flush=True)
+        command = [sys.executable, "-m", "romancal_rs", "simulate", str(out), f"--size={SIZE}"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return next(out.glob("*_uncal.asdf"))
 
 
-def memory(pid: int) -> dict[str, float]:
-    """RssAnon and RssFile of a process [MB]."""
-    sizes = {}
+def read_pattern(n_resultants: int, uneven: bool) -> list[list[int]]:
+    """Resultants of two reads each, or of one to four."""
+    lengths = [1 + i % 4 if uneven else 2 for i in range(n_resultants)]
+    ends = np.cumsum(lengths)
+    return [list(range(end - n + 1, end + 1)) for n, end in zip(lengths, ends, strict=True)]
+
+
+def generated(
+    template: Path, path: Path, n_resultants: int, uneven: bool, irregular: float
+) -> None:
+    """An exposure like the template, but for the cadence and the share of irregular pixels.
+
+    Rates of 1 to 100 DN/s with the noise of a gain of 1.8 and of 5 DN. Of the irregular pixels half
+    have a jump of 2000 DN, which flags their neighbours too, and half saturate.
+    """
+    from romancal_rs import datamodels
+
+    rng = np.random.default_rng(1)
+    pattern = read_pattern(n_resultants, uneven)
+    with datamodels.open(template) as model:
+        exposure = model.copy()
+    frame_time = exposure.meta.exposure.frame_time
+    times = np.array([np.mean(reads) for reads in pattern]) * frame_time
+    shape = (GENERATED_ROWS, SIZE)
+    # No pixel but those that should fills up in the longest exposure.
+    rate = 10 ** rng.uniform(0, min(2, np.log10(30000 / times[-1])), shape)
+    signal = np.full(shape, 1000.0)
+    kind = rng.random(shape)
+    hit = rng.integers(1, max(2, n_resultants), shape)
+    cube = np.empty((n_resultants, SIZE, SIZE), np.uint16)
+    for g, interval in enumerate(np.diff(times, prepend=0)):
+        photons = rate * interval
+        signal += photons + rng.standard_normal(shape) * np.sqrt(photons / 1.8)
+        signal[(hit == g) & (kind < irregular / 2)] += 2000
+        signal[(hit == g) & (kind >= irregular / 2) & (kind < irregular)] += 100_000
+        noise = rng.standard_normal(shape) * 5 / np.sqrt(len(pattern[g]))
+        rows = np.clip(signal + noise, 1, 65535).astype(np.uint16)
+        cube[g] = np.tile(rows, (SIZE // GENERATED_ROWS, 1))
+    exposure.meta.exposure.read_pattern = pattern
+    exposure.meta.exposure.nresultants = n_resultants
+    exposure.data = cube
+    exposure.amp33 = np.zeros((n_resultants, SIZE, 128), np.uint16)
+    exposure.save(path)
+
+
+def memory(pid: int) -> float:
+    """RssAnon of a process [MB]."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name in ("RssAnon", "RssFile"):
-            sizes[name] = int(value.split()[0]) / 1000
-    return sizes
+        if line.startswith("RssAnon"):
+            return int(line.split()[1]) / 1000
+    return 0.0
 
 
-def run(exposure: Path) -> None:
-    """Runs the pipeline and prints its summary, wall and CPU time, and peak memory."""
-    command = [sys.executable, "-m", "romancal_rs", "run", "roman_elp", str(exposure)]
-    command += [f"--references={exposure.parent / 'references'}"]
-    command += [f"--output_dir={exposure.parent / 'out'}"]
-    start = time.perf_counter()
-    before = os.times()
-    process = subprocess.Popen(command)
-    peak: dict[str, float] = {}
+def run(exposure: Path, references: Path, threads: int) -> dict[str, float]:
+    """Runs the pipeline in a process of its own: seconds by phase, and the peak of RssAnon."""
+    environment = os.environ | {"ROMANCAL_RS_NUM_THREADS": str(threads)}
+    command = [sys.executable, __file__, "--run", str(exposure), "--references", str(references)]
+    before, start = os.times(), time.time()
+    process = subprocess.Popen(
+        [*command, "--started", repr(start)],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    peak = 0.0
 
     def sample() -> None:
+        nonlocal peak
         while process.poll() is None:
             try:
-                for name, size in memory(process.pid).items():
-                    peak[name] = max(peak.get(name, 0.0), size)
+                peak = max(peak, memory(process.pid))
             except OSError:
                 return
             time.sleep(SAMPLE_SECONDS)
 
     sampler = threading.Thread(target=sample)
     sampler.start()
-    process.wait()
+    output, _ = process.communicate()
+    wall, after = time.time() - start, os.times()
     sampler.join()
-    wall = time.perf_counter() - start
-    after = os.times()
-    cpu = (after.children_user + after.children_system) - (
-        before.children_user + before.children_system
+    if process.returncode:
+        sys.exit(f"the pipeline failed on {exposure}: run it by hand")
+    cpu = (
+        after.children_user + after.children_system - before.children_user - before.children_system
     )
-    sizes = ", ".join(f"{name} {size:.0f} MB" for name, size in peak.items())
-    print(f"wall {wall:.2f} s, CPU {cpu:.2f} s; peak {sizes}")
+    return json.loads(output) | {"wall": wall, "cpu": cpu, "peak": peak}
+
+
+def run_here(exposure: Path, references: Path, started: float) -> None:
+    """The work of that process."""
+    from romancal_rs.pipeline import ExposurePipeline
+
+    phases = {"start": time.time() - started}
+
+    class Timed(ExposurePipeline):
+        def before_process(self, args: tuple) -> None:
+            begin = time.perf_counter()
+            super().before_process(args)
+            phases["read"] = time.perf_counter() - begin
+
+        def process(self, input: str) -> object:
+            begin, cpu = time.perf_counter(), time.process_time()
+            result = super().process(input)
+            phases["compute"] = time.perf_counter() - begin
+            phases["compute_cpu"] = time.process_time() - cpu
+            phases["one_pass"] = next(r.seconds for r in self.reports if r.name == "rampfit")
+            return result
+
+        def save_to(self, model: object, path: Path) -> Path:
+            begin = time.perf_counter()
+            saved = super().save_to(model, path)
+            phases["write"] = time.perf_counter() - begin
+            return saved
+
+    pipeline = Timed(references=str(references), save_results=True, output_dir=str(exposure.parent))
+    pipeline.run(str(exposure))
+    print(json.dumps(phases))
+
+
+def limit(exposure: Path, references: Path, threads: int) -> float:
+    """Seconds to read the inputs of the one pass, and to write its outputs, once."""
+    from romancal_rs import datamodels
+
+    names = [next(references.glob(f"*_{name}_*.asdf")) for name in ONE_PASS_REFERENCES]
+    models = [datamodels.open(path) for path in (exposure, *names)]
+    arrays = [
+        model.stored(name)
+        for model in models
+        for name in ("data", "coeffs", "dark_slope", "dq")
+        if name in model
+    ]
+
+    def stream(thread: int) -> None:
+        for array in arrays:
+            words = array.reshape(-1).view(np.uint8)
+            part = words[words.size * thread // threads : words.size * (thread + 1) // threads]
+            np.add.reduce(part[: part.size // 8 * 8].view(np.uint64))
+        np.empty(7 * SIZE * SIZE // threads, np.float32).fill(1)
+
+    best = np.inf
+    for _ in range(3):  # the first maps the files
+        start = time.perf_counter()
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(stream, range(threads)))
+        best = min(best, time.perf_counter() - start)
+    for model in models:
+        model.close()
+    return best
+
+
+COLUMNS = ("start", "read", "one_pass", "compute", "write", "wall", "cpu", "limit")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=4096)
-    parser.add_argument("--resultants", type=int, default=8)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--resultants", type=int, nargs="+", default=[8, 16, 60])
+    parser.add_argument("--irregular", type=float, nargs="+", default=[0, 5, 30], help="per cent")
     parser.add_argument("--directory", type=Path, default=Path("build/bench"))
+    parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--references", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--started", type=float, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    exposure = simulated(options.directory, options.size, options.resultants)
-    for _ in range(options.repeats):
-        run(exposure)
+    if options.run:
+        run_here(options.run, options.references, options.started)
+        return
+    template = simulated(options.directory)
+    references = template.parent / "references"
+    work = options.directory / "generated"
+    work.mkdir(exist_ok=True)
+    print(f"{'exposure':<24}{'threads':>8}", end="")
+    print("".join(f"{name:>10}" for name in COLUMNS), "  RssAnon [MB]", flush=True)
+    for n_resultants in options.resultants:
+        for uneven in (False, True):
+            for irregular in options.irregular:
+                path = work / template.name
+                generated(template, path, n_resultants, uneven, irregular / 100)
+                kind = f"{n_resultants} {'uneven' if uneven else 'even'}, {irregular:g} %"
+                for threads in (1, 2):
+                    run(path, references, threads)
+                    figures = run(path, references, threads)
+                    figures["limit"] = limit(path, references, threads)
+                    cells = "".join(f"{figures[name]:>10.2f}" for name in COLUMNS)
+                    print(f"{kind:<24}{threads:>8}{cells}{figures['peak']:>14.0f}", flush=True)
+                for file in work.iterdir():
+                    file.unlink()
 
 
 if __name__ == "__main__":

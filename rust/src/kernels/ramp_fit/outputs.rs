@@ -221,7 +221,7 @@ impl FitRows<'_> {
     }
 
     /// Bands of `height` rows, without segments.
-    pub(crate) fn bands(&mut self, height: usize) -> impl Iterator<Item = FitRows<'_>> {
+    pub fn bands(&mut self, height: usize) -> impl Iterator<Item = FitRows<'_>> {
         let mut slope = self.slope.axis_chunks_iter_mut(Axis(0), height);
         let mut dq = self.dq.axis_chunks_iter_mut(Axis(0), height);
         let mut var_poisson = self.var_poisson.axis_chunks_iter_mut(Axis(0), height);
