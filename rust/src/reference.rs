@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use bytemuck::Pod;
-use ndarray::{ArrayView2, ArrayView3, Axis, Slice};
+use ndarray::{ArrayView2, ArrayView3, Axis};
 
 use crate::error::{KernelError, check_array, check_layout, check_shape};
 use crate::lanes::{self, LANES, Lanes};
@@ -51,23 +51,6 @@ impl<'a, T: Pod + Default> Plane<'a, T> {
         match self {
             Self::Numbers(array) => array.dim().into(),
             Self::Bytes(bytes) => [bytes.nrows(), bytes.ncols() / size_of::<T>()],
-        }
-    }
-
-    /// The part of the plane at these rows and columns.
-    pub fn window(self, rows: Range<usize>, cols: Range<usize>) -> Self {
-        let size = size_of::<T>();
-        match self {
-            Self::Numbers(mut array) => {
-                array.slice_axis_inplace(Axis(0), Slice::from(rows));
-                array.slice_axis_inplace(Axis(1), Slice::from(cols));
-                Self::Numbers(array)
-            }
-            Self::Bytes(mut bytes) => {
-                bytes.slice_axis_inplace(Axis(0), Slice::from(rows));
-                bytes.slice_axis_inplace(Axis(1), Slice::from(cols.start * size..cols.end * size));
-                Self::Bytes(bytes)
-            }
         }
     }
 
@@ -198,9 +181,6 @@ mod tests {
             assert_eq!(expected[1], (2 * n_cols + cols.start + 1) as u32);
             assert_eq!(*of_bytes.row(2).block(&cols), *expected);
         }
-        let window = |plane: Plane<'_, u32>| plane.window(1..3, 2..6).row(0).block(&(0..4));
-        assert_eq!(window(of_numbers)[0], (n_cols + 2) as u32);
-        assert_eq!(*window(of_bytes), *window(of_numbers));
     }
 
     #[test]

@@ -34,8 +34,8 @@ NEUTRAL_PARAMETERS = frozenset(
     {
         *("input_dir", "output_dir", "output_ext", "output_file", "output_use_index"),
         *("output_use_model", "save_results", "search_output_file", "suffix"),
-        *("checkpoint", "maximum_cores", "references", "context", "pre_hooks"),
-        "post_hooks",
+        *("checkpoint", "fused", "maximum_cores", "references", "context"),
+        *("pre_hooks", "post_hooks"),
     }
 )
 

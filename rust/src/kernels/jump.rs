@@ -311,6 +311,9 @@ vectorised! {
 /// largest rate (or difference) of the pixel. Ten roundings of 2^-24 are 6e-7.
 const ROUNDING: f32 = 1e-6;
 
+/// Below this a square may have lost its precision, or be 0 for being too small.
+const SMALLEST: f32 = 1e-30;
+
 vectorised! {
     /// Takes a block of columns of a row, and tells which of its pixels may have a jump, or have
     /// flags or samples that need a closer look.
@@ -384,8 +387,9 @@ vectorised! {
                     + error[lane] * interval;
                 let variance =
                     size[lane] * interval * inverse_gain[lane] + read_variance[lane] * reads;
-                // Not a number is a suspect.
-                let within = deviation * deviation <= limit * variance;
+                // Not a number is a suspect, and so is who comes near the ends of the range.
+                let (squared, bound) = (deviation * deviation, limit * variance);
+                let within = (squared <= bound) & (bound > SMALLEST) & (bound < f32::INFINITY);
                 suspects[lane] |= u32::from(!within);
             }
         }

@@ -235,3 +235,90 @@ fn every_pixel_with_a_jump_is_a_suspect() {
     }
     assert!(jumps > 1000 && others > 1000, "{jumps} and {others}");
 }
+
+#[test]
+fn the_screen_lets_no_jump_pass_whatever_the_numbers() {
+    let mut state = 7_u64;
+    let mut uniform = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    let reads = [
+        vec![1],
+        vec![2, 3],
+        vec![5],
+        vec![6, 7, 8],
+        vec![9],
+        vec![30],
+    ];
+    let pattern = ReadPattern::from_reads(&reads, 3.0).unwrap();
+    let n = reads.len();
+    let (mut jumps, mut others) = (0, 0);
+    for threshold in [0.0, 0.3, 4.0, 1e3, 1e300, f64::INFINITY]
+        .into_iter()
+        .cycle()
+        .take(600)
+    {
+        let mut power_of_ten = |low: f64, high: f64| match (uniform() * 20.0) as u32 {
+            0 => 0.0,
+            1 => f32::NAN,
+            2 => f32::INFINITY,
+            3 => 3.0,
+            _ => 10_f64.powf(low + (high - low) * uniform()) as f32,
+        };
+        let gain = Array2::from_shape_simple_fn((1, LANES), || power_of_ten(-20.0, 20.0));
+        let noise = Array2::from_shape_simple_fn((1, LANES), || power_of_ten(-30.0, 20.0));
+        // Differences near to each other, and far apart; small beside the samples, and large.
+        let scale = Array2::from_shape_simple_fn((1, LANES), || power_of_ten(-10.0, 30.0));
+        let spread = Array2::from_shape_simple_fn((1, LANES), || power_of_ten(-8.0, 3.0));
+        let mut data = Array3::zeros((n, 1, LANES));
+        for g in 1..n {
+            for c in 0..LANES {
+                let interval = pattern.times()[g] - pattern.times()[g - 1];
+                let rate = scale[[0, c]] * (1.0 + spread[[0, c]] * (uniform() as f32 - 0.5));
+                data[[g, 0, c]] = data[[g - 1, 0, c]] + rate * interval as f32;
+            }
+        }
+        let parameters = JumpParameters {
+            rejection_threshold: threshold,
+            four_group_rejection_threshold: threshold,
+            three_group_rejection_threshold: threshold,
+            flag_4_neighbors: false,
+            ..JumpParameters::default()
+        };
+        let jump = Jump::new(
+            gain.view().into(),
+            noise.view().into(),
+            &pattern,
+            parameters,
+        );
+        let mut ramp = Ramp {
+            groupdq: Array3::zeros(data.dim()),
+            pixeldq: Array2::zeros((1, LANES)),
+            data,
+        };
+        ramp.run(&jump);
+        let mut pixel = Memory::new(n).pixel;
+        for c in 0..LANES {
+            let mut no_flags = vec![vec![0; LANES]; n];
+            let no_flags: Vec<&mut [u8]> = no_flags.iter_mut().map(Vec::as_mut_slice).collect();
+            pixel.take(&rows(ramp.data.view(), 0), &no_flags, c);
+            let read_noise = f64::from(noise[[0, c]]);
+            let detector = PixelNoise {
+                inverse_gain: inverse_size(f64::from(gain[[0, c]])),
+                read_variance: read_noise * read_noise,
+            };
+            jump.examine(&mut pixel, detector);
+            let found: Vec<bool> = ramp.flags(c).iter().map(|&flags| flags == JUMP).collect();
+            assert_eq!(found[1..], pixel.jumps, "column {c}, threshold {threshold}");
+            *(if pixel.jumps.contains(&true) {
+                &mut jumps
+            } else {
+                &mut others
+            }) += 1;
+        }
+    }
+    assert!(jumps > 3000 && others > 3000, "{jumps} and {others}");
+}
