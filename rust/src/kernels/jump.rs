@@ -159,18 +159,17 @@ impl<'a> Jump<'a> {
     }
 
     /// Looks for jumps in one pixel, whose differences are NaN where they are not usable. Leaves in
-    /// `squared_ratios` those of the first pass, NaN where there is none, and in `jumps` which
-    /// differences are jumps.
+    /// `first` what was compared in the first pass, and in `jumps` which differences are jumps.
     fn examine(&self, pixel: &mut Pixel, noise: PixelNoise) {
         let Pixel {
             differences,
             rates,
-            squared_ratios,
+            first,
             jumps,
         } = pixel;
-        squared_ratios.fill(f64::NAN);
+        first.clear();
         jumps.fill(false);
-        for pass in 0.. {
+        loop {
             rates.clear();
             for (difference, of) in differences.iter().zip(&self.differences) {
                 if !difference.is_nan() {
@@ -181,25 +180,27 @@ impl<'a> Jump<'a> {
                 return;
             };
             let threshold = self.parameters.threshold(rates.len());
-            let mut largest = (threshold * threshold, None);
+            let is_first = first.is_empty();
+            let photon_variance = rate.abs() * noise.inverse_gain;
+            let mut largest = None;
             for (i, (difference, of)) in differences.iter().zip(&self.differences).enumerate() {
-                let variance = rate.abs() * of.interval * noise.inverse_gain
-                    + noise.read_variance * of.read_variance;
                 let deviation = difference - rate * of.interval;
-                // Without noise nothing can be told from it.
-                let squared_ratio = if variance > 0.0 {
-                    deviation * deviation / variance
-                } else {
-                    f64::NAN
+                let compared = Compared {
+                    squared_deviation: deviation * deviation,
+                    variance: photon_variance * of.interval
+                        + noise.read_variance * of.read_variance,
                 };
-                if pass == 0 {
-                    squared_ratios[i] = squared_ratio;
+                if is_first {
+                    first.push(compared);
                 }
-                if squared_ratio > largest.0 {
-                    largest = (squared_ratio, Some(i));
+                if compared.is_above(threshold) {
+                    let squared_ratio = compared.squared_deviation / compared.variance;
+                    if largest.is_none_or(|(_, other)| squared_ratio > other) {
+                        largest = Some((i, squared_ratio));
+                    }
                 }
             }
-            let Some(jump) = largest.1 else {
+            let Some((jump, _)) = largest else {
                 return;
             };
             jumps[jump] = true;
@@ -236,13 +237,13 @@ impl<'a> Jump<'a> {
                     read_variance: read_noise * read_noise,
                 };
                 self.examine(pixel, noise);
-                let found = pixel.jumps.iter().zip(&pixel.squared_ratios);
-                for (i, (&jump, &squared_ratio)) in found.enumerate() {
+                for (i, &jump) in pixel.jumps.iter().enumerate() {
                     let flags = &mut groupdq[i + 1][c];
                     *flags |= if jump { group::JUMP_DET } else { 0 };
                     if *flags & group::JUMP_DET != 0
-                        && squared_ratio > min * min
-                        && squared_ratio < max * max
+                        && let Some(compared) = pixel.first.get(i)
+                        && compared.is_above(min)
+                        && compared.is_below(max)
                     {
                         spreading.push((i + 1, r, c));
                     }
@@ -483,7 +484,7 @@ impl Memory {
             pixel: Pixel {
                 differences: vec![0.0; n_differences],
                 rates: Vec::with_capacity(n_differences),
-                squared_ratios: vec![f64::NAN; n_differences],
+                first: Vec::with_capacity(n_differences),
                 jumps: vec![false; n_differences],
             },
         }
@@ -504,8 +505,27 @@ struct Block {
 struct Pixel {
     differences: Vec<f64>,
     rates: Vec<f64>,
-    squared_ratios: Vec<f64>,
+    /// What was compared in the first pass; empty if there was none.
+    first: Vec<Compared>,
     jumps: Vec<bool>,
+}
+
+/// A deviation and its noise, squared; NaN where the difference is not usable. Their ratio is compared
+/// without a division. Without noise nothing can be told: it is neither above nor below anything.
+#[derive(Clone, Copy)]
+struct Compared {
+    squared_deviation: f64,
+    variance: f64,
+}
+
+impl Compared {
+    fn is_above(self, ratio: f64) -> bool {
+        self.variance > 0.0 && self.squared_deviation > ratio * ratio * self.variance
+    }
+
+    fn is_below(self, ratio: f64) -> bool {
+        self.variance > 0.0 && self.squared_deviation < ratio * ratio * self.variance
+    }
 }
 
 impl Pixel {

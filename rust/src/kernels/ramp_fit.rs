@@ -51,6 +51,8 @@ pub struct RampFit<'a> {
     inverse_intervals: Vec<f32>,
     /// The differences of neighbouring resultants, gathered by what their noise depends on.
     kinds: Vec<DifferenceKind>,
+    /// The place in `kinds` of each difference.
+    kind_of: Vec<usize>,
     weights: WeightTable,
     network: SortingNetwork,
 }
@@ -105,13 +107,21 @@ impl<'a> RampFit<'a> {
         read_pattern: &'a ReadPattern,
     ) -> Self {
         let intervals = read_pattern.intervals();
+        let kinds = DifferenceKind::gather(&intervals, &read_pattern.difference_variances());
+        let mut kind_of = vec![0; intervals.len()];
+        for (index, kind) in kinds.iter().enumerate() {
+            for &member in &kind.members {
+                kind_of[member] = index;
+            }
+        }
         Self {
             gain,
             read_noise,
             read_pattern,
             group_time: read_pattern.group_time() as f32,
             inverse_intervals: intervals.iter().map(|time| (1.0 / time) as f32).collect(),
-            kinds: DifferenceKind::gather(&intervals, &read_pattern.difference_variances()),
+            kinds,
+            kind_of,
             weights: WeightTable::new(read_pattern),
             network: SortingNetwork::new(intervals.len()),
         }
@@ -258,7 +268,7 @@ impl<'a> RampFit<'a> {
     }
 
     /// The pixel's slope from those of its segments.
-    fn combine(&self, pixel: &Pixel, detector: Detector) -> PixelFit {
+    fn combine(&self, pixel: &mut Pixel, detector: Detector) -> PixelFit {
         let mut fit = match pixel.segments[..] {
             [only] => PixelFit {
                 slope: only.slope,
@@ -270,14 +280,17 @@ impl<'a> RampFit<'a> {
             _ => weighted_mean(&pixel.segments),
         };
         let samples = &pixel.samples;
-        let within = |i: &usize| pixel.runs.iter().any(|run| run.0 <= *i && *i < run.1);
-        for kind in &self.kinds {
-            let mut sum = 0.0;
-            for i in kind.members.iter().copied().filter(within) {
-                let deviation = (samples[i + 1] - samples[i]) - fit.slope * kind.interval;
-                sum += deviation * deviation;
+        pixel.squares.fill(0.0);
+        for &(first, last) in &pixel.runs {
+            for i in first..last {
+                let kind = self.kind_of[i];
+                let deviation =
+                    (samples[i + 1] - samples[i]) - fit.slope * self.kinds[kind].interval;
+                pixel.squares[kind] += deviation * deviation;
             }
-            fit.chisq += kind.chisq(sum, fit.slope, detector);
+        }
+        for (kind, &squares) in self.kinds.iter().zip(&pixel.squares) {
+            fit.chisq += kind.chisq(squares, fit.slope, detector);
         }
         fit
     }
@@ -379,6 +392,8 @@ struct Pixel {
     /// First and last resultant of each segment that counts.
     runs: Vec<(usize, usize)>,
     segments: Vec<SegmentFit>,
+    /// The squared deviations of the differences of each kind.
+    squares: Vec<f32>,
 }
 
 impl Pixel {
@@ -389,6 +404,7 @@ impl Pixel {
             rates: Vec::with_capacity(n_resultants),
             runs: Vec::with_capacity(n_resultants),
             segments: Vec::with_capacity(n_resultants),
+            squares: vec![0.0; n_resultants - 1],
         }
     }
 
