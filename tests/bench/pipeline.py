@@ -6,8 +6,9 @@ reference files of one that is simulated first (a minute). Each runs twice in a 
 with 1 and with 2 threads; the second run is reported, so that all files are in the page cache.
 
 The phases: start (until the pipeline is there), read (metadata, finding and checking references),
-compute (all steps; the arrays are read on the way), write. `limit` is the time of streaming the
-inputs of the one pass, as they are mapped, and its outputs through memory with as many threads.
+compute (all steps; the arrays are read on the way), write. `one pass` is the part of the steps up
+to the fit, `limit` the time of streaming its inputs, as they are mapped, and its outputs through
+memory with as many threads.
 RssAnon is what the program allocated; pages of mapped files are the system's, and it can drop them.
 """
 
@@ -20,8 +21,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -94,7 +98,7 @@ def memory(pid: int) -> float:
     return 0.0
 
 
-def run(exposure: Path, references: Path, threads: int) -> dict[str, float]:
+def run(exposure: Path, references: Path, threads: int) -> dict[str, Any]:
     """Runs the pipeline in a process of its own: seconds by phase, and the peak of RssAnon."""
     environment = os.environ | {"ROMANCAL_RS_NUM_THREADS": str(threads)}
     command = [sys.executable, __file__, "--run", str(exposure), "--references", str(references)]
@@ -124,38 +128,38 @@ def run(exposure: Path, references: Path, threads: int) -> dict[str, float]:
     cpu = (
         after.children_user + after.children_system - before.children_user - before.children_system
     )
-    return json.loads(output) | {"wall": wall, "cpu": cpu, "peak": peak}
+    return json.loads(output) | {"all": (wall, cpu), "peak": peak}
 
 
 def run_here(exposure: Path, references: Path, started: float) -> None:
     """The work of that process."""
     from romancal_rs.pipeline import ExposurePipeline
 
-    phases = {"start": time.time() - started}
+    phases = {"start": (time.time() - started, time.process_time())}
+
+    @contextmanager
+    def phase(name: str) -> Iterator[None]:
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        phases[name] = (time.perf_counter() - wall, time.process_time() - cpu)
 
     class Timed(ExposurePipeline):
         def before_process(self, args: tuple) -> None:
-            begin = time.perf_counter()
-            super().before_process(args)
-            phases["read"] = time.perf_counter() - begin
+            with phase("read"):
+                super().before_process(args)
 
         def process(self, input: str) -> object:
-            begin, cpu = time.perf_counter(), time.process_time()
-            result = super().process(input)
-            phases["compute"] = time.perf_counter() - begin
-            phases["compute_cpu"] = time.process_time() - cpu
-            phases["one_pass"] = next(r.seconds for r in self.reports if r.name == "rampfit")
-            return result
+            with phase("compute"):
+                return super().process(input)
 
         def save_to(self, model: object, path: Path) -> Path:
-            begin = time.perf_counter()
-            saved = super().save_to(model, path)
-            phases["write"] = time.perf_counter() - begin
-            return saved
+            with phase("write"):
+                return super().save_to(model, path)
 
     pipeline = Timed(references=str(references), save_results=True, output_dir=str(exposure.parent))
     pipeline.run(str(exposure))
-    print(json.dumps(phases))
+    one_pass = next(report.seconds for report in pipeline.reports if report.name == "rampfit")
+    print(json.dumps(phases | {"one pass": one_pass}))
 
 
 def limit(exposure: Path, references: Path, threads: int) -> float:
@@ -189,7 +193,7 @@ def limit(exposure: Path, references: Path, threads: int) -> float:
     return best
 
 
-COLUMNS = ("start", "read", "one_pass", "compute", "write", "wall", "cpu", "limit")
+PHASES = ("start", "read", "compute", "write", "all")
 
 
 def main() -> None:
@@ -208,8 +212,9 @@ def main() -> None:
     references = template.parent / "references"
     work = options.directory / "generated"
     work.mkdir(exist_ok=True)
-    print(f"{'exposure':<24}{'threads':>8}", end="")
-    print("".join(f"{name:>10}" for name in COLUMNS), "  RssAnon [MB]", flush=True)
+    print("seconds, wall/CPU by phase")
+    header = "".join(f"{name:>12}" for name in PHASES)
+    print(f"{'exposure':<16}threads{header}    one pass   limit   RssAnon [MB]", flush=True)
     for n_resultants in options.resultants:
         for uneven in (False, True):
             for irregular in options.irregular:
@@ -220,8 +225,12 @@ def main() -> None:
                     run(path, references, threads)
                     figures = run(path, references, threads)
                     figures["limit"] = limit(path, references, threads)
-                    cells = "".join(f"{figures[name]:>10.2f}" for name in COLUMNS)
-                    print(f"{kind:<24}{threads:>8}{cells}{figures['peak']:>14.0f}", flush=True)
+                    cells = "".join("{:>7.2f}/{:.2f}".format(*figures[name]) for name in PHASES)
+                    print(
+                        f"{kind:<16}{threads:>7}{cells}{figures['one pass']:>12.2f}"
+                        f"{figures['limit']:>8.2f}{figures['peak']:>15.0f}",
+                        flush=True,
+                    )
                 for file in work.iterdir():
                     file.unlink()
 
