@@ -17,12 +17,15 @@ REPEATS = 5
 
 
 def make_ramp(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """A ramp of 10 DN/s with noise, jumps and saturation, and references that fit it."""
+    """A ramp of 10 DN/s with its noise, jumps and saturation, and references that fit it."""
     n_resultants, *image = SHAPE
     rate = rng.uniform(5, 15, image).astype(np.float32)
     data = np.empty(SHAPE, np.float32)
+    signal = np.zeros(image, np.float32)
     for i in range(n_resultants):
-        data[i] = rate * np.float32(24.32 * (i + 1)) + rng.standard_normal(image, np.float32) * 12
+        photons = rate * np.float32(24.32)
+        signal += photons + rng.standard_normal(image, np.float32) * np.sqrt(photons / 1.8)
+        data[i] = signal + rng.standard_normal(image, np.float32) * np.float32(7 / np.sqrt(8))
     hit = rng.random(image) < 0.01
     data[4:, hit] += 2000
     data[6:, rng.random(image) < 0.001] = 60000

@@ -6,16 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import dqflags
 from ..assign_wcs import AssignWcsStep
-from ..dark_current import DarkCurrentStep
-from ..dq_init import DQInitStep
 from ..errors import InputError
 from ..exposure import SCIENCE, check_exposure, check_usable, describe, is_fully_saturated
 from ..flatfield import FlatFieldStep
-from ..jump import JumpStep
-from ..linearity import LinearityStep
 from ..photom import PhotomStep
-from ..ramp_fitting import RampFitStep
-from ..saturation import SaturationStep
 from ..stpipe import RomanPipeline, Step
 from . import one_pass
 
@@ -46,12 +40,7 @@ class ExposurePipeline(RomanPipeline):
         fused = boolean(default=True)  # Take the steps up to the fit in one pass where possible
     """
     step_defs: ClassVar[dict[str, type[Step]]] = {
-        "dq_init": DQInitStep,
-        "saturation": SaturationStep,
-        "linearity": LinearityStep,
-        "dark_current": DarkCurrentStep,
-        "jump": JumpStep,
-        "rampfit": RampFitStep,
+        **one_pass.STEPS,  # dq_init to rampfit
         "assign_wcs": AssignWcsStep,
         "flatfield": FlatFieldStep,
         "photom": PhotomStep,
