@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "REVISION",
     "RampFit",
     "ReadPattern",
     "SegmentFits",
@@ -23,6 +24,10 @@ __all__ = [
     "subtract_dark_rate",
     "to_half",
 ]
+
+#: The commit that it was built from, as ``g1f71407abc`` or ``g1f71407abc.dirty``; empty where that
+#: is not known.
+REVISION: str
 
 class ShapeError(ValueError): ...
 

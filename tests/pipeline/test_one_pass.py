@@ -45,12 +45,19 @@ def took_one_pass(image) -> bool:
     return any("running in one pass" in line for line in image.meta.cal_logs)
 
 
+#: Lines with times, when the run was, and what tells the runs of a test apart.
+OF_THE_RUN = tuple(
+    f"meta.{name}"
+    for name in ("cal_logs", "cal_runs.0.date", "cal_runs.0.inputs", "cal_runs.0.parameters.fused")
+)
+
+
 def content(image) -> dict:
-    """All of a model but its log, whose lines have times."""
+    """All of a model but what is of the one run."""
     return {
         name: np.asarray(image[name]).tobytes() if hasattr(value, "dtype") else value
         for name, value in image.items()
-        if not name.startswith("meta.cal_logs") and name != "meta.wcs"
+        if not name.startswith(OF_THE_RUN) and name != "meta.wcs"
     }
 
 

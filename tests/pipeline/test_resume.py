@@ -83,7 +83,7 @@ def cut_after(directory, name):
 def leaves(model):
     """Everything in a model but its log and WCS, in a form that shows every bit."""
     for name, value in model.items():
-        if name == "meta.wcs" or name.startswith("meta.cal_logs"):
+        if name == "meta.wcs" or name.startswith(("meta.cal_logs", "meta.cal_runs")):
             continue
         if hasattr(value, "jd1"):
             value = (value.jd1, value.jd2, value.scale, value.format, value.precision)

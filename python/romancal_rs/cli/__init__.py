@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "run a pipeline or a step on an exposure",
     "steps": "list the pipelines and steps",
     "info": "show what a file holds",
+    "reproduce": "write the parameter file that repeats the run of a product",
     "references": "find, list, check and copy reference files",
     "simulate": "make a raw exposure, its reference files and the truth",
     "demo": "simulate an exposure, calibrate it, and compare with the truth",

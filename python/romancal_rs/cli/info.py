@@ -38,6 +38,8 @@ def describe(model: DataModel) -> list[str]:
         ("start", "exposure.start_time"),
         ("frame time [s]", "exposure.frame_time"),
         ("reads", "exposure.read_pattern"),
+        ("software", "calibration_software_name"),
+        ("version", "calibration_software_version"),
     ):
         value = _look_up(meta, dotted)
         if value is not None:

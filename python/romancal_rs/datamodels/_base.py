@@ -9,6 +9,7 @@ from typing import IO, Any, ClassVar, Self
 
 import numpy as np
 
+from .._version import software_version
 from . import _asdf, _display, _era2022, _io, _schema
 from ._errors import ModelError, ModelTypeError, UnknownModelError
 from ._nodes import DNode, Tree, copy_containers, deep_copy, flatten, plain
@@ -351,8 +352,6 @@ class DataModel(_display.PrintedByAsdf):
 
 
 def _stamps(model_type: str, path: Path) -> dict[str, Any]:
-    from importlib.metadata import version
-
     from astropy.time import Time
 
     now = Time.now()
@@ -362,7 +361,7 @@ def _stamps(model_type: str, path: Path) -> dict[str, Any]:
         "filename": path.name,
         "model_type": model_type,
         "calibration_software_name": "romancal-rs",
-        "calibration_software_version": version("romancal-rs"),
+        "calibration_software_version": software_version(),
     }
 
 

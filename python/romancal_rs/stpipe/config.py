@@ -28,7 +28,7 @@ gives them their type. Reading a file never runs anything that it names.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -209,6 +209,11 @@ def dump(step: Step, path: str | os.PathLike[str]) -> Path:
         If a parameter holds something that no file can: a model in memory, a function without a
         name.
     """
+    return write(tree_of(step), path)
+
+
+def write(tree: dict[str, Any], path: str | os.PathLike[str]) -> Path:
+    """Writes what `tree_of` gives as a parameter file."""
     import datetime
 
     import asdf
@@ -216,7 +221,6 @@ def dump(step: Step, path: str | os.PathLike[str]) -> Path:
     from ..datamodels._io import replacing
 
     path = Path(path)
-    tree = _tree_of(step)
     tree["meta"] = {
         "author": "<SPECIFY>",
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S"),
@@ -234,20 +238,33 @@ def dump(step: Step, path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _tree_of(step: Step) -> dict[str, Any]:
+def tree_of(step: Step, in_memory: Callable[[Any], str] | None = None) -> dict[str, Any]:
+    """The content of a parameter file: class, name, all parameters, and the same of the steps.
+
+    Parameters
+    ----------
+    step : Step
+    in_memory : callable, optional
+        Gives the text that stands for a value that no file can hold.
+
+    Raises
+    ------
+    ParameterError
+        If there is such a value, and no text for it.
+    """
     from .pipeline import Pipeline
 
     tree: dict[str, Any] = {
         "class": class_path(type(step)),
         "name": step.name,
         "parameters": {
-            name: _writable(step, name, getattr(step, name), step.parameters)
+            name: _writable(step, name, getattr(step, name), step.parameters, in_memory)
             for name in [*step.parameters, *step.parameters.sections]
             if name in step.__dict__
         },
     }
     if isinstance(step, Pipeline):
-        tree["steps"] = [_tree_of(step.step(name)) for name in step.step_defs]
+        tree["steps"] = [tree_of(step.step(name), in_memory) for name in step.step_defs]
     return tree
 
 
@@ -256,12 +273,18 @@ def class_path(step_class: type) -> str:
     return f"{step_class.__module__}.{step_class.__qualname__}"
 
 
-def _writable(step: Step, name: str, value: Any, spec: ParameterSpec) -> Any:
+def _writable(
+    step: Step,
+    name: str,
+    value: Any,
+    spec: ParameterSpec,
+    in_memory: Callable[[Any], str] | None,
+) -> Any:
     if isinstance(value, dict):
         section = spec.sections[name]
-        return {key: _writable(step, key, item, section) for key, item in value.items()}
+        return {key: _writable(step, key, item, section, in_memory) for key, item in value.items()}
     if isinstance(value, list):
-        return [_writable(step, name, item, spec) for item in value]
+        return [_writable(step, name, item, spec, in_memory) for item in value]
     parameter = spec.get(name)
     if parameter is not None and parameter.is_path and isinstance(value, str) and value != "N/A":
         if parameter.type_name == "output_file" and not os.path.dirname(value):
@@ -272,6 +295,8 @@ def _writable(step: Step, name: str, value: Any, spec: ParameterSpec) -> Any:
     qualified = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '<')}"
     if name in ("pre_hooks", "post_hooks") and "<" not in qualified:
         return qualified
+    if in_memory is not None:
+        return in_memory(value)
     raise ParameterError(
         f"{step.name}: {name} holds a {type(value).__name__} in memory, which a parameter file "
         "cannot; save it to a file and give its path, or give the path of a function"

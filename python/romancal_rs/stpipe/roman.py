@@ -195,6 +195,15 @@ class RomanStep(Step):
             models[key] = datamodels.open(path)
         return models[key]
 
+    def found_references(self) -> dict[str, Match]:
+        """What the run at hand found for the step, by reference type."""
+        matches = {}
+        for reftype in self.reference_file_types:
+            found, key = self._found(reftype)
+            if key in found:
+                matches[reftype] = found[key]
+        return matches
+
     def _found(self, reftype: str) -> tuple[dict[Any, Match], Any]:
         """Where the run keeps what was found, and under which key.
 
@@ -322,6 +331,13 @@ class RomanStep(Step):
         """Appends the run's messages to ``meta.cal_logs``."""
         model.meta["cal_logs"] = [*model.meta.get("cal_logs", ()), *lines]
 
+    def keep_record(self, model: DataModel, args: tuple[Any, ...]) -> None:
+        """Appends what the run was made with to ``meta.cal_runs``."""
+        from . import provenance
+
+        record = provenance.record(self, args)
+        model.meta["cal_runs"] = [*model.meta.get("cal_runs", ()), record]
+
     def as_saved(self, model: DataModel, lines: list[str]) -> DataModel:
         """A product that is saved within the run, with the provenance and the log so far."""
         if "ref_file" not in model.meta:  # a reference file, which says where it comes from itself
@@ -329,6 +345,7 @@ class RomanStep(Step):
         saved = model.copy_for_change(())
         self._record_references(saved, list(self._references_used.items()))
         self.keep_log(saved, lines)
+        self.root.keep_record(saved, self.root._args)
         return saved
 
 

@@ -114,6 +114,8 @@ class Step(metaclass=_StepType):
         #: Called as `observer(step, event)` when a step starts and ends: "start", "end".
         self.observer: Callable[[Step, str], None] | None = None
         self._input_name: str | None = None
+        #: What the run at hand works on.
+        self._args: tuple[Any, ...] = ()
         self._references_used: dict[str, str] = {}
         self._matches_used: dict[str, Match] = {}
         #: The references that the run at hand found, kept by the outermost step.
@@ -281,12 +283,14 @@ class Step(metaclass=_StepType):
             self._input_name = os.fspath(args[0])
             args = (self._find_input(self._input_name), *args[1:])
         self._references_used, self._matches_used = {}, {}
+        self._args = args
         with self._recorded() if outermost else nullcontext():
             result = self._run_logged(args)
             if outermost:
                 lines, self._log_lines = self._log_lines, None
                 for model in self._as_list(result):
                     self.keep_log(model, lines or [])
+                    self.keep_record(model, args)
             if self.save_results or self.output_file is not None:
                 self._save_result(result)
         return result
@@ -307,7 +311,7 @@ class Step(metaclass=_StepType):
             try:
                 yield
             finally:
-                self._log_lines = None
+                self._log_lines, self._args = None, ()
                 self._digests.close()
                 for reference in self._open_references.values():
                     reference.close()
@@ -416,6 +420,9 @@ class Step(metaclass=_StepType):
 
     def keep_log(self, model: Any, lines: list[str]) -> None:
         """Adds the run's log messages to a result before it is saved."""
+
+    def keep_record(self, model: Any, args: tuple[Any, ...]) -> None:
+        """Adds what the run was made with to a result before it is saved."""
 
     def as_saved(self, model: Any, lines: list[str]) -> Any:
         """What to save of a product while the run goes on, with its log messages so far."""

@@ -29,4 +29,11 @@ mod _core {
     };
     #[pymodule_export]
     use super::read_pattern::ReadPattern;
+
+    /// The commit that this was built from; empty where that is not known.
+    #[pymodule_export]
+    const REVISION: &str = match option_env!("ROMANCAL_RS_REVISION") {
+        Some(revision) => revision,
+        None => "",
+    };
 }

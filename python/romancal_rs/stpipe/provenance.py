@@ -1,0 +1,252 @@
+"""What a product says of the run that made it, and how that run can be repeated.
+
+``meta.cal_runs`` is a list with an entry for each run that had a hand in the product, the last one
+at the end: its software, parameters, input and references.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import _core, datamodels
+from .._asdf_blocks import head_digest
+from .._version import software_version
+from ..errors import RomancalError
+from ..references.digest import sha256_of
+from . import config
+from .parameters import ParameterError
+
+if TYPE_CHECKING:
+    from .roman import RomanStep
+
+_LIBRARIES = ("numpy", "asdf", "astropy", "gwcs", "rad")
+#: Stands in a record for a parameter that no file can hold.
+IN_MEMORY = "in memory: "
+#: Where results go is for whoever repeats a run to say.
+_PLACES = ("output_dir", "output_file", "dark_output", "opt_name", "checkpoint", "input_dir")
+#: Where references are looked for; the record names the files themselves.
+_SOURCES = ("references", "context")
+
+
+class NoRecordError(RomancalError):
+    """A file does not say which run made it."""
+
+
+# --- recording
+
+
+def record(step: RomanStep, args: tuple[Any, ...]) -> dict[str, Any]:
+    """The entry of a run, at its end.
+
+    Parameters
+    ----------
+    step : RomanStep
+        The outermost step.
+    args : tuple
+        What it was run on.
+    """
+    return {
+        **config.tree_of(step, in_memory=_name_in_memory),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+        "software": {
+            "romancal-rs": software_version(),
+            "python": platform.python_version(),
+            **{name: version(name) for name in _LIBRARIES},
+        },
+        "threads": _core.num_threads(),
+        "inputs": [_describe_input(arg) for arg in args],
+        "references": _describe_references(step),
+    }
+
+
+def _name_in_memory(value: Any) -> str:
+    name = value.meta.get("filename") if hasattr(value, "meta") else None
+    return f"{IN_MEMORY}{type(value).__name__}{f' {name}' if name else ''}"
+
+
+def _describe_input(arg: Any) -> dict[str, Any]:
+    if not isinstance(arg, str | os.PathLike):
+        return {"filename": _name_in_memory(arg)}
+    path = Path(arg).absolute()
+    return {"filename": path.name, "path": str(path), "head_sha256": head_digest(path)}
+
+
+def _describe_references(step: RomanStep) -> dict[str, Any]:
+    """Of each step, what it used."""
+    used: dict[str, Any] = {}
+    for part in _parts(step):
+        entries = {}
+        for reftype, match in part.found_references().items():
+            if isinstance(match.reference, Path):
+                digest = part.root._digests.of(match.reference)
+                path = str(match.reference.absolute())
+                entries[reftype] = {"path": path, "sha256": digest}
+            else:
+                reference = match.reference
+                entries[reftype] = {
+                    "path": reference if isinstance(reference, str) else _name_in_memory(reference)
+                }
+        if entries:
+            used[part.name] = entries
+    return used
+
+
+def _parts(step: Any) -> list[RomanStep]:
+    return [step, *(step.step(name) for name in getattr(step, "step_defs", ()))]
+
+
+# --- repeating
+
+
+@dataclass
+class Reproduction:
+    """How to repeat the run that made a product.
+
+    Attributes
+    ----------
+    parameters : dict
+        The content of a parameter file.
+    inputs : list of str
+        What to run it on.
+    missing : list of str
+        What stands in the way of the same result, or may make another one, one line each.
+    """
+
+    parameters: dict[str, Any]
+    inputs: list[str]
+    missing: list[str] = field(default_factory=list)
+
+
+def reproduction(product: str | os.PathLike[str]) -> Reproduction:
+    """Finds out how to repeat the last run that made a product.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ModelError
+        If it is no Roman file.
+    NoRecordError
+        If it holds no record of a run.
+    """
+    run = _last_run(Path(product))
+    result = Reproduction(_without_places(run), [])
+    for entry in run.get("inputs") or []:
+        _add_input(result, entry, Path(product).absolute().parent)
+    _add_references(result, run.get("references") or {})
+    result.missing += [f"{where}: {text}" for where, text in _in_memory(run)]
+    for name, recorded in (run.get("software") or {}).items():
+        installed = _installed(name)
+        if installed != recorded:
+            result.missing.append(f"{name} {recorded}: this is {installed or 'not installed'}")
+    return result
+
+
+def _last_run(product: Path) -> dict[str, Any]:
+    with datamodels.open(product) as model:
+        try:
+            run = model.meta["cal_runs"][-1].copy()
+            if isinstance(run["class"], str) and isinstance(run["parameters"], dict):
+                return run
+        except (KeyError, TypeError, IndexError, AttributeError):
+            pass
+    raise NoRecordError(
+        f"{product}: it holds no record of a run (meta.cal_runs): it was not made by a step of "
+        "romancal-rs, or by an older version"
+    )
+
+
+def _without_places(run: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a record that is a parameter file."""
+    parameters = {
+        key: value
+        for key, value in run["parameters"].items()
+        if key not in (*_PLACES, *_SOURCES) and not _is_in_memory(value)
+    }
+    tree = {"class": run["class"], "name": run["name"], "parameters": parameters}
+    if run.get("steps"):
+        tree["steps"] = [_without_places(step) for step in run["steps"]]
+    return tree
+
+
+def _add_input(result: Reproduction, entry: Mapping[str, Any], beside: Path) -> None:
+    """Looks for an input where it was, then beside the product."""
+    name, recorded = entry["filename"], entry.get("path")
+    if recorded is None:
+        result.missing.append(f"input {name}: no file; save it, and run on that")
+        return
+    found = [path for path in (Path(recorded), beside / name) if path.is_file()]
+    result.inputs.append(str(found[0] if found else recorded))
+    if not found:
+        result.missing.append(f"input {recorded}: there is no such file, nor beside the product")
+    elif head_digest(found[0]) != entry["head_sha256"]:
+        result.missing.append(f"input {found[0]}: changed since")
+
+
+def _add_references(result: Reproduction, used: Mapping[str, Any]) -> None:
+    """Names the references to the steps that used them."""
+    steps = {step["name"]: step for step in result.parameters.get("steps", ())}
+    for name, entries in used.items():
+        parameters = steps.get(name, result.parameters)["parameters"]
+        for reftype, entry in entries.items():
+            path = entry["path"]
+            if not _is_in_memory(path):
+                parameters[f"override_{reftype}"] = path
+            if "sha256" not in entry:
+                continue
+            if not Path(path).is_file():
+                text = f"{reftype.upper()} {path}: there is no such file"
+            elif sha256_of(path) != entry["sha256"]:
+                text = f"{reftype.upper()} {path}: changed since; its sha256 was {entry['sha256']}"
+            else:
+                continue
+            if text not in result.missing:
+                result.missing.append(text)
+
+
+def _in_memory(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Where, and what, the parameters were that a file cannot hold."""
+    found = []
+    for step in [run, *(run.get("steps") or ())]:
+        for key, value in step["parameters"].items():
+            for item in value if isinstance(value, list) else [value]:
+                if _is_in_memory(item):
+                    found.append((f"{step['name']}.{key}", f"{item}, which the run was given"))
+    return found
+
+
+def _is_in_memory(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(_is_in_memory(item) for item in value)
+    return isinstance(value, str) and value.startswith(IN_MEMORY)
+
+
+def _installed(name: str) -> str | None:
+    if name == "python":
+        return platform.python_version()
+    if name == "romancal-rs":
+        return software_version()
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def write(reproduction: Reproduction, path: str | os.PathLike[str]) -> Path:
+    """Writes the parameter file.
+
+    Raises
+    ------
+    ParameterError
+        If the name is not that of a parameter file.
+    """
+    if not os.fspath(path).endswith(".asdf"):
+        raise ParameterError(f"{path}: a parameter file is written as .asdf")
+    return config.write(reproduction.parameters, path)
