@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._files import replacing
 from .dqflags import pixel
 
 if TYPE_CHECKING:
@@ -66,7 +68,8 @@ def draw(
         figure, axes[1, 0], np.where(usable, err, np.nan), "Error of the rate", "DN / s", "viridis"
     )
     _show_flags(figure, axes[1, 1], dq)
-    figure.savefig(path, format="png")
+    with replacing(Path(path)) as file:
+        figure.savefig(file, format="png")
 
 
 def _show(figure: Figure, axes: Axes, values: NDArray, title: str, unit: str, colours: str) -> None:

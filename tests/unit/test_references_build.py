@@ -479,13 +479,13 @@ def test_a_build_that_fails_midway_leaves_the_default_context(refs, monkeypatch,
     refs.add("b.asdf", "MASK")
     refs.add("c.asdf", "SATURATION")
 
-    def full(source, target):
-        if Path(source).name == "c.asdf":
-            Path(target).write_bytes(b"half")
+    def full(source, target, length):
+        if Path(source.name).name == "c.asdf":
+            target.write(b"half")
             raise OSError(28, "No space left on device")
-        return copy(source, target)
+        copy(source, target, length)
 
-    copy, write = shutil.copy2, build_module.write_text
+    copy, write = shutil.copyfileobj, build_module.write_text
 
     def full_for_rules(path, text):
         if path.suffix == ".pmap":
@@ -494,7 +494,7 @@ def test_a_build_that_fails_midway_leaves_the_default_context(refs, monkeypatch,
 
     with monkeypatch.context() as patch:
         if at == "copy":
-            patch.setattr(shutil, "copy2", full)
+            patch.setattr(shutil, "copyfileobj", full)
         else:
             patch.setattr(build_module, "write_text", full_for_rules)
         with pytest.raises(OSError, match="No space left on device") as caught:

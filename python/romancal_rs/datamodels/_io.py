@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import inspect
 import math
 import mmap
 import os
 import re
-import secrets
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +15,7 @@ import numpy as np
 
 from .. import _core
 from .._asdf_blocks import MAGIC, Block, read_blocks, read_lz4, write_checksums
+from .._files import replacing
 from . import _asdf, _schema
 from ._errors import FileFormatError, ModelError, ModelTypeError
 from ._nodes import Tree, Unread
@@ -379,34 +376,3 @@ def write(tree: Tree, path: Path, *, compression: str | None = None) -> None:
         handle.write_to(file, **options)
         if checksums_later:
             write_checksums(file)
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write that becomes `path` if, and only if, the block succeeds.
-
-    Raises
-    ------
-    OSError
-        Of the subclass that fits. It names `path`, never the file in the making.
-    """
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "a directory, not a file to write", str(path))
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "there is no such directory to write to", str(path))
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        # Not `tempfile`: its files are private to the user, and the product would stay so.
-        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
-        with os.fdopen(descriptor, "w+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        # A full disk comes without a name; an error of another file keeps that file's.
-        if isinstance(error, OSError) and error.filename in (None, str(temporary), temporary):
-            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-        raise

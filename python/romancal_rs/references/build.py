@@ -13,13 +13,14 @@ from pathlib import Path
 from pprint import pformat
 from typing import Any
 
+from .._files import copy, write_text
 from .build_rules import END_OF_TIME, TypeRules, listed
 from .crds_cache import CrdsCache, RuleFileError
 from .crds_cache.cache import OBSERVATORY
 from .crds_cache.literal import MAX_BYTES, LiteralError, parse_sections
 from .crds_cache.mapping import checksum
+from .digest import has_same_content
 from .errors import AmbiguousReferenceError, ReferenceFileError, ReferenceNotFoundError
-from .files import copy, has_same_content, write_text
 from .head import ReferenceHead
 from .resolve import KNOWN_TYPES
 from .rules import is_parameter_type, needs_detector

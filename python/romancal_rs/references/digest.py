@@ -22,6 +22,13 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def has_same_content(path: Path, other: Path) -> bool:
+    """Whether two files hold the same bytes."""
+    if path.stat().st_size != other.stat().st_size:
+        return False
+    return sha256_of(path) == sha256_of(other)
+
+
 class Digests:
     """Remembers the SHA-256 of files by name, size and time, also from one run to the next.
 

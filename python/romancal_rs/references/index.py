@@ -21,6 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from .._files import replacing
 from .._yaml_head import HeadError
 from .errors import ReferenceFileError
 from .head import ReferenceHead, read_head
@@ -84,18 +85,12 @@ class IndexFile:
     def write(self, body: bytes) -> None:
         """Write it whole or not at all to the first place that takes it; a failure is silent."""
         for place in self._places():
-            temporary = place.with_name(f".{os.urandom(8).hex()}.part")
-            try:
+            with suppress(OSError):
                 if place.parent != self._directory:
                     place.parent.mkdir(parents=True, exist_ok=True)
-                temporary.write_bytes(self._first_line(body) + b"\n" + body)
-                temporary.replace(place)
+                with replacing(place, durable=False) as file:
+                    file.write(self._first_line(body) + b"\n" + body)
                 return
-            except OSError:
-                continue
-            finally:
-                with suppress(OSError):
-                    temporary.unlink(missing_ok=True)
 
     def _places(self) -> Iterator[Path]:
         named = os.environ.get(CACHE_VARIABLE)

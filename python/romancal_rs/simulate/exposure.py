@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._files import replacing
 from .config import SimulationConfig
 from .cosmic_rays import CosmicRays, make_cosmic_rays
 from .detector import PIXEL_KINDS, Detector, make_detector
@@ -89,33 +90,28 @@ def _save_truth(
     cosmic_rays: CosmicRays,
     ramp: Ramp,
 ) -> None:
-    """Write what an ideal pipeline would find, under a temporary name first: never half a file."""
+    """Write what an ideal pipeline would find."""
     rate_before_flat = scene.rate * detector.response / detector.gain
     # Without a flat value the pipeline leaves a pixel as it is.
     flat = np.where(
         detector.is_kind("dead", "no_flat", "reference"), np.float32(1), detector.response
     )
-    part = path.with_suffix(".part")
-    try:
-        with part.open("wb") as file:
-            np.savez(
-                file,
-                rate=rate_before_flat / flat,
-                rate_before_flat=rate_before_flat,
-                rate_electrons=electron_rate,
-                pixel_kind=detector.kind,
-                pixel_kind_names=np.array(PIXEL_KINDS),
-                saturated_read=ramp.saturated_read,
-                cr_read=cosmic_rays.read,
-                cr_resultant=cosmic_rays.resultant(config.pattern),
-                cr_row=cosmic_rays.row,
-                cr_col=cosmic_rays.col,
-                cr_electrons=cosmic_rays.electrons,
-                cr_direct=cosmic_rays.direct,
-                star_x=scene.star_x,
-                star_y=scene.star_y,
-                star_flux=scene.star_flux,
-            )
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as file:
+        np.savez(
+            file,
+            rate=rate_before_flat / flat,
+            rate_before_flat=rate_before_flat,
+            rate_electrons=electron_rate,
+            pixel_kind=detector.kind,
+            pixel_kind_names=np.array(PIXEL_KINDS),
+            saturated_read=ramp.saturated_read,
+            cr_read=cosmic_rays.read,
+            cr_resultant=cosmic_rays.resultant(config.pattern),
+            cr_row=cosmic_rays.row,
+            cr_col=cosmic_rays.col,
+            cr_electrons=cosmic_rays.electrons,
+            cr_direct=cosmic_rays.direct,
+            star_x=scene.star_x,
+            star_y=scene.star_y,
+            star_flux=scene.star_flux,
+        )

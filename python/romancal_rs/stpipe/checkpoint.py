@@ -27,8 +27,8 @@ from weakref import WeakSet
 import numpy as np
 
 from .. import datamodels
+from .._files import replacing
 from ..datamodels import DataModel
-from ..datamodels._io import replacing
 from ..errors import RomancalError
 from ..references.digest import sha256_of
 from . import runlog

@@ -37,6 +37,7 @@ import yaml
 from configobj import ConfigObj, ConfigObjError
 
 from .. import _yaml_head
+from .._files import replacing
 from .parameters import ParameterError, ParameterSpec, Setting
 
 if TYPE_CHECKING:
@@ -217,8 +218,6 @@ def write(tree: dict[str, Any], path: str | os.PathLike[str]) -> Path:
     import datetime
 
     import asdf
-
-    from ..datamodels._io import replacing
 
     path = Path(path)
     tree["meta"] = {

@@ -1,0 +1,127 @@
+"""Writes whole files: a name is that of the old file or of the new one, never of half a file."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+#: What a file system answers that has no files without a name.
+_NO_NAMELESS_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
+
+_DESCRIPTORS = "/proc/self/fd"
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
+    """A file to write that becomes `path` if, and only if, the block succeeds.
+
+    On Linux it has no name until it is complete, so that a process that is killed leaves nothing.
+    Elsewhere, and on some file systems, it is a hidden file ``.<random>.part`` of the directory,
+    which such a process leaves behind, and which nothing takes for a result.
+
+    Parameters
+    ----------
+    path : Path
+        In a directory that exists. A file of that name is replaced; other writers of the same name
+        do not matter: the last one to end wins.
+    durable : bool
+        Whether it has to be on the disk when the block ends, also should the power fail then.
+
+    Raises
+    ------
+    OSError
+        Of the subclass that fits. It names `path`, never the file in the making.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "a directory, not a file to write", str(path))
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such directory to write to", str(path))
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        descriptor, is_named = _create(part)
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
+            file.flush()
+            if durable:
+                os.fsync(descriptor)
+            if not is_named:
+                _name(descriptor, part)
+        part.replace(path)
+        if durable:
+            _sync_directory(path.parent)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and _is_of_the_making(error.filename, part):
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        raise
+
+
+def _is_of_the_making(name: object, part: Path) -> bool:
+    """Whether an error is of the file in the making: one of another file keeps that file's name.
+
+    A full disk comes without a name.
+    """
+    own = (None, str(part), str(part.parent))
+    return name in own or (isinstance(name, str) and name.startswith(_DESCRIPTORS))
+
+
+def _create(part: Path) -> tuple[int, bool]:
+    """Opens a file to write in the directory of `part`; whether it has that name."""
+    # Not `tempfile`: its files are private to the user, and the product would stay so.
+    nameless = getattr(os, "O_TMPFILE", None)
+    if nameless is not None and os.path.isdir(_DESCRIPTORS):
+        try:
+            return os.open(part.parent, nameless | os.O_RDWR, 0o666), False
+        except OSError as error:
+            if error.errno not in _NO_NAMELESS_FILES:
+                raise
+    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
+    return os.open(part, flags, 0o666), True
+
+
+def _name(descriptor: int, part: Path) -> None:
+    """Gives a file without a name one."""
+    directory = os.open(part.parent, os.O_RDONLY)
+    try:
+        # The directories are there for their side effect: with them, the link is followed.
+        source = f"{_DESCRIPTORS}/{descriptor}"
+        os.link(source, part.name, src_dir_fd=directory, dst_dir_fd=directory)
+    finally:
+        os.close(directory)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Writes the new name to the disk, where directories can be opened."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file; its directory is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+def copy(source: Path, destination: Path) -> None:
+    """Copy a file, with its times and permissions; the new one's directory is made if need be."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    with source.open("rb") as original, replacing(destination) as file:
+        shutil.copyfileobj(original, file, 1 << 20)
+        file.flush()  # what is written later would change the time again
+        status = os.fstat(original.fileno())
+        if os.chmod in os.supports_fd:
+            os.chmod(file.fileno(), status.st_mode & 0o7777)
+        if os.utime in os.supports_fd:
+            os.utime(file.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
