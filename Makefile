@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: build demo test lint format bench bench-peers crds-answers clean
+.PHONY: build demo test lint format bench bench-peers crds-answers torture fuzz clean
 
 # Compiles the crate and installs the package, with everything its tests need, into .venv.
 build: $(BIN)/maturin
@@ -58,6 +58,16 @@ crds-answers: build
 	test -x $(CRDS_ENV)/bin/crds || { $(PYTHON) -m venv $(CRDS_ENV) && $(CRDS_ENV)/bin/pip install --quiet crds; }
 	$(CRDS_ENV)/bin/python tests/crds/make_answers.py --lookups 12000 --seed $(SEED) --all build/crds-answers.json.gz
 	$(BIN)/python tests/crds/test_answers.py build/crds-answers.json.gz
+
+# Kills a thousand runs, or takes their disk space, at random moments; ten minutes on 2 cores.
+torture: build
+	$(BIN)/python tests/torture/disturbed.py --runs 1000
+
+# Laws of kernels and files on ever more cases, until one breaks; build/fuzz.log has the seeds.
+FUZZ ?=
+
+fuzz: build
+	$(BIN)/python tests/fuzz.py $(FUZZ)
 
 clean:
 	rm -rf target $(VENV) build demo-output

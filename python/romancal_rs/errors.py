@@ -28,6 +28,15 @@ class InputError(RomancalError, ValueError):
     """An input of a step is of the wrong kind, or does not fit the others."""
 
 
+def one_line(what: object) -> str:
+    """The text of an error in one line: white space is one blank, control characters are escaped.
+
+    Of an error without a text, its type.
+    """
+    text = " ".join(str(what).split()) or type(what).__name__
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """``; did you mean 'x'?``, or nothing where no candidate is near."""
     import difflib

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -12,7 +13,9 @@ from romancal_rs import datamodels
 from romancal_rs.datamodels import GainRefModel, ImageModel, ScienceRawModel, testing
 
 SLOW_FILES = settings(
-    deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=examples(12),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 SHAPES_2D = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=7)
 SHAPES_3D = hnp.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=6)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -52,7 +53,7 @@ patterns = st.one_of(even_patterns(), uneven_patterns())
     read_noise=st.floats(1, 30),
     threads=st.integers(1, 3),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_a_ramp_without_noise_gives_its_rate(
     pattern: ReadPattern, log_rate: float, gain: float, read_noise: float, threads: int
 ) -> None:
@@ -98,7 +99,7 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, np.ndarray], ReadPattern]:
 
 
 @given(case=cases(), band_rows=st.integers(1, 10), threads=st.integers(1, 3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_bands_and_threads_do_not_matter_and_flags_are_only_added(
     case: tuple[dict[str, np.ndarray], ReadPattern], band_rows: int, threads: int
 ) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -131,7 +132,7 @@ def patterns(draw: st.DrawFn) -> ReadPattern:
     threads=st.integers(1, 3),
     band_rows=st.integers(1, 40),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_one_pass_gives_the_bits_of_the_steps(
     seed: int,
     pattern: ReadPattern,

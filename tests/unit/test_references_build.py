@@ -15,6 +15,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -565,7 +566,7 @@ def exposures(dates):
     ]
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=examples(30), suppress_health_check=list(HealthCheck))
 @given(files=files(), data=st.data())
 def test_the_cache_chooses_as_the_directory_for_every_exposure(files, data):
     with tempfile.TemporaryDirectory() as place:

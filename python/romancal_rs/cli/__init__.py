@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from ..errors import RomancalError, nearest
+from ..errors import RomancalError, nearest, one_line
 
 #: Commands, their modules here, and what they do.
 COMMANDS = {
@@ -149,7 +149,8 @@ def _guarded(module: Any, options: argparse.Namespace) -> int:
             raise
         expected = isinstance(error, RomancalError | OSError | ValueError | TypeError)
         kind = "" if expected else f"{type(error).__name__}: "
-        message = str(error)
+        # Ours may be lists; those of libraries may be anything.
+        message = str(error) if isinstance(error, RomancalError) else one_line(error)
         if isinstance(error, OSError) and error.filename and error.strerror:
             message = f"{error.filename}: {error.strerror}"
         print(f"romancal-rs: error: {kind}{message}", file=sys.stderr)

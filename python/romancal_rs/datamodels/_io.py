@@ -16,6 +16,7 @@ import numpy as np
 from .. import _core
 from .._asdf_blocks import MAGIC, Block, read_blocks, read_lz4, write_checksums
 from .._files import replacing
+from ..errors import one_line
 from . import _asdf, _schema
 from ._errors import FileFormatError, ModelError, ModelTypeError
 from ._nodes import Tree, Unread
@@ -77,7 +78,7 @@ def _read(file: IO[bytes], name: str, *, own: bool) -> Tree:
                 ignore_missing_extensions=True,
             )
         except Exception as error:
-            raise FileFormatError(f"{name}: damaged ASDF file: {_one_line(error)}") from error
+            raise FileFormatError(f"{name}: damaged ASDF file: {one_line(error)}") from error
     content = handle.tree.get("roman")
     tag = asdf.tagged.get_tag(content)
     if content is None:
@@ -91,7 +92,7 @@ def _read(file: IO[bytes], name: str, *, own: bool) -> Tree:
     except ValueError as error:
         if isinstance(error, ModelError):
             raise
-        raise FileFormatError(f"{name}: damaged ASDF file: {_one_line(error)}") from error
+        raise FileFormatError(f"{name}: damaged ASDF file: {one_line(error)}") from error
     header = {key: value for key, value in handle.tree.items() if key != "roman"}
     tree = Tree(data, str(tag), source=name, header=header)
     # The tree closes its file when nothing looks at it any more, or when a model is closed.
@@ -103,10 +104,6 @@ def _close(handle: Any, file: IO[bytes] | None) -> None:
     handle.close()
     if file is not None:
         file.close()
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _check_container(file: IO[bytes], name: str) -> list[Block]:
@@ -280,7 +277,7 @@ class _Open:
                 f"{self.name}: the file was closed before this value was read; "
                 "read it before, or keep the model open"
             )
-        return FileFormatError(f"{self.name}: damaged ASDF file: {_one_line(error)}")
+        return FileFormatError(f"{self.name}: damaged ASDF file: {one_line(error)}")
 
 
 # ---- writing -------------------------------------------------------------------------------

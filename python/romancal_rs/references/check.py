@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._yaml_head import HeadError
+from ..errors import one_line
 from .blocks import damage
 from .build_rules import TypeRules
 from .check_rules import ContextRules, contradictions
@@ -237,9 +238,9 @@ def _check_content(head: ReferenceHead) -> tuple[list[str], Size | None]:
             shapes = {name: tuple(array.shape) for name, array in model.arrays()}
             model.validate()
     except datamodels.ValidationError as error:
-        problems.append(_one_line(error.problem))
+        problems.append(one_line(error.problem))
     except Exception as error:  # whatever a file holds, the others are looked at
-        return [_one_line(str(error).removeprefix(f"{head.path}: "))], None
+        return [one_line(str(error).removeprefix(f"{head.path}: "))], None
     sizes = {name: shapes[name][-2:] for name in IMAGE_ARRAYS if len(shapes.get(name, ())) > 1}
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{name} {_pixels(size)}" for name, size in sizes.items())
@@ -256,12 +257,8 @@ def _parameter_problems(path: Path) -> list[str]:
     try:
         config.load(path)
     except (ParameterError, OSError) as error:
-        return [_one_line(str(error).removeprefix(f"{path}: "))]
+        return [one_line(str(error).removeprefix(f"{path}: "))]
     return []
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 # --- files together

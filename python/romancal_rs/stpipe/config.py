@@ -38,6 +38,7 @@ from configobj import ConfigObj, ConfigObjError
 
 from .. import _yaml_head
 from .._files import replacing
+from ..errors import one_line
 from .parameters import ParameterError, ParameterSpec, Setting
 
 if TYPE_CHECKING:
@@ -106,9 +107,7 @@ def _load_asdf(path: str, start: bytes) -> StepConfig:
     except _yaml_head.HeadError as error:
         raise ParameterError(f"{path}: no parameter file: {error}") from error
     except yaml.YAMLError as error:
-        raise ParameterError(
-            f"{path}: no parameter file: {' '.join(str(error).split())}"
-        ) from error
+        raise ParameterError(f"{path}: no parameter file: {one_line(error)}") from error
     if not isinstance(tree, _yaml_head.Mapping) or "class" not in tree:
         raise ParameterError(f"{path}: no parameter file: it names no class")
     return _asdf_step(path, tree)
@@ -164,7 +163,7 @@ def _load_configobj(path: str) -> StepConfig:
     try:
         content = ConfigObj(path, interpolation=False, raise_errors=True, encoding="utf-8")
     except (ConfigObjError, UnicodeError) as error:
-        raise ParameterError(f"{path}: no parameter file: {error}") from error
+        raise ParameterError(f"{path}: no parameter file: {one_line(error)}") from error
     if "class" not in content:
         raise ParameterError(f"{path}: no parameter file: it names no class")
     return _configobj_step(path, content, path)

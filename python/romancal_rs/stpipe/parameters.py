@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from configobj import ConfigObj
 from configobj.validate import ValidateError, Validator, is_float, is_integer, is_option
 
-from ..errors import RomancalError, nearest
+from ..errors import RomancalError, nearest, one_line
 
 #: Types whose values are paths.
 _PATH_TYPES = ("input_file", "output_file", "directory", "reference", "references")
@@ -100,7 +100,7 @@ class Parameter:
         try:
             return _VALIDATOR.check(self.check, self._as_list(value))
         except ValidateError as error:
-            reason = str(error).rstrip(".")
+            reason = one_line(error).rstrip(".")
             raise ParameterError(
                 f"{owner}: {self.name} = {value!r}{origin}: {reason}; the parameter is {self.check}"
             ) from None
