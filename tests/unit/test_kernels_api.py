@@ -522,20 +522,64 @@ def test_other_threads_of_python_go_on_during_a_call() -> None:
     assert during >= 20
 
 
-def test_threads_may_call_at_the_same_time() -> None:
-    expected = kernels.fit_ramps(**jump()).slope
-    results: list[np.ndarray] = []
+@pytest.mark.parametrize("function", CALLS)
+def test_threads_may_call_at_the_same_time(function: str) -> None:
+    """On the same arrays where they are only read, and on arrays of their own."""
+    call, make, changed = CALLS[function]
+    expected = make()
+    expected_result = results_of(call(**expected))
+    shared = make()
+    for argument, array in shared.items():
+        if isinstance(array, np.ndarray) and argument not in changed:
+            array.flags.writeable = False
+    failures: list[str] = []
 
-    def call() -> None:
-        results.extend(kernels.fit_ramps(**jump(), band_rows=1).slope for _ in range(50))
+    def work() -> None:
+        for _ in range(50):
+            own = shared | {name: array.copy() for name, array in make().items() if name in changed}
+            results = results_of(call(**own, band_rows=1))
+            same = all(map(np.array_equal, results, expected_result))
+            same &= all(np.array_equal(own[name], expected[name]) for name in changed)
+            if not same:
+                failures.append(function)
 
-    threads = [threading.Thread(target=call) for _ in range(4)]
+    threads = [threading.Thread(target=work) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(results) == 200
-    assert all(np.array_equal(result, expected) for result in results)
+    assert failures == []
+
+
+def results_of(result: object) -> tuple[np.ndarray, ...]:
+    if result is None:
+        return ()
+    if isinstance(result, tuple):
+        return result
+    names = ("slope", "dq", "var_poisson", "var_rnoise", "err", "chisq", "dumo")
+    return tuple(getattr(result, name) for name in names)
+
+
+def test_an_array_that_another_thread_is_changing_is_refused() -> None:
+    arguments = slow_arguments()
+    groupdq = arguments["groupdq"]
+    assert isinstance(groupdq, np.ndarray)
+    thread = threading.Thread(
+        target=lambda: kernels.detect_jumps(**arguments, max_threads=1)  # type: ignore[arg-type]
+    )
+    thread.start()
+    try:
+        while not groupdq[8, 0].any():  # it is under way
+            time.sleep(0.001)
+        other = slow_arguments() | {"groupdq": groupdq}
+        with pytest.raises(ValueError, match=r"^groupdq: .*call in another thread"):
+            kernels.detect_jumps(**other)
+        with pytest.raises(ValueError, match=r"^groupdq: .*call in another thread"):
+            kernels.fit_ramps(**other)
+    finally:
+        thread.join()
+    # The array is free again.
+    kernels.fit_ramps(**slow_arguments() | {"groupdq": groupdq})
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="fork is safe to rely on in Linux only")
@@ -557,3 +601,23 @@ if child:
 os._exit(0)
 """
     subprocess.run([sys.executable, "-c", code, action], check=True, timeout=30)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="fork is safe to rely on in Linux only")
+def test_a_pool_of_forked_processes_calls_after_use() -> None:
+    code = """
+import multiprocessing
+import numpy as np
+from romancal_rs import ReadPattern, kernels
+def rate(scale):
+    ramp = np.arange(1, 7, dtype="f4")[:, None, None] * np.full((6, 64, 64), scale, "f4")
+    dq, flags = np.zeros((64, 64), "u4"), np.zeros(ramp.shape, "u1")
+    ones = np.ones((64, 64), "f4")
+    return round(float(kernels.fit_ramps(
+        ramp, flags, dq, ones, ones, ReadPattern.evenly_spaced(6, 1.0)).slope.mean()), 4)
+assert rate(3.0) == 3.0
+with multiprocessing.get_context("fork").Pool(4) as pool:
+    assert pool.map(rate, [1.0, 2.0, 4.0] * 20) == [1.0, 2.0, 4.0] * 20
+assert rate(5.0) == 5.0
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
