@@ -38,7 +38,7 @@ def exposure(request, tmp_path) -> tuple[Path, Path, dict]:
 
 def run(exposure: Path, references: Path, steps: dict, **parameters):
     pipeline = ExposurePipeline(references=str(references), steps=steps, **parameters)
-    return pipeline.run(str(exposure)), pipeline
+    return pipeline.run(exposure), pipeline
 
 
 def took_one_pass(image) -> bool:
@@ -76,6 +76,20 @@ def test_the_product_is_the_same(exposure):
         return [(r.name, r.status, r.references) for r in pipeline.reports]
 
     assert reported(pipeline) == reported(step_by_step)
+
+
+@pytest.mark.parametrize("change", [np.asfortranarray, lambda data: data.astype(">u2")])
+def test_an_exposure_in_memory_may_lie_in_another_order(simulated, change):
+    with datamodels.open(simulated.exposure) as raw:
+        other = raw.copy()
+    other.data = change(np.asarray(other.data))
+    other["resultantdq"] = np.asfortranarray(np.zeros(other.shape, np.uint8))
+    expected, _ = run(simulated.exposure, simulated.references, {})
+    for fused in (True, False):
+        image, _ = run(other, simulated.references, {}, fused=fused)
+        assert took_one_pass(image) is fused
+        assert image.data.tobytes() == expected.data.tobytes()
+        assert image.dq.tobytes() == expected.dq.tobytes()
 
 
 def test_each_step_has_its_own_references(simulated):

@@ -279,8 +279,8 @@ class DataModel(_display.PrintedByAsdf):
         ndarray
             Of a file that is not compressed it is a view of the mapped file, which may lie at any
             address, cannot be changed, and is gone when the model is closed. Numbers of another
-            byte order, and half precision, are converted as elsewhere. An array that was read, or
-            set, before is returned as it is.
+            byte order, in another order than C, and half precision are converted, in a copy. An
+            array that was read, or set, before is otherwise returned as it is.
         """
         return self._tree.stored(name)
 

@@ -134,16 +134,15 @@ class Tree:
     def cast(self, name: str, dtype: Any) -> np.ndarray[Any, Any]:
         """A copy of an array in another type; one that is still in its file stays unread."""
         array = self.data[name]
-        return (array.raw() if isinstance(array, Unread) else array).astype(dtype)
+        return (array.raw() if isinstance(array, Unread) else array).astype(dtype, order="C")
 
     def stored(self, name: str) -> np.ndarray[Any, Any]:
         """An array as it lies in its file, for reading; see `DataModel.stored`."""
         array = self.data[name]
-        if not isinstance(array, Unread):
-            return array
-        raw = array.raw()
-        converted = raw.dtype == np.float16 or not raw.dtype.isnative
-        return array.read() if converted else raw
+        stored = array.raw() if isinstance(array, Unread) else array
+        if isinstance(array, Unread) and (stored.dtype == np.float16 or not stored.dtype.isnative):
+            stored = array.read()
+        return np.require(stored, stored.dtype.newbyteorder("="), "C")
 
     def share(self, name: str, other: Tree, share_file: bool) -> None:
         """Takes over an array of another tree.
