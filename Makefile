@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: build demo test lint format bench bench-peers crds-answers torture fuzz clean
+.PHONY: build demo test lint format bench bench-peers crds-answers torture fuzz wheel check-wheel deny clean
 
 # Compiles the crate and installs the package, with everything its tests need, into .venv.
 build: $(BIN)/maturin
@@ -69,5 +69,40 @@ FUZZ ?=
 fuzz: build
 	$(BIN)/python tests/fuzz.py $(FUZZ)
 
+# What is released, in dist: the wheel, for any Linux since 2014 and any Python since 3.11, the source
+# distribution, and what a fresh installation of the wheel consists of (its SBOM; that of the Rust
+# code is in the wheel).
+RELEASE_ENV := build/release-env
+WHEEL_ENV := build/wheel-env
+
+wheel: $(RELEASE_ENV)/bin/maturin
+	rm -rf dist $(WHEEL_ENV)
+	PATH="$(CURDIR)/$(RELEASE_ENV)/bin:$$PATH" $(RELEASE_ENV)/bin/maturin build --release --locked \
+	    --zig --compatibility manylinux_2_17 --out dist
+	$(RELEASE_ENV)/bin/maturin sdist --out dist
+	$(PYTHON) -m venv $(WHEEL_ENV)
+	$(WHEEL_ENV)/bin/pip install --quiet dist/*.whl
+	$(RELEASE_ENV)/bin/cyclonedx-py environment --output-reproducible --of JSON \
+	    -o dist/romancal_rs.python.cyclonedx.json $(WHEEL_ENV)/bin/python
+
+$(RELEASE_ENV)/bin/maturin:
+	$(PYTHON) -m venv $(RELEASE_ENV)
+	$(RELEASE_ENV)/bin/pip install --quiet "maturin[zig]>=1.11,<2" auditwheel abi3audit twine cyclonedx-bom
+
+# Whether the wheel keeps what its name promises, and works without Rust.
+check-wheel: build wheel
+	$(RELEASE_ENV)/bin/auditwheel show dist/*.whl | grep -F '"manylinux_2_17_'
+	$(RELEASE_ENV)/bin/abi3audit --strict --summary dist/*.whl
+	$(RELEASE_ENV)/bin/twine check --strict dist/*.whl dist/*.tar.gz
+	$(BIN)/pytest tests/packaging
+
+# Licences and sources of the Rust dependencies, and that none is there twice. The first run builds
+# the tool, which takes some minutes.
+deny: build/tools/bin/cargo-deny
+	build/tools/bin/cargo-deny --locked --all-features check licenses bans sources
+
+build/tools/bin/cargo-deny:
+	cargo install cargo-deny --locked --quiet --root build/tools
+
 clean:
-	rm -rf target $(VENV) build demo-output
+	rm -rf target $(VENV) build dist demo-output
