@@ -225,8 +225,17 @@ def wait_for_output(run: subprocess.Popen[str], out: Path) -> None:
 
 def torture(bench: Bench, seeds: range, workers: int) -> collections.Counter[str]:
     """As many runs as there are seeds; how many came to what."""
+    outcomes: collections.Counter[str] = collections.Counter()
     with ThreadPoolExecutor(workers) as pool:
-        return collections.Counter(pool.map(bench.try_once, seeds))
+        try:
+            for outcome in pool.map(bench.try_once, seeds):
+                outcomes[outcome] += 1
+                if outcomes.total() % 100 == 0:
+                    print(f"{outcomes.total():6}  runs so far", flush=True)
+        except Broken:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return outcomes
 
 
 def table(outcomes: collections.Counter[str]) -> str:
