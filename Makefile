@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: build demo test lint format bench bench-peers crds-answers torture fuzz wheel check-wheel deny clean
+.PHONY: build demo test lint format bench bench-peers validate crds-answers torture fuzz wheel check-wheel deny clean
 
 # Compiles the crate and installs the package, with everything its tests need, into .venv.
 build: $(BIN)/maturin
@@ -48,6 +48,11 @@ bench-peers: build
 	test -x $(PEERS_ENV)/bin/python || $(PYTHON) -m venv $(PEERS_ENV)
 	$(PEERS_ENV)/bin/pip install --quiet "stcal==1.2.1" "numpy<2"
 	$(BIN)/python tests/bench/peers.py $(PEERS_ENV)/bin/python
+
+# Holds 50 simulated exposures against an independent simulation, and writes docs/validation.md with its
+# plots. Four minutes.
+validate: build
+	PYTHONPATH=tests $(BIN)/python -m validation
 
 # Compares more than 12,000 best references with the official CRDS client, which it installs first.
 # Another SEED makes other rules.

@@ -145,7 +145,7 @@ class Row:
     expected: Measured
 
     def comparison(self, name: str) -> Comparison | None:
-        """Of one measure; None where there is none, or none that can differ by chance."""
+        """Of one measure; None where neither has it."""
         a, b = getattr(self.product, name), getattr(self.expected, name)
         if a is None and b is None:
             return None

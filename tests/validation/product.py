@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,8 +64,12 @@ def make(
     """
     config = configuration(exposure)
     detector, pointing = make_detector(config), point(config)
-    told = replace(detector, gain=detector.gain * np.float32(gain_factor))
-    write_references(config, told, pointing, directory / "references")
+    references = write_references(config, detector, pointing, directory / "references")
+    if gain_factor != 1:
+        with datamodels.open(references["GAIN"]) as gain:
+            wrong = gain.copy()
+        wrong.data = np.asarray(wrong.data) * np.float32(gain_factor)
+        wrong.save(references["GAIN"])
     truth = truth_of(config, detector)
     hits = draw_hits(exposure, truth, np.random.default_rng((exposure.seed, 2)))
     order = np.lexsort((hits.col, hits.row, hits.read))

@@ -142,9 +142,10 @@ def summary_table(rows: Sequence[Row]) -> str:
                 cells.append(f"{count} ({chance:.1f})")
         # No combined z of different measures.
         common = _signed(combined(z)) if name != "all of these" else ""
-        lines.append([*cells, f"{max(map(abs, z)):.2f}", f"{np.std(z):.2f}", common])
+        spread = f"{np.std(z):.2f}" if len(z) > 1 else ""
+        lines.append([*cells, f"{max(map(abs, z)):.2f}", spread, common])
     header = ["measure", "comparisons", "beyond 2 (by chance)", "beyond 3 (by chance)"]
-    return markdown([*header, "largest", "width", "combined"], lines)
+    return markdown([*header, "largest", "width of z", "combined"], lines)
 
 
 def repeats_table(repeats: Sequence[tuple[Row, str, list[Comparison]]]) -> str:
@@ -171,14 +172,16 @@ def write(
         outliers = "Beyond 3, and the same exposures with other random numbers:\n\n"
         outliers += repeats_table(repeats)
     else:
-        outliers = "No comparison is beyond 3."
+        outliers = "No exposure has a comparison beyond 3."
     sections = [
         ("Summary", f"{summary_table(rows)}\n\n{outliers}"),
         ("Rates", f"{rates_table(rows)}\n\n{_images('bias', 'pull_width')}"),
         ("Jumps by size", f"{completeness_table(rows)}\n\n{_images('completeness')}"),
         ("Jumps by exposure", f"{jumps_table(rows)}\n\n{_images('false_positives')}"),
     ]
-    generated = "\n\n".join(f"### {title}\n\n{body}" for title, body in sections)
+    generated = "\n\n".join(
+        [f"Made with NumPy {np.__version__}.", *(f"### {t}\n\n{body}" for t, body in sections)]
+    )
     text = page.read_text()
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
