@@ -50,7 +50,7 @@ bench-peers: build
 	$(BIN)/python tests/bench/peers.py $(PEERS_ENV)/bin/python
 
 # Holds 50 simulated exposures against an independent simulation, and writes docs/validation.md with its
-# plots. Four minutes.
+# plots. Two to four minutes.
 validate: build
 	PYTHONPATH=tests $(BIN)/python -m validation
 
