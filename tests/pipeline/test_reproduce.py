@@ -180,6 +180,44 @@ def test_what_was_in_memory_is_missing(data, tmp_path, monkeypatch, capsys):
     ]
 
 
+def test_code_of_others_is_told(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exposure, references = data
+    ExposurePipeline.call(
+        str(exposure),
+        references=str(references),
+        output_file="made.asdf",
+        steps={"photom": {"post_hooks": ["true {0}"]}},
+    )
+    (product,) = tmp_path.glob("made*.asdf")
+    assert main(["reproduce", str(product)]) == 0
+    assert "runs other code: photom.post_hooks: true {0}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda run: run.pop("class"),
+        lambda run: run.update(steps=3),
+        lambda run: run.update(inputs=[{"path": 3}]),
+        lambda run: run.update(references={"jump": {"gain": "x"}}),
+        lambda run: run.update(parameters=[1]),
+        lambda run: run.update(software="x"),
+    ],
+)
+def test_a_record_that_makes_no_sense(product, damage, capsys):
+    with datamodels.open(product) as image:
+        other = image.copy()
+    run = other.meta.cal_runs[-1].copy()
+    damage(run)
+    other.meta.cal_runs = [run]
+    other.save("other.asdf")
+    assert main(["reproduce", "other.asdf"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("romancal-rs: error: other.asdf: its record of a run")
+    assert not Path("other_pars.asdf").exists()
+
+
 def test_another_version_is_told(product, monkeypatch, capsys):
     monkeypatch.setattr(provenance, "software_version", lambda: "9.9")
     (line,) = missing(product, capsys)

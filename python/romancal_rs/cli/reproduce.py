@@ -3,6 +3,7 @@
 It holds all parameters, and names the reference files that the run used. What stands in the way of
 the same result is listed: files that are gone or have changed, other versions of the software, what
 the run was given in memory. The parameter file is written all the same; the exit status is 1 then.
+Classes and hooks that are not of this package are listed, too: whoever made the product chose them.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def run(options: argparse.Namespace) -> int:
     inputs = found.inputs or ["INPUT"]
     words = ["romancal-rs", "run", str(written), *inputs, "--output_dir=DIRECTORY"]
     print(f"repeat the run by: {shlex.join(words)}")
+    for line in found.other_code:
+        print(f"runs other code: {line}")
     for line in found.missing:
         print(f"missing: {line}")
     if not found.missing:

@@ -61,7 +61,9 @@ class RampModel(DataModel):
             meta=frame.pop("meta"),
             data=raw._tree.cast("data", np.float32),
             pixeldq=np.zeros(raw.shape[1:], np.uint32),
-            groupdq=np.zeros(raw.shape, np.uint8) if groupdq is None else np.array(groupdq, order="C"),
+            groupdq=np.zeros(raw.shape, np.uint8)
+            if groupdq is None
+            else np.array(groupdq, order="C"),
             **frame,
         )
         return ramp

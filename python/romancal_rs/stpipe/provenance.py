@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _core, datamodels
 from .._asdf_blocks import head_digest
 from .._version import software_version
-from ..errors import RomancalError
+from ..errors import RomancalError, one_line
 from ..references.digest import sha256_of
 from . import config
 from .parameters import ParameterError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .roman import RomanStep
 
 _LIBRARIES = ("numpy", "asdf", "astropy", "gwcs", "rad")
+_PACKAGE = __name__.partition(".")[0]
 #: Stands in a record for a parameter that no file can hold.
 IN_MEMORY = "in memory: "
 #: Where results go is for whoever repeats a run to say.
@@ -117,11 +118,14 @@ class Reproduction:
         What to run it on.
     missing : list of str
         What stands in the way of the same result, or may make another one, one line each.
+    other_code : list of str
+        What the parameter file runs that is not of this package: classes and hooks.
     """
 
     parameters: dict[str, Any]
     inputs: list[str]
     missing: list[str] = field(default_factory=list)
+    other_code: list[str] = field(default_factory=list)
 
 
 def reproduction(product: str | os.PathLike[str]) -> Reproduction:
@@ -136,31 +140,38 @@ def reproduction(product: str | os.PathLike[str]) -> Reproduction:
     NoRecordError
         If it holds no record of a run.
     """
-    run = _last_run(Path(product))
+    product = Path(product)
+    with datamodels.open(product) as model:
+        if "cal_runs" not in model.meta:
+            raise NoRecordError(
+                f"{product}: it holds no record of a run (meta.cal_runs): it was not made by a "
+                "step of romancal-rs, or by an older version"
+            )
+        try:
+            return _reproduction(model.meta.cal_runs[-1].copy(), product.absolute().parent)
+        except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+            raise NoRecordError(
+                f"{product}: its record of a run (meta.cal_runs) is damaged: {one_line(error)}"
+            ) from error
+
+
+def _reproduction(run: Mapping[str, Any], directory: Path) -> Reproduction:
     result = Reproduction(_without_places(run), [])
-    for entry in run.get("inputs") or []:
-        _add_input(result, entry, Path(product).absolute().parent)
-    _add_references(result, run.get("references") or {})
-    result.missing += [f"{where}: {text}" for where, text in _in_memory(run)]
-    for name, recorded in (run.get("software") or {}).items():
+    for entry in run["inputs"]:
+        _add_input(result, entry, directory)
+    _add_references(result, run["references"])
+    for step in _steps(run):
+        _add_code(result, step)
+    for name, recorded in run["software"].items():
         installed = _installed(name)
         if installed != recorded:
             result.missing.append(f"{name} {recorded}: this is {installed or 'not installed'}")
     return result
 
 
-def _last_run(product: Path) -> dict[str, Any]:
-    with datamodels.open(product) as model:
-        try:
-            run = model.meta["cal_runs"][-1].copy()
-            if isinstance(run["class"], str) and isinstance(run["parameters"], dict):
-                return run
-        except (KeyError, TypeError, IndexError, AttributeError):
-            pass
-    raise NoRecordError(
-        f"{product}: it holds no record of a run (meta.cal_runs): it was not made by a step of "
-        "romancal-rs, or by an older version"
-    )
+def _steps(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The record of the step that ran, and those of its steps."""
+    return [run, *run.get("steps", ())]
 
 
 def _without_places(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,15 +222,16 @@ def _add_references(result: Reproduction, used: Mapping[str, Any]) -> None:
                 result.missing.append(text)
 
 
-def _in_memory(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Where, and what, the parameters were that a file cannot hold."""
-    found = []
-    for step in [run, *(run.get("steps") or ())]:
-        for key, value in step["parameters"].items():
-            for item in value if isinstance(value, list) else [value]:
-                if _is_in_memory(item):
-                    found.append((f"{step['name']}.{key}", f"{item}, which the run was given"))
-    return found
+def _add_code(result: Reproduction, step: Mapping[str, Any]) -> None:
+    """Tells what a step was given that is not of this package, or that no file can hold."""
+    if not step["class"].startswith(f"{_PACKAGE}."):
+        result.other_code.append(f"{step['name']}: {step['class']}")
+    for key, value in step["parameters"].items():
+        for item in value if isinstance(value, list) else [value]:
+            if _is_in_memory(item):
+                result.missing.append(f"{step['name']}.{key}: {item}, which the run was given")
+            elif key in ("pre_hooks", "post_hooks"):
+                result.other_code.append(f"{step['name']}.{key}: {item}")
 
 
 def _is_in_memory(value: Any) -> bool:
