@@ -108,7 +108,7 @@ def _load_asdf(path: str, start: bytes) -> StepConfig:
         raise ParameterError(f"{path}: no parameter file: {error}") from error
     except yaml.YAMLError as error:
         raise ParameterError(f"{path}: no parameter file: {one_line(error)}") from error
-    if not isinstance(tree, _yaml_head.Mapping) or "class" not in tree:
+    if not isinstance(tree, _yaml_head.Mapping) or tree.get("class") is None:
         raise ParameterError(f"{path}: no parameter file: it names no class")
     return _asdf_step(path, tree)
 
