@@ -1,0 +1,210 @@
+"""Runs the cases of the corpus, and judges how they end."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import itertools
+import json
+import os
+import queue
+import subprocess
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hostile.corpus import SAME, Case, Place, Sound, directory_of
+
+_OUTCOMES = {1: "error", 2: "usage", 64: "no data"}
+#: How much more memory than the sound exposure a case may take.
+MOST_MEMORY = 1.5
+
+
+@dataclass
+class Outcome:
+    """How a case ended.
+
+    Attributes
+    ----------
+    case : Case
+    outcome : str
+        ``error``, ``usage``, ``no data``, ``result`` (a valid product), ``same`` (that of the sound
+        exposure), or what must not be: ``traceback``, ``crash``, ``hang``.
+    message : str
+        What it said.
+    peak : float
+        Peak memory, as a multiple of that of a run on the sound exposure.
+    problem : str
+        What is wrong with it; empty for nothing.
+    """
+
+    case: Case
+    outcome: str
+    message: str
+    peak: float
+    problem: str
+
+
+class Server:
+    """A process that runs cases one by one."""
+
+    def __init__(self, sound: Sound) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("runner.py")), sound.exposure]
+            + [sound.references],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=_environment(),
+        )
+
+    def run(self, directory: Path, words: list[str], env: dict[str, str]) -> dict:
+        case = {"directory": str(directory), "words": words, "env": env}
+        self._process.stdin.write(json.dumps(case) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+
+class FreshProcess:
+    """Runs each case in a process of its own, as a user does."""
+
+    def run(self, directory: Path, words: list[str], env: dict[str, str]) -> dict:
+        command = [sys.executable, "-m", "romancal_rs", *words]
+        with (directory / "stdout").open("w") as out, (directory / "stderr").open("w") as err:
+            run = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                cwd=directory, env=_environment() | env,
+            )
+            try:
+                status = run.wait(30)  # the imports alone take seconds on a busy machine
+            except subprocess.TimeoutExpired:
+                run.kill()
+                run.wait()
+                return {"status": -9, "in_time": False, "peak": 0}
+        return {"status": status, "in_time": True, "peak": 0}
+
+    def close(self) -> None:
+        pass
+
+
+def _environment() -> dict[str, str]:
+    """What the machine has of references is not for the cases to find."""
+    own = ("CRDS_", "ROMANCAL_RS_REFERENCES")
+    return {key: value for key, value in os.environ.items() if not key.startswith(own)}
+
+
+class Bench:
+    """The sound files, and what a run makes of them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._numbers = itertools.count()
+        self.sound = Sound.make(directory / "sound")
+        case = Case("sound", "sound", lambda place: place.run(), SAME, "")
+        self.expected: dict[str, bytes] = {}
+        self.peak = 0
+        server = Server(self.sound)
+        place, told = self._run(case, server)
+        server.close()
+        if told["status"]:
+            raise AssertionError((place.directory / "stderr").read_text())
+        self.peak = told["peak"]
+        (product,) = (place.directory / "out").iterdir()
+        self.expected = _arrays(product)
+
+    def try_all(
+        self, cases: Iterable[Case], servers: int = 2, *, fresh: bool = False
+    ) -> list[Outcome]:
+        """Runs cases on some servers at once."""
+        waiting: queue.SimpleQueue[tuple[int, Case]] = queue.SimpleQueue()
+        for item in enumerate(cases):
+            waiting.put(item)
+        outcomes: dict[int, Outcome] = {}
+
+        def work() -> None:
+            server = FreshProcess() if fresh else Server(self.sound)
+            with contextlib.closing(server), contextlib.suppress(queue.Empty):
+                while True:
+                    number, case = waiting.get_nowait()
+                    outcomes[number] = self.judge(case, server)
+
+        with ThreadPoolExecutor(servers) as pool:
+            for working in [pool.submit(work) for _ in range(servers)]:
+                working.result()
+        return [outcomes[number] for number in sorted(outcomes)]
+
+    def _run(self, case: Case, server: Server | FreshProcess) -> tuple[Place, dict]:
+        directory = self.directory / f"{next(self._numbers):04}-{directory_of(case)}"
+        directory.mkdir()
+        place = Place(directory, self.sound)
+        words = case.write(place)
+        return place, server.run(directory, words, place.env)
+
+    def judge(self, case: Case, server: Server | FreshProcess) -> Outcome:
+        place, told = self._run(case, server)
+        error = (place.directory / "stderr").read_text(errors="replace")
+        lines = error.splitlines()
+        message = lines[-1] if lines else ""
+        peak = told["peak"] / self.peak if self.peak else 0.0
+        product = place.directory / "out"
+        made = sorted(product.iterdir()) if product.is_dir() else []
+        status = told["status"]
+        outcome = _OUTCOMES.get(status, "crash")
+        if not told["in_time"]:
+            outcome = "hang"
+        elif "Traceback (most recent call last)" in error:
+            outcome, message = "traceback", error[-300:]
+        elif status == 0:
+            arrays = _arrays(made[0]) if made else {}
+            outcome = "same" if arrays == self.expected else "result"
+        problem = ""
+        if outcome not in case.expected:
+            problem = f"{outcome} (status {status}), not {' or '.join(sorted(case.expected))}"
+        elif status != 0 and made:
+            problem = f"it left {made[0].name}"
+        elif status == 0 and len(made) != 1 and "info" not in case.name:
+            problem = f"one product was expected, not {[path.name for path in made]}"
+        elif status in (1, 64) and not _is_one_line(lines):
+            problem = "not one line"
+        elif status not in (0,) and case.names not in message:
+            problem = f"it does not name {case.names}"
+        elif status == 0 and lines:
+            problem = "it says something, and goes on"
+        elif len(message) > 2000:
+            problem = f"a message of {len(message)} characters"
+        elif peak > MOST_MEMORY:
+            problem = f"{peak:.2f} times the memory"
+        return Outcome(case, outcome, message, peak, problem)
+
+
+def _is_one_line(lines: list[str]) -> bool:
+    return len(lines) == 1 and lines[0].startswith("romancal-rs: error: ")
+
+
+def _arrays(path: Path) -> dict[str, bytes]:
+    from romancal_rs import datamodels
+
+    with datamodels.open(path) as model:
+        model.validate()
+        return {name: np.asarray(model[name]).tobytes() for name, _ in model.arrays()}
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """How many cases of each kind came to what."""
+    counts = collections.Counter((outcome.case.kind, outcome.outcome) for outcome in outcomes)
+    kinds = list(dict.fromkeys(outcome.case.kind for outcome in outcomes))
+    names = sorted({name for _, name in counts})
+    rows = [["", *names, "all"]]
+    for kind in [*kinds, None]:
+        row = [sum(n for (k, o), n in counts.items() if kind in (None, k) and o == name) for name in names]
+        rows.append([kind or "all", *(str(number or "") for number in row), str(sum(row))])
+    return "\n".join("".join(f"{cell:<18}" if i == 0 else f"{cell:>10}" for i, cell in enumerate(row)) for row in rows)
