@@ -6,10 +6,12 @@ and working on several at once.
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import hashlib
 import os
 import struct
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -55,6 +57,12 @@ class Block:
     used: int
     size: int
     checksum: bytes
+    header_size: int = _HEADER.size
+
+    @property
+    def position(self) -> int:
+        """Where in the file its magic is."""
+        return self.start - self.header_size - _SIZE_OF_HEADER.size - len(MAGIC)
 
     @property
     def end(self) -> int:
@@ -95,6 +103,7 @@ def read_blocks(file: IO[bytes], position: int) -> Iterator[Block]:
             used=used,
             size=size,
             checksum=checksum,
+            header_size=header_size,
         )
         yield block
         if block.is_streamed:
@@ -162,33 +171,87 @@ def _md5(descriptor: int, block: Block) -> bytes:
     return digest.digest()
 
 
-def read_lz4(file: IO[bytes], block: Block) -> np.ndarray | None:
-    """The data of a block that `asdf` compressed by lz4, with several threads.
+def read_compressed(file: IO[bytes], block: Block) -> np.ndarray:
+    """The data of a compressed block, as uint8; never more of them than its header says.
 
-    Returns
-    -------
-    ndarray, uint8, or None
-        None if the block is not what `asdf` writes: parts, each after its length, that begin with
-        the length of their data and together have as many bytes as the header says.
+    Raises
+    ------
+    ValueError, zlib.error, OSError
+        If the block is not what its header says, or its compression is not known.
     """
-    import lz4.block  # type: ignore[import-untyped]
     import numpy as np
 
     file.seek(block.start)
-    stored, size = memoryview(file.read(block.used)), block.size
-    parts: list[tuple[memoryview, int, int]] = []
-    position = filled = 0
+    stored = file.read(block.used)
+    if block.compression == b"lz4":
+        return _read_lz4(memoryview(stored), block.size)
+    data = np.empty(block.size, np.uint8)
+    filled = 0
+    for piece in unpacked(stored, block.compression):
+        if filled + len(piece) > block.size:
+            raise ValueError(f"a block has more than the {block.size} bytes that it claims")
+        data[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)
+        filled += len(piece)
+    if filled != block.size:
+        raise ValueError(f"a block has {filled} bytes, not the {block.size} that it claims")
+    return data
+
+
+def unpacked(stored: bytes, compression: bytes) -> Iterator[bytes]:
+    """The data of a compressed block, piece by piece, so that few bytes never become many at once.
+
+    Raises
+    ------
+    ValueError, zlib.error, OSError
+        If they cannot be made, or the compression is not known.
+    """
+    if compression == b"lz4":
+        import lz4.block  # type: ignore[import-untyped]
+
+        yield from (lz4.block.decompress(part) for part, _ in _lz4_parts(memoryview(stored)))
+    elif compression == b"zlib":
+        inflater = zlib.decompressobj()
+        while piece := inflater.decompress(stored, _CHUNK):
+            yield piece
+            stored = inflater.unconsumed_tail
+    elif compression == b"bzp2":
+        decompressor = bz2.BZ2Decompressor()
+        while not decompressor.eof and (piece := decompressor.decompress(stored, _CHUNK)):
+            yield piece
+            stored = b""
+    else:
+        raise ValueError(f"a block has the unknown compression {compression!r}")
+
+
+def _lz4_parts(stored: memoryview) -> Iterator[tuple[memoryview, int]]:
+    """The parts of a block, which stand there each after its length, and the sizes of their data.
+
+    A part begins with the size of its data.
+    """
+    position = 0
     while position < len(stored):
-        part = stored[position + 4 : position + 4 + int.from_bytes(stored[position : position + 4])]
-        length = int.from_bytes(part[:4], "little")
-        # What lz4 can make of so many bytes: a length beyond is a lie, and would take memory.
-        if len(part) <= 4 or length > 255 * len(part) or filled + length > size:
-            return None
+        length = int.from_bytes(stored[position : position + 4])
+        part = stored[position + 4 : position + 4 + length]
+        size = int.from_bytes(part[:4], "little")
+        # What lz4 can make of so many bytes: a size beyond is a lie, and would take memory.
+        if len(part) != length or length <= 4 or size > 255 * length:
+            raise ValueError("a part of an lz4 block is damaged")
+        yield part, size
+        position += 4 + length
+
+
+def _read_lz4(stored: memoryview, size: int) -> np.ndarray:
+    """The data of a block that `asdf` compressed by lz4, with several threads."""
+    import lz4.block
+    import numpy as np
+
+    parts: list[tuple[memoryview, int, int]] = []
+    filled = 0
+    for part, length in _lz4_parts(stored):
         parts.append((part, filled, length))
-        position += 4 + len(part)
         filled += length
-    if filled != size or position != len(stored):
-        return None
+    if filled != size:
+        raise ValueError(f"a block has {filled} bytes, not the {size} that it claims")
     data = np.empty(size, np.uint8)
     view = data.data
 
@@ -198,6 +261,6 @@ def read_lz4(file: IO[bytes], block: Block) -> np.ndarray | None:
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="lz4") as pool:
         try:
             list(pool.map(lambda part: decompress(*part), parts))
-        except (lz4.block.LZ4BlockError, ValueError):
-            return None
+        except lz4.block.LZ4BlockError as error:
+            raise ValueError(f"a part of an lz4 block is damaged: {error}") from error
     return data

@@ -1,12 +1,17 @@
-"""Writes whole files: a name is that of the old file or of the new one, never of half a file."""
+"""Reads files that are files, and writes whole ones.
+
+A name that is written is that of the old file or of the new one, never of half a file.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -15,6 +20,25 @@ from typing import IO
 _NO_NAMELESS_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
 
 _DESCRIPTORS = "/proc/self/fd"
+
+
+def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
+    """Opens a file to read.
+
+    Raises
+    ------
+    OSError
+        Also for a pipe or a device, which may have no end, or wait for somebody to write.
+    """
+
+    def at_once(name: str, flags: int) -> int:
+        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+    file = open(path, "rb", opener=at_once)  # noqa: SIM115 (it is for the caller to close)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+    return file
 
 
 @contextlib.contextmanager

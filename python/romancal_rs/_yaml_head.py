@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
+
+from ._files import open_regular
 
 MAGIC = b"#ASDF"
 _END_OF_HEAD = re.compile(rb"\n\.\.\.\r?\n")
@@ -19,6 +21,7 @@ _CHUNK = 64 * 1024
 # Heads are some kilobytes; polynomials written inline make them a few hundred.
 MAX_HEAD_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 200  # a distortion of many steps reaches about 30
+MAX_VALUES = 100_000  # polynomials written inline make some ten thousand
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 # libyaml's parser where PyYAML was built with it (all its wheels are); the same result either way.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -38,21 +41,32 @@ class Mapping(dict[str, Any]):
 
 def read_head_text(path: Path) -> bytes:
     """Read up to the end of the YAML document, and no byte of the arrays beyond one chunk."""
-    with path.open("rb") as file:
-        head = bytearray(file.read(_CHUNK))
-        if not head.startswith(MAGIC):
-            raise HeadError("not an ASDF file")
-        searched = 0
-        while (end := _END_OF_HEAD.search(head, searched)) is None:
-            if len(head) >= MAX_HEAD_BYTES:
-                raise HeadError(f"its head does not end within {MAX_HEAD_BYTES // 2**20} MiB")
-            searched = len(head) - len(b"\n...\r")  # an end marker may straddle two chunks
-            more = file.read(_CHUNK)
-            if not more and head.endswith(b"\n..."):  # written by hand, without a last line break
-                return bytes(head[:-4])
-            if not more:
-                raise HeadError("truncated: its head has no end")
-            head += more
+    with open_regular(path) as file:
+        return read_text(file)
+
+
+def read_text(file: IO[bytes]) -> bytes:
+    """Read the YAML document that begins where the file stands.
+
+    Raises
+    ------
+    HeadError
+        If the file is not ASDF, or the document has no end.
+    """
+    head = bytearray(file.read(_CHUNK))
+    if not head.startswith(MAGIC):
+        raise HeadError("not an ASDF file")
+    searched = 0
+    while (end := _END_OF_HEAD.search(head, searched)) is None:
+        if len(head) >= MAX_HEAD_BYTES:
+            raise HeadError(f"its head does not end within {MAX_HEAD_BYTES // 2**20} MiB")
+        searched = max(0, len(head) - len(b"\n...\r"))  # an end marker may straddle two chunks
+        more = file.read(_CHUNK)
+        if not more and head.endswith(b"\n..."):  # written by hand, without a last line break
+            return bytes(head[:-4])
+        if not more:
+            raise HeadError("truncated: its head has no end")
+        head += more
     return bytes(head[: end.start()])
 
 
@@ -76,38 +90,80 @@ def parse(text: bytes) -> Any:
     """Turn YAML into dicts, lists and text; nulls are None, and no tag is looked at.
 
     The parser's events are followed one by one, since PyYAML's own tree builders overflow the C
-    stack on a file that is nested deeply enough.
-    """
-    events = yaml.parse(text, Loader=_Loader)
-    anchors: dict[str, Any] = {}
+    stack on a file that is nested deeply enough. What comes through can be given to them, and can
+    be walked through by whoever does not know of aliases.
 
-    def build(event: yaml.Event, depth: int) -> Any:
-        if depth > MAX_DEPTH:
-            raise HeadError(f"its head is nested more than {MAX_DEPTH} levels deep")
-        if isinstance(event, yaml.AliasEvent):
-            return anchors.get(str(event.anchor))
+    Raises
+    ------
+    HeadError
+        If it is nested too deeply, holds too many values (each alias stands for all that it
+        names), an alias of nothing or of what it is in, or a key twice.
+    YAMLError
+        If it is not YAML.
+    """
+    return _Builder(text).tree()
+
+
+class _Builder:
+    """Makes the tree of a document, and counts its values as if aliases were written out."""
+
+    def __init__(self, text: bytes) -> None:
+        self._events = yaml.parse(text, Loader=_Loader)
+        self._n_values = 0
+        # Of each anchor its value, the number of values in it, and how deeply they are nested.
+        self._anchors: dict[str, tuple[Any, int, int]] = {}
+
+    def tree(self) -> Any:
+        for event in self._events:
+            if isinstance(event, yaml.NodeEvent):
+                return self._build(event, 0)[0]
+        return None
+
+    def _build(self, event: yaml.Event, depth: int) -> tuple[Any, int]:
+        """A value, and how deeply what it holds is nested."""
+        before = self._n_values
         node: Any
+        height = 0
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in self._anchors:
+                raise HeadError(f"{_line(event)}: *{event.anchor} stands for nothing")
+            node, number, height = self._anchors[event.anchor]
+            self._count(number, depth + height)
+            return node, height
+        self._count(1, depth)
         if isinstance(event, yaml.MappingStartEvent):
             node = Mapping()
-            while not isinstance(start := next(events), yaml.MappingEndEvent):
-                key = build(start, depth + 1)
-                value = build(next(events), depth + 1)
-                if isinstance(key, str) and key not in node:
-                    node[key] = value
-                    node.lines[key] = start.start_mark.line + 1 if start.start_mark else 0
+            while not isinstance(start := next(self._events), yaml.MappingEndEvent):
+                key, height_of_key = self._build(start, depth + 1)
+                value, height_of_value = self._build(next(self._events), depth + 1)
+                height = max(height, height_of_key + 1, height_of_value + 1)
+                if not isinstance(key, str):
+                    continue
+                if key in node:  # readers differ in which of the two counts
+                    raise HeadError(f"{_line(start)}: the key {key!r} for the second time")
+                node[key] = value
+                node.lines[key] = start.start_mark.line + 1 if start.start_mark else 0
         elif isinstance(event, yaml.SequenceStartEvent):
             node = []
-            while not isinstance(start := next(events), yaml.SequenceEndEvent):
-                node.append(build(start, depth + 1))
+            while not isinstance(start := next(self._events), yaml.SequenceEndEvent):
+                value, height_of_value = self._build(start, depth + 1)
+                height = max(height, height_of_value + 1)
+                node.append(value)
         else:
             assert isinstance(event, yaml.ScalarEvent)  # all that is left inside a document
             null = event.implicit[0] and event.value in _NULLS
             node = None if null else event.value
         if event.anchor is not None:
-            anchors[event.anchor] = node
-        return node
+            self._anchors[event.anchor] = node, self._n_values - before, height
+        return node, height
 
-    for event in events:
-        if isinstance(event, yaml.NodeEvent):
-            return build(event, 0)
-    return None
+    def _count(self, number: int, depth: int) -> None:
+        self._n_values += number
+        if self._n_values > MAX_VALUES:
+            raise HeadError(f"its head holds more than {MAX_VALUES} values")
+        if depth > MAX_DEPTH:
+            raise HeadError(f"its head is nested more than {MAX_DEPTH} levels deep")
+
+
+def _line(event: yaml.Event) -> str:
+    return f"line {event.start_mark.line + 1}" if event.start_mark else "its head"

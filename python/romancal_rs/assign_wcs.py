@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .errors import InputError
+from .errors import InputError, one_line
 from .exposure import describe
 from .stpipe import RomanStep
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from astropy.modeling import Model
     from gwcs import WCS
 
-    from .datamodels import DistortionRefModel, ImageModel
+    from .datamodels import DataModel, DistortionRefModel, ImageModel
 
 __all__ = ["AssignWcsStep"]
 
@@ -62,19 +62,32 @@ def assign_wcs(image: ImageModel, distortion: DistortionRefModel) -> None:
     Raises
     ------
     InputError
-        If a pointing keyword is missing, or not a finite number.
+        If a pointing keyword is missing, or not a finite number, or the distortion has no values.
     """
-    wcs = build_wcs(
-        distortion.coordinate_distortion_transform,
-        image.data.shape,
-        scale_factor=aberration_scale(image),
-        **pointing(image),
-    )
+    transform = distortion.coordinate_distortion_transform
+    n_axes = (getattr(transform, "n_inputs", 0), getattr(transform, "n_outputs", 0))
+    if n_axes != (2, 2):
+        raise InputError(
+            f"{describe(distortion)}: coordinate_distortion_transform is no transform of two "
+            f"coordinates to two, but a {type(transform).__name__}"
+        )
+    numbers = pointing(image)
+    try:
+        wcs = build_wcs(
+            transform, image.data.shape, scale_factor=aberration_scale(image), **numbers
+        )
+        corners = footprint(wcs, image.data.shape)
+        if not all(map(math.isfinite, corners.ravel())):
+            raise ValueError("the corners of the image have no position on the sky")
+    except Exception as error:
+        raise InputError(
+            f"{describe(distortion)}: its transform cannot be used: {one_line(error)}"
+        ) from error
     image.meta.wcs = wcs
-    image.meta.wcsinfo.s_region = s_region(footprint(wcs, image.data.shape))
+    image.meta.wcsinfo.s_region = s_region(corners)
 
 
-def pointing(image: ImageModel) -> dict[str, float]:
+def pointing(image: DataModel) -> dict[str, float]:
     """Take the five numbers that fix the attitude from ``meta.wcsinfo``.
 
     Returns

@@ -37,6 +37,15 @@ def one_line(what: object) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def shortened(text: str) -> str:
+    """The text with lines that a person can read: the middle of a long one is left out."""
+    most, end = 1000, 200
+    lines = text.split("\n")
+    return "\n".join(
+        f"{line[: most - end]} ... {line[-end:]}" if len(line) > most else line for line in lines
+    )
+
+
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """``; did you mean 'x'?``, or nothing where no candidate is near."""
     import difflib

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from . import dqflags
@@ -61,6 +62,12 @@ def check_exposure(model: ScienceRawModel | RampModel) -> None:
         raise InputError(f"{describe(model)}: {error.problem}") from error
     check_ramp(model)
     read_pattern(model)
+    for key, kind in (("cal_logs", str), ("cal_runs", Mapping)):  # which a run goes on with
+        kept = model.meta.get(key, [])
+        if isinstance(kept, str) or not isinstance(kept, Sequence):
+            raise InputError(f"{describe(model)}: meta.{key} is no list")
+        if not all(isinstance(item, kind) for item in kept):
+            raise InputError(f"{describe(model)}: meta.{key} holds what no run has written")
 
 
 def read_pattern(model: ScienceRawModel | RampModel) -> ReadPattern:
@@ -119,8 +126,14 @@ def is_fully_saturated(model: RampModel) -> bool:
     return bool(counted.any() and saturated[counted].all())
 
 
-def check_usable(model: ImageModel) -> None:
+def check_usable(model: ImageModel, name: str = "") -> None:
     """Checks that the fit left something to work on.
+
+    Parameters
+    ----------
+    model : ImageModel
+    name : str
+        What messages call the exposure that it was made of.
 
     Raises
     ------
@@ -129,7 +142,7 @@ def check_usable(model: ImageModel) -> None:
     """
     if all((row & dqflags.DO_NOT_USE).all() for row in model.dq):  # one usable row ends it
         raise NoScienceDataError(
-            f"{describe(model)}: no science data: every science pixel is flagged DO_NOT_USE"
+            f"{name or describe(model)}: no science data: every science pixel is flagged DO_NOT_USE"
         )
 
 

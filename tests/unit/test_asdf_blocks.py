@@ -1,8 +1,12 @@
 """Blocks of ASDF files: checksums that are written late, and lz4 that several threads undo."""
 
+import bz2
+import dataclasses
 import hashlib
 import io
+import random
 import struct
+import zlib
 
 import asdf
 import lz4.block
@@ -10,7 +14,7 @@ import numpy as np
 import pytest
 
 from romancal_rs import datamodels
-from romancal_rs._asdf_blocks import Block, find_first_block, read_blocks, read_lz4
+from romancal_rs._asdf_blocks import Block, find_first_block, read_blocks, read_compressed
 from romancal_rs.datamodels import testing
 
 
@@ -43,21 +47,44 @@ def lz4_block(parts: list[bytes], size: int) -> tuple[io.BytesIO, Block]:
 def test_parts_are_put_together_in_order():
     data = np.random.default_rng(1).integers(0, 9, 100_000, np.uint8).tobytes()
     parts = [lz4.block.compress(data[i : i + 7000]) for i in range(0, len(data), 7000)]
-    assert read_lz4(*lz4_block(parts, len(data))).tobytes() == data
+    assert read_compressed(*lz4_block(parts, len(data))).tobytes() == data
 
 
-def test_what_is_no_lz4_of_asdf_is_left_to_asdf():
-    data = bytes(1000)
-    part = lz4.block.compress(data)
-    lying = struct.pack("<I", 2**31) + part[4:]
-    assert read_lz4(*lz4_block([part], 999)) is None
-    assert read_lz4(*lz4_block([part], 1001)) is None
-    assert read_lz4(*lz4_block([part, b""], 1000)) is None
-    assert read_lz4(*lz4_block([part[:-3]], 1000)) is None
-    assert read_lz4(*lz4_block([lying], 2**31)) is None
-    file, block = lz4_block([part], 1000)
-    cut = Block(4, False, b"lz4", block.used - 5, block.used - 5, 1000, bytes(16))
-    assert read_lz4(file, cut) is None
+PART = lz4.block.compress(bytes(1000))
+
+
+@pytest.mark.parametrize(
+    ("parts", "size"),
+    [
+        ([PART], 999),
+        ([PART], 1001),
+        ([PART, b""], 1000),
+        ([PART[:-3]], 1000),
+        ([struct.pack("<I", 2**31) + PART[4:]], 2**31),
+    ],
+)
+def test_what_is_no_lz4_of_asdf_is_refused(parts, size):
+    with pytest.raises(ValueError, match="lz4 block is damaged|that it claims"):
+        read_compressed(*lz4_block(parts, size))
+
+
+def test_lz4_that_is_cut_is_refused():
+    file, block = lz4_block([PART], 1000)
+    cut = dataclasses.replace(block, allocated=block.used - 5, used=block.used - 5)
+    with pytest.raises(ValueError, match="a part of an lz4 block is damaged"):
+        read_compressed(file, cut)
+
+
+@pytest.mark.parametrize("size", [0, 999, 1001, 10**6])
+@pytest.mark.parametrize(("name", "compress"), [(b"zlib", zlib.compress), (b"bzp2", bz2.compress)])
+def test_other_compressions_hold_what_they_claim_or_are_refused(name, compress, size):
+    data = random.Random(1).randbytes(1000)
+    stored = compress(data)
+    block = Block(0, False, name, len(stored), len(stored), 1000, bytes(16))
+    file = io.BytesIO(stored)
+    assert read_compressed(file, block).tobytes() == data
+    with pytest.raises(ValueError, match="that it claims"):
+        read_compressed(file, dataclasses.replace(block, size=size))
 
 
 def test_an_lz4_array_is_what_asdf_makes_of_it(tmp_path):

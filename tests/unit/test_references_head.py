@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from romancal_rs._yaml_head import MAX_DEPTH, MAX_HEAD_BYTES, HeadError
+from romancal_rs._yaml_head import MAX_DEPTH, MAX_HEAD_BYTES, MAX_VALUES, HeadError
 from romancal_rs.references.head import read_head
 
 START = b"#ASDF 1.0.0\n#ASDF_STANDARD 1.6.0\n%YAML 1.1\n%TAG ! tag:stsci.edu:asdf/\n---\n"
@@ -139,7 +139,7 @@ def test_truncated_head(head_of):
         head_of(META, end=b"")
 
 
-@pytest.mark.parametrize("body", [b"a: [1\n", b"a: \xff\xfe\n", b"a: &b 1\nb: *c\n  x\n"])
+@pytest.mark.parametrize("body", [b"a: [1\n", b"a: \xff\xfe\n", b"a: &b 1\nb: *b\n  x\n"])
 def test_invalid_yaml(head_of, body):
     with pytest.raises(HeadError, match="not valid YAML"):
         head_of(body)
@@ -157,7 +157,28 @@ def test_a_head_of_many_aliases_does_not_grow(head_of):
     layers = b"l0: &l0 [x,x,x,x,x,x,x,x,x,x]\n"
     for i in range(1, 30):
         layers += b"l%d: &l%d [%s]\n" % (i, i, b",".join([b"*l%d" % (i - 1)] * 10))
-    assert head_of(layers + META).reftype == "GAIN"
+    with pytest.raises(HeadError, match=f"more than {MAX_VALUES} values"):
+        head_of(layers + META)
+
+
+def test_aliases_that_nest_deeply_are_refused(head_of):
+    layers = b"l0: &l0 [x]\n"
+    for i in range(1, MAX_DEPTH + 1):
+        layers += b"l%d: &l%d [*l%d]\n" % (i, i, i - 1)
+    with pytest.raises(HeadError, match=f"{MAX_DEPTH} levels"):
+        head_of(layers + META)
+
+
+@pytest.mark.parametrize("body", [b"a: *b\n", b"a: &a [*a]\n", b"a: &a {b: *a}\n"])
+def test_an_alias_of_nothing_or_of_what_it_is_in_is_refused(head_of, body):
+    with pytest.raises(HeadError, match=r"line \d+: \*[ab] stands for nothing"):
+        head_of(body)
+
+
+def test_a_key_that_stands_there_twice_is_refused(head_of):
+    line = START.count(b"\n") + 2
+    with pytest.raises(HeadError, match=f"line {line}: the key 'a' for the second time"):
+        head_of(b"a: {a: 1}\nb: {a: 1, a: 2}\n")
 
 
 def test_a_head_without_end_is_not_read_to_the_last_byte(tmp_path):

@@ -13,9 +13,9 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
-from ..errors import RomancalError, nearest, one_line
+from ..errors import RomancalError, nearest, one_line, shortened
 
 #: Commands, their modules here, and what they do.
 COMMANDS = {
@@ -63,7 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Names the option that was meant where one is unknown."""
+    """Names the option that was meant where one is unknown, and keeps to what can be read."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(shortened(message))
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         options, extra = self.parse_known_intermixed_args(args, namespace)
@@ -153,7 +156,7 @@ def _guarded(module: Any, options: argparse.Namespace) -> int:
         message = str(error) if isinstance(error, RomancalError) else one_line(error)
         if isinstance(error, OSError) and error.filename and error.strerror:
             message = f"{error.filename}: {error.strerror}"
-        print(f"romancal-rs: error: {kind}{message}", file=sys.stderr)
+        print(shortened(f"romancal-rs: error: {kind}{message}"), file=sys.stderr)
         if not expected:
             print("romancal-rs: --verbose shows the traceback", file=sys.stderr)
         return getattr(error, "exit_status", 1)

@@ -9,12 +9,14 @@ globally, and whatever else is installed does not matter.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import distribution, version
 from typing import TYPE_CHECKING, Any
 
+from .._asdf_blocks import MAGIC
 from . import _schema
 
 if TYPE_CHECKING:
@@ -87,7 +89,24 @@ def configured(packages: Sequence[str]) -> Iterator[AsdfConfig]:
         config.legacy_fill_schema_defaults = False
         # A view is written as what it shows, not as all of the array it looks into.
         config.default_array_save_base = False
-        yield config
+        # What cannot be made is an error, as what is not there is; `asdf` only warns.
+        config.warn_on_failed_conversion = False
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", asdf.exceptions.AsdfWarning)
+            yield config
+
+
+def has_blocks_at(handle: Any, positions: Sequence[int]) -> bool:
+    """Whether an open file has its blocks where their headers are.
+
+    `asdf` takes them from the index at the end of the file, which may say anything. It offers no
+    public way to ask; should a later version keep them elsewhere, they are not looked at.
+    """
+    blocks = getattr(getattr(handle, "_blocks", None), "blocks", None)
+    if blocks is None:
+        return True
+    after_magic = [block.offset for block in blocks]
+    return after_magic == [position + len(MAGIC) for position in positions]
 
 
 class Tagged:

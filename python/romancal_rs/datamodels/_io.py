@@ -12,17 +12,27 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import yaml
 
-from .. import _core
-from .._asdf_blocks import MAGIC, Block, read_blocks, read_lz4, write_checksums
-from .._files import replacing
+from .. import _core, _yaml_head
+from .._asdf_blocks import (
+    Block,
+    find_first_block,
+    read_blocks,
+    read_compressed,
+    write_checksums,
+)
+from .._files import open_regular, replacing
 from ..errors import one_line
 from . import _asdf, _schema
 from ._errors import FileFormatError, ModelError, ModelTypeError
 from ._nodes import Tree, Unread
 
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_YAML_END = re.compile(rb"\n\.\.\.\s")
+#: What a compressed block may hold beyond its array: old files keep all of an array of which they
+#: show a part.
+_MOST_UNUSED = 64 * 2**20
+_MOST_AXES = 1000  # of a transform
 
 
 # ---- reading -------------------------------------------------------------------------------
@@ -47,11 +57,13 @@ def read(source: str | os.PathLike[str] | IO[bytes]) -> Tree:
                 f"{path}: an association cannot be opened as a data model; give an .asdf file"
             )
         # Kept open on purpose: arrays are read later. The tree's `close` closes it.
-        file = path.open("rb")
+        file = open_regular(path)
         try:
             return _read(file, str(path), own=True)
-        except BaseException:
+        except BaseException as error:
             file.close()
+            if isinstance(error, OSError) and error.filename is None:
+                raise OSError(error.errno, error.strerror, str(path)) from error
             raise
     if not hasattr(source, "read"):
         raise ModelTypeError(
@@ -79,6 +91,8 @@ def _read(file: IO[bytes], name: str, *, own: bool) -> Tree:
             )
         except Exception as error:
             raise FileFormatError(f"{name}: damaged ASDF file: {one_line(error)}") from error
+    if not _asdf.has_blocks_at(handle, [block.position for block in blocks]):
+        raise FileFormatError(f"{name}: damaged ASDF file: its index is not that of its blocks")
     content = handle.tree.get("roman")
     tag = asdf.tagged.get_tag(content)
     if content is None:
@@ -89,10 +103,12 @@ def _read(file: IO[bytes], name: str, *, own: bool) -> Tree:
         )
     try:
         data = _Open(file, handle, name, blocks).convert(content, strip=True)
-    except ValueError as error:
-        if isinstance(error, ModelError):
-            raise
+    except ModelError:
+        raise
+    except Exception as error:  # of a library that trusts what it reads
         raise FileFormatError(f"{name}: damaged ASDF file: {one_line(error)}") from error
+    if not isinstance(data.get("meta"), dict):
+        raise FileFormatError(f"{name}: 'roman' has no mapping 'meta'")
     header = {key: value for key, value in handle.tree.items() if key != "roman"}
     tree = Tree(data, str(tag), source=name, header=header)
     # The tree closes its file when nothing looks at it any more, or when a model is closed.
@@ -107,34 +123,55 @@ def _close(handle: Any, file: IO[bytes] | None) -> None:
 
 
 def _check_container(file: IO[bytes], name: str) -> list[Block]:
-    """Check that the file is ASDF and as long as its block headers say; return those.
+    """Check that the file is ASDF and what its block headers say of it; return those.
 
-    `asdf` reads blocks when they are needed, and would find a truncated file only then.
+    `asdf` reads blocks when they are needed, and would find a truncated file only then. It trusts
+    what is written in the file, and so may whoever has the tree after this.
     """
     start = file.tell()
-    text = file.read(5)
-    if text != b"#ASDF":
-        what = f"it starts with {text!r}" if text else "it is empty"
+    magic = file.read(len(_yaml_head.MAGIC))
+    if magic != _yaml_head.MAGIC:
+        what = f"it starts with {magic!r}" if magic else "it is empty"
         raise FileFormatError(f"{name}: not an ASDF file: {what}")
-    first = -1
-    while first < 0 and (more := file.read(1 << 16)):
-        text += more
-        first = text.find(MAGIC)
-    if not _YAML_END.search(text):
-        raise FileFormatError(f"{name}: truncated: the file ends inside its header")
-    size = file.seek(0, os.SEEK_END)
-    blocks = []
+    file.seek(start)
     try:
-        for block in read_blocks(file, start + first if first >= 0 else size):
+        text = _yaml_head.read_text(file)
+        tree = _yaml_head.parse(text)
+    except _yaml_head.HeadError as error:
+        raise FileFormatError(f"{name}: {error}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise FileFormatError(f"{name}: damaged ASDF file: {one_line(error)}") from error
+    if not isinstance(tree, dict):
+        raise FileFormatError(f"{name}: damaged ASDF file: its head is no mapping")
+    size = file.seek(0, os.SEEK_END)
+    blocks: list[Block] = []
+    try:
+        for block in read_blocks(file, find_first_block(file, start + len(text))):
+            _check_block(block, len(blocks), size, name)
             blocks.append(block)
-            if not block.is_streamed and block.end > size:
-                raise FileFormatError(
-                    f"{name}: truncated: {size} bytes, but its blocks need at least {block.end}"
-                )
     except EOFError:
         raise FileFormatError(f"{name}: truncated: the file ends inside a block header") from None
     file.seek(start)
     return blocks
+
+
+def _check_block(block: Block, number: int, size: int, name: str) -> None:
+    if block.is_streamed:
+        return
+    if block.end > size:
+        raise FileFormatError(
+            f"{name}: truncated: {size} bytes, but its blocks need at least {block.end}"
+        )
+    if block.used > block.allocated:
+        raise FileFormatError(
+            f"{name}: damaged ASDF file: block {number} has room for {block.allocated} bytes, and "
+            f"claims to use {block.used}"
+        )
+    if not block.compression and block.used != block.size:
+        raise FileFormatError(
+            f"{name}: damaged ASDF file: block {number}, which is not compressed, uses "
+            f"{block.used} bytes for {block.size}"
+        )
 
 
 class _Open:
@@ -166,6 +203,8 @@ class _Open:
             return Unread(lambda: self._object(value))
         if isinstance(value, TaggedString):
             return str(value)
+        if isinstance(value, int) and not -(2**63) <= value < 2**64:
+            raise FileFormatError(f"{self.name}: a whole number of more than 64 bits")
         if isinstance(value, (dict, TaggedDict)):
             return {str(key): self.convert(item) for key, item in value.items()}
         if isinstance(value, (list, TaggedList)):
@@ -173,11 +212,7 @@ class _Open:
         return value
 
     def _array(self, array: Any) -> Any:
-        source = array._source
-        if isinstance(source, int) and source >= len(self.blocks):
-            raise FileFormatError(
-                f"{self.name}: truncated: its header names an array that the file does not hold"
-            )
+        self._check_place(array)
         return Unread(
             lambda: self._read_array(array),
             tuple(array.shape),
@@ -185,32 +220,52 @@ class _Open:
             raw=lambda: self._raw_array(array),
         )
 
+    def _check_place(self, array: Any) -> None:
+        """Check that an array is within its block, which `asdf` and NumPy take for granted."""
+        if hasattr(array._mask, "_source"):
+            self._check_place(array._mask)
+        source, shape, strides = array._source, array._shape, array._strides
+        if isinstance(source, (str, list)):  # in another file, or written out in the head
+            return
+        if not _is_number(source) or source >= len(self.blocks):
+            raise FileFormatError(
+                f"{self.name}: truncated: its header names an array that the file does not hold "
+                f"(source {source!r})"
+            )
+        block = self.blocks[source]
+        if block.is_streamed:  # as long as the file happens to be, which NumPy sees to
+            return
+        what = f"{self.name}: damaged ASDF file: an array of shape {shape} in block {source}"
+        if not isinstance(shape, list) or not all(map(_is_number, (source, array._offset, *shape))):
+            raise FileFormatError(f"{what} at {array._offset!r}: expected whole numbers from 0")
+        item = np.dtype(array.dtype).itemsize
+        if strides is None:
+            strides = [math.prod(shape[axis + 1 :]) * item for axis in range(len(shape))]
+        if not isinstance(strides, list) or len(strides) != len(shape):
+            raise FileFormatError(f"{what} with strides {strides!r}: expected one for each axis")
+        reach = [(n - 1) * step for n, step in zip(shape, strides, strict=True)]
+        first = array._offset + sum(step for step in reach if step < 0)
+        end = array._offset + sum(step for step in reach if step > 0) + item
+        n_bytes = math.prod(shape) * item
+        if n_bytes and not (first >= 0 and max(end, n_bytes) <= block.size):
+            raise FileFormatError(f"{what}, of {block.size} bytes, does not fit there")
+        if block.compression and block.size > end + _MOST_UNUSED:
+            raise FileFormatError(f"{what} needs {end} bytes; the block claims {block.size}")
+
     def _raw_array(self, lazy: Any) -> np.ndarray[Any, Any]:
-        if isinstance(lazy._source, str):
+        source = lazy._source
+        if isinstance(source, str):
             # Its address could be anywhere, and reading a file must not fetch another.
-            raise FileFormatError(f"{self.name}: an array in another file ({lazy._source})")
+            raise FileFormatError(f"{self.name}: an array in another file ({source})")
         try:
-            array = self._from_lz4(lazy)
-            if array is not None:
-                return array
-            # Even the name of a compression makes asdf look through all extensions it knows.
-            with _asdf.configured(_asdf.PLAIN):
-                return np.asarray(lazy)
+            if isinstance(source, int) and self.blocks[source].compression:
+                data = read_compressed(self.file, self.blocks[source])
+                array = np.ndarray(lazy._shape, lazy._dtype, data, lazy._offset, lazy._strides)
+            else:
+                array = np.asarray(lazy)
         except Exception as error:
             raise self._unreadable(error) from error
-
-    def _from_lz4(self, lazy: Any) -> np.ndarray[Any, Any] | None:
-        """An array that has a block of its own, compressed by lz4; None if it is another."""
-        source = lazy._source
-        if not isinstance(source, int) or self.blocks[source].compression != b"lz4":
-            return None
-        plain = lazy._strides is None and lazy._mask is None and not lazy._offset
-        shape, dtype = tuple(lazy.shape), np.dtype(lazy.dtype)
-        n_bytes = math.prod(shape) * dtype.itemsize
-        if not plain or lazy._order == "F" or self.blocks[source].size != n_bytes:
-            return None
-        data = read_lz4(self.file, self.blocks[source])
-        return None if data is None else data.view(dtype).reshape(shape)
+        return np.asarray(array, order="C")
 
     def _read_array(self, lazy: Any) -> np.ndarray[Any, Any]:
         array = self._writable(self._raw_array(lazy))
@@ -262,6 +317,7 @@ class _Open:
         """An object of astropy or gwcs, made from its description in the file."""
         import asdf
 
+        _check_axes(value, self.name)
         with _asdf.configured(_asdf.OBJECTS):
             context = asdf.AsdfFile(
                 version=self.handle.version_string, ignore_unrecognized_tag=True
@@ -278,6 +334,23 @@ class _Open:
                 "read it before, or keep the model open"
             )
         return FileFormatError(f"{self.name}: damaged ASDF file: {one_line(error)}")
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a whole number from 0."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _check_axes(value: Any, name: str) -> None:
+    """Check that a transform has not so many axes that to make it would take all memory."""
+    if isinstance(value, dict):
+        for key in ("mapping", "n_dims", "n_inputs"):
+            numbers = value[key] if isinstance(value.get(key), list) else [value.get(key)]
+            if any(isinstance(number, int) and number > _MOST_AXES for number in numbers):
+                raise FileFormatError(f"{name}: a transform of more than {_MOST_AXES} axes")
+    if isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_axes(item, name)
 
 
 # ---- writing -------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import dqflags
-from ..assign_wcs import AssignWcsStep
+from ..assign_wcs import AssignWcsStep, pointing
 from ..errors import InputError
 from ..exposure import SCIENCE, check_exposure, check_usable, describe, is_fully_saturated
 from ..flatfield import FlatFieldStep
@@ -57,6 +57,8 @@ class ExposurePipeline(RomanPipeline):
                     f"({type(exposure).__name__})"
                 )
             check_exposure(exposure)
+            if not self.assign_wcs.skip:
+                pointing(exposure)
             super().before_process((exposure, *args[1:]))
 
     def process(self, input: Any) -> ImageModel | RampModel:
@@ -79,7 +81,7 @@ class ExposurePipeline(RomanPipeline):
         if result.meta.cal_step.ramp_fit == "SKIPPED":
             return result  # zeroed, as all pixels are saturated
         self.setup_output(result)
-        check_usable(result)
+        check_usable(result, describe(exposure))
         result = self.assign_wcs(result)
         for step in (self.flatfield, self.photom):
             if step.name in not_for_type:

@@ -7,7 +7,6 @@ either is right here.
 
 from __future__ import annotations
 
-import bz2
 import hashlib
 import os
 import zlib
@@ -15,11 +14,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from .._asdf_blocks import NO_CHECKSUM, Block, find_first_block, read_blocks
+from .._asdf_blocks import NO_CHECKSUM, Block, find_first_block, read_blocks, unpacked
+from .._files import open_regular
 from .._yaml_head import read_head_text
 
 _CHUNK = 1 << 20
-_SMALL_CHUNK = 1 << 16  # may become a thousand times as much
 
 
 def damage(path: Path) -> Iterator[str]:
@@ -33,7 +32,7 @@ def damage(path: Path) -> Iterator[str]:
         If it is no ASDF file.
     """
     head = len(read_head_text(path))
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         end = file.seek(0, os.SEEK_END)
         number = -1
         blocks = read_blocks(file, find_first_block(file, head))
@@ -55,13 +54,13 @@ def damage(path: Path) -> Iterator[str]:
 
 def _is_sound(file: IO[bytes], block: Block) -> bool:
     start, used = block.start, block.used
-    if _md5(_read(file, start, used, _CHUNK)) == block.checksum:
+    if _md5(_read(file, start, used)) == block.checksum:
         return True
     if not block.compression:
         return False
     try:
-        parts = _decompressed(_read(file, start, used, _SMALL_CHUNK), block.compression)
-        return _md5(parts) == block.checksum
+        file.seek(start)
+        return _md5(unpacked(file.read(used), block.compression)) == block.checksum
     except (OSError, ValueError, RuntimeError, EOFError, zlib.error):
         return False
 
@@ -73,31 +72,8 @@ def _md5(chunks: Iterable[bytes]) -> bytes:
     return digest.digest()
 
 
-def _read(file: IO[bytes], start: int, size: int, most: int) -> Iterator[bytes]:
+def _read(file: IO[bytes], start: int, size: int) -> Iterator[bytes]:
     file.seek(start)
-    while size > 0 and (chunk := file.read(min(size, most))):
+    while size > 0 and (chunk := file.read(min(size, _CHUNK))):
         size -= len(chunk)
         yield chunk
-
-
-def _decompressed(chunks: Iterable[bytes], compression: bytes) -> Iterator[bytes]:
-    if compression == b"lz4":
-        yield from _lz4(chunks)
-        return
-    if compression not in (b"zlib", b"bzp2"):
-        raise ValueError(f"unknown compression {compression!r}")
-    decompressor = zlib.decompressobj() if compression == b"zlib" else bz2.BZ2Decompressor()
-    for chunk in chunks:
-        yield decompressor.decompress(chunk)
-
-
-def _lz4(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The parts of a block that `asdf` compressed by lz4, each after its length."""
-    import lz4.block  # type: ignore[import-untyped]
-
-    waiting = bytearray()
-    for chunk in chunks:
-        waiting += chunk
-        while len(waiting) >= 4 and len(waiting) >= (end := 4 + int.from_bytes(waiting[:4], "big")):
-            yield lz4.block.decompress(bytes(waiting[4:end]))
-            del waiting[:end]

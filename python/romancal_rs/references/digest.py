@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from .._files import open_regular
 from .index import DAMAGE, IndexFile, is_settled, to_json
 
 DIGESTS_NAME = ".romancal-rs-digests.json"
@@ -18,7 +19,7 @@ _VERSION = 1
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
     """The SHA-256 of the bytes of a file, in hexadecimal."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

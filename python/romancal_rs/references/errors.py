@@ -57,5 +57,7 @@ def all_in_one(failures: Iterable[ReferenceFileError]) -> ReferenceFileError:
         return NoStoreError(*needed)
     if needed:
         messages[str(NoStoreError(*needed))] = None
+    if len(messages) == 1:
+        return failures[0]
     lines = "\n  ".join(messages)
     return ReferenceFileError(f"these references are missing or do not fit:\n  {lines}")

@@ -107,7 +107,12 @@ def naive_utc(time: Any) -> datetime:
         time = datetime.fromisoformat(time.strip())
     elif not isinstance(time, datetime):
         time = time.utc.to_datetime()
-    return time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
+    if time.tzinfo is None:
+        return time
+    try:
+        return time.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError as error:
+        raise ValueError(f"{time.isoformat()} is beyond the calendar") from error
 
 
 def _model_metadata(meta: Any) -> dict[str, str]:

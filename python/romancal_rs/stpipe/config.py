@@ -37,7 +37,7 @@ import yaml
 from configobj import ConfigObj, ConfigObjError
 
 from .. import _yaml_head
-from .._files import replacing
+from .._files import open_regular, replacing
 from ..errors import one_line
 from .parameters import ParameterError, ParameterSpec, Setting
 
@@ -90,8 +90,11 @@ def load(path: str | os.PathLike[str]) -> StepConfig:
         If it is not one; the message names the file and, where it can, the line.
     """
     path = os.fspath(path)
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         start = file.read(5)
+        size = os.fstat(file.fileno()).st_size
+    if start != _yaml_head.MAGIC and size > _yaml_head.MAX_HEAD_BYTES:
+        raise ParameterError(f"{path}: no parameter file: it has {size} bytes")
     if start == _yaml_head.MAGIC or path.endswith((".asdf", ".yaml", ".yml")):
         return _load_asdf(path, start)
     return _load_configobj(path)

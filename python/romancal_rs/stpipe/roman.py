@@ -257,6 +257,11 @@ class RomanStep(Step):
                     f"{name}: {reftype.upper()} {key} of shape {shapes[key]} does not fit the "
                     f"exposure's {n_rows} x {n_cols} pixels"
                 )
+        if "coeffs" in shapes and shapes["coeffs"][0] < 2:
+            raise references.ReferenceMismatchError(
+                f"{name}: {reftype.upper()} coeffs of shape {shapes['coeffs']}: a correction has "
+                "at least 2 coefficients"
+            )
 
     # --- status and provenance
 
