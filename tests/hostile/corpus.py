@@ -27,7 +27,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from hostile.asdf_parts import FIELDS, Asdf, Block, positions
+from hostile.asdf_parts import Asdf, Block, positions
 
 # How a case may end.
 ERROR = frozenset({"error"})  # status 1, one line that names the file
@@ -37,7 +37,17 @@ SAME = frozenset({"same"})  # status 0, and the arrays of the sound file's produ
 RESULT = frozenset({"same", "result"})  # status 0, and a valid product
 ANY = ERROR | RESULT  # random damage that may hit what does not matter
 
-TYPES = "mask saturation linearity dark gain readnoise distortion flat photom".split()
+TYPES = [
+    "mask",
+    "saturation",
+    "linearity",
+    "dark",
+    "gain",
+    "readnoise",
+    "distortion",
+    "flat",
+    "photom",
+]
 
 
 @dataclass
@@ -302,8 +312,20 @@ def lying_blocks() -> Iterator[Case]:
             "lying blocks",
             f"an index that is rubbish, {seed}",
             SAME,
-            lambda c, r=rubbish: c[: positions(c)["index of the blocks"]] + b"#ASDF BLOCK INDEX" + r,
+            lambda c, r=rubbish: (
+                c[: positions(c)["index of the blocks"]] + b"#ASDF BLOCK INDEX" + r
+            ),
         )
+
+    def other_order(content: bytes) -> bytes:
+        """Says that the second block is where the third is."""
+        at = positions(content)
+        starts = [at["block 0, magic"], *[at["block 2, magic"]] * 2]
+        index = f"#ASDF BLOCK INDEX\n%YAML 1.1\n---\n{starts}\n...\n"
+        return content[: at["index of the blocks"]] + index.encode()
+
+    for reftype in ("dark", "flat"):
+        yield of_reference("lying blocks", "an index of another order", ERROR, reftype, other_order)
     for text in (b"[1, 2, 3]", b"[-1]", b"[99999999999]", b"{a: 1}", b"[" * 9999):
         index = b"#ASDF BLOCK INDEX\n%YAML 1.1\n---\n" + text + b"\n...\n"
         yield of_exposure(
@@ -478,7 +500,7 @@ def arrays() -> Iterator[Case]:
     yield of_exposure(kind, "big-endian", SAME, other(data, lambda a: a.astype(">u2")))
     types = ("float32", "float64", "int16", "uint8", "int32", "uint64", "complex64", "float16")
     for name in types:
-        yield of_exposure(kind, name, ERROR, other(data, lambda a, n=name: a.astype(n)))
+        yield of_exposure(kind, name, ERROR, other(data, lambda a, n=name: np.zeros(a.shape, n)))
     for text in ("uint17", "bool8", "[ascii, 2]", "[ucs4, 9]", "object", "O", "V8", "3", "null"):
         yield of_exposure(kind, f"datatype {text}", ERROR, states(f"{data}.datatype", text))
     record = "[{name: a, datatype: uint8, byteorder: big}, {name: b, datatype: uint8}]"
@@ -566,7 +588,10 @@ def arrays() -> Iterator[Case]:
         ("inline, 2-D", inline),
         ("inline, ragged", "!core/ndarray-1.1.0 [[1], [3, 4]]"),
         ("inline, words", "!core/ndarray-1.1.0 [[a, b], [c, d]]"),
-        ("inline, with a shape that lies", "!core/ndarray-1.1.0 {data: [1, 2], shape: [4, 32, 32]}"),
+        (
+            "inline, with a shape that lies",
+            "!core/ndarray-1.1.0 {data: [1, 2], shape: [4, 32, 32]}",
+        ),
         ("a number", "5"),
         ("a list", "[[[1]]]"),
         ("a word", "data"),
@@ -596,14 +621,12 @@ def arrays() -> Iterator[Case]:
                 "one row less": lambda a: a[..., 1:, :],
                 "an axis more": lambda a: a[None],
                 "an axis less": lambda a: a[0],
-                "float64": lambda a: a.astype(np.float64),
-                "int16": lambda a: a.astype(np.int16),
+                "float64": lambda a: np.zeros(a.shape, np.float64),
+                "int16": lambda a: np.zeros(a.shape, np.int16),
                 "empty": lambda a: a[..., :0, :0],
             }
             for what, change in changes.items():
-                yield of_reference(
-                    kind, f"{name}, {what}", ERROR, reftype, other(dotted, change)
-                )
+                yield of_reference(kind, f"{name}, {what}", ERROR, reftype, other(dotted, change))
             swapped = other(dotted, lambda a: a.astype(a.dtype.newbyteorder(">")))
             yield of_reference(kind, f"{name}, big-endian", SAME, reftype, swapped)
             missing = rebuilt(lambda asdf, dotted=dotted: asdf.remove(dotted))
@@ -641,18 +664,14 @@ def numbers() -> Iterator[Case]:
                 asdf.put_array(f"roman.{name}", np.full_like(array, value))
 
             # Where no pixel can be used any more, there are no science data.
-            yield of_reference(
-                kind, f"{name} all {text}", RESULT | NO_DATA, reftype, rebuilt(fill)
-            )
+            yield of_reference(kind, f"{name} all {text}", RESULT | NO_DATA, reftype, rebuilt(fill))
     for reftype in ("mask", "saturation", "linearity", "dark", "flat"):
         for bits in (1, 0xFFFFFFFF):
 
             def flags(asdf: Asdf, bits=bits) -> None:
                 asdf.put_array("roman.dq", np.full_like(asdf.array("roman.dq"), bits))
 
-            yield of_reference(
-                kind, f"dq all {bits:#x}", RESULT | NO_DATA, reftype, rebuilt(flags)
-            )
+            yield of_reference(kind, f"dq all {bits:#x}", RESULT | NO_DATA, reftype, rebuilt(flags))
     for text in (".nan", ".inf", "-.inf", "0", "-1", "1e308"):
         for key in ("photmjsr", "pixelareasr", "uncertainty"):
 
@@ -736,10 +755,15 @@ def _yaml_values() -> dict[str, tuple[bytes, frozenset[str]]]:
         "a reference to another file": (b"{$ref: 'file:///etc/passwd'}", ANY),
         "a reference to the net": (b"{$ref: 'http://127.0.0.1:9/x.asdf#/a'}", ANY),
         "a time that is none": (b"!time/time-1.4.0 yesterday", ANY),
-        "an array elsewhere": (b"!core/ndarray-1.1.0 {source: other.asdf, datatype: int8, "
-                               b"byteorder: big, shape: [1]}", ANY),
-        "an external array": (b"!core/externalarray-1.0.0 {fileuri: /etc/passwd, target: x, "
-                              b"datatype: int8, shape: [1]}", ANY),
+        "an array elsewhere": (
+            b"!core/ndarray-1.1.0 {source: other.asdf, datatype: int8, byteorder: big, shape: [1]}",
+            ANY,
+        ),
+        "an external array": (
+            b"!core/externalarray-1.0.0 {fileuri: /etc/passwd, target: x, "
+            b"datatype: int8, shape: [1]}",
+            ANY,
+        ),
     }
 
 
@@ -761,20 +785,34 @@ def _yaml_files() -> dict[str, tuple[Callable[[bytes], bytes], frozenset[str]]]:
             lambda c: c[: c.index(b"\n...\n")].replace(b"\n", b"\r") + c[c.index(b"\n...\n") :],
             ANY,
         ),
-        "UTF-16": (lambda c: c[:12] + c[12 : c.index(b"\n...\n")].decode().encode("utf-16")
-                   + c[c.index(b"\n...\n") :], ERROR),
+        "UTF-16": (
+            lambda c: (
+                c[:12]
+                + c[12 : c.index(b"\n...\n")].decode().encode("utf-16")
+                + c[c.index(b"\n...\n") :]
+            ),
+            ERROR,
+        ),
         "YAML 9.9": (lambda c: c.replace(b"%YAML 1.1", b"%YAML 9.9"), ERROR),
         "no tag prefix": (lambda c: c.replace(b"%TAG ! tag:stsci.edu:asdf/\n", b""), ANY),
         "a tag prefix given twice": (
-            lambda c: c.replace(b"%TAG ! ", b"%TAG ! tag:x/\n%TAG ! "), ERROR),
+            lambda c: c.replace(b"%TAG ! ", b"%TAG ! tag:x/\n%TAG ! "),
+            ERROR,
+        ),
         "python as tag prefix": (
-            lambda c: c.replace(b"tag:stsci.edu:asdf/\n", b"tag:yaml.org,2002:python/\n"), ANY),
+            lambda c: c.replace(b"tag:stsci.edu:asdf/\n", b"tag:yaml.org,2002:python/\n"),
+            ANY,
+        ),
         "version 99 of the format": (lambda c: c.replace(b"#ASDF 1.0.0", b"#ASDF 99.0.0"), ANY),
         "version x of the format": (lambda c: c.replace(b"#ASDF 1.0.0", b"#ASDF x.y.z"), ANY),
         "version 99 of the standard": (
-            lambda c: re.sub(rb"STANDARD [\d.]+", b"STANDARD 99.0.0", c), ANY),
+            lambda c: re.sub(rb"STANDARD [\d.]+", b"STANDARD 99.0.0", c),
+            ANY,
+        ),
         "comments of 1 MiB": (
-            lambda c: c.replace(b"%YAML", b"#" + b"x" * (1 << 20) + b"\n%YAML", 1), ANY),
+            lambda c: c.replace(b"%YAML", b"#" + b"x" * (1 << 20) + b"\n%YAML", 1),
+            ANY,
+        ),
     }
 
 
@@ -798,7 +836,10 @@ def texts() -> Iterator[Case]:
         yield of_reference(kind, name, expected, "flat", put(value), override=True)
     for name, (change, expected) in _yaml_files().items():
         yield of_exposure(kind, name, expected, change)
-        yield of_reference(kind, name, expected, "gain", change)
+        case = of_reference(kind, name, expected, "gain", change)
+        # A sound file that does not say that it is a reference is not looked at.
+        is_other = name == "no tree" or name.startswith("the tree is")
+        yield replace(case, names="GAIN") if is_other else case
     for key, text in (
         ("roman.meta.instrument.detector", "WFI02"),
         ("roman.meta.exposure.frame_time", "9"),
@@ -889,12 +930,14 @@ def metadata() -> Iterator[Case]:
             lenient = (key, text) in allowed or key.endswith(
                 ("cal_step", "cal_logs", "cal_runs", "filename", "frame_time")
             )
-            yield of_exposure(
+            case = of_exposure(
                 kind,
                 f"{key.removeprefix('roman.')} is {text}",
                 ANY if lenient else ERROR,
                 rebuilt(lambda a, k=key, t=text: a.set(k, t)),
             )
+            # An exposure of another element is sound, but there are no references for it.
+            yield replace(case, names="no FLAT") if text == "DARK" else case
     for key, text in (
         (f"{exposure}.frame_time", "1.0e-300"),
         (f"{exposure}.frame_time", "1.0e+300"),
@@ -926,7 +969,12 @@ def metadata() -> Iterator[Case]:
     ):
         yield of_exposure(kind, f"no {key}", ERROR, rebuilt(lambda a, k=key: a.remove(k)))
     for tag in (
-        *("wfi_science_raw-99.0.0", "reference_files/dark-2.0.0", "no_such-1.0.0", "wfi_image-2.1.0"),
+        *(
+            "wfi_science_raw-99.0.0",
+            "reference_files/dark-2.0.0",
+            "no_such-1.0.0",
+            "wfi_image-2.1.0",
+        ),
         *("../../x-1.0.0", "wfi_science_raw", "wfi_science_raw-x.y.z", ""),
     ):
 
@@ -973,7 +1021,10 @@ def _reference_metadata() -> Iterator[Case]:
         *("!transform/shift-1.4.0 {offset: 1.0}", "!transform/no_such-1.0.0 {}"),
         *("!transform/compose-1.4.0 {forward: []}", "!transform/polynomial-1.3.0 {}"),
         *("!transform/constant-1.6.0 {dimensions: 2, value: .nan}", "!transform/identity-1.3.0 {}"),
-        *("!transform/identity-1.3.0 {n_dims: 1000000000}", "!transform/identity-1.3.0 {n_dims: -1}"),
+        *(
+            "!transform/identity-1.3.0 {n_dims: 1000000000}",
+            "!transform/identity-1.3.0 {n_dims: -1}",
+        ),
         *("!transform/remap_axes-1.5.0 {mapping: [0, 9999999]}",),
         *("!transform/compose-1.4.0 {forward: [!transform/identity-1.3.0 {n_dims: 2}, 5]}",),
         *("!transform/polynomial-1.3.0 {coefficients: [[1, .nan], [.inf, 0]]}",),
@@ -1010,7 +1061,10 @@ def files() -> Iterator[Case]:
         "no file": (lambda path: None, ERROR),
         "empty": (lambda path: path.touch(), ERROR),
         "text": (lambda path: path.write_text("These are notes.\n" * 99), ERROR),
-        "FITS": (lambda path: path.write_bytes(b"SIMPLE  =                    T".ljust(2880)), ERROR),
+        "FITS": (
+            lambda path: path.write_bytes(b"SIMPLE  =                    T".ljust(2880)),
+            ERROR,
+        ),
         "HDF5": (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(999)), ERROR),
         "zip": (lambda path: path.write_bytes(b"PK\x03\x04" + bytes(999)), ERROR),
         "zeros": (lambda path: path.write_bytes(bytes(9999)), ERROR),
@@ -1184,16 +1238,24 @@ def parameters() -> Iterator[Case]:
         "steps as mapping": (b"- {name: jump", b"  {name: jump"),
         "a step within a step": (b"name: jump,", b"name: jump, steps: [{name: jump}],"),
         "config_file of the directory above": (
-            b"rejection_threshold: 4.0", b"config_file: ../no_such.asdf"),
+            b"rejection_threshold: 4.0",
+            b"config_file: ../no_such.asdf",
+        ),
         "config_file that is itself": (
-            b"parameters: {}", b"parameters: {config_file: bad_pars.asdf}"),
-        "config_file that is a device": (b"parameters: {}", b"parameters: {config_file: /dev/zero}"),
+            b"parameters: {}",
+            b"parameters: {config_file: bad_pars.asdf}",
+        ),
+        "config_file that is a device": (
+            b"parameters: {}",
+            b"parameters: {config_file: /dev/zero}",
+        ),
         "config_file that is a directory": (b"parameters: {}", b"parameters: {config_file: ..}"),
         "config_file that is a number": (b"parameters: {}", b"parameters: {config_file: [1]}"),
-        "an override that is a device": (
-            b"rejection_threshold: 4.0", b"override_gain: /dev/zero"),
+        "an override that is a device": (b"rejection_threshold: 4.0", b"override_gain: /dev/zero"),
         "an override of the directory above": (
-            b"rejection_threshold: 4.0", b"override_gain: ../../gain.asdf"),
+            b"rejection_threshold: 4.0",
+            b"override_gain: ../../gain.asdf",
+        ),
         "hooks of nothing": (b"rejection_threshold: 4.0", b"pre_hooks: [no.such.hook]"),
     }
     of_the_run = ("an override", "hooks")
@@ -1213,7 +1275,10 @@ def parameters() -> Iterator[Case]:
         ("ConfigObj, a key twice", configobj + b"skip = true\nskip = false\n"),
         ("ConfigObj, a section twice", configobj + b"[[jump]]\n"),
         ("ConfigObj, an open quote", configobj + b"rejection_threshold = '''5\n"),
-        ("ConfigObj, interpolation", configobj + b"rejection_threshold = %(rejection_threshold)s\n"),
+        (
+            "ConfigObj, interpolation",
+            configobj + b"rejection_threshold = %(rejection_threshold)s\n",
+        ),
         ("ConfigObj, NUL", b"\0" * 1000),
         ("ConfigObj, 20 MB", configobj + b"# " + b"x" * (20 << 20)),
     ):
@@ -1271,7 +1336,7 @@ def rules() -> Iterator[Case]:
     for suffix in (rmap, imap, pmap):
         named = {rmap: "gain", imap: ".imap", pmap: ".pmap"}[suffix]
         yield case("sound", suffix, lambda text: text, SAME, names="")
-        for cut in (0, 10, 100, 300, 400):
+        for cut in (0, 10, 100, 200, 300):
             yield case(f"cut at {cut}", suffix, lambda t, c=cut: t[:c], names=named, checksum=False)
         for name, change in (
             ("not UTF-8", lambda t: t + "\udcff\udcfe"),
@@ -1300,10 +1365,13 @@ def rules() -> Iterator[Case]:
         yield case("a statement", suffix, lambda t: "import os\n" + t, names=named)
         yield case("an assignment more", suffix, lambda t: t + "other = 1\n", names=named)
         yield case("a walrus", suffix, lambda t: t + "(header := 1)\n", names=named)
-        yield case("the header is a list", suffix, lambda t: "header = [1]\n" + t[t.index("selector") :], names=named)
         yield case(
-            "no parkey", suffix, lambda t: re.sub(r"\n *'parkey'.*", "", t), names=named
+            "the header is a list",
+            suffix,
+            lambda t: "header = [1]\n" + t[t.index("selector") :],
+            names=named,
         )
+        yield case("no parkey", suffix, lambda t: re.sub(r"\n *'parkey'.*", "", t), names=named)
     for name in (
         *("../../../gain.asdf", "/etc/passwd", "..", ".", "", "a/b.asdf", "a\\\\b.asdf"),
         *("gain.asdf\\n", "gain.asdf\\0", "no_such.asdf", "~/x.asdf", "http://127.0.0.1:9/x.asdf"),
@@ -1327,8 +1395,15 @@ def rules() -> Iterator[Case]:
         ("a regular expression that never ends", "Match({('^(a+)+$|WFI01',): 'a.asdf'})"),
     ):
         yield case(name, rmap, selector(text), names="gain")
-    yield case("an instrument map as itself", imap, selector("{'gain': 'roman_wfi_0001.imap'}"), names=".imap")
-    yield case("a pipeline map as itself", pmap, selector("{'wfi': 'roman_0001.pmap'}"), names=".pmap")
+    yield case(
+        "an instrument map as itself",
+        imap,
+        selector("{'gain': 'roman_wfi_0001.imap'}"),
+        names=".imap",
+    )
+    yield case(
+        "a pipeline map as itself", pmap, selector("{'wfi': 'roman_0001.pmap'}"), names=".pmap"
+    )
     for name, condition in (
         ("a call", "(open('x'))"),
         ("10k deep", "(" * 10_000 + ")" * 10_000),
@@ -1407,8 +1482,59 @@ def _with_checksum(text: str) -> str:
     return re.sub(r"('sha1sum' *: *)'[0-9a-f]*'", rf"\1'{stated}'", text)
 
 
+# --- other commands
+
+
+def commands() -> Iterator[Case]:
+    """What other commands do with hostile files; they only look at them."""
+    kind = "commands"
+    values = _yaml_values()
+    looked_at: dict[str, tuple[Callable[[bytes], bytes], frozenset[str]]] = {}
+    for name in (
+        *("billion laughs", "quadratic growth", "a list in itself", "lists, 10k deep"),
+        *("blocks, 10k deep", "a million items", "a text of 9 MiB", "an integer of 100k digits"),
+        *("the same key twice", "python/object/apply", "a reference to another file"),
+        *("control characters", "invalid UTF-8", "an array elsewhere"),
+    ):
+        value, expected = values[name]
+        put = rebuilt(lambda asdf, value=value: asdf.raw("roman.meta.remark", value))
+        looked_at[name] = put, ERROR if expected == ERROR else ANY
+    looked_at["cut"] = (lambda c: c[: positions(c)["block 0, middle of the data"]], ERROR)
+    looked_at["huge shape"] = (
+        rebuilt(lambda asdf: asdf.set("roman.data.shape", "[99999999, 99999999, 99]")),
+        ERROR,
+    )
+    for words in (("info",), ("info", "--tree"), ("reproduce",), ("references", "find")):
+        for name, (damage, expected) in looked_at.items():
+
+            def write(place: Place, words=words, damage=damage) -> list[str]:
+                path = place.directory / "bad_uncal.asdf"
+                path.write_bytes(damage(place.sound.exposure.read_bytes()))
+                rest = [f"--references={place.references}"] if words[0] == "references" else []
+                return [*words, str(path), *rest]
+
+            # To find references, a raw exposure needs only a sound head; and no run made it.
+            lenient = ANY if words[0] == "references" else expected
+            strict = ERROR if words == ("reproduce",) else lenient
+            yield Case(f"{' '.join(words)}: {name}", kind, write, strict, "bad_uncal.asdf")
+    for name, (damage, _) in looked_at.items():
+
+        def check(place: Place, damage=damage) -> list[str]:
+            path = place.reference("gain")
+            path.write_bytes(damage(place.sound.path("gain").read_bytes()))
+            return ["references", "check", str(place.references)]
+
+        def listed(place: Place, damage=damage) -> list[str]:
+            path = place.reference("gain")
+            path.write_bytes(damage(place.sound.path("gain").read_bytes()))
+            return ["references", "list", f"--references={place.references}"]
+
+        yield Case(f"references check: {name}", kind, check, ANY, "")
+        yield Case(f"references list: {name}", kind, listed, ANY, "")
+
+
 KINDS = (truncated, flipped, lying_blocks, compressed, arrays, numbers, texts, metadata, files)
-KINDS += (parameters, rules)
+KINDS += (parameters, rules, commands)
 
 
 def cases() -> list[Case]:

@@ -64,7 +64,7 @@ PART = lz4.block.compress(bytes(1000))
     ],
 )
 def test_what_is_no_lz4_of_asdf_is_refused(parts, size):
-    with pytest.raises(ValueError, match="lz4 block is damaged|that it claims"):
+    with pytest.raises(ValueError, match=r"lz4 block is damaged|that it claims"):
         read_compressed(*lz4_block(parts, size))
 
 

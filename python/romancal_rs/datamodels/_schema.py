@@ -350,6 +350,8 @@ def _check_tag(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str |
     elif "time/time" in tag:
         if not any(cls.__module__.startswith("astropy.time") for cls in type(value).__mro__):
             return f"{_short(value)} is not an astropy.time.Time"
+        if not value.isscalar:
+            return f"{_short(value)} is not one time, but several"
     elif "gwcs/wcs" in tag and (
         value is None or isinstance(value, (str, int, float, list, Mapping, np.ndarray))
     ):

@@ -27,6 +27,7 @@ from .parameters import ParameterError
 #: of a name, it makes the second import of a class give the same class.
 _modules_beside: dict[str, dict[str, ModuleType]] = {}
 _lock = threading.RLock()
+_LONGEST_PATH = 1000
 
 
 def import_object(path: str, directory: str | Sequence[str] | None = None) -> object:
@@ -47,6 +48,8 @@ def import_object(path: str, directory: str | Sequence[str] | None = None) -> ob
         If it is no dotted path, the module is missing or fails when it is imported, or has nothing
         of that name.
     """
+    if len(path) > _LONGEST_PATH:
+        raise ParameterError(f"{path[:40] + '...'!r}, of {len(path)} letters, is no dotted path")
     parts = path.strip().split(".")
     if len(parts) < 2 or not all(part.isidentifier() for part in parts):
         raise ParameterError(f"{path!r} is no dotted path such as package.module.Name")

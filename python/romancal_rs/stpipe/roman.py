@@ -231,7 +231,7 @@ class RomanStep(Step):
     def _check_reference(self, match: Match, reftype: str, model: DataModel) -> None:
         """Checks the arrays of a reference: what its schema says, and the exposure's size."""
         from .. import datamodels
-        from ..exposure import BORDER
+        from ..exposure import BORDER, describe
 
         if match.reference == NOT_APPLICABLE:
             return
@@ -255,7 +255,7 @@ class RomanStep(Step):
             if key in shapes and shapes[key][-2:] not in allowed:
                 raise references.ReferenceMismatchError(
                     f"{name}: {reftype.upper()} {key} of shape {shapes[key]} does not fit the "
-                    f"exposure's {n_rows} x {n_cols} pixels"
+                    f"{n_rows} x {n_cols} pixels of {describe(model)}"
                 )
         if "coeffs" in shapes and shapes["coeffs"][0] < 2:
             raise references.ReferenceMismatchError(
