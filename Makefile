@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: build demo test lint format bench bench-peers validate crds-answers torture fuzz wheel check-wheel deny clean
+.PHONY: build demo test lint format bench bench-peers validate crds-answers torture hostile fuzz wheel check-wheel deny clean
 
 # Compiles the crate and installs the package, with everything its tests need, into .venv.
 build: $(BIN)/maturin
@@ -67,6 +67,10 @@ crds-answers: build
 # Kills a thousand runs, or takes their disk space, at random moments; ten minutes on 2 cores.
 torture: build
 	$(BIN)/python tests/torture/disturbed.py --runs 1000
+
+# All damaged and hostile files, of which the ordinary tests try a third; two minutes on 2 cores.
+hostile: build
+	HOSTILE_EVERY=1 HOSTILE_REPORT=build/hostile.txt $(BIN)/pytest -q -s tests/hostile
 
 # Laws of kernels and files on ever more cases, until one breaks; build/fuzz.log has the seeds.
 FUZZ ?=

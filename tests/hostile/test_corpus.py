@@ -19,13 +19,15 @@ def bench(tmp_path_factory) -> Bench:
 
 @pytest.mark.slow
 def test_every_case_ends_as_it_should(bench):
-    """All cases, in children of a process that has imported everything.
+    """A third of the cases, in children of a process that has imported everything.
 
-    ``-s`` shows the table; HOSTILE_REPORT names a file to write the message of each case to.
+    ``make hostile`` tries all (HOSTILE_EVERY=1). ``-s`` shows the table; HOSTILE_REPORT names a
+    file to write the message of each case to.
     """
     found = cases()
-    assert len(found) >= 300
     assert len({(case.kind, case.name) for case in found}) == len(found)
+    found = found[:: int(os.environ.get("HOSTILE_EVERY", "3"))]
+    assert len(found) >= 300
     outcomes = bench.try_all(found)
     print(f"\n{table(outcomes)}")
     report = os.environ.get("HOSTILE_REPORT")

@@ -253,10 +253,8 @@ class _Open:
             raise FileFormatError(f"{what} needs {end} bytes; the block claims {block.size}")
 
     def _raw_array(self, lazy: Any) -> np.ndarray[Any, Any]:
+        self._refuse_elsewhere(lazy)
         source = lazy._source
-        if isinstance(source, str):
-            # Its address could be anywhere, and reading a file must not fetch another.
-            raise FileFormatError(f"{self.name}: an array in another file ({source})")
         try:
             if isinstance(source, int) and self.blocks[source].compression:
                 data = read_compressed(self.file, self.blocks[source])
@@ -317,7 +315,7 @@ class _Open:
         """An object of astropy or gwcs, made from its description in the file."""
         import asdf
 
-        _check_axes(value, self.name)
+        self._check_description(value)
         with _asdf.configured(_asdf.OBJECTS):
             context = asdf.AsdfFile(
                 version=self.handle.version_string, ignore_unrecognized_tag=True
@@ -326,6 +324,29 @@ class _Open:
                 return asdf.yamlutil.tagged_tree_to_custom_tree(value, context)
             except Exception as error:
                 raise self._unreadable(error) from error
+
+    def _check_description(self, value: Any) -> None:
+        """Check what an object is to be made of: arrays of this file, and not too many axes."""
+        if hasattr(value, "_source"):
+            self._check_place(value)
+            self._refuse_elsewhere(value)
+        elif isinstance(value, dict):
+            for key in ("mapping", "n_dims", "n_inputs"):
+                numbers = value[key] if isinstance(value.get(key), list) else [value.get(key)]
+                if any(isinstance(number, int) and number > _MOST_AXES for number in numbers):
+                    raise FileFormatError(
+                        f"{self.name}: a transform of more than {_MOST_AXES} axes"
+                    )
+            for item in value.values():
+                self._check_description(item)
+        elif isinstance(value, list):
+            for item in value:
+                self._check_description(item)
+
+    def _refuse_elsewhere(self, array: Any) -> None:
+        # Its address could be anywhere, and reading a file must not fetch another.
+        if isinstance(array._source, str):
+            raise FileFormatError(f"{self.name}: an array in another file ({array._source})")
 
     def _unreadable(self, error: Exception) -> ModelError:
         if self.file.closed or "closed" in str(error):
@@ -339,18 +360,6 @@ class _Open:
 def _is_number(value: object) -> bool:
     """Whether it is a whole number from 0."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _check_axes(value: Any, name: str) -> None:
-    """Check that a transform has not so many axes that to make it would take all memory."""
-    if isinstance(value, dict):
-        for key in ("mapping", "n_dims", "n_inputs"):
-            numbers = value[key] if isinstance(value.get(key), list) else [value.get(key)]
-            if any(isinstance(number, int) and number > _MOST_AXES for number in numbers):
-                raise FileFormatError(f"{name}: a transform of more than {_MOST_AXES} axes")
-    if isinstance(value, (dict, list)):
-        for item in value.values() if isinstance(value, dict) else value:
-            _check_axes(item, name)
 
 
 # ---- writing -------------------------------------------------------------------------------
