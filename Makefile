@@ -70,6 +70,7 @@ torture: build
 
 # All damaged and hostile files, of which the ordinary tests try a third; two minutes on 2 cores.
 hostile: build
+	mkdir -p build
 	HOSTILE_EVERY=1 HOSTILE_REPORT=build/hostile.txt $(BIN)/pytest -q -s tests/hostile
 
 # Laws of kernels and files on ever more cases, until one breaks; build/fuzz.log has the seeds.

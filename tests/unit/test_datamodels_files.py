@@ -177,6 +177,42 @@ def test_an_array_in_another_file_is_not_fetched(raw_file, tmp_path):
         _ = model.data
 
 
+def test_an_array_in_another_file_is_not_fetched_for_an_object_either(raw_file, tmp_path):
+    (tmp_path / "elsewhere.asdf").write_bytes(raw_file.read_bytes())
+    array = (
+        b"!core/ndarray-1.1.0 {source: elsewhere.asdf, datatype: int8, byteorder: big, shape: [1]}"
+    )
+    remark = b"meta:\n    remark: !unit/quantity-1.2.0 {unit: m, value: " + array + b"}\n"
+    path = tmp_path / "other.asdf"
+    path.write_bytes(edited(raw_file.read_bytes(), b"meta:\n", remark))
+    with (
+        datamodels.open(path) as model,
+        pytest.raises(FileFormatError, match=r"other\.asdf: an array in another file"),
+    ):
+        model["meta.remark"]
+
+
+@pytest.mark.parametrize("offset", [-8, 2**63 - 1, 10**30, "x"])
+def test_an_array_does_not_reach_out_of_its_block(raw_file, tmp_path, offset):
+    path = tmp_path / "out.asdf"
+    key = b"    source: 0\n"
+    path.write_bytes(edited(raw_file.read_bytes(), key, key + f"    offset: {offset}\n".encode()))
+    with pytest.raises(FileFormatError, match=r"out\.asdf: damaged ASDF file: an array of shape"):
+        datamodels.open(path)
+
+
+def test_an_index_that_names_other_blocks_is_refused(tmp_path):
+    node = testing.create_dark(shape=(20, 20))
+    path = datamodels.DarkRefModel(node).save(tmp_path / "dark.asdf")
+    content = path.read_bytes()
+    at = content.index(b"#ASDF BLOCK INDEX")
+    first, second, third = [int(n) for n in re.findall(rb"\d{3,}", content[at:])]
+    index = f"#ASDF BLOCK INDEX\n%YAML 1.1\n---\n[{first}, {third}, {second}]\n...\n"
+    path.write_bytes(content[:at] + index.encode())
+    with pytest.raises(FileFormatError, match=r"dark\.asdf: .*index is not that of its blocks"):
+        datamodels.open(path)
+
+
 def test_times_of_other_forms_and_bad_ones(raw_file, tmp_path):
     content = raw_file.read_bytes()
     path = tmp_path / "time.asdf"

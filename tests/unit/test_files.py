@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from romancal_rs import _files
-from romancal_rs._files import copy, replacing, write_text
+from romancal_rs._files import copy, open_regular, replacing, write_text
 
 
 @pytest.fixture(params=["nameless", "named"])
@@ -173,3 +173,13 @@ def test_copies_keep_time_and_permissions(way, tmp_path):
     assert (tmp_path / "new" / "b").read_bytes() == source.read_bytes()
     assert stat.S_IMODE(status.st_mode) == 0o640
     assert status.st_mtime_ns == 10**18 + 123
+
+
+def test_a_pipe_or_a_device_is_no_file_to_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/null"):
+        with pytest.raises(OSError, match="not a regular file") as caught:
+            open_regular(path)
+        assert caught.value.filename == str(path)
+    with pytest.raises(IsADirectoryError):
+        open_regular(tmp_path)

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import yaml
 
-from .. import _core, _yaml_head
+from .. import _core
 from .._asdf_blocks import (
     Block,
     find_first_block,
@@ -128,6 +127,10 @@ def _check_container(file: IO[bytes], name: str) -> list[Block]:
     `asdf` reads blocks when they are needed, and would find a truncated file only then. It trusts
     what is written in the file, and so may whoever has the tree after this.
     """
+    import yaml
+
+    from .. import _yaml_head
+
     start = file.tell()
     magic = file.read(len(_yaml_head.MAGIC))
     if magic != _yaml_head.MAGIC:
