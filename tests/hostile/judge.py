@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from hostile.corpus import SAME, Case, Place, Sound, directory_of
+from hostile.cases import SAME, Case, Place, Sound
+from hostile.corpus import directory_of
 
 _OUTCOMES = {1: "error", 2: "usage", 64: "no data"}
 #: A warning of a run, in its log.

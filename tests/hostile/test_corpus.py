@@ -8,7 +8,8 @@ import random
 from pathlib import Path
 
 import pytest
-from hostile.corpus import ERROR, RESULT, SAME, Case, cases
+from hostile.cases import ERROR, RESULT, SAME, Case
+from hostile.corpus import cases
 from hostile.judge import Bench, table
 
 

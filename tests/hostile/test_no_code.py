@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from hostile.asdf_parts import Asdf
-from hostile.corpus import Place, Sound
+from hostile.cases import Place, Sound
 from hostile.watched import MARKER
 
 WATCHED = Path(__file__).with_name("watched.py")
