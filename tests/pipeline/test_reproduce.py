@@ -80,13 +80,16 @@ def test_what_a_product_says(product, data):
 
 
 def is_a_commit_of(software: str) -> bool:
-    """Whether the version names a commit of this clone; where there is no clone, whether none."""
-    here = Path(__file__).parents[2]
-    if not (here / ".git").exists():
+    """Whether the version names a commit of this clone; where git knows of none, whether none."""
+
+    def git(*words: str) -> bool:
+        return subprocess.run(["git", *words], cwd=root, capture_output=True).returncode == 0
+
+    root = Path(__file__).parents[2]
+    if not ((root / ".git").exists() and git("rev-parse", "HEAD")):
         return "+" not in software
     commit = software.removesuffix(".dirty").partition("+g")[2]
-    command = ["git", "cat-file", "-e", f"{commit}^{{commit}}"]
-    return subprocess.run(command, cwd=here).returncode == 0
+    return git("cat-file", "-e", f"{commit}^{{commit}}")
 
 
 def test_the_mission_library_reads_it(product):
