@@ -187,7 +187,7 @@ def fit_pixel(samples, flags, gain: float, read_noise: float, pattern: ReadPatte
     if pairs:
         rate = median((samples[j] - samples[i]) / (times[j] - times[i]) for i, j in pairs)
     else:
-        rate = samples[0] / pattern.group_time if good[0] else 0.0
+        rate = samples[runs[0][0]] / pattern.group_time
     rate = max(rate, 0.0)
     long_runs = [run for run in runs if len(run) > 1]
     segments = [fit_run(run, samples, rate, gain, read_noise, pattern) for run in long_runs]

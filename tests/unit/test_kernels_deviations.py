@@ -76,8 +76,6 @@ def test_5_a_jump_after_a_bad_first_resultant_leaves_a_usable_sample() -> None:
     result = fit([5, 40], [DO_NOT_USE, JUMP_DET])
     assert result.dq[0, 0] == JUMP_DET
     assert result.slope[0, 0] == pytest.approx(4.0)
-    # The first resultant is not good: there is no estimate of the rate, and no photon noise.
-    assert result.var_poisson[0, 0] == 0
     assert result.var_rnoise[0, 0] == pytest.approx(0.02)
 
 
@@ -127,3 +125,11 @@ def test_8_the_optional_product_is_in_dn_and_seconds_from_time_0() -> None:
     # The mean time is 25 s.
     variance = 9 * (3 / 8 + 25**2 / spread)
     assert result.optional.sigyint[0, 0, 0] == pytest.approx(variance**0.5, rel=1e-6)
+
+
+def test_23_a_lone_sample_that_is_not_the_first_has_photon_noise() -> None:
+    # The manual: the sample over the group time, wherever it is in the ramp.
+    result = fit([0, 340, 510, 510], [DO_NOT_USE, 0, SATURATED, SATURATED], gain=2.0)
+    assert result.slope[0, 0] == pytest.approx(34.0)
+    assert result.var_poisson[0, 0] == pytest.approx(34.0 / (2.0 * 10.0))
+    assert result.var_rnoise[0, 0] == pytest.approx(0.02)

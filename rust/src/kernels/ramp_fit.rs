@@ -13,7 +13,8 @@
 //! 5. The slope is the mean of the segments' slopes weighted with 1 / (var_rnoise + var_poisson);
 //!    each variance is 1 / sum 1/variance, and `err` the root of the sum of the two.
 //!
-//! A pixel of which only single samples are usable has the first of them, over the group time.
+//! A pixel of which only single samples are usable has the first of them, over the group time, as its
+//! rate, in the slope and in the variance alike.
 //! One with none, without gain, or without read noise has slope 0 and is DO_NOT_USE.
 //!
 //! Source: Fixsen et al. 2000, PASP 112, 1350; the manual's section 8.1.10, which this extends to
@@ -201,7 +202,8 @@ impl<'a> RampFit<'a> {
         Some(self.combine(pixel, detector))
     }
 
-    /// The median of the rates within segments; without any, the first sample over the group time.
+    /// The median of the rates within segments; without any, the first usable sample over the group
+    /// time, which then is the pixel's rate.
     fn estimate_rate(&self, pixel: &mut Pixel) -> f32 {
         pixel.rates.clear();
         for &(first, last) in &pixel.runs {
@@ -212,11 +214,10 @@ impl<'a> RampFit<'a> {
         }
         let rates = &mut pixel.rates;
         if rates.is_empty() {
-            return if pixel.usable(0) {
-                pixel.samples[0] / self.group_time
-            } else {
-                0.0
-            };
+            return pixel
+                .runs
+                .first()
+                .map_or(0.0, |&(first, _)| pixel.samples[first] / self.group_time);
         }
         rates.sort_unstable_by(f32::total_cmp);
         0.5 * (rates[(rates.len() - 1) / 2] + rates[rates.len() / 2])

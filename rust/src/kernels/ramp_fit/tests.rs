@@ -119,7 +119,7 @@ fn a_single_usable_sample_is_divided_by_the_group_time() {
     let (bad, full) = (group::DO_NOT_USE, group::SATURATED);
     let result = fit(&[
         ([40.0, 900.0, 900.0], [0, full, full]),
-        // Single samples only, of which the first counts; no estimate without sample 0.
+        // Single samples only, of which the first usable one counts.
         ([40.0, 60.0, 900.0], [bad, 0, JUMP]),
         // A single sample and a pair: the pair.
         ([40.0, 60.0, 80.0], [0, JUMP, 0]),
@@ -129,7 +129,7 @@ fn a_single_usable_sample_is_divided_by_the_group_time() {
     near(result.var_rnoise[[0, 0]], 36.0 / 100.0);
     assert_eq!(result.dq[[0, 0]], u32::from(full));
     near(result.slope[[0, 1]], 6.0);
-    assert_eq!(result.var_poisson[[0, 1]], 0.0);
+    near(result.var_poisson[[0, 1]], 6.0 / 20.0);
     assert_eq!(result.dq[[0, 1]], u32::from(JUMP));
     near(result.slope[[0, 2]], 2.0);
 }
