@@ -100,6 +100,7 @@ def flag_saturation(
     threshold: NDArray[np.float32],
     ref_dq: NDArray[np.uint32],
     n_pix_grow_sat: int,
+    floor: float,
     max_threads: int | None,
     band_rows: int | None,
 ) -> None: ...
@@ -158,6 +159,7 @@ def fit_ramps(
 ) -> RampFit: ...
 def calibrate_ramp(
     raw: NDArray[np.uint16],
+    encoding: tuple[NDArray[np.uint16] | None, float],
     groupdq: NDArray[np.uint8] | None,
     pixeldq: NDArray[np.uint32],
     saturation: tuple[NDArray[np.float32], NDArray[np.uint32]],
@@ -180,6 +182,7 @@ def apply_flat(
     flat: NDArray[np.float32],
     flat_err: NDArray[np.float32],
     flat_dq: NDArray[np.uint32],
+    dumo: NDArray[np.float32] | None,
     max_threads: int | None,
     band_rows: int | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...

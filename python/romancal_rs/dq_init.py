@@ -5,22 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .exposure import BORDER, check_ramp
+from .guide_window import GuideWindow
 from .stpipe import RomanStep
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
-    from .datamodels import MaskRefModel, RampModel
+    from .datamodels import MaskRefModel, RampModel, ScienceRawModel
 
 __all__ = ["DQInitStep"]
 
 
 class DQInitStep(RomanStep):
-    """Make the data-quality arrays of a ramp, and flag the bad pixels that the MASK lists.
+    """Make the ramp and its data-quality arrays: bad pixels of the MASK, and the guide window.
 
-    The border of reference pixels is copied to arrays of its own, before any correction.
+    Counts that were sent as differences to a reference read, or with an offset, are restored. The
+    border of reference pixels is copied to arrays of its own, before any correction.
     """
 
+    spec = """
+        expand_gw_flagging = integer(default=0, min=0)  # Pixels to add around the guide window
+    """
     class_alias = "dq_init"
     cal_step_name = "dq_init"
     default_suffix = "dq_init"
@@ -31,18 +38,21 @@ class DQInitStep(RomanStep):
 
         ramp = self.prepare(input, RampModel, changes=["pixeldq", "dq"])
         check_ramp(ramp)
+        window = GuideWindow.of(ramp)
+        if window is not None:
+            window.flag(ramp.pixeldq, self.expand_gw_flagging)
         if self.get_reference_file(ramp, "mask") == "N/A":
             self.skip_without(ramp, "mask")
         else:
             with self.get_reference_file_model(ramp, "mask") as mask:
                 flag_bad_pixels(ramp, mask)
             self.record_step_status(ramp, self.cal_step_name)
-        copy_border(ramp, ramp.data, ramp.pixeldq)
+        copy_border_of(ramp)
         return ramp
 
     def skip_input(self, input: Any) -> RampModel:
         ramp = super().skip_input(input)
-        copy_border(ramp, ramp.data, ramp.pixeldq)  # no later step does, and every product has it
+        copy_border_of(ramp)  # no later step does, and every product has it
         return ramp
 
 
@@ -57,7 +67,27 @@ def flag_bad_pixels(ramp: RampModel, mask: MaskRefModel) -> None:
     flags |= mask.stored("dq")
 
 
-def copy_border(ramp: RampModel, data: np.ndarray, dq: np.ndarray) -> None:
+def copy_border_of(ramp: RampModel) -> None:
+    """Copies the reference pixels of a ramp to arrays of their own."""
+    copy_border(ramp, lambda rows, cols: ramp.data[:, rows, cols].copy(), ramp.pixeldq)
+
+
+def first_flags(exposure: ScienceRawModel, mask: MaskRefModel, expand: int) -> np.ndarray:
+    """The flags that `DQInitStep` gives the pixels of a raw exposure, (n_rows, n_cols), uint32.
+
+    Where there is no guide window they are the mask's own array, which is not to be changed.
+    """
+    window = GuideWindow.of(exposure)
+    if window is None:
+        return mask.stored("dq")
+    dq = mask.stored("dq").copy()
+    window.flag(dq, expand)
+    return dq
+
+
+def copy_border(
+    ramp: RampModel, samples: Callable[[slice, slice], np.ndarray], dq: np.ndarray
+) -> None:
     """Copies the reference pixels, each corner into both sides that it belongs to.
 
     The first rows are the "top", as in the mission's own products of 2022 and of today.
@@ -66,16 +96,18 @@ def copy_border(ramp: RampModel, data: np.ndarray, dq: np.ndarray) -> None:
     ----------
     ramp : RampModel
         Gets the arrays ``border_ref_pix_left`` ... and ``dq_border_ref_pix_left`` ...
-    data : ndarray, (n_resultants, n_rows, n_cols)
-        Samples before any correction [DN].
+    samples : callable
+        Gives a copy of some rows and columns of the ramp, before any correction,
+        (n_resultants, n_rows, n_cols), float32 [DN].
     dq : ndarray, (n_rows, n_cols), uint32
         Flags of the pixels.
     """
-    ramp.border_ref_pix_left = data[:, :, :BORDER].astype("f4")
-    ramp.border_ref_pix_right = data[:, :, -BORDER:].astype("f4")
-    ramp.border_ref_pix_top = data[:, :BORDER, :].astype("f4")
-    ramp.border_ref_pix_bottom = data[:, -BORDER:, :].astype("f4")
-    ramp.dq_border_ref_pix_left = dq[:, :BORDER].copy()
-    ramp.dq_border_ref_pix_right = dq[:, -BORDER:].copy()
-    ramp.dq_border_ref_pix_top = dq[:BORDER, :].copy()
-    ramp.dq_border_ref_pix_bottom = dq[-BORDER:, :].copy()
+    everything, first, last = slice(None), slice(BORDER), slice(-BORDER, None)
+    for side, pixels in {
+        "left": (everything, first),
+        "right": (everything, last),
+        "top": (first, everything),
+        "bottom": (last, everything),
+    }.items():
+        ramp[f"border_ref_pix_{side}"] = samples(*pixels)
+        ramp[f"dq_border_ref_pix_{side}"] = dq[pixels].copy()

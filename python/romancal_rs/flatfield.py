@@ -25,7 +25,7 @@ class FlatFieldStep(RomanStep):
     def process(self, input: Any) -> ImageModel:
         from .datamodels import ImageModel
 
-        image = self.prepare(input, ImageModel, ["data", "dq", "var_poisson", "var_rnoise"])
+        image = self.prepare(input, ImageModel, ["data", "dq", "var_poisson", "var_rnoise", "dumo"])
         if image.meta.exposure.type != "WFI_IMAGE":
             return self.end_skipped(image, f"{image.meta.exposure.type} is no imaging exposure")
         if self.get_reference_file(image, "flat") == "N/A":
@@ -37,11 +37,11 @@ class FlatFieldStep(RomanStep):
 
 
 def apply_flat(image: ImageModel, flat: FlatRefModel) -> None:
-    """Flat-fields `image` in place; a flat of the full frame is trimmed to the science pixels."""
+    """Flat-fields `image`, also its `dumo`, in place; a flat of the full frame is trimmed."""
     n_rows, n_cols = image.data.shape
     arrays = [flat.stored(name) for name in ("data", "err", "dq")]
     if arrays[0].shape == (n_rows + 2 * BORDER, n_cols + 2 * BORDER):
         arrays = [array[SCIENCE] for array in arrays]
     image.var_flat, image.err = kernels.apply_flat(
-        image.data, image.dq, image.var_poisson, image.var_rnoise, *arrays
+        image.data, image.dq, image.var_poisson, image.var_rnoise, *arrays, dumo=image.dumo
     )

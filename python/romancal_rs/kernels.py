@@ -54,13 +54,14 @@ def flag_saturation(
     ref_dq: NDArray[np.uint32],
     *,
     n_pix_grow_sat: int = 0,
+    floor: float = 0.0,
     max_threads: int | None = None,
     band_rows: int | None = None,
 ) -> None:
     """Flag saturated samples, and those at the floor of the A/D converter.
 
     A sample at or above its pixel's threshold is flagged SATURATED, with all later resultants of
-    the pixel. A sample at or below 0 DN is flagged AD_FLOOR and DO_NOT_USE, alone.
+    the pixel. A sample at or below `floor` is flagged AD_FLOOR and DO_NOT_USE, alone.
 
     Parameters
     ----------
@@ -78,6 +79,8 @@ def flag_saturation(
     n_pix_grow_sat : int, optional
         Flag also the samples, of the same resultant, within so many rows and columns of one that is
         SATURATED.
+    floor : float, optional
+        The value of a count of 0 [DN]: 0, less what was added to the counts before they were sent.
     max_threads, band_rows : int, optional
         See the module.
 
@@ -97,7 +100,7 @@ def flag_saturation(
     Manual, section 8.1.12, which flags pixels without a threshold at 65535 DN.
     """
     _core.flag_saturation(
-        data, groupdq, pixeldq, threshold, ref_dq, n_pix_grow_sat, max_threads, band_rows
+        data, groupdq, pixeldq, threshold, ref_dq, n_pix_grow_sat, floor, max_threads, band_rows
     )
 
 
@@ -375,6 +378,7 @@ def apply_flat(
     flat_err: NDArray[np.float32],
     flat_dq: NDArray[np.uint32],
     *,
+    dumo: NDArray[np.float32] | None = None,
     max_threads: int | None = None,
     band_rows: int | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -398,6 +402,8 @@ def apply_flat(
         NaN gives a `var_flat` and an `err` of NaN.
     flat_dq : ndarray, uint32
         Flags of the flat.
+    dumo : ndarray, float32, optional
+        The rate with uniform weights minus `data` [DN/s]; divided by the flat in place.
     max_threads, band_rows : int, optional
         See the module.
 
@@ -418,7 +424,7 @@ def apply_flat(
     Manual, section 8.1.5.
     """
     return _core.apply_flat(
-        data, dq, var_poisson, var_rnoise, flat, flat_err, flat_dq, max_threads, band_rows
+        data, dq, var_poisson, var_rnoise, flat, flat_err, flat_dq, dumo, max_threads, band_rows
     )
 
 

@@ -38,6 +38,16 @@ class SaturationStep(RomanStep):
                 reference.stored("data"),
                 reference.stored("dq"),
                 n_pix_grow_sat=self.n_pix_grow_sat,
+                floor=floor_of(ramp),
             )
         self.record_step_status(ramp, self.cal_step_name)
         return ramp
+
+
+def floor_of(ramp: RampModel) -> float:
+    """The value that a count of 0 has in a ramp [DN]: the offset of the encoding is taken off.
+
+    Where a reference read was added as well, counts of 0 are flagged already, and nothing else lies
+    so low.
+    """
+    return float(-(ramp.meta.instrument.get("data_encoding_offset") or 0))

@@ -17,6 +17,7 @@ use romancal_rs_core::band::{BandArray, BandKernel, RampBand};
 use romancal_rs_core::cadence::ReadPattern;
 use romancal_rs_core::chain::Chain;
 use romancal_rs_core::driver::{self, Execution, for_each};
+use romancal_rs_core::encoding::Encoding;
 use romancal_rs_core::kernels::dark::{Dark, DarkSignal};
 use romancal_rs_core::kernels::jump::{Jump, JumpParameters};
 use romancal_rs_core::kernels::linearity::Linearity;
@@ -100,6 +101,7 @@ impl<'a> Kernels<'a> {
             saturation: Saturation {
                 threshold: threshold.view().into(),
                 ref_dq: saturation_dq.view().into(),
+                floor: 0.0,
                 n_pix_grow: 0,
             },
             linearity: Linearity {
@@ -146,6 +148,7 @@ fn calibrate(
     let kernels = Kernels::new(references, pattern);
     let chain = Chain {
         raw: raw.view().into(),
+        encoding: Encoding::default(),
         groupdq: None,
         pixeldq: Some(references.mask.view().into()),
         kernels: kernels.named().map(|(_, kernel)| kernel).into(),

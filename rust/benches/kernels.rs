@@ -77,6 +77,7 @@ fn kernels(criterion: &mut Criterion) {
     let saturation = |n_pix_grow| Saturation {
         threshold: threshold.view().into(),
         ref_dq: no_flags.view().into(),
+        floor: 0.0,
         n_pix_grow,
     };
     time(criterion, "saturation", || ramp.run(&saturation(0), false));
@@ -131,6 +132,7 @@ fn kernels(criterion: &mut Criterion) {
 
     let (mut data, mut var_poisson, mut var_rnoise) = (plane(2.0), plane(0.1), plane(0.1));
     let mut dq = Array2::zeros((N_ROWS, N_COLS));
+    let mut dumo = plane(0.0);
     let (response, error) = (plane(1.0), plane(0.01));
     let flat = Flat {
         flat: response.view().into(),
@@ -143,6 +145,7 @@ fn kernels(criterion: &mut Criterion) {
             dq: dq.view_mut(),
             var_poisson: var_poisson.view_mut(),
             var_rnoise: var_rnoise.view_mut(),
+            dumo: Some(dumo.view_mut()),
         };
         let result = Execution::uninterrupted(|execution| apply_flat(image, &flat, execution));
         black_box(result.expect("the arrays fit"));

@@ -13,9 +13,10 @@ use ndarray::{Array2, Array3, ArrayViewMut, Axis, Dimension, Slice};
 use crate::band::{BandArray, BandKernel, RampBand, cut, with_halo};
 use crate::dq::{group, pixel};
 use crate::driver::{Execution, for_each_with};
+use crate::encoding::Encoding;
 use crate::error::{KernelError, shape_text};
 use crate::kernels::ramp_fit::{FitRows, RampFit};
-use crate::lanes::{Lanes, blocks, row_mut, rows_mut, store, vectorised};
+use crate::lanes::{Lanes, blocks, row_mut, rows_mut, store};
 use crate::reference::{Cube, Plane, Row};
 
 /// Rows of a band. More make the rows of halo, which are computed twice, matter less; fewer make it
@@ -33,8 +34,10 @@ const PADDING: usize = 128;
 
 /// What is calibrated, and how.
 pub struct Chain<'a> {
-    /// Counts as they were read out [DN], (n_resultants, n_rows, n_cols).
+    /// Counts as they were sent [DN], (n_resultants, n_rows, n_cols).
     pub raw: Cube<'a, u16>,
+    /// What was done to them before.
+    pub encoding: Encoding<'a>,
     /// Flags that samples have from the beginning, (n_resultants, n_rows, n_cols).
     pub groupdq: Option<Cube<'a, u8>>,
     /// Flags that pixels have from the beginning, (n_rows, n_cols).
@@ -91,6 +94,9 @@ impl Chain<'_> {
             });
         }
         self.raw.check("raw", shape)?;
+        if let Some(reference_read) = &self.encoding.reference_read {
+            reference_read.check("reference_read", (n_rows, n_cols))?;
+        }
         if let Some(groupdq) = &self.groupdq {
             groupdq.check("groupdq", shape)?;
         }
@@ -171,31 +177,22 @@ impl Chain<'_> {
         let mut pixeldq = ramp.pixeldq.view_mut();
         for r in 0..pixeldq.nrows() {
             let image_row = ramp.first_row + r;
-            for (samples, raw) in rows_mut(&mut data, r)
+            let samples_and_flags = rows_mut(&mut data, r)
                 .into_iter()
-                .zip(self.raw.rows(image_row))
-            {
-                widen(raw, samples);
-            }
-            for (g, flags) in rows_mut(&mut groupdq, r).into_iter().enumerate() {
+                .zip(rows_mut(&mut groupdq, r));
+            for (g, (samples, flags)) in samples_and_flags.enumerate() {
                 match &self.groupdq {
                     Some(known) => copy(known.plane(g).row(image_row), flags),
                     None => flags.fill(0),
                 }
+                let raw = self.raw.plane(g).row(image_row);
+                self.encoding.decode_row(image_row, raw, samples, flags);
             }
             let flags = row_mut(pixeldq.view_mut(), r);
             match &self.pixeldq {
                 Some(known) => copy(known.row(image_row), flags),
                 None => flags.fill(0),
             }
-        }
-    }
-}
-
-vectorised! {
-    fn widen(raw: Row<'_, u16>, samples: &mut [f32]) {
-        for cols in blocks(samples.len()) {
-            store(&raw.block(&cols).map(f32::from), samples, &cols);
         }
     }
 }

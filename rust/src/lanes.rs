@@ -4,7 +4,7 @@
 //! all of them, and then treats the few pixels that are not common one by one. Which of the two a
 //! pixel gets depends on that pixel alone, so that results do not depend on the blocks.
 
-use std::ops::{Deref, DerefMut, Range};
+use std::ops::{BitOrAssign, Deref, DerefMut, Range};
 
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis};
 
@@ -147,7 +147,10 @@ pub fn copy_part<T: Copy>(from: &[T], into: &mut [T]) {
 
 /// Adds flags to those of a block of columns.
 #[inline(always)]
-pub fn add_flags(block: &Lanes<u32>, row: &mut [u32], cols: &Range<usize>) {
+pub fn add_flags<T>(block: &Lanes<T>, row: &mut [T], cols: &Range<usize>)
+where
+    T: Copy + Default + BitOrAssign,
+{
     let mut flags = load(row, cols);
     for lane in 0..LANES {
         flags[lane] |= block[lane];

@@ -19,6 +19,8 @@ pub mod dq;
 #[forbid(unsafe_code)]
 pub mod driver;
 #[forbid(unsafe_code)]
+pub mod encoding;
+#[forbid(unsafe_code)]
 pub mod error;
 #[forbid(unsafe_code)]
 pub mod half;

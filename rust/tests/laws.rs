@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use romancal_rs_core::band::{BandArray, BandKernel, RampBand};
 use romancal_rs_core::cadence::ReadPattern;
 use romancal_rs_core::chain::Chain;
+use romancal_rs_core::dq::group;
 use romancal_rs_core::driver::{self, Execution};
+use romancal_rs_core::encoding::Encoding;
 use romancal_rs_core::kernels::dark::{Dark, DarkSignal};
 use romancal_rs_core::kernels::flat::{Flat, RateImage, apply_flat};
 use romancal_rs_core::kernels::jump::{Jump, JumpParameters};
@@ -28,6 +30,8 @@ struct Case {
     other_plane: Array2<f32>,
     ref_dq: Array2<u32>,
     pattern: ReadPattern,
+    /// What a count of 0 is worth.
+    floor: f32,
     n_pix_grow: usize,
 }
 
@@ -107,6 +111,7 @@ prop_compose! {
             plane: random.plane(image, |random| random.float(rarity)),
             other_plane: random.plane(image, |random| random.float(rarity)),
             pattern: ReadPattern::from_reads(&reads, 3.04).unwrap(),
+            floor: 0.0,
             n_pix_grow,
         }
     }
@@ -136,6 +141,7 @@ fn corrected(case: &Case, band_rows: usize, threads: usize) -> Case {
         &Saturation {
             threshold: case.plane.view().into(),
             ref_dq: case.ref_dq.view().into(),
+            floor: case.floor,
             n_pix_grow: case.n_pix_grow,
         },
         &Linearity {
@@ -245,15 +251,21 @@ fn step_by_step(case: &Case, border: usize) -> Vec<Vec<u32>> {
         .collect()
 }
 
-/// The same in one pass, from the bytes of the references if so wished.
+/// The same in one pass, from counts as they were sent, and from the bytes of the references if so
+/// wished.
 fn in_one_pass(
     case: &Case,
+    counts: &Array3<u16>,
+    (reference_read, offset): (Option<&Array2<u16>>, u16),
     border: usize,
     from_bytes: bool,
     (band_rows, threads): (usize, usize),
 ) -> Vec<Vec<u32>> {
     let (_, n_rows, n_cols) = case.data.dim();
-    let counts = case.data.mapv(|sample| sample as u16);
+    let encoding = Encoding {
+        reference_read: reference_read.map(|read| read.view().into()),
+        offset: f32::from(offset),
+    };
     // One byte before the numbers, so that they lie at no address that suits them.
     let unaligned = |bytes: Vec<u8>| [vec![0], bytes].concat();
     let count_bytes = unaligned(
@@ -280,6 +292,7 @@ fn in_one_pass(
     let saturation = Saturation {
         threshold: plane,
         ref_dq: ref_dq(),
+        floor: encoding.floor(),
         n_pix_grow: case.n_pix_grow,
     };
     let linearity = Linearity {
@@ -294,6 +307,7 @@ fn in_one_pass(
     let jump = Jump::new(plane, read_noise, &case.pattern, JumpParameters::default());
     let chain = Chain {
         raw,
+        encoding,
         groupdq: Some(case.groupdq.view().into()),
         pixeldq: Some(case.pixeldq.view().into()),
         kernels: vec![&saturation, &linearity, &dark, &jump],
@@ -319,14 +333,26 @@ proptest! {
         from_bytes in any::<bool>(),
         band_rows in 1_usize..9,
         threads in 1_usize..4,
+        offset in prop_oneof![Just(0_u16), 1_u16..2000],
+        has_reference_read in any::<bool>(),
     ) {
         let (_, n_rows, n_cols) = case.data.dim();
         let border = border.min(n_rows / 2).min(n_cols / 2);
-        let mut counts = case;
-        // What a cube of counts can hold.
-        counts.data.mapv_inplace(|sample| f32::from(sample as u16));
-        let expected = step_by_step(&counts, border);
-        let image = in_one_pass(&counts, border, from_bytes, (band_rows, threads));
+        let counts = case.data.mapv(|sample| sample as u16);
+        let reference_read = case.other_plane.mapv(|sample| sample as u16);
+        let mut ramp = case.clone();
+        ramp.floor = -f32::from(offset);
+        for ((g, r, c), &count) in counts.indexed_iter() {
+            let reference = if has_reference_read { reference_read[[r, c]] } else { 0 };
+            let sample = i32::from(count) + i32::from(reference) - i32::from(offset);
+            ramp.data[[g, r, c]] = sample as f32;
+            if has_reference_read && count == 0 {
+                ramp.groupdq[[g, r, c]] |= group::AD_FLOOR | group::DO_NOT_USE;
+            }
+        }
+        let expected = step_by_step(&ramp, border);
+        let encoding = (has_reference_read.then_some(&reference_read), offset);
+        let image = in_one_pass(&case, &counts, encoding, border, from_bytes, (band_rows, threads));
         prop_assert_eq!(image, expected);
     }
 
@@ -392,6 +418,7 @@ proptest! {
         let divide = |band_rows, threads| {
             let mut data = case.plane.clone();
             let mut dq = case.pixeldq.clone();
+            let mut dumo = case.plane.clone();
             let mut variances = [case.other_plane.clone(), case.other_plane.clone()];
             let [var_poisson, var_rnoise] = &mut variances;
             let image = RateImage {
@@ -399,6 +426,7 @@ proptest! {
                 dq: dq.view_mut(),
                 var_poisson: var_poisson.view_mut(),
                 var_rnoise: var_rnoise.view_mut(),
+                dumo: Some(dumo.view_mut()),
             };
             let flat = Flat {
                 flat: case.cube.index_axis(ndarray::Axis(0), 0).into(),
@@ -408,11 +436,12 @@ proptest! {
             let errors =
                 execute(band_rows, threads, |execution| apply_flat(image, &flat, execution))
                     .unwrap();
-            let floats = [bits(&data), bits(&errors.var_flat), bits(&errors.err)];
+            let floats = [bits(&data), bits(&dumo), bits(&errors.var_flat), bits(&errors.err)];
             (floats, variances.map(|variance| bits(&variance)), dq)
         };
         let whole = divide(100, 1);
         prop_assert_eq!(&whole, &divide(band_rows, 3));
+        prop_assert_eq!(&whole.0[0], &whole.0[1]); // dumo is divided as the rate is
         for (before, after) in case.pixeldq.iter().zip(&whole.2) {
             prop_assert_eq!(before & after, *before);
         }

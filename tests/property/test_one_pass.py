@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from romancal_rs import ReadPattern, _core, kernels
+from romancal_rs.datamodels import Encoding
 from romancal_rs.exposure import SCIENCE
 
 FIT = ("slope", "dq", "err", "var_poisson", "var_rnoise", "chisq", "dumo")
@@ -34,6 +35,7 @@ class Exposure:
         for g in range(1, n):  # hits of all sizes, some of which flag their neighbours
             ramp[g:, rng.random(image) < 0.03] += 10 ** rng.uniform(1, 4.5)
         self.raw = np.clip(ramp, 0, 65535).astype(np.uint16)
+        self.encoding = Encoding()
         self.groupdq = rng.choice(
             np.array([0, 4, 1, 16], np.uint8), (n, *image), p=[0.97, *[0.01] * 3]
         )
@@ -54,11 +56,14 @@ class Exposure:
         self.read_noise = plane(0, 15)
 
     def step_by_step(self, n_pix_grow_sat: int, dark_is_rate: bool) -> dict[str, np.ndarray]:
-        data = self.raw.astype(np.float32)
+        data = self.encoding.samples(self.raw)
         groupdq, pixeldq = self.groupdq.copy(), self.dq[0].copy()
+        self.encoding.flag_floor(self.raw, groupdq)
         _, saturation_dq, linearity_dq, dark_dq = self.dq
         kernels.flag_saturation(
-            data, groupdq, pixeldq, self.threshold, saturation_dq, n_pix_grow_sat=n_pix_grow_sat
+            *(data, groupdq, pixeldq, self.threshold, saturation_dq),
+            n_pix_grow_sat=n_pix_grow_sat,
+            floor=self.encoding.floor,
         )
         kernels.correct_linearity(data, groupdq, pixeldq, self.coeffs, linearity_dq)
         if dark_is_rate:
@@ -76,8 +81,10 @@ class Exposure:
         # As in a mapped file, where arrays begin at any byte and cannot be changed.
         place = unaligned if in_file else np.asarray
         mask, saturation_dq, linearity_dq, dark_dq = map(place, self.dq)
+        read = self.encoding.reference_read
         fit, _ = _core.calibrate_ramp(
             place(self.raw),
+            (None if read is None else place(read), self.encoding.offset),
             place(self.groupdq),
             mask,
             (place(self.threshold), saturation_dq),
@@ -131,6 +138,8 @@ def patterns(draw: st.DrawFn) -> ReadPattern:
     in_file=st.booleans(),
     threads=st.integers(1, 3),
     band_rows=st.integers(1, 40),
+    offset=st.sampled_from([0, 0, 1, 700]),
+    has_reference_read=st.booleans(),
 )
 @settings(max_examples=examples(150), deadline=None)
 def test_one_pass_gives_the_bits_of_the_steps(
@@ -143,8 +152,12 @@ def test_one_pass_gives_the_bits_of_the_steps(
     in_file: bool,
     threads: int,
     band_rows: int,
+    offset: int,
+    has_reference_read: bool,
 ) -> None:
     exposure = Exposure(seed, pattern, n_rows, n_cols)
+    reads = np.random.default_rng(seed).integers(0, 9000, (n_rows, n_cols), np.uint16)
+    exposure.encoding = Encoding(reads if has_reference_read else None, None, offset)
     expected = exposure.step_by_step(n_pix_grow_sat, dark_is_rate)
     image = exposure.in_one_pass(n_pix_grow_sat, dark_is_rate, in_file, threads, band_rows)
     for name in FIT:

@@ -57,7 +57,7 @@ def jump() -> Arguments:
 
 
 def flat() -> Arguments:
-    names = ["data", "var_poisson", "var_rnoise", "flat", "flat_err"]
+    names = ["data", "var_poisson", "var_rnoise", "dumo", "flat", "flat_err"]
     images: Arguments = {name: plane(2) for name in names}
     return images | {name: np.zeros(SHAPE[1:], np.uint32) for name in ("dq", "flat_dq")}
 
@@ -68,7 +68,11 @@ CALLS: dict[str, tuple[Callable[..., object], Callable[[], Arguments], set[str]]
     "subtract_dark": (kernels.subtract_dark, dark, {"data", "pixeldq"}),
     "detect_jumps": (kernels.detect_jumps, jump, {"groupdq", "pixeldq"}),
     "fit_ramps": (kernels.fit_ramps, jump, set()),
-    "apply_flat": (kernels.apply_flat, flat, {"data", "dq", "var_poisson", "var_rnoise"}),
+    "apply_flat": (
+        kernels.apply_flat,
+        flat,
+        {"data", "dq", "var_poisson", "var_rnoise", "dumo"},
+    ),
 }
 ARGUMENTS = [
     (function, argument)

@@ -299,6 +299,16 @@ class TestFlatField:
         assert image.dq[8, 8] == dqflags.UNRELIABLE_FLAT
         assert np.all(image.data == 3)
 
+    def test_dumo_is_divided_as_the_rate_is(self):
+        # Only then is data + dumo the flat-fielded rate with uniform weights. The flat is 2.
+        image = self.image()
+        image.dumo = np.full(image.shape, 4.0, np.float32)
+        image.chisq = np.full(image.shape, 3.0, np.float32)
+        result = FlatFieldStep.call(image, override_flat=self.flat())
+        assert np.all(result.dumo == 2.0)
+        assert np.all(result.chisq == 3.0)
+        assert np.all(image.dumo == 4.0)
+
     def test_the_image_passed_is_left_alone(self):
         image = self.image()
         FlatFieldStep.call(image, override_flat=self.flat())

@@ -49,6 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     content.add_argument("--read-noise", type=float, metavar="DN", help="of one read (5)")
     content.add_argument(
+        "--encoded",
+        action="store_true",
+        help="as flight exposures are sent: differences to a reference read, offset, guide window",
+    )
+    content.add_argument(
         "--bad-pixels", type=float, metavar="FRACTION", help="of the science pixels (0.005)"
     )
 
@@ -84,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
         optical_element=args.optical_element,
         exposure_type=args.exposure_type or next(iter(suitable), "WFI_IMAGE"),
         seed=args.seed,
+        encoded=args.encoded,
         **{name: value for name, value in optional.items() if value is not None},
     )
     made = simulate(config, args.output_dir)

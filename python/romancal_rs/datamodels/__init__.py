@@ -9,6 +9,7 @@ from __future__ import annotations
 from ..exposure import BORDER
 from ._asdf import load_objects
 from ._base import DataModel, open
+from ._encoding import ENCODING_ARRAYS, Encoding
 from ._errors import (
     FileFormatError,
     ModelError,
@@ -34,12 +35,14 @@ from ._schema import GUIDE_STAR_TYPES, SPECTRAL_TYPES
 
 __all__ = [
     "BORDER",
+    "ENCODING_ARRAYS",
     "GUIDE_STAR_TYPES",
     "SPECTRAL_TYPES",
     "DNode",
     "DarkRefModel",
     "DataModel",
     "DistortionRefModel",
+    "Encoding",
     "FileFormatError",
     "FlatRefModel",
     "GainRefModel",

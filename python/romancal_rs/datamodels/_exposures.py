@@ -10,6 +10,7 @@ from ..exposure import BORDER
 from . import _schema
 from ._base import DataModel, words
 from ._defaults import conform
+from ._encoding import Encoding
 from ._errors import ModelTypeError
 from ._nodes import Tree, deep_copy
 
@@ -42,28 +43,36 @@ class RampModel(DataModel):
         Returns
         -------
         RampModel
-            `data` as float32, `pixeldq` and `groupdq` zero (`groupdq` is `resultantdq` if the
-            exposure has it), the arrays of border reference pixels zero, every step INCOMPLETE.
-            `amp33` is shared with `raw`; the metadata are a copy. `data` of a file is cast as it
-            is read: `raw` itself leaves it unread.
+            `data` as float32 and `amp33`, both as they were read out (see `Encoding`), `pixeldq`
+            and `groupdq` zero (`groupdq` is `resultantdq` if the exposure has it, with AD_FLOOR and
+            DO_NOT_USE where a reference read hides a count of 0), the arrays of border reference
+            pixels zero, every step INCOMPLETE. `amp33` is shared with `raw` where nothing was done
+            to it; the metadata are a copy. `data` of a file is cast as it is read: `raw` itself
+            leaves it unread.
 
         Raises
         ------
         ModelTypeError
             If `raw` is another kind of model.
+        ModelError
+            If what it states of its encoding does not fit its arrays.
         """
         if isinstance(raw, RampModel):
             return raw
         ramp = cls.frame_of(raw)
-        groupdq = raw.get("resultantdq")
+        counts, encoding = raw.stored("data"), Encoding.of(raw)
+        resultantdq = raw.get("resultantdq")
+        if resultantdq is None:
+            groupdq = np.zeros(counts.shape, np.uint8)
+        else:
+            groupdq = np.array(resultantdq, order="C")
+        encoding.flag_floor(counts, groupdq)
         frame = dict(ramp._tree.data)
         ramp._tree.data.update(
             meta=frame.pop("meta"),
-            data=raw._tree.cast("data", np.float32),
-            pixeldq=np.zeros(raw.shape[1:], np.uint32),
-            groupdq=np.zeros(raw.shape, np.uint8)
-            if groupdq is None
-            else np.array(groupdq, order="C"),
+            data=encoding.samples(counts),
+            pixeldq=np.zeros(counts.shape[1:], np.uint32),
+            groupdq=groupdq,
             **frame,
         )
         return ramp
@@ -83,8 +92,9 @@ class RampModel(DataModel):
         Returns
         -------
         RampModel
-            The metadata (a copy), with every step INCOMPLETE, `amp33` (shared with `raw`), and the
-            arrays of border reference pixels (zero). It has neither `data` nor flags.
+            The metadata (a copy), with every step INCOMPLETE, `amp33` as it was read out (shared
+            with `raw` where that is as it was sent), and the arrays of border reference pixels
+            (zero). It has neither `data` nor flags.
 
         Raises
         ------
@@ -98,7 +108,11 @@ class RampModel(DataModel):
         meta = deep_copy(raw._tree.data["meta"])
         meta["cal_step"] = steps_to_do(tree)
         tree.data["meta"] = meta
-        tree.share("amp33", raw._tree, share_file)
+        encoding = Encoding.of(raw)
+        if encoding.changes_amp33:
+            tree.data["amp33"] = encoding.amp33(raw.stored("amp33"))
+        else:
+            tree.share("amp33", raw._tree, share_file)
         border = border_shapes(n_rows, n_cols)
         for side, shape in border.items():
             tree.data[f"border_ref_pix_{side}"] = np.zeros((n_resultants, *shape), np.float32)

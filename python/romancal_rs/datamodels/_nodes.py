@@ -131,11 +131,6 @@ class Tree:
         except ValidationError as error:
             raise ValidationError(error.path, error.value, error.rule, self.source) from None
 
-    def cast(self, name: str, dtype: Any) -> np.ndarray[Any, Any]:
-        """A copy of an array in another type; one that is still in its file stays unread."""
-        array = self.data[name]
-        return (array.raw() if isinstance(array, Unread) else array).astype(dtype, order="C")
-
     def stored(self, name: str) -> np.ndarray[Any, Any]:
         """An array as it lies in its file, for reading; see `DataModel.stored`."""
         array = self.data[name]

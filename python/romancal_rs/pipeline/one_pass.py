@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import _core
 from ..dark_current import DarkCurrentStep, dark_arrays
-from ..dq_init import DQInitStep, copy_border
+from ..dq_init import DQInitStep, copy_border, first_flags
 from ..exposure import BORDER, check_ramp, read_pattern, thread_cap
 from ..jump import MIN_RESULTANTS, JumpStep, too_short
 from ..linearity import LinearityStep
@@ -82,7 +83,7 @@ def calibrate(pipeline: ExposurePipeline, exposure: Any, *, share_file: bool) ->
         None if there is not a single good, unsaturated science pixel: then the steps have to be
         taken one by one, to see whether the exposure is saturated throughout.
     """
-    from ..datamodels import RampModel, load_objects
+    from ..datamodels import Encoding, RampModel, load_objects
 
     check_ramp(exposure)
     if not pipeline.assign_wcs.skip:
@@ -99,7 +100,8 @@ def calibrate(pipeline: ExposurePipeline, exposure: Any, *, share_file: bool) ->
             step = steps[name]
             return opened.enter_context(step.get_reference_file_model(exposure, reftype))
 
-        mask = reference("dq_init", "mask").stored("dq")
+        mask = reference("dq_init", "mask")
+        pixeldq = first_flags(exposure, mask, steps["dq_init"].expand_gw_flagging)
         saturation = reference("saturation", "saturation")
         linearity = reference("linearity", "linearity")
         dark = reference("dark_current", "dark")
@@ -111,11 +113,12 @@ def calibrate(pipeline: ExposurePipeline, exposure: Any, *, share_file: bool) ->
             read_noise = reference(step.name, "readnoise").stored("data")
             return gain, single_read_noise(read_noise, step.read_noise_is_cds)
 
-        data = exposure.stored("data")
+        counts, encoding = exposure.stored("data"), Encoding.of(exposure)
         image, unsaturated = _core.calibrate_ramp(
-            data,
+            counts,
+            (encoding.reference_read, encoding.offset),
             exposure.stored("resultantdq") if "resultantdq" in exposure else None,
-            mask,
+            pixeldq,
             (saturation.stored("data"), saturation.stored("dq")),
             steps["saturation"].n_pix_grow_sat,
             (linearity.stored("coeffs"), linearity.stored("dq")),
@@ -131,7 +134,7 @@ def calibrate(pipeline: ExposurePipeline, exposure: Any, *, share_file: bool) ->
         if not unsaturated:
             return None
         ramp = RampModel.frame_of(exposure, share_file=share_file)
-        copy_border(ramp, data, mask)
+        copy_border(ramp, partial(encoding.samples, counts), pixeldq)
     result = rate_image(ramp, image, inside=(slice(None), slice(None)))
     seconds = time.perf_counter() - started
     for step in steps.values():

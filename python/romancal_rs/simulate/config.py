@@ -90,6 +90,9 @@ class SimulationConfig:
         Fraction of the science pixels with a defect.
     photon_noise : bool
         False accumulates the expected charge in place of a Poisson deviate.
+    encoded : bool
+        Send the exposure as flight exposures are: as differences to a reference read, with an
+        offset, and with a guide window.
 
     Raises
     ------
@@ -129,6 +132,7 @@ class SimulationConfig:
     flat_amplitude: float = 0.03
     bad_pixel_fraction: float = 0.005
     photon_noise: bool = True
+    encoded: bool = False
 
     def __post_init__(self) -> None:
         self._check_types()

@@ -12,6 +12,7 @@ from .._files import replacing
 from .config import SimulationConfig
 from .cosmic_rays import CosmicRays, make_cosmic_rays
 from .detector import PIXEL_KINDS, Detector, make_detector
+from .encoding import encode
 from .metadata import exposure_metadata
 from .pointing import point
 from .ramp import Ramp, expose
@@ -74,7 +75,10 @@ def simulate(
     ramp = expose(config, detector, electron_rate, cosmic_rays, threads=threads)
 
     exposure_path = directory / f"{config.root}_uncal.asdf"
-    tree = {"meta": exposure_metadata(config, pointing), "data": ramp.data, "amp33": ramp.amp33}
+    arrays = {"data": ramp.data, "amp33": ramp.amp33}
+    if config.encoded:
+        arrays = encode(config, detector, ramp)
+    tree = {"meta": exposure_metadata(config, pointing), **arrays}
     datamodels.ScienceRawModel(tree).save(exposure_path)
     truth_path = directory / f"{config.root}_truth.npz"
     _save_truth(truth_path, config, detector, scene, electron_rate, cosmic_rays, ramp)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..guide_window import GuideWindow
 from .config import SimulationConfig
+from .encoding import DATA_ENCODING_OFFSET, guide_window
 from .pointing import V3_Y_ANGLE, V_PARITY, Pointing
 
 # An ordinary value: the Earth's motion makes up to 1e-4.
@@ -45,15 +47,13 @@ def exposure_metadata(config: SimulationConfig, pointing: Pointing) -> dict[str,
             "guide_star_id": "SIM0000001",
             "guide_window_id": "SIM0000001",
             "epoch": "2016.0",
-            "window_xstart": 300,
-            "window_xstop": 316,
-            "window_ystart": 208,
-            "window_ystop": 224,
+            **_guide_window(config),
         },
         "instrument": {
             "name": "WFI",
             "detector": config.detector,
             "optical_element": config.optical_element,
+            **({"data_encoding_offset": DATA_ENCODING_OFFSET} if config.encoded else {}),
         },
         "observation": _observation(config),
         "origin": "STSCI/SOC",
@@ -113,6 +113,11 @@ def exposure_metadata(config: SimulationConfig, pointing: Pointing) -> dict[str,
             "s_region": "?",
         },
     }
+
+
+def _guide_window(config: SimulationConfig) -> dict[str, int]:
+    limits = guide_window(config) if config.encoded else GuideWindow(*[int(NO_VALUE)] * 4)
+    return {f"window_{name}": limit for name, limit in limits._asdict().items()}
 
 
 def _exposure(config: SimulationConfig, start: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ class Stream(IntEnum):
     SCENE = 1
     COSMIC_RAYS = 2
     RAMP = 3
+    REFERENCE_READ = 4
 
 
 def generator(seed: int, stream: Stream, band: int = 0) -> np.random.Generator:

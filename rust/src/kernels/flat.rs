@@ -1,7 +1,7 @@
 //! Flat field: a rate image is divided by the relative response of its pixels.
 //!
 //! ```text
-//! data' = data / flat
+//! data' = data / flat,  dumo' = dumo / flat
 //! var_poisson' = var_poisson / flat^2,  var_rnoise' = var_rnoise / flat^2
 //! var_flat = (data' / flat)^2 flat_err^2
 //! err = sqrt(var_poisson' + var_rnoise' + var_flat)
@@ -9,7 +9,8 @@
 //!
 //! A flat that is NaN, infinite, zero or NO_FLAT_FIELD acts as 1 and sets NO_FLAT_FIELD; if its error
 //! is not finite either, it adds no error. Any other flat divides, also a negative one, and its error
-//! counts as it is. Source: the manual's section 8.1.5.
+//! counts as it is. `dumo` is a difference of two rates, and divided as they are. Source: the manual's
+//! section 8.1.5.
 
 use ndarray::{Array2, ArrayViewMut2, Axis};
 
@@ -28,6 +29,8 @@ pub struct RateImage<'a> {
     /// Variances of the rate [(DN/s)^2].
     pub var_poisson: ArrayViewMut2<'a, f32>,
     pub var_rnoise: ArrayViewMut2<'a, f32>,
+    /// The slope with uniform weights minus `data` [DN/s], if there is one.
+    pub dumo: Option<ArrayViewMut2<'a, f32>>,
 }
 
 /// A flat field; each (n_rows, n_cols).
@@ -58,6 +61,9 @@ pub fn apply_flat(
     check_array("dq", &shape, &image.dq.view())?;
     check_array("var_poisson", &shape, &image.var_poisson.view())?;
     check_array("var_rnoise", &shape, &image.var_rnoise.view())?;
+    if let Some(dumo) = &image.dumo {
+        check_array("dumo", &shape, &dumo.view())?;
+    }
     flat.flat.check("flat", (n_rows, n_cols))?;
     flat.flat_err.check("flat_err", (n_rows, n_cols))?;
     flat.flat_dq.check("flat_dq", (n_rows, n_cols))?;
@@ -70,6 +76,10 @@ pub fn apply_flat(
     }
     let height = execution.band_rows(1, n_cols);
     let mut bands = Vec::new();
+    let mut dumo_chunks = image
+        .dumo
+        .as_mut()
+        .map(|dumo| dumo.axis_chunks_iter_mut(Axis(0), height));
     let chunks = image
         .data
         .axis_chunks_iter_mut(Axis(0), height)
@@ -86,6 +96,7 @@ pub fn apply_flat(
             dq,
             var_poisson,
             var_rnoise,
+            dumo: dumo_chunks.as_mut().and_then(Iterator::next),
         };
         bands.push((rows.start, image, var_flat, err));
     }
@@ -106,6 +117,7 @@ pub fn apply_flat(
                         var_rnoise: row_mut(image.var_rnoise.view_mut(), r),
                         var_flat: row_mut(var_flat.view_mut(), r),
                         err: row_mut(err.view_mut(), r),
+                        dumo: image.dumo.as_mut().map(|dumo| row_mut(dumo.view_mut(), r)),
                     },
                 );
             }
@@ -117,7 +129,7 @@ pub fn apply_flat(
 
 vectorised! {
     /// Divides a row.
-    fn divide_row(flat: FlatRow<'_>, image: ImageRow<'_>) {
+    fn divide_row(flat: FlatRow<'_>, mut image: ImageRow<'_>) {
         for cols in blocks(image.data.len()) {
             let (mut response, flat_err) = (flat.flat.block(&cols), flat.flat_err.block(&cols));
             let mut flags = flat.flat_dq.block(&cols);
@@ -143,6 +155,13 @@ vectorised! {
             }
             add_flags(&flags, image.dq, &cols);
             store(&data, image.data, &cols);
+            if let Some(row) = &mut image.dumo {
+                let mut dumo = load(row, &cols);
+                for lane in 0..LANES {
+                    dumo[lane] /= response[lane];
+                }
+                store(&dumo, row, &cols);
+            }
             store(&var_poisson, image.var_poisson, &cols);
             store(&var_rnoise, image.var_rnoise, &cols);
             store(&var_flat, image.var_flat, &cols);
@@ -166,6 +185,7 @@ struct ImageRow<'a> {
     var_rnoise: &'a mut [f32],
     var_flat: &'a mut [f32],
     err: &'a mut [f32],
+    dumo: Option<&'a mut [f32]>,
 }
 
 #[cfg(test)]
@@ -186,6 +206,7 @@ mod tests {
                     dq: dq.view_mut(),
                     var_poisson: var_poisson.view_mut(),
                     var_rnoise: var_rnoise.view_mut(),
+                    dumo: None,
                 },
                 &Flat {
                     flat: arr2(&[[f32::INFINITY, 1e-30, -2.0, 2.0]]).view().into(),
@@ -210,6 +231,7 @@ mod tests {
     #[test]
     fn hand_computed_errors_and_unknown_flats() {
         let mut data = arr2(&[[8.0, 8.0, 8.0, 8.0]]);
+        let mut dumo = arr2(&[[4.0, 4.0, 4.0, 4.0]]);
         let mut dq = arr2(&[[1, 0, 0, 0]]);
         let mut var_poisson = arr2(&[[4.0, 4.0, 4.0, 4.0]]);
         let mut var_rnoise = arr2(&[[8.0, 8.0, 8.0, 8.0]]);
@@ -220,6 +242,7 @@ mod tests {
                     dq: dq.view_mut(),
                     var_poisson: var_poisson.view_mut(),
                     var_rnoise: var_rnoise.view_mut(),
+                    dumo: Some(dumo.view_mut()),
                 },
                 &Flat {
                     flat: arr2(&[[2.0, f32::NAN, 0.0, 0.5]]).view().into(),
@@ -231,6 +254,7 @@ mod tests {
         })
         .unwrap();
         // Divided by 2: var_flat = (4 / 2)^2 0.5^2 = 1, err = sqrt(1 + 2 + 1).
+        assert_eq!(dumo, arr2(&[[2.0, 4.0, 4.0, 4.0]]));
         assert_eq!(data, arr2(&[[4.0, 8.0, 8.0, 8.0]]));
         assert_eq!(var_poisson, arr2(&[[1.0, 4.0, 4.0, 4.0]]));
         assert_eq!(var_rnoise, arr2(&[[2.0, 8.0, 8.0, 8.0]]));

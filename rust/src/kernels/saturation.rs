@@ -1,7 +1,8 @@
 //! Saturation: samples that the A/D converter or the pixel cannot represent.
 //!
 //! - `data >= threshold`: SATURATED, and all later resultants of the pixel with it.
-//! - `data <= 0`: AD_FLOOR and DO_NOT_USE, this resultant alone.
+//! - `data <= floor`: AD_FLOOR and DO_NOT_USE, this resultant alone. The floor is the value of a count
+//!   of 0: that is 0 DN, less what was added to the counts before they were sent.
 //! - The saturated area may be grown, per resultant, by a square box: the charge of a saturated
 //!   pixel spills over to the pixels around it.
 //!
@@ -25,6 +26,8 @@ use crate::reference::{Plane, Row};
 pub struct Saturation<'a> {
     pub threshold: Plane<'a, f32>,
     pub ref_dq: Plane<'a, u32>,
+    /// A sample at this value, or below, lies at the floor of the A/D converter [DN].
+    pub floor: f32,
     /// Half the size of the box by which the saturated area is grown; 0: not at all.
     pub n_pix_grow: usize,
 }
@@ -47,6 +50,7 @@ impl BandKernel for Saturation<'_> {
         for r in 0..pixeldq.nrows() {
             flag_row(
                 &rows(data, r),
+                self.floor,
                 self.threshold.row(first_row + r),
                 self.ref_dq.row(first_row + r),
                 &mut rows_mut(&mut groupdq, r),
@@ -65,6 +69,7 @@ vectorised! {
     /// Flags the samples and the pixels of a row.
     fn flag_row(
         data: &[&[f32]],
+        floor: f32,
         threshold: Row<'_, f32>,
         ref_dq: Row<'_, u32>,
         groupdq: &mut [&mut [u8]],
@@ -88,8 +93,8 @@ vectorised! {
                 let mut flags = load(groupdq, &cols);
                 for lane in 0..LANES {
                     reached[lane] |= if samples[lane] >= limits[lane] { group::SATURATED } else { 0 };
-                    let floor = group::AD_FLOOR | group::DO_NOT_USE;
-                    flags[lane] |= reached[lane] | if samples[lane] <= 0.0 { floor } else { 0 };
+                    let at_floor = group::AD_FLOOR | group::DO_NOT_USE;
+                    flags[lane] |= reached[lane] | if samples[lane] <= floor { at_floor } else { 0 };
                 }
                 store(&flags, groupdq, &cols);
             }
@@ -152,6 +157,7 @@ mod tests {
         ramp.run(&Saturation {
             threshold: Array2::from_elem((1, 3), 100.0).view().into(),
             ref_dq: Array2::zeros((1, 3)).view().into(),
+            floor: 0.0,
             n_pix_grow: 0,
         });
         assert_eq!(ramp.flags(0), [0, 2, 2, 2]);
@@ -161,12 +167,25 @@ mod tests {
     }
 
     #[test]
+    fn the_floor_is_where_a_count_of_zero_lies() {
+        let mut ramp = Ramp::of_pixels(&[[-5.0, -100.0, 3.0, -101.0]]);
+        ramp.run(&Saturation {
+            threshold: Array2::from_elem((1, 1), 100.0).view().into(),
+            ref_dq: Array2::zeros((1, 1)).view().into(),
+            floor: -100.0,
+            n_pix_grow: 0,
+        });
+        assert_eq!(ramp.flags(0), [0, FLOOR, 0, FLOOR]);
+    }
+
+    #[test]
     fn pixels_without_a_threshold_are_never_saturated() {
         let mut ramp = Ramp::of_pixels(&[[10.0, 70000.0], [10.0, 70000.0], [10.0, 70000.0]]);
         ramp.pixeldq[[0, 0]] = 1024;
         ramp.run(&Saturation {
             threshold: arr2(&[[f32::NAN, 5.0, 65536.0]]).view().into(),
             ref_dq: arr2(&[[0, pixel::NO_SAT_CHECK, 2]]).view().into(),
+            floor: 0.0,
             n_pix_grow: 0,
         });
         assert_eq!(ramp.flags(0), [0, 0]);
@@ -216,6 +235,7 @@ mod tests {
         ramp.run(&Saturation {
             threshold: Array2::from_elem((4, 5), 1000.0).view().into(),
             ref_dq: Array2::zeros((4, 5)).view().into(),
+            floor: 0.0,
             n_pix_grow: 1,
         });
         assert_eq!(ramp.groupdq.index_axis(ndarray::Axis(0), 0).sum(), 0);

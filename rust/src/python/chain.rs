@@ -10,6 +10,7 @@ use super::read_pattern::ReadPattern;
 use super::whole::Whole;
 use crate::band::BandKernel;
 use crate::chain::Chain;
+use crate::encoding::Encoding;
 use crate::kernels::dark::{Dark, DarkSignal};
 use crate::kernels::jump::{Jump, JumpParameters};
 use crate::kernels::linearity::Linearity;
@@ -47,7 +48,7 @@ fn detector<'py>(
 
 #[pyfunction]
 #[pyo3(signature = (
-    raw, groupdq, pixeldq, saturation, n_pix_grow_sat, linearity, dark, jump, thresholds, fit,
+    raw, encoding, groupdq, pixeldq, saturation, n_pix_grow_sat, linearity, dark, jump, thresholds, fit,
     read_pattern, border, max_threads, band_rows,
 ))]
 #[expect(
@@ -57,6 +58,7 @@ fn detector<'py>(
 pub fn calibrate_ramp(
     py: Python<'_>,
     raw: &Bound<'_, PyAny>,
+    encoding: (Option<Bound<'_, PyAny>>, f32),
     groupdq: Option<&Bound<'_, PyAny>>,
     pixeldq: &Bound<'_, PyAny>,
     saturation: (Bound<'_, PyAny>, Bound<'_, PyAny>),
@@ -76,6 +78,10 @@ pub fn calibrate_ramp(
     let border = border.at_least(0, "border", pixels)?;
     let mut arrays = Arrays::default();
     let raw = arrays.reference::<u16, Ix3>("raw", raw)?;
+    let reference_read = encoding
+        .0
+        .map(|read| arrays.reference::<u16, Ix2>("reference_read", &read))
+        .transpose()?;
     let groupdq = groupdq
         .map(|groupdq| arrays.reference::<u8, Ix3>("groupdq", groupdq))
         .transpose()?;
@@ -96,9 +102,14 @@ pub fn calibrate_ramp(
     let pattern = &read_pattern.0;
 
     let [_, n_rows, n_cols] = raw.cube().shape();
+    let encoding = Encoding {
+        reference_read: reference_read.as_ref().map(Reference::plane),
+        offset: encoding.1,
+    };
     let saturation = Saturation {
         threshold: threshold.plane(),
         ref_dq: saturation_dq.plane(),
+        floor: encoding.floor(),
         n_pix_grow,
     };
     let linearity = Linearity {
@@ -127,6 +138,7 @@ pub fn calibrate_ramp(
     kernels.extend(jump.as_ref().map(|jump| jump as &dyn BandKernel));
     let chain = Chain {
         raw: raw.cube(),
+        encoding,
         groupdq: groupdq.as_ref().map(Reference::cube),
         pixeldq: Some(pixeldq.plane()),
         kernels,

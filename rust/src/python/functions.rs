@@ -20,7 +20,9 @@ use crate::kernels::linearity::Linearity;
 use crate::kernels::saturation::Saturation;
 
 #[pyfunction]
-#[pyo3(signature = (data, groupdq, pixeldq, threshold, ref_dq, n_pix_grow_sat, max_threads, band_rows))]
+#[pyo3(signature = (
+    data, groupdq, pixeldq, threshold, ref_dq, n_pix_grow_sat, floor, max_threads, band_rows,
+))]
 #[expect(
     clippy::too_many_arguments,
     reason = "the arrays of a ramp and its reference"
@@ -33,6 +35,7 @@ pub fn flag_saturation(
     threshold: &Bound<'_, PyAny>,
     ref_dq: &Bound<'_, PyAny>,
     n_pix_grow_sat: Whole,
+    floor: f32,
     max_threads: Option<Whole>,
     band_rows: Option<Whole>,
 ) -> PyResult<()> {
@@ -50,6 +53,7 @@ pub fn flag_saturation(
     let kernel = Saturation {
         threshold: threshold.plane(),
         ref_dq: ref_dq.plane(),
+        floor,
         n_pix_grow,
     };
     let mut ramp = RampBand {
@@ -236,7 +240,7 @@ pub fn detect_jumps(
 
 #[pyfunction]
 #[pyo3(signature = (
-    data, dq, var_poisson, var_rnoise, flat, flat_err, flat_dq, max_threads, band_rows,
+    data, dq, var_poisson, var_rnoise, flat, flat_err, flat_dq, dumo, max_threads, band_rows,
 ))]
 #[expect(
     clippy::too_many_arguments,
@@ -252,6 +256,7 @@ pub fn apply_flat<'py>(
     flat: &Bound<'_, PyAny>,
     flat_err: &Bound<'_, PyAny>,
     flat_dq: &Bound<'_, PyAny>,
+    dumo: Option<&Bound<'_, PyAny>>,
     max_threads: Option<Whole>,
     band_rows: Option<Whole>,
 ) -> PyResult<(Bound<'py, PyArray2<f32>>, Bound<'py, PyArray2<f32>>)> {
@@ -260,6 +265,9 @@ pub fn apply_flat<'py>(
     let mut dq = arrays.change::<u32, Ix2>("dq", dq)?;
     let mut var_poisson = arrays.change::<f32, Ix2>("var_poisson", var_poisson)?;
     let mut var_rnoise = arrays.change::<f32, Ix2>("var_rnoise", var_rnoise)?;
+    let mut dumo = dumo
+        .map(|dumo| arrays.change::<f32, Ix2>("dumo", dumo))
+        .transpose()?;
     let flat = arrays.reference::<f32, Ix2>("flat", flat)?;
     let flat_err = arrays.reference::<f32, Ix2>("flat_err", flat_err)?;
     let flat_dq = arrays.reference::<u32, Ix2>("flat_dq", flat_dq)?;
@@ -268,6 +276,7 @@ pub fn apply_flat<'py>(
         dq: dq.as_array_mut(),
         var_poisson: var_poisson.as_array_mut(),
         var_rnoise: var_rnoise.as_array_mut(),
+        dumo: dumo.as_mut().map(|dumo| dumo.as_array_mut()),
     };
     let flat = Flat {
         flat: flat.plane(),

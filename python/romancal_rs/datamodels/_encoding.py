@@ -1,0 +1,155 @@
+"""How the counts of a Level 1 exposure were changed on board, and what restores them.
+
+On board a reference read may be subtracted from every resultant, and an offset added, so that noise
+below 0 is not cut off::
+
+    sent = resultant - reference_read + data_encoding_offset
+
+The amplifier 33 is treated alike, with a reference of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import dqflags
+from ._errors import ModelError
+
+if TYPE_CHECKING:
+    from ._exposures import ScienceRawModel
+
+#: Names of the read that was subtracted: today's, and that of the series 1.1 to 1.3.
+_READS = ("reference_read", "reset_read")
+_AMP33_READS = ("reference_amp33", "reset_amp33")
+
+#: What a Level 1 file holds for the sake of its encoding, and nothing made of it does.
+ENCODING_ARRAYS = (*_READS, *_AMP33_READS)
+
+_MOST = 65535
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What was done to the counts of an exposure.
+
+    Attributes
+    ----------
+    reference_read : ndarray, (n_rows, n_cols), uint16, or None
+        The read that was subtracted from every resultant [DN].
+    reference_amp33 : ndarray, (n_rows, n_amp33_cols), uint16, or None
+        Of the amplifier 33 [DN].
+    offset : int
+        What was added to every resultant and its amplifier 33 [DN].
+    """
+
+    reference_read: np.ndarray[Any, Any] | None = None
+    reference_amp33: np.ndarray[Any, Any] | None = None
+    offset: int = 0
+
+    @classmethod
+    def of(cls, raw: ScienceRawModel) -> Encoding:
+        """The encoding that a Level 1 exposure states.
+
+        Raises
+        ------
+        ModelError
+            If a reference does not fit the array it was subtracted from, or the offset is none.
+        """
+        offset = raw.meta.instrument.get("data_encoding_offset")
+        if offset is None:
+            offset = 0
+        where = f"{raw.source}: " if raw.source else ""
+        whole = isinstance(offset, int) and not isinstance(offset, bool)
+        if not whole or abs(offset) > _MOST:
+            raise ModelError(
+                f"{where}meta.instrument.data_encoding_offset is {offset!r}; expected a whole "
+                f"number of DN, at most {_MOST}, or none for 0"
+            )
+        read = _reference(raw, _READS, "data", where)
+        return cls(read, _reference(raw, _AMP33_READS, "amp33", where), offset)
+
+    @property
+    def changes_amp33(self) -> bool:
+        """Whether the amplifier 33 was sent otherwise than it was read out."""
+        return self.reference_amp33 is not None or self.offset != 0
+
+    @property
+    def floor(self) -> float:
+        """The value of a sample whose count is 0, but for the reference read [DN]."""
+        return float(-self.offset)
+
+    def samples(
+        self, counts: np.ndarray[Any, Any], rows: slice = slice(None), cols: slice = slice(None)
+    ) -> np.ndarray[Any, Any]:
+        """The resultants as they were read out.
+
+        Parameters
+        ----------
+        counts : ndarray, (n_resultants, n_rows, n_cols), uint16
+            As they were sent.
+        rows, cols : slice
+            Which of them are wanted.
+
+        Returns
+        -------
+        ndarray, float32
+            New memory, in C order [DN]. Below 0, and above 65535, where the counts say so.
+        """
+        samples = counts[:, rows, cols].astype(np.float32, order="C")
+        if self.reference_read is not None:
+            samples += self.reference_read[rows, cols].astype(np.float32)
+        if self.offset:
+            samples -= np.float32(self.offset)
+        return samples
+
+    def flag_floor(self, counts: np.ndarray[Any, Any], groupdq: np.ndarray[Any, Any]) -> None:
+        """Flags counts of 0 AD_FLOOR and DO_NOT_USE, in place, where a reference read hides them.
+
+        Without one they stay visible in the samples, as the lowest value there is.
+
+        Parameters
+        ----------
+        counts : ndarray, (n_resultants, n_rows, n_cols), uint16
+            As they were sent.
+        groupdq : ndarray, uint8
+            Of the same shape.
+        """
+        if self.reference_read is not None:
+            groupdq[counts == 0] |= dqflags.AD_FLOOR | dqflags.DO_NOT_USE
+
+    def amp33(self, counts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The amplifier 33 as it was read out, cut to what its type, uint16, can hold.
+
+        Parameters
+        ----------
+        counts : ndarray, (n_resultants, n_rows, n_amp33_cols), uint16
+            As it was sent.
+
+        Returns
+        -------
+        ndarray, uint16
+        """
+        restored = counts.astype(np.int32)
+        if self.reference_amp33 is not None:
+            restored += self.reference_amp33
+        restored -= self.offset
+        return restored.clip(0, _MOST).astype(np.uint16)
+
+
+def _reference(
+    raw: ScienceRawModel, names: tuple[str, ...], of: str, where: str
+) -> np.ndarray[Any, Any] | None:
+    name = next((name for name in names if name in raw), None)
+    if name is None:
+        return None
+    array = raw[name]  # which keeps it, for who asks next
+    expected = raw._tree.data[of].shape[1:]
+    if array.shape != expected or array.dtype != np.uint16:
+        raise ModelError(
+            f"{where}{name}: {array.dtype} of shape {array.shape}; {of} needs uint16 of shape "
+            f"{expected}"
+        )
+    return array
