@@ -11,7 +11,6 @@ __all__ = [
     "RampFit",
     "ReadPattern",
     "SegmentFits",
-    "ShapeError",
     "apply_flat",
     "calibrate_ramp",
     "correct_linearity",
@@ -28,8 +27,6 @@ __all__ = [
 #: The commit that it was built from, as ``g1f71407abc`` or ``g1f71407abc.dirty``; empty where that
 #: is not known.
 REVISION: str
-
-class ShapeError(ValueError): ...
 
 @final
 class ReadPattern:

@@ -28,6 +28,22 @@ class InputError(RomancalError, ValueError):
     """An input of a step is of the wrong kind, or does not fit the others."""
 
 
+class ArgumentError(RomancalError, ValueError):
+    """An argument of an array function has a value, or a memory layout, that will not do."""
+
+
+class ArgumentTypeError(RomancalError, TypeError):
+    """An argument of an array function is no array, or one of another dtype."""
+
+
+class ShapeError(ArgumentError):
+    """An array does not have the shape that the other arguments ask for."""
+
+
+class ThreadPoolError(RomancalError, RuntimeError):
+    """The system does not give the threads that were asked for."""
+
+
 def one_line(what: object) -> str:
     """The text of an error in one line: white space is one blank, control characters are escaped.
 

@@ -23,13 +23,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import _core
-from ._core import RampFit, ReadPattern, SegmentFits, ShapeError
+from ._core import RampFit, ReadPattern, SegmentFits
+from .errors import ArgumentError, ArgumentTypeError, ShapeError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 __all__ = [
+    "ArgumentError",
+    "ArgumentTypeError",
     "RampFit",
     "ReadPattern",
     "SegmentFits",
@@ -86,14 +89,14 @@ def flag_saturation(
 
     Raises
     ------
-    TypeError
-        If an array has another dtype.
+    ArgumentTypeError
+        If an array has another dtype. It is a TypeError.
     ShapeError
-        If an array's shape does not fit `data`, or there are no resultants.
-    ValueError
+        If an array's shape does not fit `data`, or there are no resultants. It is an ArgumentError.
+    ArgumentError
         If an array has another memory layout, cannot be changed in place but has to be, shares
         memory with another of the call, or if `n_pix_grow_sat` is negative or beyond 64 bits, or
-        another number out of its range.
+        another number out of its range. It is a ValueError.
 
     References
     ----------
@@ -137,7 +140,7 @@ def correct_linearity(
 
     Raises
     ------
-    TypeError, ShapeError, ValueError
+    ArgumentTypeError, ShapeError, ArgumentError
         If an array does not fit; see `flag_saturation`.
 
     References
@@ -173,7 +176,7 @@ def subtract_dark(
 
     Raises
     ------
-    TypeError, ShapeError, ValueError
+    ArgumentTypeError, ShapeError, ArgumentError
         If an array does not fit; see `flag_saturation`.
 
     References
@@ -212,7 +215,7 @@ def subtract_dark_rate(
 
     Raises
     ------
-    TypeError, ShapeError, ValueError
+    ArgumentTypeError, ShapeError, ArgumentError
         If an array does not fit (see `flag_saturation`), or if the read pattern has another number
         of resultants.
     """
@@ -273,7 +276,7 @@ def detect_jumps(
 
     Raises
     ------
-    TypeError, ShapeError, ValueError
+    ArgumentTypeError, ShapeError, ArgumentError
         If an array does not fit (see `flag_saturation`), if the read pattern has another number of
         resultants, or if a threshold is negative or NaN.
 
@@ -348,7 +351,7 @@ def fit_ramps(
 
     Raises
     ------
-    TypeError, ShapeError, ValueError
+    ArgumentTypeError, ShapeError, ArgumentError
         If an array does not fit (see `flag_saturation`), or if the read pattern has another number
         of resultants.
 
@@ -416,7 +419,7 @@ def apply_flat(
 
     Raises
     ------
-    TypeError, ShapeError, ValueError
+    ArgumentTypeError, ShapeError, ArgumentError
         If an array does not fit; see `flag_saturation`.
 
     References

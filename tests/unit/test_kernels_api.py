@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from romancal_rs import ReadPattern, kernels
+from romancal_rs.errors import RomancalError
 
 SHAPE = (6, 8, 10)
 PATTERN = ReadPattern.evenly_spaced(6, 10.0)
@@ -126,7 +127,19 @@ def test_shape_errors_travel_between_processes() -> None:
     copy = pickle.loads(pickle.dumps(caught.value))
     assert type(copy) is kernels.ShapeError
     assert str(copy) == str(caught.value)
-    assert kernels.ShapeError.__module__ == "romancal_rs.kernels"
+
+
+def test_errors_of_arrays_are_of_the_packages_family() -> None:
+    ramp = jump()
+    for change, kind in (
+        ({"data": ramp["data"].astype(float)}, kernels.ArgumentTypeError),  # type: ignore[union-attr]
+        ({"data": ramp["data"][..., ::2]}, kernels.ArgumentError),  # type: ignore[index]
+        ({"gain": plane(2, (1, 1))}, kernels.ShapeError),
+        ({"max_threads": 0}, kernels.ArgumentError),
+    ):
+        with pytest.raises(RomancalError) as caught:
+            kernels.fit_ramps(**(ramp | change))
+        assert type(caught.value) is kind
 
 
 @pytest.mark.parametrize(("function", "argument"), ARGUMENTS)

@@ -5,19 +5,11 @@ use numpy::{
     BorrowError, Element, PyArray, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray,
     PyReadwriteArray, PyUntypedArray, PyUntypedArrayMethods, dtype,
 };
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use super::detached::exception;
+use super::detached::{ArgumentError, ArgumentTypeError, ShapeError, exception};
 use crate::error::{KernelError, shape_text};
 use crate::reference::{Cube, Plane};
-
-pyo3::create_exception!(
-    romancal_rs.kernels,
-    ShapeError,
-    PyValueError,
-    "An array does not have the shape that the other arguments ask for."
-);
 
 /// The arrays of a call, to find those that share memory: NumPy arrays that see the same bytes need
 /// not have anything else in common (think of two made from one buffer).
@@ -60,7 +52,7 @@ impl Arrays {
     ) -> PyResult<PyReadwriteArray<'py, T, D>> {
         let array = aligned(argument, typed::<T, D>(argument, object)?)?;
         if !elements_are_distinct(array.shape(), array.strides(), size_of::<T>()) {
-            return Err(PyValueError::new_err(format!(
+            return Err(ArgumentError::new_err(format!(
                 "{argument}: expected an array in C order, to be changed in place, got strides of \
                  {:?} bytes",
                 array.strides()
@@ -68,7 +60,7 @@ impl Arrays {
         }
         self.register(Footprint::new(argument, true, array))?;
         array.try_readwrite().map_err(|error| match error {
-            BorrowError::NotWriteable => PyValueError::new_err(format!(
+            BorrowError::NotWriteable => ArgumentError::new_err(format!(
                 "{argument}: expected an array that can be changed in place, got a read-only one"
             )),
             _ => in_use_elsewhere(argument),
@@ -86,7 +78,7 @@ impl Arrays {
             } else {
                 other.argument
             };
-            return Err(PyValueError::new_err(format!(
+            return Err(ArgumentError::new_err(format!(
                 "{}: shares memory with {}, or lies between its rows; {changed} is changed in place",
                 new.argument, other.argument
             )));
@@ -128,7 +120,7 @@ fn not_in_c_order(argument: &'static str, strides: &[isize]) -> KernelError {
 }
 
 fn in_use_elsewhere(argument: &str) -> PyErr {
-    PyValueError::new_err(format!(
+    ArgumentError::new_err(format!(
         "{argument}: shares memory with an array of a call in another thread, of which one is \
          changed in place"
     ))
@@ -206,13 +198,13 @@ fn typed<'a, 'py, T: Element, D: Dimension>(
 ) -> PyResult<&'a Bound<'py, PyArray<T, D>>> {
     let expected = dtype::<T>(object.py());
     let Ok(array) = object.cast::<PyUntypedArray>() else {
-        return Err(PyTypeError::new_err(format!(
+        return Err(ArgumentTypeError::new_err(format!(
             "{argument}: expected a NumPy array of {expected}, got {}",
             object.get_type().name()?
         )));
     };
     if !array.dtype().is_equiv_to(&expected) {
-        return Err(PyTypeError::new_err(format!(
+        return Err(ArgumentTypeError::new_err(format!(
             "{argument}: expected dtype {expected}, got {}",
             array.dtype()
         )));
@@ -241,7 +233,7 @@ fn aligned<'a, 'py, T: Element, D: Dimension>(
     if is_aligned(array) {
         return Ok(array);
     }
-    Err(PyValueError::new_err(format!(
+    Err(ArgumentError::new_err(format!(
         "{argument}: expected elements aligned in memory, got strides of {:?} bytes",
         array.strides()
     )))

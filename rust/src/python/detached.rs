@@ -2,13 +2,22 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
 
-use super::arrays::ShapeError;
 use super::whole::Whole;
 use crate::driver::Execution;
 use crate::error::KernelError;
+
+mod errors {
+    // Written in Python, where they belong to the one family of this package's errors.
+    pyo3::import_exception!(romancal_rs.errors, ArgumentError);
+    pyo3::import_exception!(romancal_rs.errors, ArgumentTypeError);
+    pyo3::import_exception!(romancal_rs.errors, ShapeError);
+    pyo3::import_exception!(romancal_rs.errors, ThreadPoolError);
+}
+use errors::ThreadPoolError;
+pub use errors::{ArgumentError, ArgumentTypeError, ShapeError};
 
 /// Runs `work` with the interpreter's lock released.
 ///
@@ -66,8 +75,8 @@ pub fn exception(error: KernelError) -> PyErr {
     let text = error.to_string();
     match error {
         KernelError::Shape { .. } => ShapeError::new_err(text),
-        KernelError::Layout { .. } | KernelError::Value { .. } => PyValueError::new_err(text),
-        KernelError::ThreadPool(_) => PyRuntimeError::new_err(text),
+        KernelError::Layout { .. } | KernelError::Value { .. } => ArgumentError::new_err(text),
+        KernelError::ThreadPool(_) => ThreadPoolError::new_err(text),
         KernelError::Interrupted => PyKeyboardInterrupt::new_err(text),
     }
 }

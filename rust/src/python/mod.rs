@@ -17,8 +17,6 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use super::arrays::ShapeError;
-    #[pymodule_export]
     use super::chain::calibrate_ramp;
     #[pymodule_export]
     use super::fit::{RampFit, SegmentFits, fit_ramps};
