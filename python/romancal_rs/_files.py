@@ -1,4 +1,4 @@
-"""Reads files that are files, and writes whole ones.
+"""Finds local files, reads those that are files, and writes whole ones.
 
 A name that is written is that of the old file or of the new one, never of half a file.
 """
@@ -9,6 +9,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -16,10 +17,44 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from .errors import InputError
+
 #: What a file system answers that has no files without a name.
 _NO_NAMELESS_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
 
 _DESCRIPTORS = "/proc/self/fd"
+
+#: How a URL begins; of two slashes `Path` leaves one. A single letter is a drive of Windows.
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+
+
+def local_path(path: str | os.PathLike[str]) -> str:
+    """The path that a user means: ``~`` and ``$VARIABLES`` are expanded, those of no value left.
+
+    Raises
+    ------
+    InputError
+        If it is a URL.
+    """
+    name = os.path.expandvars(os.path.expanduser(os.fspath(path)))
+    refuse_url(name)
+    return name
+
+
+def refuse_url(path: str | os.PathLike[str]) -> None:
+    """Raises an InputError if a path is a URL, which a file system takes for a relative path."""
+    name = os.fspath(path)
+    url = _URL.match(name)
+    if url is None:
+        return
+    if url[1] == "crds":
+        raise InputError(
+            f"{name}: the name of a file of a CRDS cache, no path; give the path that the file has "
+            "in the cache, or the context that chooses it"
+        )
+    raise InputError(
+        f"{name}: a URL; only local paths are supported: copy the file from or to there yourself"
+    )
 
 
 def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
@@ -29,7 +64,10 @@ def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
     ------
     OSError
         Also for a pipe or a device, which may have no end, or wait for somebody to write.
+    InputError
+        If it is a URL.
     """
+    refuse_url(path)
 
     def at_once(name: str, flags: int) -> int:
         return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
@@ -61,7 +99,10 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
     ------
     OSError
         Of the subclass that fits. It names `path`, never the file in the making.
+    InputError
+        If it is a URL.
     """
+    refuse_url(path)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "a directory, not a file to write", str(path))
     if not path.parent.is_dir():
@@ -133,6 +174,7 @@ def _sync_directory(directory: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file; its directory is made if need be."""
+    refuse_url(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         file.write(text.encode())
@@ -140,6 +182,7 @@ def write_text(path: Path, text: str) -> None:
 
 def copy(source: Path, destination: Path) -> None:
     """Copy a file, with its times and permissions; the new one's directory is made if need be."""
+    refuse_url(destination)
     destination.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb") as original, replacing(destination) as file:
         shutil.copyfileobj(original, file, 1 << 20)

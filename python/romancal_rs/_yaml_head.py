@@ -14,6 +14,7 @@ from typing import IO, Any
 import yaml
 
 from ._files import open_regular
+from .errors import RomancalError
 
 MAGIC = b"#ASDF"
 _END_OF_HEAD = re.compile(rb"\n\.\.\.\r?\n")
@@ -27,7 +28,7 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class HeadError(Exception):
+class HeadError(RomancalError):
     """The head of a file cannot be read; the message says why, in a few words, without the name."""
 
 

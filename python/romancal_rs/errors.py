@@ -25,7 +25,7 @@ class NoScienceDataError(RomancalError):
 
 
 class InputError(RomancalError, ValueError):
-    """An input of a step is of the wrong kind, or does not fit the others."""
+    """An input is of the wrong kind, has a value that will not do, or does not fit the others."""
 
 
 class ArgumentError(RomancalError, ValueError):
@@ -33,7 +33,7 @@ class ArgumentError(RomancalError, ValueError):
 
 
 class ArgumentTypeError(RomancalError, TypeError):
-    """An argument of an array function is no array, or one of another dtype."""
+    """An argument is of a type, or an array of a dtype, that will not do."""
 
 
 class ShapeError(ArgumentError):
@@ -51,6 +51,17 @@ def one_line(what: object) -> str:
     """
     text = " ".join(str(what).split()) or type(what).__name__
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def as_list(text: str) -> str:
+    """The text of an error that is a list, in lines: a heading with a colon, and indented items.
+
+    Any other text in one line, as of `one_line`.
+    """
+    heading, *items = text.split("\n")
+    if heading.endswith(":") and all(item.startswith("  ") for item in items):
+        return "\n".join([one_line(heading), *(f"  {one_line(item)}" for item in items)])
+    return one_line(text)
 
 
 def shortened(text: str) -> str:

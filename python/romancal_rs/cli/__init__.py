@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
-from ..errors import RomancalError, nearest, one_line, shortened
+from ..errors import RomancalError, as_list, nearest, one_line, shortened
+from .streams import OUTPUT, complain, complete, named_output
 
 #: Commands, their modules here, and what they do.
 COMMANDS = {
@@ -39,9 +40,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status: 0, 1 for an error, 64 where the exposure holds no science data. Wrong usage
         exits with 2.
     """
+    complete()
     if "_ARGCOMPLETE" in os.environ:
         _complete(os.environ.get("COMP_LINE", ""))
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    wants_traceback = False
+    try:
+        with named_output():
+            module, options = _parse(list(sys.argv[1:] if argv is None else argv))
+            wants_traceback = getattr(options, "verbose", False) or getattr(options, "debug", False)
+            return module.run(options)
+    except KeyboardInterrupt:
+        complain("romancal-rs: interrupted")
+        return 130
+    except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while something was imported
+            return 130
+        if isinstance(error, BrokenPipeError) and error.filename is OUTPUT:
+            return 1  # whoever read our output has gone: say nothing more
+        if wants_traceback:
+            raise
+        return _report(error)
+
+
+def _parse(arguments: list[str]) -> tuple[Any, argparse.Namespace]:
+    """The module, or task, that runs the command, and the command's options."""
     command = arguments[0] if arguments else ""
     if command not in COMMANDS:
         _overview().parse_args(arguments or ["--help"])
@@ -59,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     module.add_arguments(parser)
     if hasattr(module, "add_arguments_of_target"):
         module.add_arguments_of_target(parser, arguments[1:])
-    return _guarded(module, parser.parse_args(arguments[1:]))
+    return module, parser.parse_args(arguments[1:])
 
 
 class _Parser(argparse.ArgumentParser):
@@ -135,28 +157,18 @@ def _menu(
     return parser
 
 
-def _guarded(module: Any, options: argparse.Namespace) -> int:
-    """Runs a command; what goes wrong is told in one line, with a traceback only on demand."""
-    try:
-        return module.run(options)
-    except KeyboardInterrupt:
-        print("romancal-rs: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has gone: say nothing more
-        return 1
-    except Exception as error:
-        if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while something was imported
-            return 130
-        if getattr(options, "verbose", False) or getattr(options, "debug", False):
-            raise
-        expected = isinstance(error, RomancalError | OSError | ValueError | TypeError)
-        kind = "" if expected else f"{type(error).__name__}: "
-        # Ours may be lists; those of libraries may be anything.
-        message = str(error) if isinstance(error, RomancalError) else one_line(error)
-        if isinstance(error, OSError) and error.filename and error.strerror:
-            message = f"{error.filename}: {error.strerror}"
-        print(shortened(f"romancal-rs: error: {kind}{message}"), file=sys.stderr)
-        if not expected:
-            print("romancal-rs: --verbose shows the traceback", file=sys.stderr)
-        return getattr(error, "exit_status", 1)
+def _report(error: Exception) -> int:
+    """Tells of an error, and returns the exit status."""
+    expected = True
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        message = f"{error.filename}: {error.strerror}"
+    elif isinstance(error, RomancalError):
+        message = as_list(str(error))
+    else:
+        expected = False
+        message, kind = one_line(error), type(error).__name__
+        message = message if message == kind else f"{kind}: {message}"
+    complain(shortened(f"romancal-rs: error: {message}"))
+    if not expected:
+        complain("romancal-rs: --verbose shows the traceback")
+    return getattr(error, "exit_status", 1)

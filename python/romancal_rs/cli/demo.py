@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .options import path
+
 if TYPE_CHECKING:
     from ..datamodels import ImageModel
     from ..simulate import SimulatedExposure, SimulationConfig
@@ -22,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output-dir",
         "--output_dir",
+        type=path,
         default="romancal-rs-demo",
         help="where to write (romancal-rs-demo)",
     )
@@ -158,21 +161,21 @@ def write_picture(config: SimulationConfig, made: SimulatedExposure, image: Imag
     from .. import datamodels
     from ..picture import draw
 
-    path = made.exposure.with_name(f"{config.root}_demo.png")
+    picture = made.exposure.with_name(f"{config.root}_demo.png")
     with datamodels.open(made.exposure) as raw:
         last = np.array(raw.data[-1])
     title = (
         f"Simulated {config.detector}, {config.optical_element}, {len(config.pattern)} resultants"
     )
     draw(
-        path,
+        picture,
         last,
         np.asarray(image.data),
         np.asarray(image.err),
         np.asarray(image.dq),
         title,
     )
-    return path
+    return picture
 
 
 def print_rates(bins: list[RateComparison], groups: list[RateComparison]) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from .options import path
+
 if TYPE_CHECKING:
     from ..datamodels import DataModel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="an ASDF file of Roman data, or a reference")
+    parser.add_argument(
+        "file", metavar="FILE", type=path, help="an ASDF file of Roman data, or a reference"
+    )
     parser.add_argument("--tree", action="store_true", help="show the whole tree of metadata")
 
 

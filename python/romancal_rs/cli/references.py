@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .options import path
+from .streams import complain
+
 if TYPE_CHECKING:
     from ..references import Store
     from ..references.survey import Choice
@@ -33,6 +36,7 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--references",
         metavar="DIR",
+        type=path,
         help="directory of references, or of a CRDS cache (default: ROMANCAL_RS_REFERENCES)",
     )
     parser.add_argument(
@@ -46,7 +50,7 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_find(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="an exposure")
+    parser.add_argument("file", metavar="FILE", type=path, help="an exposure")
     parser.add_argument(
         "types", metavar="TYPE", nargs="*", default=[], help="only these reference types"
     )
@@ -148,6 +152,7 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "place",
         metavar="DIR|CONTEXT",
+        type=path,
         help="a directory of references or of a CRDS cache; or a context of the cache of CRDS_PATH",
     )
     parser.add_argument(
@@ -179,8 +184,8 @@ def _progress(done: int, total: int) -> None:
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", metavar="FILE", nargs="+", help="exposures")
-    parser.add_argument("--to", metavar="DIR", required=True, help="where to copy to")
+    parser.add_argument("files", metavar="FILE", nargs="+", type=path, help="exposures")
+    parser.add_argument("--to", metavar="DIR", type=path, required=True, help="where to copy to")
     _add_source(parser)
 
 
@@ -198,9 +203,13 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _add_build_cache(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", metavar="DIR", help="a directory of references")
+    parser.add_argument("directory", metavar="DIR", type=path, help="a directory of references")
     parser.add_argument(
-        "--to", metavar="CACHE", required=True, help="where the cache is, or is going to be"
+        "--to",
+        metavar="CACHE",
+        type=path,
+        required=True,
+        help="where the cache is, or is going to be",
     )
 
 
@@ -231,7 +240,7 @@ def _open(options: argparse.Namespace) -> Store:
 
 
 def _failed(message: str) -> int:
-    print(f"romancal-rs: error: {message}", file=sys.stderr)
+    complain(f"romancal-rs: error: {message}")
     return 1
 
 

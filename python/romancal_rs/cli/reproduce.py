@@ -13,12 +13,16 @@ import os
 import shlex
 from pathlib import Path
 
+from ..errors import InputError
+from .options import path
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="a product of romancal-rs")
+    parser.add_argument("file", metavar="FILE", type=path, help="a product of romancal-rs")
     parser.add_argument(
         "--output",
         metavar="FILE",
+        type=path,
         help="name of the parameter file (default: that of the product with _pars, in the current "
         "directory)",
     )
@@ -28,10 +32,10 @@ def run(options: argparse.Namespace) -> int:
     from ..stpipe import provenance
 
     found = provenance.reproduction(options.file)
-    path = options.output or f"{Path(options.file).stem}_pars.asdf"
-    if os.path.exists(path) and os.path.samefile(path, options.file):
-        raise ValueError(f"{path}: that is the product itself; give another name by --output")
-    written = provenance.write(found, path)
+    name = options.output or f"{Path(options.file).stem}_pars.asdf"
+    if os.path.exists(name) and os.path.samefile(name, options.file):
+        raise InputError(f"{name}: that is the product itself; give another name by --output")
+    written = provenance.write(found, name)
     print(f"wrote {written}")
     inputs = found.inputs or ["INPUT"]
     words = ["romancal-rs", "run", str(written), *inputs, "--output_dir=DIRECTORY"]

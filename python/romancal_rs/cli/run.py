@@ -14,10 +14,13 @@ import argparse
 import inspect
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .._files import local_path
+from ..errors import RomancalError
 from ..stpipe import config as config_files
 from ..stpipe.config import StepConfig
 from ..stpipe.parameters import REQUIRED, ParameterError, ParameterSpec, Setting
 from ..stpipe.registry import ALIASES, find_class
+from .options import path
 
 if TYPE_CHECKING:
     from ..stpipe import Step
@@ -34,14 +37,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "romancal_rs.jump.JumpStep, or a parameter file",
     )
     target.completer = _complete_target  # type: ignore[attr-defined]
-    parser.add_argument("inputs", metavar="INPUT", nargs="*", help="what to run it on")
-    parser.add_argument("--logcfg", metavar="FILE", help="logging configuration file")
+    parser.add_argument("inputs", metavar="INPUT", nargs="*", type=path, help="what to run it on")
+    parser.add_argument("--logcfg", metavar="FILE", type=path, help="logging configuration file")
     parser.add_argument("--verbose", "-v", action="store_true", help="show all log messages")
     parser.add_argument(
         "--debug", action="store_true", help="start the debugger where an error is raised"
     )
     parser.add_argument(
-        "--save-parameters", metavar="FILE", help="write the parameters of this run to a file"
+        "--save-parameters",
+        metavar="FILE",
+        type=path,
+        help="write the parameters of this run to a file",
     )
     parser.add_argument(
         "--disable-crds-steppars",
@@ -61,16 +67,17 @@ def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str
         return
     config = StepConfig()
     try:
+        target = local_path(target)
         if config_files.is_parameter_file(target):
             config = config_files.load(target)
         step_class = find_class(config.class_name or target, config.directory)
-    except ParameterError as error:
+    except RomancalError as error:
         hint = ""
         if config_files.is_parameter_file(target):
             hint = f". What to run comes first: romancal-rs run roman_elp {target}"
         parser.error(f"{error}{hint}")
     except OSError as error:
-        parser.error(f"{target}: {error.strerror}")
+        parser.error(f"{error.filename or target}: {error.strerror}")
     parser.prog = f"romancal-rs run {target}"
     parser.usage = f"romancal-rs run {target} [--PARAMETER=VALUE ...] INPUT"
     parser.description = step_class.__doc__
@@ -99,25 +106,25 @@ def _first_word(parser: argparse.ArgumentParser, arguments: list[str]) -> str | 
 def add_parameters(
     parser: argparse.ArgumentParser,
     step_class: type[Step],
-    path: str = "",
+    prefix: str = "",
     defaults: ParameterSpec | None = None,
 ) -> None:
     """Adds an option for each parameter of a class, and of the steps of a pipeline.
 
     `defaults` are those that a pipeline has for the parameters of this step.
     """
-    title = f"parameters of {path.rstrip('.')}" if path else "parameters"
+    title = f"parameters of {prefix.rstrip('.')}" if prefix else "parameters"
     group = parser.add_argument_group(title)
-    _add_spec(group, step_class.parameters, path, defaults)
+    _add_spec(group, step_class.parameters, prefix, defaults)
     steps: dict[str, type[Step]] = getattr(step_class, "step_defs", {})
     for name, sub_class in steps.items():
         own = step_class.step_defaults.get(name)
-        add_parameters(parser, sub_class, f"{path}steps.{name}.", own)
+        add_parameters(parser, sub_class, f"{prefix}steps.{name}.", own)
     for other, name in getattr(step_class, "step_aliases", {}).items():
         for key in steps[name].parameters:
             parser.add_argument(
-                f"--{path}steps.{other}.{key}",
-                dest=f"{_PARAMETER}{path}steps.{name}.{key}",
+                f"--{prefix}steps.{other}.{key}",
+                dest=f"{_PARAMETER}{prefix}steps.{name}.{key}",
                 default=argparse.SUPPRESS,
                 help=argparse.SUPPRESS,
             )
@@ -126,7 +133,7 @@ def add_parameters(
 def _add_spec(
     group: argparse._ArgumentGroup,
     spec: ParameterSpec,
-    path: str,
+    prefix: str,
     defaults: ParameterSpec | None = None,
 ) -> None:
     for name, parameter in spec.items():
@@ -135,15 +142,15 @@ def _add_spec(
             value = defaults[name].default
         default = "required" if value is REQUIRED else f"default: {value}"
         group.add_argument(
-            f"--{path}{name}",
-            dest=_PARAMETER + path + name,
+            f"--{prefix}{name}",
+            dest=_PARAMETER + prefix + name,
             metavar=parameter.type_name.upper(),
             default=argparse.SUPPRESS,
             help=f"{parameter.help} ({default})".replace("%", "%%"),
         )
     for name, section in spec.sections.items():
         own = None if defaults is None else defaults.sections.get(name)
-        _add_spec(group, section, f"{path}{name}.", own)
+        _add_spec(group, section, f"{prefix}{name}.", own)
 
 
 def _nested(options: dict[str, Any]) -> dict[str, Any]:
@@ -201,10 +208,11 @@ def step_from_cmdline(arguments: list[str], step_class: type[Step]) -> Step:
 def _names_class(word: str) -> bool:
     """Whether a word names what to run, rather than what to run it on."""
     try:
+        word = local_path(word)
         if config_files.is_parameter_file(word):
             return config_files.load(word).class_name is not None
         find_class(word)
-    except (ParameterError, OSError):
+    except (RomancalError, OSError):
         return False
     return True
 

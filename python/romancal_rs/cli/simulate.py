@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import shlex
 
+from .options import path
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("output_dir", metavar="OUTPUT_DIR", help="directory to write to")
+    parser.add_argument("output_dir", metavar="OUTPUT_DIR", type=path, help="directory to write to")
     size = parser.add_argument_group("size and cadence")
     size.add_argument("--size", type=int, default=1024, help="rows and columns with border (1024)")
     size.add_argument("--rows", type=int, help="rows, if they differ from --size")

@@ -20,7 +20,7 @@ def progress_display(step: Step) -> Iterator[None]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    total = len(getattr(step, "step_defs", ())) or 1
+    n_steps = len(getattr(step, "step_defs", ()))
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description:<14}"),
@@ -30,12 +30,12 @@ def progress_display(step: Step) -> Iterator[None]:
         console=Console(stderr=True),
         transient=True,
     ) as progress:
-        task = progress.add_task(step.name, total=total)
+        task = progress.add_task(step.name, total=n_steps or 1)
 
         def show(running: Step, event: str) -> None:
             if event == "start":
                 progress.update(task, description=running.name)
-            elif running.parent is step or running is step:
+            elif running.parent is step or (running is step and not n_steps):
                 progress.advance(task)
 
         step.observer = show

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ..errors import RomancalError
 
-class ModelError(ValueError):
+
+class ModelError(RomancalError, ValueError):
     """Anything wrong with a data model or its file; base of the errors below."""
 
 

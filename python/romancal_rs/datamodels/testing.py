@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from ..exposure import BORDER
 from . import _exposures, _references
 from ._base import DataModel
@@ -61,7 +62,7 @@ def _node(
 
 def _shape(shape: Sequence[int], ndim: int) -> tuple[int, ...]:
     if len(shape) != ndim:
-        raise ValueError(f"shape: expected {ndim} numbers, got {tuple(shape)}")
+        raise InputError(f"shape: expected {ndim} numbers, got {tuple(shape)}")
     return tuple(shape)
 
 
@@ -112,7 +113,7 @@ def _reads(
     if read_pattern is None:
         read_pattern = [[read] for read in range(1, shape[0] + 1)]
     if len(read_pattern) != shape[0]:
-        raise ValueError(
+        raise InputError(
             f"read_pattern: expected {shape[0]} resultants as in shape {shape}, "
             f"got {len(read_pattern)}"
         )

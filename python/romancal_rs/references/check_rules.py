@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+from ..errors import RomancalError
 from .crds_cache import CrdsCache
 from .crds_cache.cache import OBSERVATORY
 from .crds_cache.conditioning import NOT_APPLICABLE, alternatives, condition, is_expression
@@ -25,7 +26,7 @@ _MOST_WORK = 5_000_000  # some seconds
 Key = tuple[str, ...]
 
 
-class _TooManyError(Exception):
+class _TooManyError(RomancalError):
     """There are too many combinations to try."""
 
 

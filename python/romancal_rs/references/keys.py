@@ -112,7 +112,7 @@ def naive_utc(time: Any) -> datetime:
     try:
         return time.astimezone(UTC).replace(tzinfo=None)
     except OverflowError as error:
-        raise ValueError(f"{time.isoformat()} is beyond the calendar") from error
+        raise InputError(f"{time.isoformat()} is beyond the calendar") from error
 
 
 def _model_metadata(meta: Any) -> dict[str, str]:

@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from .._files import local_path
 from .._yaml_head import HeadError
+from ..errors import ArgumentTypeError
 from .chain import StoreChain
 from .crds_cache import CrdsCache, CrdsStore
 from .crds_cache.cache import is_cache
@@ -64,6 +66,7 @@ def open_store(
     stores: list[Store] = []
     cache = CrdsCache.from_environment()
     directory = references or os.environ.get(ENVIRONMENT_VARIABLE)
+    directory = local_path(directory) if directory else None
     if directory and is_cache(Path(directory)):
         cache = CrdsCache.at(Path(directory))
     elif directory:
@@ -137,7 +140,7 @@ def _resolve_override(reftype: str, keys: ExposureKeys, override: Any) -> Match:
         check_reference(override, reftype, keys, f"{argument} (a {type(override).__name__})")
         return Match(override)
     if not isinstance(override, str | os.PathLike):
-        raise TypeError(
+        raise ArgumentTypeError(
             f"{argument}: expected a path, a data model or 'N/A', got {type(override).__name__}"
         )
     path = Path(override)

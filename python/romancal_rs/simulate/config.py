@@ -9,6 +9,7 @@ from datetime import datetime
 
 import numpy as np
 
+from ..errors import InputError
 from ..exposure import BORDER
 
 DETECTORS = tuple(f"WFI{number:02d}" for number in range(1, 19))
@@ -96,7 +97,7 @@ class SimulationConfig:
 
     Raises
     ------
-    ValueError
+    InputError
         If a field's value makes no sense; the message names the field.
     """
 
@@ -162,9 +163,9 @@ class SimulationConfig:
             self._check_range(name, low, high)
         for name in ("frame_time", "gain", "full_well", "star_flux_min", "star_flux_max"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name}: must be positive, got {getattr(self, name)}")
+                raise InputError(f"{name}: must be positive, got {getattr(self, name)}")
         if self.star_flux_min >= self.star_flux_max:
-            raise ValueError(
+            raise InputError(
                 "star_flux_min: must lie below star_flux_max, got "
                 f"{self.star_flux_min} and {self.star_flux_max}"
             )
@@ -183,22 +184,22 @@ class SimulationConfig:
             if kinds is None:  # read_pattern has its own check
                 continue
             if not isinstance(value, kinds) or (field.type != "bool" and isinstance(value, bool)):
-                raise ValueError(f"{field.name}: expected {field.type}, got {value!r}")
+                raise InputError(f"{field.name}: expected {field.type}, got {value!r}")
             if field.type == "float" and not math.isfinite(float(value)):
-                raise ValueError(f"{field.name}: must be finite, got {value}")
+                raise InputError(f"{field.name}: must be finite, got {value}")
 
     def _check_range(self, name: str, low: float, high: float) -> None:
         value = getattr(self, name)
         if not low <= value <= high:
             limits = f"at least {low}" if high == math.inf else f"between {low} and {high}"
-            raise ValueError(f"{name}: must be {limits}, got {value}")
+            raise InputError(f"{name}: must be {limits}, got {value}")
 
     def _check_nonlinearity(self) -> None:
         # The LINEARITY polynomial is a truncated series in nonlinearity x signal: accurate while
         # that is small.
         fraction = self.nonlinearity * (self.full_well / self.gain + self.pedestal)
         if fraction > 0.06:
-            raise ValueError(
+            raise InputError(
                 f"nonlinearity: {self.nonlinearity} makes {fraction:.0%} at full well "
                 f"({self.full_well / self.gain:.0f} DN); the polynomial that corrects it "
                 "holds up to 6%"
@@ -206,15 +207,15 @@ class SimulationConfig:
 
     def _check_mode(self) -> None:
         if self.detector not in DETECTORS:
-            raise ValueError(f"detector: must be one of WFI01 to WFI18, got {self.detector!r}")
+            raise InputError(f"detector: must be one of WFI01 to WFI18, got {self.detector!r}")
         if self.exposure_type not in EXPOSURE_TYPES:
-            raise ValueError(
+            raise InputError(
                 f"exposure_type: must be one of {', '.join(EXPOSURE_TYPES)}, "
                 f"got {self.exposure_type!r}"
             )
         elements = EXPOSURE_TYPES[self.exposure_type]
         if self.optical_element not in elements:
-            raise ValueError(
+            raise InputError(
                 f"optical_element: must be one of {', '.join(elements)} for {self.exposure_type}, "
                 f"got {self.optical_element!r}"
             )
@@ -223,16 +224,16 @@ class SimulationConfig:
         try:
             start = datetime.fromisoformat(self.start_time)
         except ValueError as error:
-            raise ValueError(
+            raise InputError(
                 "start_time: expected ISO 8601 such as 2027-06-01T00:00:00, "
                 f"got {self.start_time!r}"
             ) from error
         if start.tzinfo is not None:
-            raise ValueError(
+            raise InputError(
                 f"start_time: is UTC, leave out the time zone, got {self.start_time!r}"
             )
         if start < datetime.fromisoformat(REFERENCE_USEAFTER):
-            raise ValueError(
+            raise InputError(
                 f"start_time: the simulated reference files apply from {REFERENCE_USEAFTER}, "
                 f"got {self.start_time}"
             )
@@ -262,26 +263,26 @@ def check_read_pattern(pattern: Sequence[Sequence[int]]) -> ReadPatternTable:
 
     Raises
     ------
-    ValueError
+    InputError
         If it is no list of lists of increasing read numbers from 1 on.
     """
     try:
         table = tuple(tuple(resultant) for resultant in pattern)
     except TypeError as error:
-        raise ValueError(
+        raise InputError(
             f"read_pattern: expected a list of lists such as [[1], [2, 3]], got {pattern!r}"
         ) from error
     if not table:
-        raise ValueError("read_pattern: needs at least one resultant")
+        raise InputError("read_pattern: needs at least one resultant")
     previous = 0
     for index, resultant in enumerate(table):
         if not resultant:
-            raise ValueError(f"read_pattern: resultant {index + 1} has no reads")
+            raise InputError(f"read_pattern: resultant {index + 1} has no reads")
         for read in resultant:
             if isinstance(read, bool) or not isinstance(read, (int, np.integer)):
-                raise ValueError(f"read_pattern: read numbers are integers, got {read!r}")
+                raise InputError(f"read_pattern: read numbers are integers, got {read!r}")
             if read <= previous:
-                raise ValueError(
+                raise InputError(
                     "read_pattern: read numbers start at 1 and increase, "
                     f"got {read} after {previous}"
                 )
@@ -300,7 +301,7 @@ def parse_read_pattern(text: str) -> ReadPatternTable:
 
     Raises
     ------
-    ValueError
+    InputError
         If it is neither, or no valid read pattern.
     """
     import json
@@ -310,17 +311,17 @@ def parse_read_pattern(text: str) -> ReadPatternTable:
         try:
             return check_read_pattern(json.loads(text))
         except json.JSONDecodeError as error:
-            raise ValueError(f"read_pattern: not valid JSON: {error}") from error
+            raise InputError(f"read_pattern: not valid JSON: {error}") from error
     pattern = []
     for resultant in text.split(";"):
         reads: list[int] = []
         for part in resultant.split(","):
             match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
             if match is None:
-                raise ValueError(f"read_pattern: expected a form such as '1;2-3;4-8', got {text!r}")
+                raise InputError(f"read_pattern: expected a form such as '1;2-3;4-8', got {text!r}")
             first, last = int(match[1]), int(match[2] or match[1])
             if last < first:
-                raise ValueError(f"read_pattern: the range {part.strip()} runs backwards")
+                raise InputError(f"read_pattern: the range {part.strip()} runs backwards")
             reads.extend(range(first, last + 1))
         pattern.append(reads)
     return check_read_pattern(pattern)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .._files import replacing
+from .._files import local_path, replacing
 from .config import SimulationConfig
 from .cosmic_rays import CosmicRays, make_cosmic_rays
 from .detector import PIXEL_KINDS, Detector, make_detector
@@ -63,7 +63,7 @@ def simulate(
     """
     from .. import datamodels
 
-    directory = Path(output_dir)
+    directory = Path(local_path(output_dir))
     directory.mkdir(parents=True, exist_ok=True)
     pointing = point(config)
     detector = make_detector(config)

@@ -61,7 +61,7 @@ class CheckpointError(RomancalError):
     """No checkpoint is possible: in this directory, for this input, or of this pipeline."""
 
 
-class _DamagedError(Exception):
+class _DamagedError(RomancalError):
     """A kept file is not as it was written."""
 
 

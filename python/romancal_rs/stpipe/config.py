@@ -37,7 +37,7 @@ import yaml
 from configobj import ConfigObj, ConfigObjError
 
 from .. import _yaml_head
-from .._files import open_regular, replacing
+from .._files import local_path, open_regular, replacing
 from ..errors import one_line
 from .parameters import ParameterError, ParameterSpec, Setting
 
@@ -89,7 +89,7 @@ def load(path: str | os.PathLike[str]) -> StepConfig:
     ParameterError
         If it is not one; the message names the file and, where it can, the line.
     """
-    path = os.fspath(path)
+    path = local_path(path)
     with open_regular(path) as file:
         start = file.read(5)
         size = os.fstat(file.fileno()).st_size
@@ -221,7 +221,7 @@ def write(tree: dict[str, Any], path: str | os.PathLike[str]) -> Path:
 
     import asdf
 
-    path = Path(path)
+    path = Path(local_path(path))
     tree["meta"] = {
         "author": "<SPECIFY>",
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S"),

@@ -12,6 +12,8 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .._files import local_path
+from ..errors import InputError
 from . import config as config_files
 from .config import StepConfig
 from .parameters import Parameter, ParameterError, ParameterSpec, Setting
@@ -68,7 +70,7 @@ def build(
     if store is None or not store.has_parameters:
         return step
     if isinstance(input, str | os.PathLike):
-        input = step._find_input(os.fspath(input))
+        input = step._find_input(local_path(input))
     weak = step_class(name=config.name)
     _apply_parameter_references(weak, input, store)
     return _configured(weak, config, parameters)
@@ -125,7 +127,7 @@ def _step_file(
     """The parameter file that ``config_file`` in another one names."""
     if not isinstance(named, Setting) or not isinstance(named.value, str):
         raise ParameterError(f"{step.name}: config_file must be the name of a file, not {named!r}")
-    path = os.path.join(directory or "", named.value)
+    path = os.path.join(directory or "", local_path(named.value))
     given = f"{step.name}: config_file = {named.value!r} ({named.origin})"
     if os.path.realpath(path) in within:
         raise ParameterError(f"{given}: that file names itself")
@@ -157,11 +159,12 @@ def _set(step: Step, name: str, setting: Any, directory: str | None) -> None:
 
 def _absolute(parameter: Parameter, setting: Setting, directory: str | None) -> Setting:
     """A relative path in a file is relative to that file."""
-    value = setting.value
-    is_relative = isinstance(value, str) and value not in ("", "N/A") and directory is not None
-    if parameter.is_path and is_relative:
-        return Setting(os.path.join(str(directory), str(value)), setting.origin)
-    return setting
+    if setting.value == "None" or isinstance(setting.value, os.PathLike):
+        return setting
+    try:
+        return Setting(parameter.located(setting.value, directory), setting.origin)
+    except InputError:  # told by the parameter, with its name
+        return setting
 
 
 def _absolute_section(

@@ -18,6 +18,7 @@ import numpy as np
 
 from .. import datamodels
 from ..datamodels import DataModel
+from ..errors import RomancalError
 from ..references import NOT_APPLICABLE, ReferenceFileError
 from ..references.digest import sha256_of
 from .roman import RomanStep
@@ -46,7 +47,7 @@ _LIBRARIES = ("asdf", "asdf-astropy", "astropy", "gwcs", "numpy", "rad")
 MARK = "!"
 
 
-class UnidentifiedError(Exception):
+class UnidentifiedError(RomancalError):
     """There is no saying whether something is the same as in another run; the reason why."""
 
 

@@ -28,6 +28,7 @@ from typing import Any, ClassVar, TextIO
 
 from configobj import ConfigObj, ConfigObjError
 
+from .._files import local_path
 from ..errors import RomancalError, nearest
 from . import runlog
 from .runlog import DEFAULT_FORMAT, ConsoleHandler, Display
@@ -109,9 +110,9 @@ class LogConfig:
             If it cannot be read, or something in it is wrong: names the file, the section, the
             option, and what would be valid.
         """
-        path = os.fspath(path)
+        path = local_path(path)
         try:
-            text = Path(path).expanduser().read_text(encoding="utf-8-sig")
+            text = Path(path).read_text(encoding="utf-8-sig")
             # Lists and quotes are left alone: a format may contain commas.
             parsed = ConfigObj(text.splitlines(), interpolation=False, list_values=False)
         except OSError as error:
@@ -273,7 +274,7 @@ def _opened(path: str, where: str) -> TextIO:
 def _file_of(handler: str) -> tuple[str, str]:
     """``file`` or ``append``, and the absolute path."""
     kind, _, name = handler.partition(":")
-    return kind, os.path.abspath(os.path.expanduser(name))
+    return kind, os.path.abspath(local_path(name))
 
 
 # --- reading values

@@ -21,7 +21,8 @@ from typing import Any, ClassVar
 from configobj import ConfigObj
 from configobj.validate import ValidateError, Validator, is_float, is_integer, is_option
 
-from ..errors import RomancalError, nearest, one_line
+from .._files import local_path
+from ..errors import InputError, RomancalError, nearest, one_line
 
 #: Types whose values are paths.
 _PATH_TYPES = ("input_file", "output_file", "directory", "reference", "references")
@@ -69,6 +70,27 @@ class Parameter:
         """Whether a relative value is meant relative to the file that holds it."""
         return self.type_name in _PATH_TYPES
 
+    def located(self, value: Any, directory: str | None = None) -> Any:
+        """A path as it is meant; any other value as it is.
+
+        Parameters
+        ----------
+        value : object
+            In a path, ``~`` and ``$VARIABLES`` are expanded.
+        directory : str, optional
+            What a relative path is relative to.
+
+        Raises
+        ------
+        InputError
+            If it is a URL.
+        """
+        if isinstance(value, os.PathLike):
+            value = os.fspath(value)
+        if not self.is_path or not isinstance(value, str) or value in ("", "N/A"):
+            return value
+        return os.path.join(directory or "", local_path(value))
+
     def validate(self, value: Any, owner: str) -> Any:
         """The value as the spec wants it.
 
@@ -93,13 +115,11 @@ class Parameter:
             return None
         if value is None:
             raise ParameterError(f"{owner}: {self.name}{origin} needs a value: {self.check}")
-        if isinstance(value, os.PathLike):
-            value = os.fspath(value)
-        elif type(value).__module__ == "numpy" and hasattr(value, "item") and not value.shape:
+        if type(value).__module__ == "numpy" and hasattr(value, "item") and not value.shape:
             value = value.item()
         try:
-            return _VALIDATOR.check(self.check, self._as_list(value))
-        except ValidateError as error:
+            return _VALIDATOR.check(self.check, self._as_list(self.located(value)))
+        except (ValidateError, InputError) as error:
             reason = one_line(error).rstrip(".")
             raise ParameterError(
                 f"{owner}: {self.name} = {value!r}{origin}: {reason}; the parameter is {self.check}"

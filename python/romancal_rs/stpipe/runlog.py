@@ -75,8 +75,11 @@ class ConsoleHandler(logging.Handler):
         self.setFormatter(logging.Formatter(format))
 
     def emit(self, record: logging.LogRecord) -> None:
+        stream = getattr(sys, self.stream_name)
+        if stream is None:  # a process without; print would take standard output
+            return
         try:
-            print(self.format(record), file=getattr(sys, self.stream_name), flush=True)
+            print(self.format(record), file=stream, flush=True)
         except Exception:
             self.handleError(record)
 

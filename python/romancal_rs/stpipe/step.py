@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .._files import local_path
 from ..errors import nearest
 from ..references import Match, RunDigests
 from . import hooks, logconfig, output, runlog
@@ -280,7 +281,7 @@ class Step(metaclass=_StepType):
         if outermost:
             self._begin()
         if args and isinstance(args[0], str | os.PathLike):
-            self._input_name = os.fspath(args[0])
+            self._input_name = local_path(args[0])
             args = (self._find_input(self._input_name), *args[1:])
         self._references_used, self._matches_used = {}, {}
         self._args = args
@@ -481,7 +482,7 @@ class Step(metaclass=_StepType):
 
     def save_to(self, model: Any, path: str | os.PathLike[str]) -> Path:
         """Saves a product under a name of its own; the name's directory is made when missing."""
-        path = Path(path)
+        path = Path(local_path(path))
         directory = self.search_attr("output_dir")
         if directory is not None and not path.parent.parts:
             path = Path(directory) / path

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from ...errors import RomancalError
+
 #: Rule files are some kilobytes, the largest of long missions a few megabytes.
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 60  # of brackets; two for each selector
@@ -47,7 +49,7 @@ _BRACKET = re.compile(r"[{}()\[\]]")
 _SUBTRACTION = re.compile(r"[\w')\]}.]\s*(?<![0-9.][eE])-|-\s*-")
 
 
-class LiteralError(Exception):
+class LiteralError(RomancalError):
     """The text is not made of what rules are made of; the message says why, and on which line."""
 
 

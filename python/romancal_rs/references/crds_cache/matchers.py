@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
+from ...errors import RomancalError
 from .conditioning import ANYTHING, NOT_APPLICABLE, alternatives
 
 MATCH, DOES_NOT_MATTER, MISMATCH = 1, 0, -1
@@ -24,7 +25,7 @@ _SIGNS = {">": operator.gt, "<": operator.lt, ">=": operator.ge, "<=": operator.
 _OPPOSITE = {MATCH: MISMATCH, MISMATCH: MATCH, DOES_NOT_MATTER: DOES_NOT_MATTER}
 
 
-class KeyExpressionError(Exception):
+class KeyExpressionError(RomancalError):
     """The key of a rule cannot be understood; the message says why."""
 
 

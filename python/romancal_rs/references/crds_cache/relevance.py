@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ...errors import RomancalError
 from .errors import RuleFileError
 
 MAX_LENGTH = 10_000
@@ -28,7 +29,7 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
 }
 
 
-class ConditionError(Exception):
+class ConditionError(RomancalError):
     """A condition cannot be decided for an exposure; the message says why."""
 
 
