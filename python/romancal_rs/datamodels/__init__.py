@@ -18,6 +18,7 @@ from ._errors import (
     ValidationError,
 )
 from ._exposures import ImageModel, RampFitOutputModel, RampModel, ScienceRawModel
+from ._inputs import can_open
 from ._nodes import DNode, LNode
 from ._references import (
     DarkRefModel,
@@ -60,6 +61,7 @@ __all__ = [
     "UnknownModelError",
     "ValidationError",
     "WfiImgPhotomRefModel",
+    "can_open",
     "load_objects",
     "open",
     "reference_model",

@@ -410,9 +410,11 @@ def open(source: str | os.PathLike[str] | IO[bytes] | DataModel) -> DataModel:
 
     Parameters
     ----------
-    source : str, path, binary file or DataModel
-        A model is returned as a second view of the same content; closing that view leaves the
-        model open.
+    source : str, path, binary file, DataModel or model of roman_datamodels
+        A file that is open is read from where it stands, and left there; it has to stay open until
+        all is read. Of a model of the mission's library the arrays are shared, not copied. A model
+        of this package is returned as a second view of the same content; closing that view leaves
+        the model open.
 
     Returns
     -------

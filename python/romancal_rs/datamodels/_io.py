@@ -8,6 +8,7 @@ import mmap
 import os
 import re
 import weakref
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,7 +24,7 @@ from .._asdf_blocks import (
 )
 from .._files import open_regular, replacing
 from ..errors import one_line
-from . import _asdf, _schema
+from . import _asdf, _inputs, _schema
 from ._errors import FileFormatError, ModelError, ModelTypeError
 from ._nodes import Tree, Unread
 
@@ -64,16 +65,20 @@ def read(source: str | os.PathLike[str] | IO[bytes]) -> Tree:
             if isinstance(error, OSError) and error.filename is None:
                 raise OSError(error.errno, error.strerror, str(path)) from error
             raise
-    if not hasattr(source, "read"):
+    if _inputs.is_of_the_mission(source):
+        return _inputs.tree_of(source)
+    if not _inputs.is_open_file(source):
         raise ModelTypeError(
-            "expected a path, a file opened for reading bytes, or a model of this package, "
-            f"got {type(source).__module__}.{type(source).__qualname__}; "
+            "expected a path, a file opened for reading bytes, or a model of this package or of "
+            f"roman_datamodels, got {type(source).__module__}.{type(source).__qualname__}; "
             "save an object of another library, or pass the path of its file"
         )
-    return _read(source, str(getattr(source, "name", "the given file")), own=False)
+    file = _inputs.readable(source)
+    with _inputs.position_kept(source):
+        return _read(file, _inputs.name_of(source), own=False, given=source)
 
 
-def _read(file: IO[bytes], name: str, *, own: bool) -> Tree:
+def _read(file: IO[bytes], name: str, *, own: bool, given: Any = None) -> Tree:
     blocks = _check_container(file, name)
     import asdf
 
@@ -101,7 +106,7 @@ def _read(file: IO[bytes], name: str, *, own: bool) -> Tree:
             f"{name}: 'roman' is no object with a tag of the mission; its tag is {tag!r}"
         )
     try:
-        data = _Open(file, handle, name, blocks).convert(content, strip=True)
+        data = _Open(file, handle, name, blocks, given).convert(content, strip=True)
     except ModelError:
         raise
     except Exception as error:  # of a library that trusts what it reads
@@ -180,8 +185,12 @@ def _check_block(block: Block, number: int, size: int, name: str) -> None:
 class _Open:
     """Turns the tree that `asdf` returns into the plain tree of a model."""
 
-    def __init__(self, file: IO[bytes], handle: Any, name: str, blocks: list[Block]) -> None:
+    def __init__(
+        self, file: IO[bytes], handle: Any, name: str, blocks: list[Block], given: Any
+    ) -> None:
         self.file = file
+        #: A file that the caller opened, which is left where it stands.
+        self.given = given
         self.handle = handle
         self.name = name
         self.blocks = blocks
@@ -259,14 +268,18 @@ class _Open:
         self._refuse_elsewhere(lazy)
         source = lazy._source
         try:
-            if isinstance(source, int) and self.blocks[source].compression:
-                data = read_compressed(self.file, self.blocks[source])
-                array = np.ndarray(lazy._shape, lazy._dtype, data, lazy._offset, lazy._strides)
-            else:
-                array = np.asarray(lazy)
+            with self._position_kept():
+                if isinstance(source, int) and self.blocks[source].compression:
+                    data = read_compressed(self.file, self.blocks[source])
+                    array = np.ndarray(lazy._shape, lazy._dtype, data, lazy._offset, lazy._strides)
+                else:
+                    array = np.asarray(lazy)
         except Exception as error:
             raise self._unreadable(error) from error
         return np.asarray(array, order="C")
+
+    def _position_kept(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.given is None else _inputs.position_kept(self.given)
 
     def _read_array(self, lazy: Any) -> np.ndarray[Any, Any]:
         array = self._writable(self._raw_array(lazy))
@@ -290,13 +303,14 @@ class _Open:
         if base is None or not mappable:
             return array.copy()
         first_byte = np.frombuffer(base, np.uint8, 1).ctypes.data
-        mapped = np.memmap(
-            self.file,
-            dtype=array.dtype,
-            mode="c",
-            offset=array.ctypes.data - first_byte,
-            shape=array.shape,
-        )
+        with self._position_kept():
+            mapped = np.memmap(
+                self.file,
+                dtype=array.dtype,
+                mode="c",
+                offset=array.ctypes.data - first_byte,
+                shape=array.shape,
+            )
         return mapped.view(np.ndarray)
 
     def _time(self, value: Any) -> Any:
@@ -324,7 +338,8 @@ class _Open:
                 version=self.handle.version_string, ignore_unrecognized_tag=True
             )
             try:
-                return asdf.yamlutil.tagged_tree_to_custom_tree(value, context)
+                with self._position_kept():
+                    return asdf.yamlutil.tagged_tree_to_custom_tree(value, context)
             except Exception as error:
                 raise self._unreadable(error) from error
 

@@ -283,6 +283,7 @@ class Step(metaclass=_StepType):
         if args and isinstance(args[0], str | os.PathLike):
             self._input_name = local_path(args[0])
             args = (self._find_input(self._input_name), *args[1:])
+        args = tuple(self.open_input(arg) for arg in args)
         self._references_used, self._matches_used = {}, {}
         self._args = args
         with self._recorded() if outermost else nullcontext():
@@ -401,6 +402,10 @@ class Step(metaclass=_StepType):
         return name
 
     # --- what subclasses for one mission fill in
+
+    def open_input(self, input: Any) -> Any:
+        """What ``process`` gets of an input; subclasses open what only they know."""
+        return input
 
     def _open_checkpoint(self, args: tuple[Any, ...]) -> Checkpoint | None:
         """What keeps the results of the steps, where a pipeline has a place for it."""
