@@ -17,6 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from .errors import RomancalError
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -28,6 +30,22 @@ _HEADER = struct.Struct(">I4sQQQ16s")
 _STREAMED = 1
 _CHUNK = 1 << 20
 _SEARCHED = 1 << 16
+
+
+class UnknownCompressionError(RomancalError, ValueError):
+    """A block is compressed in a way that this package does not know.
+
+    Attributes
+    ----------
+    compression : str
+    """
+
+    def __init__(self, compression: bytes) -> None:
+        self.compression = compression.decode("ascii", "replace")
+        super().__init__(compression)
+
+    def __str__(self) -> str:
+        return f"a block is compressed by {self.compression}, which this package does not read"
 
 
 @dataclass(frozen=True)
@@ -220,7 +238,7 @@ def unpacked(stored: bytes, compression: bytes) -> Iterator[bytes]:
             yield piece
             stored = b""
     else:
-        raise ValueError(f"a block has the unknown compression {compression!r}")
+        raise UnknownCompressionError(compression)
 
 
 def _lz4_parts(stored: memoryview) -> Iterator[tuple[memoryview, int]]:

@@ -25,6 +25,7 @@ from .._asdf_blocks import (
 from .._files import open_regular, replacing
 from ..errors import one_line
 from . import _asdf, _inputs, _schema
+from ._blame import check_tags, unmade, unreadable
 from ._errors import FileFormatError, ModelError, ModelTypeError
 from ._nodes import Tree, Unread
 
@@ -73,9 +74,9 @@ def read(source: str | os.PathLike[str] | IO[bytes]) -> Tree:
             f"roman_datamodels, got {type(source).__module__}.{type(source).__qualname__}; "
             "save an object of another library, or pass the path of its file"
         )
-    file = _inputs.readable(source)
+    content = _inputs.readable(source)
     with _inputs.position_kept(source):
-        return _read(file, _inputs.name_of(source), own=False, given=source)
+        return _read(content, _inputs.name_of(source), own=False, given=source)
 
 
 def _read(file: IO[bytes], name: str, *, own: bool, given: Any = None) -> Tree:
@@ -93,8 +94,8 @@ def _read(file: IO[bytes], name: str, *, own: bool, given: Any = None) -> Tree:
                 ignore_unrecognized_tag=True,
                 ignore_missing_extensions=True,
             )
-        except Exception as error:
-            raise FileFormatError(f"{name}: damaged ASDF file: {one_line(error)}") from error
+        except Exception as error:  # of a library that trusts what it reads
+            raise unreadable(name, error) from error
     if not _asdf.has_blocks_at(handle, [block.position for block in blocks]):
         raise FileFormatError(f"{name}: damaged ASDF file: its index is not that of its blocks")
     content = handle.tree.get("roman")
@@ -107,10 +108,8 @@ def _read(file: IO[bytes], name: str, *, own: bool, given: Any = None) -> Tree:
         )
     try:
         data = _Open(file, handle, name, blocks, given).convert(content, strip=True)
-    except ModelError:
-        raise
-    except Exception as error:  # of a library that trusts what it reads
-        raise FileFormatError(f"{name}: damaged ASDF file: {one_line(error)}") from error
+    except Exception as error:
+        raise unreadable(name, error) from error
     if not isinstance(data.get("meta"), dict):
         raise FileFormatError(f"{name}: 'roman' has no mapping 'meta'")
     header = {key: value for key, value in handle.tree.items() if key != "roman"}
@@ -333,15 +332,17 @@ class _Open:
         import asdf
 
         self._check_description(value)
-        with _asdf.configured(_asdf.OBJECTS):
+        with _asdf.configured(_asdf.OBJECTS), self._position_kept():
             context = asdf.AsdfFile(
                 version=self.handle.version_string, ignore_unrecognized_tag=True
             )
+            check_tags(self.name, value, context.extension_manager, self.handle.tree)
             try:
-                with self._position_kept():
-                    return asdf.yamlutil.tagged_tree_to_custom_tree(value, context)
+                return asdf.yamlutil.tagged_tree_to_custom_tree(value, context)
             except Exception as error:
-                raise self._unreadable(error) from error
+                if self._is_closed(error):
+                    raise self._unreadable(error) from error
+                raise unmade(self.name, value, error) from error
 
     def _check_description(self, value: Any) -> None:
         """Check what an object is to be made of: arrays of this file, and not too many axes."""
@@ -366,13 +367,16 @@ class _Open:
         if isinstance(array._source, str):
             raise FileFormatError(f"{self.name}: an array in another file ({array._source})")
 
-    def _unreadable(self, error: Exception) -> ModelError:
-        if self.file.closed or "closed" in str(error):
+    def _is_closed(self, error: Exception) -> bool:
+        return self.file.closed or "closed" in str(error)
+
+    def _unreadable(self, error: Exception) -> Exception:
+        if self._is_closed(error):
             return ModelError(
                 f"{self.name}: the file was closed before this value was read; "
                 "read it before, or keep the model open"
             )
-        return FileFormatError(f"{self.name}: damaged ASDF file: {one_line(error)}")
+        return unreadable(self.name, error)
 
 
 def _is_number(value: object) -> bool:
