@@ -11,7 +11,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -87,6 +87,9 @@ def _parse(arguments: list[str]) -> tuple[Any, argparse.Namespace]:
 class _Parser(argparse.ArgumentParser):
     """Names the option that was meant where one is unknown, and keeps to what can be read."""
 
+    #: What a command knows of an option that it has not.
+    explain: Callable[[str], str] | None = None
+
     def error(self, message: str) -> NoReturn:
         super().error(shortened(message))
 
@@ -94,7 +97,10 @@ class _Parser(argparse.ArgumentParser):
         options, extra = self.parse_known_intermixed_args(args, namespace)
         for word in extra:
             known = [option for action in self._actions for option in action.option_strings]
-            hint = nearest(word.partition("=")[0], known) if word.startswith("-") else ""
+            option = word.partition("=")[0]
+            hint = self.explain(option) if self.explain is not None else ""
+            if not hint and word.startswith("-"):
+                hint = nearest(option, known)
             self.error(f"unrecognized argument {word}{hint}")
         return options
 

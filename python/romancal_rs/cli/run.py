@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import argparse
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .._files import local_path
 from ..errors import RomancalError
 from ..stpipe import config as config_files
+from ..stpipe import elsewhere
 from ..stpipe.config import StepConfig
+from ..stpipe.elsewhere import ABSENCE
 from ..stpipe.parameters import REQUIRED, ParameterError, ParameterSpec, Setting
+from ..stpipe.pipeline import Pipeline
 from ..stpipe.registry import ALIASES, find_class
 from .options import path
 
@@ -82,7 +86,22 @@ def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str
     parser.usage = f"romancal-rs run {target} [--PARAMETER=VALUE ...] INPUT"
     parser.description = step_class.__doc__
     parser.set_defaults(step_class=step_class, config=config, parser=parser)
+    parser.explain = partial(_explain, step_class)  # type: ignore[attr-defined]
     add_parameters(parser, step_class)
+
+
+def _explain(step_class: type[Step], option: str) -> str:
+    """What an option is that the class does not have, where it is one of other software."""
+    path = option.removeprefix("--").split(".")
+    while len(path) > 2 and path[0] == "steps" and issubclass(step_class, Pipeline):
+        name = step_class.step_aliases.get(path[1], path[1])
+        if step_class.is_absent(name):
+            return f": {name} {ABSENCE}"
+        if name not in step_class.step_defs:
+            return ""
+        step_class, path = step_class.step_defs[name], path[2:]
+    version = elsewhere.version_with(step_class, ".".join(path))
+    return "" if version is None else f": it is one of {version}, and has no meaning here"
 
 
 def _first_word(parser: argparse.ArgumentParser, arguments: list[str]) -> str | None:
@@ -120,6 +139,13 @@ def add_parameters(
     for name, sub_class in steps.items():
         own = step_class.step_defaults.get(name)
         add_parameters(parser, sub_class, f"{prefix}steps.{name}.", own)
+    for name in getattr(step_class, "absent_steps", ()):
+        parser.add_argument(
+            f"--{prefix}steps.{name}.skip",
+            dest=f"{_PARAMETER}{prefix}steps.{name}.skip",
+            default=argparse.SUPPRESS,
+            help=argparse.SUPPRESS,
+        )
     for other, name in getattr(step_class, "step_aliases", {}).items():
         for key in steps[name].parameters:
             parser.add_argument(

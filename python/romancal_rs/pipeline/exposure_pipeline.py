@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..exposure import SCIENCE, check_exposure, check_usable, describe, is_fully_saturated
 from ..flatfield import FlatFieldStep
 from ..photom import PhotomStep
-from ..stpipe import RomanPipeline, Step
+from ..stpipe import RomanPipeline, Step, elsewhere
 from . import one_pass
 
 if TYPE_CHECKING:
@@ -45,7 +45,12 @@ class ExposurePipeline(RomanPipeline):
         "flatfield": FlatFieldStep,
         "photom": PhotomStep,
     }
-    step_aliases: ClassVar[dict[str, str]] = {"ramp_fit": "rampfit"}
+    step_aliases: ClassVar[dict[str, str]] = {
+        "dark": "dark_current",
+        "flat_field": "flatfield",
+        "ramp_fit": "rampfit",
+    }
+    absent_steps = elsewhere.STEPS
 
     def before_process(self, args: tuple[Any, ...]) -> None:
         from .. import datamodels

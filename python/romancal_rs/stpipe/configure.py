@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .._files import local_path
 from ..errors import InputError
 from . import config as config_files
+from . import elsewhere
 from .config import StepConfig
 from .parameters import Parameter, ParameterError, ParameterSpec, Setting
 from .registry import canonical_path
@@ -94,7 +95,7 @@ def apply_config(
     config : StepConfig
     from_store : bool
         Whether a reference store chose the file, not the user: it may then set parameters, but
-        name no code.
+        name no code; steps and parameters that are not here are passed over, with a warning.
     within : tuple of str
         The files whose ``config_file`` led here.
     """
@@ -111,11 +112,22 @@ def apply_config(
     for name, setting in settings.items():
         if name in ("pre_hooks", "post_hooks") and isinstance(setting, Setting) and setting.value:
             _refuse_from_store(from_store, setting, name)
-        _set(step, name, setting, config.directory)
+        if from_store:
+            setting = _without_unknown(step, step.parameters, name, setting)
+        if setting is not None:
+            _set(step, name, setting, config.directory)
     for sub_config in config.steps:
         if not isinstance(step, Pipeline):
             raise ParameterError(f"{config.path}: {step.name} is a step, and has no steps itself")
-        sub_step = _sub_step(step, sub_config)
+        try:
+            sub_step = _sub_step(step, sub_config)
+        except ParameterError as error:
+            if not from_store:
+                raise
+            step.log.warning("%s: %s: passed over", config.path, error)
+            continue
+        if sub_step is None:
+            continue
         if not from_store:
             _check_class(type(sub_step), sub_config)
         apply_config(sub_step, sub_config, from_store=from_store)
@@ -153,8 +165,25 @@ def _set(step: Step, name: str, setting: Any, directory: str | None) -> None:
     elif name in step.parameters:
         setattr(step, name, _absolute(step.parameters[name], setting, directory))
     else:
-        origin = setting.origin if isinstance(setting, Setting) else f"section [{name}]"
-        raise step.parameters.unknown(name, step.name, origin=origin)
+        given = setting if isinstance(setting, Setting) else Setting(setting, f"section [{name}]")
+        raise step.unknown_parameter(name, given)
+
+
+def _without_unknown(step: Step, spec: ParameterSpec, name: str, setting: Any) -> Any:
+    """What is known here of a setting in a file that a store chose, or None: warns of the rest."""
+    if name in spec.sections and isinstance(setting, Mapping):
+        section = spec.sections[name]
+        known = {key: _without_unknown(step, section, key, value) for key, value in setting.items()}
+        return {key: value for key, value in known.items() if value is not None}
+    if name in spec or name in spec.sections:
+        return setting
+    origin = setting.origin if isinstance(setting, Setting) else f"section [{name}]"
+    version = elsewhere.version_with(type(step), name)
+    of_version = "" if version is None else f"it is one of {version}, and "
+    step.log.warning(
+        "%s has no parameter %r (%s): %spassed over", step.name, name, origin, of_version
+    )
+    return None
 
 
 def _absolute(parameter: Parameter, setting: Setting, directory: str | None) -> Setting:
@@ -179,8 +208,15 @@ def _absolute_section(
     return result
 
 
-def _sub_step(pipeline: Pipeline, config: StepConfig) -> Step:
-    """The step that a part of a parameter file means: by its name, else by its class."""
+def _sub_step(pipeline: Pipeline, config: StepConfig) -> Step | None:
+    """The step that a part of a parameter file means: by its name, else by its class.
+
+    None if it is one of other software, and skipped.
+    """
+    name = config.name or elsewhere.step_of_class(config.class_name or "")
+    if name is not None and pipeline.is_absent(name):
+        pipeline.check_skipped(name, config.parameters.get("skip"))
+        return None
     if config.name is not None:
         return pipeline.step(config.name)
     wanted = canonical_path(config.class_name or "").rpartition(".")[2]
@@ -227,7 +263,13 @@ def _apply_parameter_references(step: Step, input: Any, store: Store) -> None:
         path = store.find_parameters(reference_names(target), keys)
         if path is not None:
             target.log.info("Parameters from %s", path)
-            apply_config(target, config_files.load(path), from_store=True)
+            try:
+                apply_config(target, config_files.load(path), from_store=True)
+            except ParameterError as error:
+                raise ParameterError(
+                    f"{error}. A reference store chose this file; without such files: "
+                    f"--disable-crds-steppars, or {DISABLE_VARIABLE}=true"
+                ) from error
 
 
 def are_parameter_references_off() -> bool:

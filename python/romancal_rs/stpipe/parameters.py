@@ -191,13 +191,28 @@ class ParameterSpec(Mapping[str, Parameter]):
     def __len__(self) -> int:
         return len(self._parameters)
 
-    def unknown(self, name: str, owner: str, others: Iterable[str] = (), origin: str = "") -> Any:
-        """The error for a name that is neither a parameter nor one of `others`."""
+    def unknown(
+        self,
+        name: str,
+        owner: str,
+        others: Iterable[str] = (),
+        origin: str = "",
+        version: str | None = None,
+    ) -> Any:
+        """The error for a name that is neither a parameter nor one of `others`.
+
+        `origin` is where the name was given, `version` the other software that knows it.
+        """
         where = f" ({origin})" if origin else ""
-        candidates = [*self, *self.sections, *others]
-        return UnknownParameterError(
-            f"{owner} has no parameter {name!r}{where}{nearest(name, candidates)}"
-        )
+        hint = nearest(name, [*self, *self.sections, *others])
+        if version is not None:
+            hint = f": it is one of {version}, and has no meaning here; leave it out"
+            if origin:
+                hint += (
+                    " (in a file that a reference store chooses it is passed over, and "
+                    "--disable-crds-steppars turns such files off)"
+                )
+        return UnknownParameterError(f"{owner} has no parameter {name!r}{where}{hint}")
 
 
 class Section(dict[str, Any]):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import nearest
-from .parameters import REQUIRED, ParameterError, ParameterSpec, UnknownParameterError
+from .elsewhere import ABSENCE
+from .parameters import REQUIRED, ParameterError, ParameterSpec, Setting, UnknownParameterError
 from .step import Step
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Pipeline(Step):
     step_defs: ClassVar[dict[str, type[Step]]] = {}
     #: Other names that a step goes by.
     step_aliases: ClassVar[dict[str, str]] = {}
+    #: Steps of other software that parameter files may name if they skip them.
+    absent_steps: ClassVar[Collection[str]] = ()
 
     def __init__(
         self, *args: Any, steps: Mapping[str, Mapping[str, Any]] | None = None, **kwargs: Any
@@ -50,7 +53,10 @@ class Pipeline(Step):
         steps = values.pop("steps", None) or {}
         for name, parameters in _mapping(steps, f"{self.name}: steps").items():
             given = _mapping(parameters, f"{self.name}: steps[{name!r}]")
-            self.step(name).set_parameters(given)
+            if self.is_absent(name):
+                self.check_skipped(name, given.get("skip"))
+            else:
+                self.step(name).set_parameters(given)
         super().set_parameters(values)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -63,6 +69,8 @@ class Pipeline(Step):
     def step(self, name: str) -> Step:
         """The step of that name, or of that other name."""
         name = self.step_aliases.get(name, name)
+        if self.is_absent(name):
+            raise UnknownParameterError(self._absence(name))
         if name not in self.step_defs:
             raise UnknownParameterError(
                 f"{self.name} has no step {name!r}{nearest(name, list(self.step_defs))}; "
@@ -70,7 +78,29 @@ class Pipeline(Step):
             )
         return self.__dict__[name]
 
+    @classmethod
+    def is_absent(cls, name: str) -> bool:
+        """Whether a step is one of other software, that can only be skipped."""
+        return name in cls.absent_steps and name not in cls.step_defs
+
+    def check_skipped(self, name: str, skip: Any) -> None:
+        """Checks that a step which is absent is skipped: `skip` is what was given for it.
+
+        Raises
+        ------
+        ParameterError
+            If it is not.
+        """
+        if skip is None or not self.parameters["skip"].validate(skip, name):
+            origin = f" ({skip.origin})" if isinstance(skip, Setting) else ""
+            raise ParameterError(f"{self._absence(name)}{origin}")
+
+    def _absence(self, name: str) -> str:
+        return f"{self.name}: {name} {ABSENCE}"
+
     def __getattr__(self, name: str) -> Any:
+        if type(self).is_absent(name):
+            raise UnknownParameterError(self._absence(name))
         if name in type(self).step_aliases:
             return self.step(name)
         return super().__getattr__(name)

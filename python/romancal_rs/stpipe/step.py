@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from .._files import local_path
 from ..errors import nearest
 from ..references import Match, RunDigests
-from . import hooks, logconfig, output, runlog
+from . import elsewhere, hooks, logconfig, output, runlog
 from .parameters import REQUIRED, ParameterError, ParameterSpec, Section, Setting
 
 if TYPE_CHECKING:
@@ -144,9 +144,18 @@ class Step(metaclass=_StepType):
         """Sets several parameters; an unknown name is an error that names the nearest."""
         for key, value in values.items():
             if key not in self.parameters and key not in self.parameters.sections:
-                origin = value.origin if isinstance(value, Setting) else ""
-                raise self.parameters.unknown(key, self.name, origin=origin)
+                raise self.unknown_parameter(key, value)
             setattr(self, key, value)
+
+    def unknown_parameter(self, name: str, value: Any = None) -> Any:
+        """The error for a value that is given to a parameter that the step has not."""
+        return self.parameters.unknown(
+            name,
+            self.name,
+            tuple(self.__dict__),
+            origin=value.origin if isinstance(value, Setting) else "",
+            version=elsewhere.version_with(type(self), name),
+        )
 
     def __setattr__(self, name: str, value: Any) -> None:
         parameter = self.parameters.get(name)
@@ -156,7 +165,7 @@ class Step(metaclass=_StepType):
             self.__dict__[name].set_all(value)
             return
         elif self._is_closed_to(name):
-            raise self.parameters.unknown(name, self.name, tuple(self.__dict__))
+            raise self.unknown_parameter(name)
         super().__setattr__(name, value)
 
     def _is_closed_to(self, name: str) -> bool:

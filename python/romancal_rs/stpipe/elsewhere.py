@@ -1,0 +1,77 @@
+"""What the mission's own package has and this one has not: steps, and parameters of steps.
+
+Parameter files that were written for it are understood: they may skip such a step, and messages say
+where a name comes from.
+"""
+
+from __future__ import annotations
+
+#: The version that is meant where no other is said.
+TODAY = "romancal 1.1"
+
+#: Steps by their names, with their classes.
+STEPS = {
+    "refpix": "RefPixStep",
+    "dark_decay": "DarkDecayStep",
+    "wfi18_transient": "WFI18TransientStep",
+    "source_catalog": "SourceCatalogStep",
+    "tweakreg": "TweakRegStep",
+    "flux": "FluxStep",
+    "skymatch": "SkyMatchStep",
+    "outlier_detection": "OutlierDetectionStep",
+    "resample": "ResampleStep",
+    "multiband_catalog": "MultibandCatalogStep",
+}
+#: Pipelines likewise.
+PIPELINES = {"roman_mos": "MosaicPipeline"}
+
+#: What is said of a step that is one of them.
+ABSENCE = f"is a step of {TODAY} that is not in this package, and may only be skipped: skip = true"
+
+_OF_SNOWBALLS = (
+    "expand_large_events",
+    "min_sat_area",
+    "min_jump_area",
+    "expand_factor",
+    "sat_required_snowball",
+)
+
+#: Parameters by class, of the last version that has the class.
+_PARAMETERS = {
+    "ExposurePipeline": (TODAY, ("on_disk",)),
+    "FlatFieldStep": (TODAY, ("include_var_flat",)),
+    "JumpStep": ("romancal 0.12", (*_OF_SNOWBALLS, "use_ellipses")),
+    "RampFitStep": (
+        TODAY,
+        (
+            *_OF_SNOWBALLS,
+            "algorithm",
+            "edge_size",
+            "include_var_rnoise",
+            "min_sat_radius_extend",
+            "record_jumps",
+            "rejection_threshold",
+            "sat_expand",
+            "threshold_constant",
+            "threshold_intercept",
+            "use_ramp_jump_detection",
+        ),
+    ),
+    "RomanStep": (TODAY, ("update_version",)),
+    "SaturationStep": (TODAY, ("backup",)),
+}
+
+
+def step_of_class(class_path: str) -> str | None:
+    """The name of a step by its class path, if it is one of `STEPS`."""
+    wanted = class_path.rpartition(".")[2]
+    return next((name for name, cls in STEPS.items() if cls == wanted), None)
+
+
+def version_with(step_class: type, parameter: str) -> str | None:
+    """The version whose step of that class, or of a base of it, has a parameter."""
+    for base in step_class.__mro__:
+        version, names = _PARAMETERS.get(base.__name__, ("", ()))
+        if parameter in names:
+            return version
+    return None
