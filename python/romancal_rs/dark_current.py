@@ -29,6 +29,7 @@ class DarkCurrentStep(RomanStep):
     """
     class_alias = "dark_current"
     cal_step_name = "dark"
+    builds_on: ClassVar[tuple[str, ...]] = ("dq_init", "saturation", "linearity")
     default_suffix = "dark_current"
     reference_file_types: ClassVar[list[str]] = ["dark"]
 

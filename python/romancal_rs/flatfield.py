@@ -19,6 +19,14 @@ class FlatFieldStep(RomanStep):
 
     class_alias = "flatfield"
     cal_step_name = "flat_field"
+    builds_on: ClassVar[tuple[str, ...]] = (
+        "dq_init",
+        "saturation",
+        "linearity",
+        "dark",
+        "jump",
+        "ramp_fit",
+    )
     default_suffix = "flat"
     reference_file_types: ClassVar[list[str]] = ["flat"]
 

@@ -33,6 +33,7 @@ class JumpStep(RomanStep):
     """
     class_alias = "jump"
     cal_step_name = "jump"
+    builds_on: ClassVar[tuple[str, ...]] = ("dq_init", "saturation", "linearity", "dark")
     default_suffix = "jump"
     reference_file_types: ClassVar[list[str]] = ["gain", "readnoise"]
 

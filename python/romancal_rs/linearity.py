@@ -18,6 +18,7 @@ class LinearityStep(RomanStep):
 
     class_alias = "linearity"
     cal_step_name = "linearity"
+    builds_on: ClassVar[tuple[str, ...]] = ("dq_init", "saturation")
     default_suffix = "linearity"
     reference_file_types: ClassVar[list[str]] = ["linearity"]
 

@@ -23,6 +23,7 @@ class PhotomStep(RomanStep):
     """
     class_alias = "photom"
     cal_step_name = "photom"
+    builds_on: ClassVar[tuple[str, ...]] = ("ramp_fit",)
     default_suffix = "phot"
     reference_file_types: ClassVar[list[str]] = ["photom"]
 

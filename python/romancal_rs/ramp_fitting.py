@@ -31,6 +31,7 @@ class RampFitStep(RomanStep):
     """
     class_alias = "rampfit"
     cal_step_name = "ramp_fit"
+    builds_on: ClassVar[tuple[str, ...]] = ("dq_init", "saturation", "linearity", "dark", "jump")
     default_suffix = "rampfit"
     reference_file_types: ClassVar[list[str]] = ["readnoise", "gain"]
     algorithm = "ols"

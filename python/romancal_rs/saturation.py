@@ -21,6 +21,7 @@ class SaturationStep(RomanStep):
     """
     class_alias = "saturation"
     cal_step_name = "saturation"
+    builds_on: ClassVar[tuple[str, ...]] = ("dq_init",)
     default_suffix = "saturation"
     reference_file_types: ClassVar[list[str]] = ["saturation"]
 

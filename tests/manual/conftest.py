@@ -99,21 +99,20 @@ PREAMBLE = """\
 
 @pytest.fixture(scope="session")
 def products(simulated, tmp_path_factory) -> dict[str, Path]:
-    """The exposure after dq_init, after linearity, and after the fit."""
-    from romancal_rs.dq_init import DQInitStep
-    from romancal_rs.linearity import LinearityStep
-    from romancal_rs.ramp_fitting import RampFitStep
+    """The exposure after each of the steps up to the fit."""
+    from romancal_rs.pipeline import ExposurePipeline
 
     directory = tmp_path_factory.mktemp("products")
     made = {}
     source = simulated.exposure
-    for step_class in (DQInitStep, LinearityStep, RampFitStep):
+    for name in ("dq_init", "saturation", "linearity", "dark_current", "jump", "rampfit"):
+        step_class = ExposurePipeline.step_defs[name]
         step = step_class(
             save_results=True, output_dir=str(directory), references=str(simulated.references)
         )
         step.run(source)
         (source,) = step.saved_files
-        made[step_class.class_alias] = source
+        made[name] = source
     return made
 
 
@@ -129,6 +128,18 @@ def page(simulated, tmp_path, monkeypatch, capsys) -> Page:
     for name in (FIRST, SECOND):
         (directory / f"{name}_uncal.asdf").symlink_to(simulated.exposure)
     return Page(directory, simulated, capsys)
+
+
+@pytest.fixture
+def ramps(page, products) -> None:
+    """The exposures are ramps, although their names say raw.
+
+    The manual runs steps such as jump on raw exposures, which docs/deviations.md makes an error.
+    """
+    for name in (FIRST, SECOND):
+        exposure = page.directory / f"{name}_uncal.asdf"
+        exposure.unlink()
+        exposure.symlink_to(products["dark_current"])
 
 
 @pytest.fixture

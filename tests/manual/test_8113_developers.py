@@ -177,6 +177,7 @@ def test_output_suffix(page, parameters, name):
     assert (page.directory / name).read_text() == "saved"
 
 
+@pytest.mark.usefixtures("ramps")
 def test_from_cmdline_saves_implicitly(page):
     """8.1.13: "Implicitly when a step is run from the command line or with Step.from_cmdline"."""
     step = JumpStep.from_cmdline([f"{page.first}_uncal.asdf"])
@@ -518,6 +519,7 @@ def test_validate_kwds_is_unknown():
         RomanStep(_validate_kwds=True)
 
 
+@pytest.mark.usefixtures("ramps")
 def test_finalize_result(page):
     """8.1.13: "Hook that allows the Step to set metadata on the output model before save"."""
     seen = []

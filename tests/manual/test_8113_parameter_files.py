@@ -62,6 +62,7 @@ $ strun roman_elp r0000101001001001001_01101_0001_WFI01_uncal.asdf --save-parame
     assert page.made("*_ramp") == [f"{page.second}_ramp.asdf"]
 
 
+@pytest.mark.usefixtures("ramps")
 def test_saved_values_are_those_used(page):
     """8.1.13: "the values will be those actually used": from the command line, and from a file."""
     page.write("jump.asdf", JUMP + "parameters: {rejection_threshold: 80.0, suffix: a}\n...\n")

@@ -330,6 +330,7 @@ result = JumpStep.call("r0000101001001001001_01101_0001_WFI01_dqinit.asdf",
     assert files.made("*_jump") == [f"{files.second}_jump.asdf"]
 
 
+@pytest.mark.usefixtures("ramps")
 def test_results_under_another_name(files):
     """8.1.13: "to specify a different file name ... set output_file and/or output_dir"."""
     JumpStep.call(UNCAL, output_file="other", output_dir="there")

@@ -174,6 +174,7 @@ def test_debug(page, monkeypatch):
     assert trace.tb_frame.f_code.co_name == "process"
 
 
+@pytest.mark.usefixtures("ramps")
 def test_save_parameters(page):
     """8.1.13: "This file will have all the parameters ... and the final values used"."""
     page.strun(f"strun jump {UNCAL} --rejection_threshold=7 --save-parameters used.asdf")
@@ -182,6 +183,7 @@ def test_save_parameters(page):
     assert float(used.parameters["rejection_threshold"].value) == 7.0
 
 
+@pytest.mark.usefixtures("ramps")
 def test_disable_crds_steppars(page, monkeypatch):
     """8.1.13: "--disable-crds-steppars  Disable retrieval of step parameter reference files"."""
     page.own_references(
@@ -275,6 +277,7 @@ ExposurePipeline.from_cmdline([' r0000101001001001001_01101_0001_WFI01_uncal.asd
 # --- "call()"
 
 
+@pytest.mark.usefixtures("ramps")
 def test_call(page):
     """8.1.13: "A basic example is"."""
     space = page.python("""
@@ -288,6 +291,7 @@ def flagged(ramp):
     return int(((ramp.groupdq & 4) > 0).sum())
 
 
+@pytest.mark.usefixtures("ramps")
 def test_call_with_another_value_than_the_default(page):
     """8.1.13: "To use a different value than the default, the statement would be"."""
     space = page.python("""
@@ -297,6 +301,7 @@ output = JumpStep.call('r0000101001001001001_01101_0001_WFI01_uncal.asdf',
     assert 0 < flagged(space.output) < flagged(JumpStep.call(UNCAL))
 
 
+@pytest.mark.usefixtures("ramps")
 def test_call_with_a_parameter_file(page):
     """8.1.13: "specify the path to it using the config_file argument"."""
     page.write("my_jumpstep_config.asdf", JUMP + "parameters: {rejection_threshold: 42.0}\n...\n")
@@ -365,6 +370,7 @@ def test_calling_the_instance_is_the_same_as_run(page, products):
     assert (output.data == mystep.run(str(products["rampfit"])).data).all()
 
 
+@pytest.mark.usefixtures("ramps")
 def test_run_initializes_no_parameters(page, monkeypatch):
     """8.1.13: "there is no parameter initialization that occurs"."""
     page.own_references(

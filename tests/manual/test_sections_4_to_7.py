@@ -47,6 +47,7 @@ def test_exit_status_of_success_and_of_an_error(page):
 # --- 5. Running from the Python prompt
 
 
+@pytest.mark.usefixtures("ramps")
 def test_call(page):
     """5: "using the call method of the class"."""
     space = page.python("""
@@ -205,9 +206,15 @@ def test_suffix_definitions(page, products, product, suffix, target):
     assert suffix in KNOWN_SUFFIXES
     if target is None:
         return
-    ready = products["rampfit"] if target in OF_AN_IMAGE else page.simulated.exposure
-    (page.directory / "r1_uncal.asdf").symlink_to(ready)
     target, _, option = target.partition(" ")
+    names = list(products)
+    name = "rampfit" if target == "ramp_fit" else target
+    ready = page.simulated.exposure
+    if target in OF_AN_IMAGE:
+        ready = products["rampfit"]
+    elif name in names[1:]:
+        ready = products[names[names.index(name) - 1]]
+    (page.directory / "r1_uncal.asdf").symlink_to(ready)
     page.strun(f"strun {target} r1_uncal.asdf {option}")
     assert f"r1_{suffix}.asdf" in page.made("r1_*")
 

@@ -462,6 +462,7 @@ class TestReports:
         assert "do not hold any more: step.parameters.amount was 1.0, is 7.0" in caplog.text
 
     def test_steps_are_reported_as_if_they_had_run(self, simulated, tmp_path):
+        from romancal_rs.dq_init import DQInitStep
         from romancal_rs.linearity import LinearityStep
 
         class Linear(RomanPipeline):
@@ -470,10 +471,12 @@ class TestReports:
             def process(self, input):
                 return self.linearity(input)
 
+        ramp = tmp_path / "ramp.asdf"
+        DQInitStep.call(str(simulated.exposure), override_mask="N/A").save(ramp)
         reports = []
         for _ in range(2):
-            pipeline = Linear(references=str(simulated.references), checkpoint=tmp_path)
-            result = pipeline.run(str(simulated.exposure))
+            pipeline = Linear(references=str(simulated.references), checkpoint=tmp_path / "kept")
+            result = pipeline.run(str(ramp))
             reports.append([(r.name, r.status, r.references) for r in pipeline.reports])
             assert result.meta.ref_file.linearity == "roman_wfi_linearity_0001.asdf"
         assert reports[0] == reports[1]

@@ -134,12 +134,6 @@ class TestLinearity:
         assert result.data[:, 8, 8].tolist() == [1, 1 + 4 + 2, 1 + 8 + 8]
         assert ramp.data[2, 8, 8] == 4
 
-    def test_a_raw_exposure_is_taken_for_a_ramp(self):
-        raw = datamodels.ScienceRawModel(testing.create_wfi_science_raw((2, *IMAGE)))
-        result = LinearityStep.call(raw, override_linearity="N/A")
-        assert isinstance(result, datamodels.RampModel)
-        assert result.meta.cal_step.linearity == "SKIPPED"
-
 
 class TestDark:
     def rate_dark(self):

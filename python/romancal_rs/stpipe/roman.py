@@ -35,6 +35,8 @@ class RomanStep(Step):
 
     #: The step's entry in ``meta.cal_step``.
     cal_step_name: ClassVar[str] = ""
+    #: The entries of the steps whose work it builds on: it does not take a raw exposure then.
+    builds_on: ClassVar[tuple[str, ...]] = ()
 
     # --- input
 
@@ -44,7 +46,8 @@ class RomanStep(Step):
         Parameters
         ----------
         input : path, file object or data model
-            A raw exposure is taken for a ramp where a ramp is wanted.
+            A raw exposure is taken for a ramp where a ramp is wanted, by a step that builds on no
+            other. Where a step that it builds on is INCOMPLETE, a warning says so.
         model_class : type
             RampModel or ImageModel.
         changes : iterable of str
@@ -55,19 +58,31 @@ class RomanStep(Step):
         Raises
         ------
         InputError
-            If the input is another kind of model.
+            If the input is another kind of model, or too raw.
         """
         from .. import datamodels
+        from ..exposure import describe
 
         model = datamodels.open(input)
         if isinstance(model, datamodels.ScienceRawModel) and model_class is datamodels.RampModel:
+            if self.builds_on:
+                raise InputError(
+                    f"{self.name} takes a ramp, got a raw exposure, {describe(model)}: run "
+                    f"{', '.join(self.builds_on)} first"
+                )
             return cast("Model", datamodels.RampModel.from_science_raw(model))
         if not isinstance(model, model_class):
             source = f" from {input}" if isinstance(input, str | os.PathLike) else ""
             raise InputError(
                 f"{self.name} takes a {model_class.__name__}, got: {type(model).__name__}{source}"
             )
-        if model.meta.cal_step.get(self.cal_step_name) == "COMPLETE":
+        cal_step = model.meta.cal_step
+        if missing := [name for name in self.builds_on if cal_step.get(name) == "INCOMPLETE"]:
+            self.log.warning(
+                "%s: %s comes after %s, which meta.cal_step says to be INCOMPLETE",
+                *(describe(model), self.name, ", ".join(missing)),
+            )
+        if cal_step.get(self.cal_step_name) == "COMPLETE":
             self.log.warning("%s: this step is COMPLETE already, and is done again", self.name)
         if self.parent is None and isinstance(input, datamodels.DataModel):
             return model.copy_for_change(changes)

@@ -1,0 +1,110 @@
+"""Steps out of order: a warning names what is INCOMPLETE, and a raw exposure is for dq_init."""
+
+import logging
+
+import pytest
+
+from romancal_rs import datamodels
+from romancal_rs.datamodels import testing
+from romancal_rs.dq_init import DQInitStep
+from romancal_rs.errors import InputError
+from romancal_rs.pipeline import ExposurePipeline
+from romancal_rs.stpipe import RomanPipeline
+
+SHAPE = (6, 16, 16)
+#: What has to be done before, by the order of the manual's table of steps.
+BEFORE = {
+    "saturation": ["dq_init"],
+    "linearity": ["dq_init", "saturation"],
+    "dark_current": ["dq_init", "saturation", "linearity"],
+    "jump": ["dq_init", "saturation", "linearity", "dark"],
+    "rampfit": ["dq_init", "saturation", "linearity", "dark", "jump"],
+}
+
+
+def model_for(name, status, **other):
+    """What a step takes, with all entries of its predecessors at a status."""
+    if name in BEFORE:
+        model = datamodels.RampModel(testing.create_ramp(SHAPE))
+    else:
+        model = datamodels.ImageModel(testing.create_wfi_image(SHAPE[1:]))
+    for entry in ("dq_init", "saturation", "linearity", "dark", "jump", "ramp_fit"):
+        if entry in model.meta.cal_step:
+            model.meta.cal_step[entry] = other.get(entry, status)
+    return model
+
+
+def warned(name, model, caplog) -> list[str]:
+    """What the step warns of about its order; without references it does not do its work."""
+    step_class = ExposurePipeline.step_defs[name]
+    without = {f"override_{reftype}": "N/A" for reftype in step_class.reference_file_types}
+    caplog.clear()
+    step_class.call(model, **without)
+    records = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    return [text.partition(" comes after ")[2] for text in records if " comes after " in text]
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_steps_before_that_are_incomplete_are_named(name, caplog):
+    told = ", ".join(BEFORE[name])
+    assert warned(name, model_for(name, "INCOMPLETE"), caplog) == [
+        f"{told}, which meta.cal_step says to be INCOMPLETE"
+    ]
+
+
+@pytest.mark.parametrize("status", ["COMPLETE", "SKIPPED"])
+@pytest.mark.parametrize("name", [*BEFORE, "flatfield", "photom"])
+def test_steps_before_that_are_done_or_skipped_are_not_named(name, status, caplog):
+    assert warned(name, model_for(name, status), caplog) == []
+
+
+def test_only_what_is_incomplete_is_named(caplog):
+    model = model_for("jump", "COMPLETE", linearity="INCOMPLETE", dark="SKIPPED")
+    assert warned("jump", model, caplog) == ["linearity, which meta.cal_step says to be INCOMPLETE"]
+
+
+@pytest.mark.parametrize("name", ["flatfield", "photom"])
+def test_an_image_that_is_not_fitted(name, caplog):
+    model = model_for(name, "COMPLETE", ramp_fit="INCOMPLETE")
+    assert warned(name, model, caplog) == ["ramp_fit, which meta.cal_step says to be INCOMPLETE"]
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_a_raw_exposure_is_an_error_for_a_step_that_does_not_start_there(name):
+    raw = datamodels.ScienceRawModel(testing.create_wfi_science_raw(SHAPE))
+    step_class = ExposurePipeline.step_defs[name]
+    wanted = f"{step_class.__name__} takes a ramp, got a raw exposure, .*: run dq_init.* first"
+    with pytest.raises(InputError, match=wanted):
+        step_class.call(raw)
+    # Skipping it is no harm, and gives a ramp that says so.
+    ramp = step_class.call(raw, skip=True)
+    assert isinstance(ramp, datamodels.RampModel)
+
+
+def test_a_raw_exposure_starts_at_dq_init():
+    raw = datamodels.ScienceRawModel(testing.create_wfi_science_raw(SHAPE))
+    ramp = DQInitStep.call(raw, override_mask="N/A")
+    assert isinstance(ramp, datamodels.RampModel)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("skipped", [(), ("dq_init", "linearity", "dark_current")])
+def test_pipelines_are_silent(simulated, caplog, fused, skipped):
+    steps = {name: {"skip": True} for name in skipped}
+    ExposurePipeline.call(
+        simulated.exposure, references=str(simulated.references), fused=fused, steps=steps
+    )
+    assert " comes after " not in caplog.text
+
+
+def test_a_pipeline_in_another_order_is_told(simulated, caplog):
+    class Hasty(RomanPipeline):
+        step_defs = {
+            name: ExposurePipeline.step_defs[name] for name in ("dq_init", "saturation", "jump")
+        }
+
+        def process(self, input):
+            return self.jump(self.saturation(self.dq_init(input)))
+
+    Hasty.call(str(simulated.exposure), references=str(simulated.references))
+    assert "jump comes after linearity, dark, which meta.cal_step" in caplog.text
