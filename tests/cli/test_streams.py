@@ -41,11 +41,18 @@ def test_no_error_on_standard_output_where_there_is_no_standard_error():
     assert (done.returncode, done.stdout) == (1, "")
 
 
-def test_steps_without_standard_streams_in_python(simulated, monkeypatch):
+@pytest.mark.parametrize("closed", [True, False])
+def test_steps_without_standard_streams_in_python(simulated, monkeypatch, closed):
+    stream = None
+    if closed:
+        stream = io.StringIO()
+        stream.close()
     for name in ("stdin", "stdout", "stderr"):
-        monkeypatch.setattr(sys, name, None)
+        monkeypatch.setattr(sys, name, stream)
     result = DQInitStep.call(simulated.exposure, override_mask="N/A")  # which warns
     assert result.meta.cal_step.dq_init == "SKIPPED"
+    words = [str(simulated.exposure), "--override_mask=N/A", "--save_results=false"]
+    assert DQInitStep.from_cmdline(words).reports[0].status == "SKIPPED"
 
 
 def test_messages_for_a_missing_standard_error_do_not_go_to_standard_output(monkeypatch, capsys):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .options import path
-from .streams import complain
+from .streams import complain, is_terminal
 
 if TYPE_CHECKING:
     from ..references import Store
@@ -163,7 +163,7 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
 def _check(options: argparse.Namespace) -> int:
     from ..references.check import check
 
-    found = check(options.place, _progress if sys.stderr.isatty() else None)
+    found = check(options.place, _progress if is_terminal(sys.stderr) else None)
     shown = found.absent if options.verbose else found.absent[:_SHOWN]
     for problem in (*found.problems, *shown):
         print(problem)

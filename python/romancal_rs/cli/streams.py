@@ -28,6 +28,11 @@ def complete() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a standard stream is there, and a terminal."""
+    return stream is not None and not getattr(stream, "closed", False) and stream.isatty()
+
+
 def complain(message: str) -> None:
     """Writes a line to standard error, if that can be."""
     if sys.stderr is not None:  # None, and print writes to standard output

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from .streams import is_terminal
+
 if TYPE_CHECKING:
     from ..stpipe import Step, StepReport
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 @contextmanager
 def progress_display(step: Step) -> Iterator[None]:
     """Shows on a terminal which step is running; elsewhere nothing."""
-    if not sys.stderr.isatty():
+    if not is_terminal(sys.stderr):
         yield
         return
     from rich.console import Console

@@ -76,7 +76,7 @@ class ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         stream = getattr(sys, self.stream_name)
-        if stream is None:  # a process without; print would take standard output
+        if stream is None or getattr(stream, "closed", False):  # print takes None for stdout
             return
         try:
             print(self.format(record), file=stream, flush=True)
