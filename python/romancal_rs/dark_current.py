@@ -71,26 +71,60 @@ def dark_arrays(
     Raises
     ------
     InputError
-        If the accumulated signal is that of another number of resultants.
+        If the accumulated signal is that of another read-out, and there is no rate.
+
+    Notes
+    -----
+    Files of 2023 to 2025 hold both. The accumulated signal is used where it is that of the
+    exposure's own read-out, as of 2022; else the rate; else, if there is none, the first planes of
+    a longer DARK of the same MA table.
     """
     if "data" not in dark:
         return dark.stored("dark_slope"), dark.stored("dq")
-    signal = dark.stored("data")
-    if signal.shape != exposure.shape:
-        raise InputError(
-            f"{describe(dark)}: DARK of {signal.shape[0]} resultants, shape {signal.shape}; "
-            f"the exposure's shape is {exposure.shape}"
-        )
-    return signal, dark.stored("dq")
+    signal, dq = dark.stored("data"), dark.stored("dq")
+    n_resultants = exposure.shape[0]
+    same_table = ma_tables_agree(dark, exposure)
+    if signal.shape == exposure.shape and same_table is not False:
+        return signal, dq
+    if "dark_slope" in dark:
+        rate = dark.stored("dark_slope")
+        if has_finite(rate):
+            return rate, dq
+    if signal.shape[0] > n_resultants and signal.shape[1:] == exposure.shape[1:] and same_table:
+        return signal[:n_resultants], dq
+    raise InputError(
+        f"{describe(dark)}: DARK of {signal.shape[0]} resultants, shape {signal.shape}, without a "
+        f"rate (dark_slope); the exposure's shape is {exposure.shape}"
+        + ("" if same_table is not False else ", and its MA table another")
+    )
+
+
+def ma_tables_agree(dark: DarkRefModel, exposure: ScienceRawModel | RampModel) -> bool | None:
+    """Whether a DARK is of the exposure's MA table; None where it does not say of which it is."""
+    agreements = [
+        stated == exposure.meta.exposure.get(name)
+        for name in ("ma_table_name", "ma_table_number")
+        if (stated := dark.meta.get("exposure", {}).get(name)) not in (None, "?", -999999)
+    ]
+    return all(agreements) if agreements else None
+
+
+def has_finite(rate: np.ndarray) -> bool:
+    """Whether any pixel has a rate. One look at a few tells it of most files."""
+    import numpy as np
+
+    return bool(np.isfinite(rate[::64, ::64]).any() or np.isfinite(rate).any())
 
 
 def subtracted_dark(ramp: RampModel, dark: DarkRefModel) -> DarkRefModel:
     """A DARK with the accumulated signal of each resultant [DN] in ``data``."""
-    result = dark.copy()
-    if "data" not in dark:
-        import numpy as np
+    import numpy as np
 
+    result = dark.copy()
+    signal, _ = dark_arrays(dark, ramp)
+    if signal.ndim == 2:
         # In float32, as the kernel does it.
         times = read_pattern(ramp).times.astype(np.float32)
-        result["data"] = np.stack([dark.dark_slope * time for time in times])
+        signal = np.stack([signal * time for time in times])
+    result["data"] = np.array(signal)
     return result

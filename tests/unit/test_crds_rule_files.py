@@ -269,3 +269,16 @@ def test_a_negative_number_after_a_comment_is_no_subtraction(tmp_path):
     rules = ReferenceMap(write(tmp_path, text))
     header = {"ROMAN.META.INSTRUMENT.DETECTOR": "-1.0"}
     assert rules.best_reference(header) == "a.asdf"
+
+
+def test_a_key_with_too_few_values_is_not_blamed_on_substitutions(tmp_path):
+    path = tmp_path / "roman_wfi_flat_0001.rmap"
+    path.write_text(
+        "header = {'derived_from': 'x', 'filekind': 'FLAT', 'instrument': 'WFI', "
+        "'mapping': 'REFERENCE', 'name': 'x', 'observatory': 'ROMAN', 'parkey': "
+        "(('ROMAN.META.INSTRUMENT.DETECTOR', 'ROMAN.META.INSTRUMENT.OPTICAL_ELEMENT'), "
+        "('ROMAN.META.EXPOSURE.START_TIME',))}\n"
+        "selector = Match({('WFI01',): UseAfter({'2020-01-01 00:00:00': 'a.asdf'})})\n"
+    )
+    with pytest.raises(RuleFileError, match=r"Match key .*WFI01.* should have 2 values"):
+        ReferenceMap(path, ignore_checksum=True)

@@ -62,7 +62,7 @@ class Directory:
             "#ASDF 1.0.0\n%YAML 1.1\n%TAG ! tag:stsci.edu:asdf/\n--- !core/asdf-1.1.0\n"
             "roman: !<asdf://stsci.edu/datamodels/roman/tags/reference_files/any-2.0.0>\n"
             f"  meta:\n    reftype: {reftype}\n"
-            f"    instrument: {{name: {instrument}, detector: {detector}{element}}}\n"
+            f"    instrument: {{name: {instrument}, detector: {detector or '~'}{element}}}\n"
             f"{exposure}    useafter: !time/time-1.4.0 {useafter}\n{more}...\n"
         )
         return path
@@ -295,7 +295,9 @@ def test_not_all_of_many_equal_files_are_listed(refs):
         ("GAIN", {}, "detector WFI07"),
         ("FLAT", {"element": "F158"}, "detector WFI07, element F158"),
         ("FLAT", {}, "detector WFI07"),
-        ("PHOTOM", {"detector": "WFI08"}, "instrument WFI"),
+        ("PHOTOM", {}, "detector WFI07"),
+        ("PHOTOM", {"detector": None}, "instrument WFI"),
+        ("BAM", {"detector": None}, "instrument WFI"),
         (
             "READNOISE",
             {"element": "F062", "exposure": "{p_exptype: 'WFI_IMAGE|WFI_FLAT|'}"},
@@ -344,7 +346,10 @@ def test_of_two_darks_with_the_same_date_the_one_for_no_filter_comes_second(refs
 
 @pytest.mark.parametrize(
     "reftype",
-    ["MASK", "SATURATION", "LINEARITY", "DARK", "GAIN", "READNOISE", "DISTORTION", "FLAT"],
+    [
+        *("MASK", "SATURATION", "LINEARITY", "DARK", "GAIN", "READNOISE", "DISTORTION", "FLAT"),
+        *("PHOTOM", "REFPIX", "INVERSELINEARITY", "INTEGRALNONLINEARITY", "EPSF"),
+    ],
 )
 def test_the_detector_counts(refs, reftype):
     refs.add("other.asdf", reftype, detector="WFI08", useafter="2027-05-01T00:00:00")
@@ -353,9 +358,21 @@ def test_the_detector_counts(refs, reftype):
     assert refs.found(reftype) == "mine.asdf"
 
 
-def test_photom_is_for_all_detectors(refs):
-    refs.add("x.asdf", "PHOTOM", detector="WFI08")
-    assert refs.found("photom") == "x.asdf"
+@pytest.mark.parametrize("reftype", ["PHOTOM", "BAM", "DARKDECAYSIGNAL", "MATABLE"])
+def test_a_file_without_a_detector_is_for_all_where_the_type_allows_it(refs, reftype):
+    refs.add("x.asdf", reftype, detector=None)
+    assert refs.found(reftype) == "x.asdf"
+    refs.add("other.asdf", "GAIN", detector=None)
+    assert "GAIN there" in refs.miss("gain")
+
+
+def test_a_photom_for_the_detector_comes_before_one_for_all(refs):
+    refs.add("all.asdf", "PHOTOM", detector=None)
+    refs.add("mine.asdf", "PHOTOM")
+    assert refs.found("photom") == "mine.asdf"
+    assert refs.find("photom").runner_up == "all.asdf (for any detector)"
+    refs.add("newer.asdf", "PHOTOM", detector=None, useafter="2027-05-01T00:00:00")
+    assert refs.found("photom") == "newer.asdf"
 
 
 @pytest.mark.parametrize("reftype", ["PHOTOM", "GAIN"])
@@ -559,7 +576,8 @@ def test_the_nearest_differ_least_then_are_closest_in_time_then_come_first_by_na
             "detector WFI07, element F158, exposure type WFI_IMAGE, 8 resultants, "
             "MA table IM_8 (5), instrument WFI at",
         ),
-        ("photom", "instrument WFI at"),
+        ("photom", "detector WFI07, instrument WFI at"),
+        ("bam", "instrument WFI at"),
         (
             "pars-jumpstep",
             "detector WFI07, element F158, exposure type WFI_IMAGE, instrument WFI at",
@@ -655,9 +673,12 @@ def test_an_override_of_another_type_or_detector_is_an_error_that_names_it(refs)
         resolve("flat", KEYS, None, fake_model(detector="WFI08"))
 
 
-def test_a_photom_override_may_be_for_another_detector(refs):
-    path = refs.add("x.asdf", "PHOTOM", detector="WFI08")
+def test_a_photom_override_is_for_the_detector_or_for_all(refs):
+    path = refs.add("all.asdf", "PHOTOM", detector=None)
     assert resolve("photom", KEYS, None, path).reference == path
+    other = refs.add("other.asdf", "PHOTOM", detector="WFI08")
+    with pytest.raises(ReferenceMismatchError, match=r"other\.asdf: is for detector WFI08; .*07"):
+        resolve("photom", KEYS, None, other)
 
 
 def test_overrides_that_cannot_be_used(refs):

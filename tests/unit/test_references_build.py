@@ -212,11 +212,24 @@ def test_exposure_types_that_differ_in_nothing_share_a_row(refs):
     assert "    ('WFI01', 'WFI_FLAT|WFI_IMAGE') : UseAfter({\n" in refs.rules("readnoise")
 
 
-def test_a_photom_is_for_all_detectors(refs):
-    refs.add("photom.asdf", "PHOTOM", detector="WFI07")
+def test_a_photom_is_for_its_detector_or_for_all(refs):
+    refs.add("photom.asdf", "PHOTOM", detector=None)
     refs.build()
     assert "    () : UseAfter({\n" in refs.rules("photom")
     assert answer(crds_store(refs), "photom", KEYS) == "photom.asdf"
+
+
+def test_photoms_for_detectors_and_for_all_side_by_side(refs):
+    refs.add("all.asdf", "PHOTOM", detector=None)
+    refs.add("mine.asdf", "PHOTOM")
+    refs.add("newer.asdf", "PHOTOM", detector=None, useafter="2027-05-01T00:00:00")
+    refs.build()
+    assert "    ('WFI01',) : UseAfter({\n" in refs.rules("photom")
+    for start, detector in product(("2027-02-01", "2027-05-02"), ("WFI01", "WFI08")):
+        keys = replace(KEYS, detector=detector, start_time=datetime.fromisoformat(start))
+        expected = "newer" if start == "2027-05-02" else "mine" if detector == "WFI01" else "all"
+        assert answer(DirectoryStore(refs.path), "photom", keys) == f"{expected}.asdf"
+        assert answer(crds_store(refs), "photom", keys) == f"{expected}.asdf"
 
 
 # --- values and dates

@@ -171,8 +171,43 @@ class TestDark:
     def test_another_number_of_resultants_is_an_error(self):
         dark = self.rate_dark()
         dark["data"] = np.zeros((2, *IMAGE), np.float32)
+        dark.dark_slope = np.full(IMAGE, np.nan, np.float32)
         with pytest.raises(InputError, match=r"DARK of 2 resultants.*\(3, 16, 16\)"):
             DarkCurrentStep.call(ramp_of([10, 20, 30], UNEVEN), override_dark=dark)
+
+    def long_dark(self, table="T1"):
+        """Of 4 resultants, and a rate of 0.5 DN/s."""
+        dark = self.rate_dark()
+        dark["data"] = np.stack([full(value) for value in (1.0, 2.0, 4.0, 8.0)])
+        dark.meta["exposure"] = {**dark.meta.exposure.copy(), "ma_table_name": table}
+        return dark
+
+    def test_a_dark_that_is_longer_than_the_exposure_serves_by_its_rate(self):
+        result = DarkCurrentStep.call(ramp_of([10, 20, 30], UNEVEN), override_dark=self.long_dark())
+        # At 3, 7.5 and 18 s.
+        assert result.data[:, 8, 8].tolist() == [8.5, 16.25, 21.0]
+
+    def test_a_dark_of_another_ma_table_serves_by_its_rate_whatever_its_length(self):
+        dark = self.long_dark()
+        dark["data"] = np.array(dark.data[:3])
+        ramp = ramp_of([10, 20, 30], UNEVEN)
+        ramp.meta.exposure["ma_table_name"] = "T2"
+        result = DarkCurrentStep.call(ramp, override_dark=dark)
+        assert result.data[:, 8, 8].tolist() == [8.5, 16.25, 21.0]
+        ramp.meta.exposure["ma_table_name"] = "T1"
+        result = DarkCurrentStep.call(ramp, override_dark=dark)
+        assert result.data[:, 8, 8].tolist() == [9.0, 18.0, 26.0]
+
+    def test_a_longer_dark_without_a_rate_serves_by_its_first_planes(self):
+        dark = self.long_dark()
+        dark.dark_slope = np.full(IMAGE, np.nan, np.float32)
+        ramp = ramp_of([10, 20, 30], UNEVEN)
+        ramp.meta.exposure["ma_table_name"] = "T1"
+        result = DarkCurrentStep.call(ramp, override_dark=dark)
+        assert result.data[:, 8, 8].tolist() == [9.0, 18.0, 26.0]
+        ramp.meta.exposure["ma_table_name"] = "T2"
+        with pytest.raises(InputError, match=r"without a rate \(dark_slope\).*MA table another"):
+            DarkCurrentStep.call(ramp, override_dark=dark)
 
 
 class TestJump:

@@ -27,7 +27,15 @@ from .crds_cache.conditioning import (
 from .errors import ReferenceFileError
 from .head import ReferenceHead
 from .keys import ExposureKeys
-from .rules import SPECTRAL_ELEMENTS, compare, is_parameter_type, needs_detector, note_on, rank
+from .rules import (
+    SPECTRAL_ELEMENTS,
+    WITHOUT_DETECTOR,
+    compare,
+    is_parameter_type,
+    needs_detector,
+    note_on,
+    rank,
+)
 
 #: The last start of an exposure that metadata can state: they have thousandths.
 END_OF_TIME = datetime.max.replace(microsecond=999_000)
@@ -147,15 +155,18 @@ class TypeRules:
         kind, element = head.reftype, head.optical_element
         parameters = is_parameter_type(kind)
         stated: dict[str, Any] = {}
-        if needs_detector(kind) or parameters:
+        if kind not in WITHOUT_DETECTOR:
             stated["detector"] = head.detector
         if kind in _BY_ELEMENT or parameters:
             stated["optical_element"] = element
+        readout: dict[str, Any] = {}
         if kind == "DARK" and head.n_groups is not None:
-            stated["n_resultants"] = head.n_groups
-            stated["ma_table_name"] = head.ma_table_name
-            stated["ma_table_number"] = head.ma_table_number
-        keys = [frozenset((name, value) for name, value in stated.items() if value is not None)]
+            readout["n_resultants"] = head.n_groups
+            readout["ma_table_name"] = head.ma_table_name
+            readout["ma_table_number"] = head.ma_table_number
+        keys = [_key(stated | readout)]
+        if readout and head.has_rate:  # which serves other read-outs as well
+            keys.append(_key(stated))
         if head.exposure_types and (kind in _BY_EXPOSURE_TYPE or parameters):
             keys = _both(keys, _exposure_types(head.exposure_types))
         if element is not None and (tie or kind == "DARK"):
@@ -228,6 +239,10 @@ def listed(what: str, items: Sequence[str], most: int = 10) -> str:
     """``what: item, item and 3 more``."""
     more = len(items) - most
     return f"{what}: {', '.join(items[:most])}" + (f" and {more} more" if more > 0 else "")
+
+
+def _key(stated: Mapping[str, Any]) -> Key:
+    return frozenset((name, value) for name, value in stated.items() if value is not None)
 
 
 def _exposure_types(names: Iterable[str]) -> list[Key]:

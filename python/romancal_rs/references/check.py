@@ -312,15 +312,20 @@ def _check_overlaps(heads: Iterable[ReferenceHead], found: Findings) -> None:
 
 def _gaps(heads: Iterable[ReferenceHead]) -> list[str]:
     """The detectors, and elements, for which there are some types and not others."""
+    for_all: set[str] = set()
     detectors: dict[str, set[str]] = defaultdict(set)
     elements: dict[tuple[str, str], set[str | None]] = defaultdict(set)
     for head in heads:
-        if head.reftype in KNOWN_TYPES and needs_detector(head.reftype) and head.detector:
+        if head.reftype not in KNOWN_TYPES - WITHOUT_DETECTOR:
+            continue
+        if head.detector:
             detectors[head.reftype].add(head.detector)
             elements[head.reftype, head.detector].add(head.optical_element)
+        elif not needs_detector(head.reftype):
+            for_all.add(head.reftype)
     there = set().union(*detectors.values())
     hints = []
-    for reftype in sorted(KNOWN_TYPES - WITHOUT_DETECTOR):
+    for reftype in sorted(KNOWN_TYPES - WITHOUT_DETECTOR - for_all):
         if missing := sorted(there - detectors[reftype]):
             hints.append(f"no {reftype} for {', '.join(missing)}")
     for reftype in ("DISTORTION", "FLAT"):

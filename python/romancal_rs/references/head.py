@@ -28,6 +28,8 @@ class ReferenceHead:
     n_groups : int or None
         Number of resultants of a dark that holds one image for each of them.
     ma_table_name, ma_table_number : str or None, int or None
+    has_rate : bool
+        A dark that holds a rate, ``dark_slope``, besides or instead of its images.
     """
 
     path: Path
@@ -40,6 +42,7 @@ class ReferenceHead:
     n_groups: int | None = None
     ma_table_name: str | None = None
     ma_table_number: int | None = None
+    has_rate: bool = False
 
 
 def read_head(path: Path) -> ReferenceHead | None:
@@ -74,6 +77,7 @@ def read_head(path: Path) -> ReferenceHead | None:
         n_groups=_n_groups(roman, exposure),
         ma_table_name=_text(_child(exposure, "ma_table_name")),
         ma_table_number=_integer(_child(exposure, "ma_table_number")),
+        has_rate=_child(roman, "dark_slope") is not None,
     )
 
 

@@ -31,7 +31,7 @@ from .keys import naive_utc
 CACHE_VARIABLE = "ROMANCAL_RS_CACHE"
 INDEX_NAME = ".romancal-rs-index.json"
 # To be raised with each change of what `read_head` takes from a file, or of how it is kept.
-_VERSION = 1
+_VERSION = 2
 #: What reading an index that is not as it should be may raise.
 DAMAGE = (ValueError, TypeError, LookupError, RecursionError)
 # A file may change twice within one tick of its file system's clock: some ms, but for the clocks of
@@ -167,7 +167,7 @@ def _unparse(stamps: Sequence[str], records: Sequence[Record]) -> bytes:
             row = (
                 *(position, record.useafter.isoformat(), record.instrument),
                 *(record.optical_element, record.exposure_types, record.n_groups),
-                *(record.ma_table_name, record.ma_table_number),
+                *(record.ma_table_name, record.ma_table_number, record.has_rate),
             )
             groups.setdefault((record.reftype, record.detector), []).append(row)
     table = {"files": "/".join(stamps), "groups": list(groups)}
@@ -234,7 +234,7 @@ class DirectoryIndex:
             if kind != reftype or detector not in (None, of_detector):
                 continue
             for position, useafter, instrument, element, types, *read_out in json.loads(line):
-                n_groups, table_name, table_number = read_out
+                n_groups, table_name, table_number, has_rate = read_out
                 found[position] = ReferenceHead(
                     path=self.directory / names[position],
                     reftype=kind,
@@ -246,6 +246,7 @@ class DirectoryIndex:
                     n_groups=n_groups,
                     ma_table_name=table_name,
                     ma_table_number=table_number,
+                    has_rate=bool(has_rate),
                 )
         return found
 

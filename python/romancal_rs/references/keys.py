@@ -14,6 +14,14 @@ from ..errors import InputError
 
 # What YAML writes in another way than Python.
 _BOOLEANS = {"true": "True", "false": "False"}
+#: Metadata that steps write.
+_OF_PROCESSING = tuple(
+    f"meta.{name}"
+    for name in (
+        *("cal_", "calibration_", "file_date", "filename", "model_type", "product_type"),
+        *("photometry.", "ref_file.", "statistics.", "wcs.", "wcsinfo."),
+    )
+)
 _EXPONENT = re.compile(r"[-+]?\d+\.\d*e[-+]\d+")
 
 
@@ -47,6 +55,15 @@ class ExposureKeys:
     ma_table_number: int | None = None
     instrument: str = "WFI"
     metadata: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What tells one exposure from another: all that a rule may ask for.
+
+        What the steps themselves record is left out, so that it is the same all through a run.
+        """
+        asked = ((k, v) for k, v in self.metadata.items() if not k.startswith(_OF_PROCESSING))
+        return (self, frozenset(asked))
 
     @classmethod
     def from_model(cls, model: Any) -> ExposureKeys:

@@ -23,7 +23,7 @@ from .errors import (
 from .head import read_head
 from .keys import ExposureKeys
 from .match import NOT_APPLICABLE, Match, Store
-from .rules import WITHOUT_DETECTOR
+from .rules import fits_detector
 from .store import DirectoryStore
 
 #: The types of the mission's own steps. What a step of somebody else's calls its references is
@@ -168,7 +168,7 @@ def _check(
         raise ReferenceMismatchError(f"{name}: is no reference file; expected a {reftype}")
     if reftype in KNOWN_TYPES and str(found_type).upper() != reftype:
         raise ReferenceMismatchError(f"{name}: is a {found_type}; expected a {reftype}")
-    if reftype not in WITHOUT_DETECTOR and found_detector != keys.detector:
+    if not fits_detector(reftype, found_detector, keys.detector):
         raise ReferenceMismatchError(
             f"{name}: is for detector {found_detector}; the exposure is of {keys.detector}"
         )

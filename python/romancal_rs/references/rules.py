@@ -6,13 +6,18 @@ than the start of the exposure):
 ==========  ========  =================  =============  =======================================
 type        detector  optical element    exposure type  also
 ==========  ========  =================  =============  =======================================
-PHOTOM      -         - (row of table)   -
+PHOTOM      where has - (row of table)   -
 FLAT        yes       where file has one -
 DISTORTION  yes       where file has one -
-DARK        yes       a preference       where has one  per group: MA table and its length
+DARK        yes       a preference       where has one  per group: MA table and its length,
+                                                        unless it has a rate as well
 READNOISE   yes       -                  where has one
+EPSF        yes       where file has one -
+BAM etc.    -         -                  -              one file for all detectors
 all others  yes       -                  -
 ==========  ========  =================  =============  =======================================
+
+A test holds them against the specifications of the official CRDS client.
 """
 
 from __future__ import annotations
@@ -20,12 +25,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from .head import ReferenceHead
 from .keys import ExposureKeys
 
-WITHOUT_DETECTOR = frozenset({"PHOTOM"})
-_BY_ELEMENT = frozenset({"FLAT", "DISTORTION"})
+#: One file serves all detectors.
+WITHOUT_DETECTOR = frozenset({"BAM", "DARKDECAYSIGNAL", "DETECTORSTATUS", "MATABLE", "SKYCELLS"})
+#: A file that names no detector serves all.
+_DETECTOR_OPTIONAL = frozenset({"PHOTOM"})
+_BY_ELEMENT = frozenset({"FLAT", "DISTORTION", "EPSF"})
 _BY_EXPOSURE_TYPE = frozenset({"DARK", "READNOISE"})
 SPECTRAL_ELEMENTS = ("GRISM", "PRISM", "GRATING")
 
@@ -51,7 +60,25 @@ class Candidate:
 
 def needs_detector(reftype: str) -> bool:
     """Whether a file of this type fits only exposures of the very detector that it names."""
-    return reftype not in WITHOUT_DETECTOR and not is_parameter_type(reftype)
+    optional = reftype in WITHOUT_DETECTOR or reftype in _DETECTOR_OPTIONAL
+    return not optional and not is_parameter_type(reftype)
+
+
+def selection_keys(reftype: str) -> tuple[str, ...]:
+    """What files of a type are looked up by besides instrument and date, in the order of rules."""
+    keys = {
+        "detector": reftype not in WITHOUT_DETECTOR,
+        "optical_element": reftype in _BY_ELEMENT,
+        "exposure_type": reftype in _BY_EXPOSURE_TYPE,
+    }
+    return tuple(name for name, counts in keys.items() if counts)
+
+
+def fits_detector(reftype: str, found: str | None, detector: str) -> bool:
+    """Whether a file of this type that names the detector `found`, or none, is for `detector`."""
+    if reftype in WITHOUT_DETECTOR or (found is None and reftype in _DETECTOR_OPTIONAL):
+        return True
+    return found == detector
 
 
 def compare(head: ReferenceHead, keys: ExposureKeys) -> tuple[str, ...]:
@@ -65,7 +92,7 @@ def compare(head: ReferenceHead, keys: ExposureKeys) -> tuple[str, ...]:
     found: list[str] = []
     if head.instrument != keys.instrument:
         found.append(f"instrument {head.instrument}")
-    if kind not in WITHOUT_DETECTOR and head.detector != keys.detector:
+    if not fits_detector(kind, head.detector, keys.detector):
         found.append(f"detector {head.detector}")
     if kind in _BY_ELEMENT and head.optical_element not in (None, keys.optical_element):
         found.append(f"element {head.optical_element}")
@@ -75,7 +102,7 @@ def compare(head: ReferenceHead, keys: ExposureKeys) -> tuple[str, ...]:
         and _type_names(keys).isdisjoint(head.exposure_types)
     ):
         found.append(f"exposure type {'|'.join(head.exposure_types)}")
-    if kind == "DARK" and head.n_groups is not None:
+    if not head.has_rate:
         found.extend(_compare_readout(head, keys))
     if head.useafter > keys.start_time:
         found.append(f"useafter {head.useafter.isoformat()}")
@@ -127,7 +154,7 @@ def describe_file(head: ReferenceHead) -> str:
     kind = head.reftype
     parameters = is_parameter_type(kind)
     found = []
-    if kind in WITHOUT_DETECTOR or parameters:
+    if head.detector is None or kind in WITHOUT_DETECTOR or parameters:
         found.append(f"instrument {head.instrument}")
     if kind not in WITHOUT_DETECTOR:
         found.append(f"detector {head.detector}")
@@ -162,9 +189,10 @@ def nearest(candidates: Iterable[Candidate], keys: ExposureKeys) -> list[Candida
 def rank(fitting: Iterable[ReferenceHead], keys: ExposureKeys) -> list[Candidate]:
     """Rank the files (of one type) that fit, the best first.
 
-    The latest `useafter` wins; of two with the same one, the file made for the exposure's optical
-    element wins over a file that names none. A DARK for another element comes last: a dark does
-    not depend on the filter, but a file made for this one is the surer choice.
+    The latest `useafter` wins; of two with the same one, the file made for the exposure's detector,
+    and for its optical element, wins over a file that names none. A DARK for another element comes
+    last: a dark does not depend on the filter, but a file made for this one is the surer choice.
+    Before it come those whose planes are of another read-out, so that only their rate can serve.
 
     Returns
     -------
@@ -172,23 +200,41 @@ def rank(fitting: Iterable[ReferenceHead], keys: ExposureKeys) -> list[Candidate
         With what puts each after the best; nothing for the best, and for those just as good.
     """
 
-    def merit(head: ReferenceHead) -> tuple[bool, datetime, bool]:
-        exact = head.optical_element == keys.optical_element
-        return not _other_element(head, keys), head.useafter, exact
+    def merit(head: ReferenceHead) -> _Merit:
+        return _Merit(
+            not _other_element(head, keys),
+            not _compare_readout(head, keys),
+            head.useafter,
+            head.detector == keys.detector,
+            head.optical_element == keys.optical_element,
+        )
 
     by_name = sorted(fitting, key=lambda head: head.path.name)
     ranked = sorted(by_name, key=merit, reverse=True)
     return [Candidate(head, _why_later(head, merit(head), merit(ranked[0]))) for head in ranked]
 
 
-def _why_later(
-    head: ReferenceHead, merit: tuple[bool, datetime, bool], best: tuple[bool, datetime, bool]
-) -> tuple[str, ...]:
+class _Merit(NamedTuple):
+    """What makes a file that fits better than another, the weightiest first."""
+
+    element_is_no_other: bool
+    readout_is_no_other: bool
+    useafter: datetime
+    names_detector: bool
+    names_element: bool
+
+
+def _why_later(head: ReferenceHead, merit: _Merit, best: _Merit) -> tuple[str, ...]:
     if merit == best:
         return ()
-    if merit[0] == best[0] and merit[1] != best[1]:
+    of_element = f"element {head.optical_element}" if head.optical_element else "for any element"
+    if merit.element_is_no_other != best.element_is_no_other:
+        return (of_element,)
+    if merit.readout_is_no_other != best.readout_is_no_other:
+        return (f"{head.n_groups} resultants, MA table {_ma_table(head)}",)
+    if merit.useafter != best.useafter:
         return (f"useafter {head.useafter.isoformat()}",)
-    return (f"element {head.optical_element}" if head.optical_element else "for any element",)
+    return ("for any detector",) if merit.names_detector != best.names_detector else (of_element,)
 
 
 def note_on(head: ReferenceHead, keys: ExposureKeys) -> str | None:
@@ -226,6 +272,8 @@ def _type_names(keys: ExposureKeys) -> set[str]:
 
 def _compare_readout(head: ReferenceHead, keys: ExposureKeys) -> list[str]:
     """Compare the read-out that a per-group dark was made for: its length and its MA table."""
+    if head.reftype != "DARK" or head.n_groups is None:
+        return []
     found = []
     if head.n_groups != keys.n_resultants:
         found.append(f"{head.n_groups} resultants")

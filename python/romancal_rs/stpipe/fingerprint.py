@@ -190,12 +190,12 @@ class Fingerprints:
         try:
             with datamodels.open(exposure) as model:
                 step.prefetch(model)
+                found = step.found_references(model)
         except (OSError, ValueError, ReferenceFileError) as error:
             raise UnidentifiedError("its references are not known before it runs") from error
         digests = {}
-        for reftype in step.reference_file_types:
-            found, key = step._found(reftype)
-            reference, context = found[key].reference, found[key].context or ""
+        for reftype, match in found.items():
+            reference, context = match.reference, match.context or ""
             if hasattr(reference, "meta") or reference == NOT_APPLICABLE:
                 digests[reftype] = ["", self.of_value(reference), context]
             else:

@@ -24,6 +24,7 @@ from . import config
 from .parameters import ParameterError
 
 if TYPE_CHECKING:
+    from ..datamodels import DataModel
     from .roman import RomanStep
 
 _LIBRARIES = ("numpy", "asdf", "astropy", "gwcs", "rad")
@@ -43,7 +44,7 @@ class NoRecordError(RomancalError):
 # --- recording
 
 
-def record(step: RomanStep, args: tuple[Any, ...]) -> dict[str, Any]:
+def record(step: RomanStep, args: tuple[Any, ...], result: DataModel) -> dict[str, Any]:
     """The entry of a run, at its end.
 
     Parameters
@@ -52,6 +53,8 @@ def record(step: RomanStep, args: tuple[Any, ...]) -> dict[str, Any]:
         The outermost step.
     args : tuple
         What it was run on.
+    result : DataModel
+        What it made of that.
     """
     return {
         **config.tree_of(step, in_memory=_name_in_memory),
@@ -63,7 +66,7 @@ def record(step: RomanStep, args: tuple[Any, ...]) -> dict[str, Any]:
         },
         "threads": _core.num_threads(),
         "inputs": [_describe_input(arg) for arg in args],
-        "references": _describe_references(step),
+        "references": _describe_references(step, result),
     }
 
 
@@ -79,12 +82,12 @@ def _describe_input(arg: Any) -> dict[str, Any]:
     return {"filename": path.name, "path": str(path), "head_sha256": head_digest(path)}
 
 
-def _describe_references(step: RomanStep) -> dict[str, Any]:
-    """Of each step, what it used."""
+def _describe_references(step: RomanStep, result: DataModel) -> dict[str, Any]:
+    """Of each step, what it used for the exposure that a result was made of."""
     used: dict[str, Any] = {}
     for part in _parts(step):
         entries = {}
-        for reftype, match in part.found_references().items():
+        for reftype, match in part.found_references(result).items():
             if isinstance(match.reference, Path):
                 digest = part.root._digests.of(match.reference)
                 path = str(match.reference.absolute())

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 
 from .. import __version__, references
 from ..errors import InputError
@@ -144,37 +144,40 @@ class RomanStep(Step):
         ReferenceFileError
             All that is missing, or does not fit the exposure.
         """
-        keys = ExposureKeys.from_model(model)
+        self._forget_outside_of_runs()
+        sought = _Sought.of(model)
         failures = []
         for step in steps or [self]:
             if step.skip or not isinstance(step, RomanStep):
                 continue
             for reftype in step.reference_file_types:
-                found, key = step._found(reftype)
-                if key in found:
-                    continue
                 try:
-                    override = step.overrides(reftype)
-                    match = references.resolve(reftype, keys, step._store(), override)
-                    step._check_reference(match, reftype, model)
+                    step._match(reftype, sought, model)
                 except references.ReferenceFileError as error:
                     failures.append(error)
-                    continue
-                found[key] = match
-                if isinstance(match.reference, Path):
-                    self.root._digests.start(match)
-                if match.note:
-                    self.log.warning("%s", match.note)
         if failures:
             raise references.all_in_one(failures)
+
+    def _match(self, reftype: str, sought: _Sought, model: DataModel) -> Match:
+        """The reference of one type for an exposure; looked for once in a run."""
+        found, key = self.root._found_references, self._key(reftype, sought)
+        if key not in found:
+            override = self.overrides(reftype)
+            match = references.resolve(reftype, sought.keys, self._store(), override)
+            self._check_reference(match, reftype, model)
+            found[key] = match
+            if isinstance(match.reference, Path):
+                self.root._digests.start(match)
+            if match.note:
+                self.log.warning("%s", match.note)
+        return found[key]
 
     def overrides(self, reftype: str) -> Any:
         """What the user named for a reference type in place of the store's choice, or None.
 
         A pipeline's override holds for all its steps that have none of their own.
         """
-        name = f"override_{reftype}"
-        return self.search_attr(name) if name in self.parameters else None
+        return self.search_attr(f"override_{reftype}")
 
     def get_reference_file(self, model: DataModel, reftype: str) -> str | DataModel:
         """The reference of a type for an exposure.
@@ -184,16 +187,22 @@ class RomanStep(Step):
         model : DataModel
             The exposure.
         reftype : str
-            One of ``reference_file_types``.
+            Such as ``flat``. Those of ``reference_file_types`` are found before a pipeline begins,
+            and may be overridden; any other is looked for when it is asked for.
 
         Returns
         -------
         str or DataModel
             Its path, the model given as override, or ``"N/A"``: there is none, skip the step.
+
+        Raises
+        ------
+        ReferenceFileError
+            If there is none, or it does not fit the exposure.
         """
+        reftype = reftype.lower()
         self.prefetch(model)
-        found, key = self._found(reftype)
-        match = found[key]
+        match = self._match(reftype, _Sought.of(model), model)
         self._matches_used[reftype] = match
         self._references_used[reftype] = _recorded_name(match)
         return match.reference if hasattr(match.reference, "meta") else os.fspath(match.reference)
@@ -221,38 +230,50 @@ class RomanStep(Step):
             models[key] = datamodels.open(path)
         return models[key]
 
-    def found_references(self) -> dict[str, Match]:
-        """What the run at hand found for the step, by reference type."""
-        matches = {}
-        for reftype in self.reference_file_types:
-            found, key = self._found(reftype)
-            if key in found:
-                matches[reftype] = found[key]
-        return matches
+    def found_references(self, model: DataModel) -> dict[str, Match]:
+        """What the run at hand found for the step and an exposure, by reference type.
 
-    def _found(self, reftype: str) -> tuple[dict[Any, Match], Any]:
-        """Where the run keeps what was found, and under which key.
+        Empty for a model that is no exposure.
+        """
+        try:
+            sought = _Sought.of(model)
+        except (AttributeError, KeyError, ValueError):
+            return {}
+        found = self.root._found_references
+        keys = {reftype: self._key(reftype, sought) for reftype in self.reference_file_types}
+        return {reftype: found[key] for reftype, key in keys.items() if key in found}
+
+    def _key(self, reftype: str, sought: _Sought) -> Any:
+        """Under which key a run keeps what was found.
 
         Steps share what was found, unless they have an override or a directory of their own.
         """
         owner: Step | None = self
         while owner is not None and owner.__dict__.get(f"override_{reftype}") is None:
             owner = owner.parent
-        source = self._source() if owner is None else (owner.qualified_name,)
-        return self.root._found_references, (reftype, owner is None, *map(str, source))
+        source = self._source_key() if owner is None else (owner.qualified_name,)
+        return reftype, owner is None, source, sought.identity
 
     def _store(self) -> references.Store | None:
         """Where references are looked for; opened once in a run."""
-        source = self._source()
-        key = tuple(map(str, source))
-        stores = self.root._stores
+        key, stores = self._source_key(), self.root._stores
         if key not in stores:
-            stores[key] = references.open_store(*source)
+            stores[key] = references.open_store(*self._source())
         return stores[key]
 
     def _source(self) -> tuple[Any, str | None]:
         """Directory and context that are asked for."""
         return self.search_attr("references"), self.search_attr("context")
+
+    def _source_key(self) -> tuple[Any, ...]:
+        place, context = self._source()
+        is_path = place is None or isinstance(place, str | os.PathLike)
+        return (str(place) if is_path else id(place), context)
+
+    def _forget_outside_of_runs(self) -> None:
+        """What was found is kept while a run goes on: outside of runs files may come and go."""
+        if not self.root._is_in_run:
+            self.root._forget_references()
 
     def _check_reference(self, match: Match, reftype: str, model: DataModel) -> None:
         """Checks the arrays of a reference: what its schema says, and the exposure's size."""
@@ -366,7 +387,7 @@ class RomanStep(Step):
         """Appends what the run was made with to ``meta.cal_runs``."""
         from . import provenance
 
-        record = provenance.record(self, args)
+        record = provenance.record(self, args, model)
         model.meta["cal_runs"] = [*model.meta.get("cal_runs", ()), record]
 
     def as_saved(self, model: DataModel, lines: list[str]) -> DataModel:
@@ -378,6 +399,23 @@ class RomanStep(Step):
         self.keep_log(saved, lines)
         self.root.keep_record(saved, self.root._args)
         return saved
+
+
+class _Sought(NamedTuple):
+    """What references are looked for by, and what tells one exposure from another in that."""
+
+    keys: ExposureKeys
+    identity: Any
+
+    @classmethod
+    def of(cls, model: DataModel) -> _Sought:
+        from ..exposure import BORDER
+
+        keys = ExposureKeys.from_model(model)
+        # A ramp and the image made of it, which has lost its border, are of the same frame.
+        border = 0 if len(model.shape) == 3 else 2 * BORDER
+        frame = tuple(length + border for length in model.shape[-2:])
+        return cls(keys, (keys.identity, frame))
 
 
 def _recorded_name(match: Match) -> str:

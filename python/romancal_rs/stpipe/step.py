@@ -98,6 +98,8 @@ class Step(metaclass=_StepType):
 
     _made = False
     _running = False
+    #: Whether a run of the outermost step goes on.
+    _is_in_run = False
 
     def __init__(
         self,
@@ -310,23 +312,32 @@ class Step(metaclass=_StepType):
         """Forgets what the last run left."""
         self.reports = []
         self._saved = []
+        self._forget_references()
+        self._input_name = None
+
+    def _forget_references(self) -> None:
+        self._close_references()
         self._found_references = {}
         self._stores = {}
         self._digests = RunDigests()
-        self._input_name = None
 
     @contextmanager
     def _recorded(self) -> Iterator[None]:
         """Keeps the run's log messages, and shows them as the user wants."""
         with logconfig.applied(self._logcfg, self._verbose), runlog.recording() as self._log_lines:
+            self._is_in_run = True
             try:
                 yield
             finally:
                 self._log_lines, self._args = None, ()
-                self._digests.close()
-                for reference in self._open_references.values():
-                    reference.close()
-                self._open_references = {}
+                self._is_in_run = False
+                self._close_references()
+
+    def _close_references(self) -> None:
+        self._digests.close()
+        for reference in self._open_references.values():
+            reference.close()
+        self._open_references = {}
 
     __call__ = run
 

@@ -360,6 +360,8 @@ def _substituted(
     for i, parameter in enumerate(parameters):
         known = substitutions.get(parameter, {})
         for key in list(choices):
+            if isinstance(key, tuple) and i >= len(key):
+                continue  # of which the selector tells what is wrong
             old = key[i] if isinstance(key, tuple) else key
             if old in known:
                 new = tuple(known[old]) if isinstance(known[old], list) else known[old]
