@@ -29,7 +29,7 @@ class JumpStep(RomanStep):
         flag_4_neighbors = boolean(default=True)  # Flag the four neighbours of each jump too
         max_jump_to_flag_neighbors = float(default=1000)  # Not those of a jump above this [sigma]
         min_jump_to_flag_neighbors = float(default=10)  # Not those of a jump below this [sigma]
-        read_noise_is_cds = boolean(default=False)  # READNOISE is of a difference of two reads
+        read_noise_is_cds = auto_boolean(default='auto')  # READNOISE is of a difference of reads
     """
     class_alias = "jump"
     cal_step_name = "jump"
@@ -56,7 +56,7 @@ class JumpStep(RomanStep):
                 ramp.groupdq,
                 ramp.pixeldq,
                 gain.stored("data"),
-                single_read_noise(readnoise.stored("data"), self.read_noise_is_cds),
+                single_read_noise(self, readnoise),
                 read_pattern(ramp),
                 **self.thresholds(),
                 max_threads=thread_cap(self.maximum_cores),

@@ -11,7 +11,7 @@ from .stpipe import RomanStep
 if TYPE_CHECKING:
     import numpy as np
 
-    from .datamodels import ImageModel, RampFitOutputModel, RampModel
+    from .datamodels import ImageModel, RampFitOutputModel, RampModel, ReadnoiseRefModel
     from .kernels import RampFit, SegmentFits
 
 __all__ = ["RampFitStep"]
@@ -27,7 +27,7 @@ class RampFitStep(RomanStep):
         opt_name = string(default='')  # Name of the optional product, instead of the derived one
         maximum_cores = cores(default='none')  # Threads: none, quarter, half, all, or a number
         save_opt = boolean(default=False)  # Save the fits of the segments as well
-        read_noise_is_cds = boolean(default=False)  # READNOISE is of a difference of two reads
+        read_noise_is_cds = auto_boolean(default='auto')  # READNOISE is of a difference of reads
     """
     class_alias = "rampfit"
     cal_step_name = "ramp_fit"
@@ -53,7 +53,7 @@ class RampFitStep(RomanStep):
                 ramp.groupdq,
                 ramp.pixeldq,
                 gain.stored("data"),
-                single_read_noise(readnoise.stored("data"), self.read_noise_is_cds),
+                single_read_noise(self, readnoise),
                 read_pattern(ramp),
                 optional=self.save_opt,
                 max_threads=thread_cap(self.maximum_cores),
@@ -70,15 +70,30 @@ class RampFitStep(RomanStep):
         return image
 
 
-def single_read_noise(read_noise: np.ndarray, is_cds: bool) -> np.ndarray:
+def single_read_noise(step: RomanStep, readnoise: ReadnoiseRefModel) -> np.ndarray:
     """The noise of one read [DN], from a READNOISE that holds it or sqrt(2) times it.
 
     Today's READNOISE files hold the noise of one read, those of 2022 that of the difference of
     two reads (correlated double sampling).
-    """
-    import numpy as np
 
-    return read_noise / np.float32(np.sqrt(2.0)) if is_cds else read_noise
+    Parameters
+    ----------
+    step : RomanStep
+        Whose ``read_noise_is_cds`` says which it is, or ``"auto"``; its log tells what was taken.
+    readnoise : ReadnoiseRefModel
+    """
+    from .datamodels import noise_of_one_read
+
+    is_cds = readnoise.is_cds if step.read_noise_is_cds == "auto" else step.read_noise_is_cds
+    why = (
+        f"a file of {readnoise.era}"
+        if step.read_noise_is_cds == "auto"
+        else f"read_noise_is_cds = {is_cds}"
+    )
+    of_what = "a difference of two reads, divided by sqrt(2)" if is_cds else "one read"
+    step.log.info("%s: READNOISE is the noise of %s (%s)", step.name, of_what, why)
+    read_noise = readnoise.stored("data")
+    return noise_of_one_read(read_noise) if is_cds else read_noise
 
 
 def rate_image(ramp: RampModel, fit: RampFit, inside: tuple[slice, slice] = SCIENCE) -> ImageModel:

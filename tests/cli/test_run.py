@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -154,6 +155,15 @@ def test_info_shows_what_a_file_holds(simulated, capsys):
     assert "data   uint16   6 x 64 x 64" in printed
     assert main(["info", "--tree", str(simulated.exposure)]) == 0
     assert "read_pattern" in capsys.readouterr().out
+
+
+def test_info_shows_the_series_that_the_file_has(simulated, capsys):
+    uncal = next((Path(__file__).parents[1] / "data" / "seed_era").glob("*_uncal.asdf"))
+    assert main(["info", str(uncal)]) == 0
+    told = "  ScienceRawModel, wfi_science_raw-1.0.0 of 2022, read as wfi_science_raw-2.1.0\n"
+    assert told in capsys.readouterr().out
+    assert main(["info", str(simulated.exposure)]) == 0
+    assert "  ScienceRawModel, wfi_science_raw-2.1.0\n" in capsys.readouterr().out
 
 
 def test_steps_lists_what_there_is(capsys):

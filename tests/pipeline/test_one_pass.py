@@ -10,7 +10,6 @@ from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.simulate import SimulationConfig, simulate
 
 SEED_ERA = Path(__file__).parents[1] / "data" / "seed_era"
-CDS = {"jump": {"read_noise_is_cds": True}, "rampfit": {"read_noise_is_cds": True}}
 UNEVEN = ((1,), (2, 3), (5, 6, 7), (8, 9, 10, 11), (13, 14))
 
 #: What is simulated, and the parameters of the pipeline.
@@ -30,7 +29,7 @@ CASES = {
 def exposure(request, tmp_path) -> tuple[Path, Path, dict]:
     """An exposure, its references and the parameters of the steps."""
     if request.param == "2022":
-        return next(SEED_ERA.glob("*_uncal.asdf")), SEED_ERA, CDS
+        return next(SEED_ERA.glob("*_uncal.asdf")), SEED_ERA, {}
     config, steps = CASES[request.param]
     made = simulate(SimulationConfig(**{"rows": 48, "cols": 48, "seed": 5} | config), tmp_path)
     return made.exposure, made.references, steps

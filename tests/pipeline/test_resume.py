@@ -369,8 +369,7 @@ def test_a_saturated_exposure_is_resumed(simulated, tmp_path):
 def test_an_exposure_of_2022_is_resumed(tmp_path, monkeypatch):
     data = Path(__file__).parents[1] / "data" / "seed_era"
     (exposure,) = data.glob("*_uncal.asdf")
-    cds = {"read_noise_is_cds": True}
-    parameters = {"references": str(data), "steps": {"jump": cds, "rampfit": cds}}
+    parameters = {"references": str(data)}
     first = ExposurePipeline.call(str(exposure), checkpoint=tmp_path, **parameters)
     cut_after(tmp_path, "dark_current")
     fill_disk(monkeypatch)

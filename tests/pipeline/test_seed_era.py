@@ -20,13 +20,11 @@ BORDERS = ("left", "right", "top", "bottom")
 def run(tmp_path_factory):
     """The calibrated image and the ramp before the fit."""
     out = tmp_path_factory.mktemp("seed_era")
-    cds = {"read_noise_is_cds": True}
     image = ExposurePipeline.call(
         str(EXPOSURE),
         references=str(DATA),
         output_dir=str(out),
         save_calibrated_ramp=True,
-        steps={"jump": cds, "rampfit": cds},
     )
     ramp = datamodels.open(next(out.glob("*_ramp.asdf")))
     yield image, ramp
@@ -115,6 +113,15 @@ def test_wcs_agrees_to_1e_9_degrees(run, expected):
     image, _ = run
     x, y = np.meshgrid(np.linspace(0, 119, 12), np.linspace(0, 119, 12))
     np.testing.assert_allclose(image.meta.wcs(x, y), expected.meta.wcs(x, y), rtol=0, atol=1e-9)
+
+
+def test_the_log_says_that_the_noise_of_2022_is_that_of_two_reads(run):
+    image, _ = run
+    for name in ("jump", "rampfit"):
+        told = [line for line in image.meta.cal_logs if f"{name}: READNOISE is" in line]
+        assert len(told) == 1
+        assert "INFO" in told[0]
+        assert told[0].endswith("of a difference of two reads, divided by sqrt(2) (a file of 2022)")
 
 
 def test_every_step_is_complete_and_names_its_reference(run):

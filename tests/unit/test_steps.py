@@ -6,6 +6,7 @@ Ramps are 16 x 16 pixels; (8, 8) is a science pixel, and pixels differ only wher
 from pathlib import Path
 
 import numpy as np
+import old_files
 import pytest
 
 from romancal_rs import datamodels, dqflags
@@ -19,6 +20,7 @@ from romancal_rs.linearity import LinearityStep
 from romancal_rs.ramp_fitting import RampFitStep
 from romancal_rs.references import ReferenceMismatchError
 from romancal_rs.saturation import SaturationStep
+from romancal_rs.stpipe import ParameterError
 
 IMAGE = (16, 16)
 EVEN = [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10]]
@@ -52,6 +54,15 @@ def gain():
 @pytest.fixture
 def read_noise():
     return datamodels.ReadnoiseRefModel(testing.create_readnoise(shape=IMAGE, data=full(5.0)))
+
+
+@pytest.fixture
+def read_noise_of_2022(tmp_path):
+    meta = old_files.reference_meta("READNOISE")
+    meta["exposure"] = {"type": "WFI_IMAGE", "p_exptype": "WFI_IMAGE|"}
+    content = {"meta": meta, "data": full(5.0)}
+    path = tmp_path / "readnoise_2022.asdf"
+    return old_files.write(path, "reference_files/readnoise", content, "0.13.0")
 
 
 class TestDQInit:
@@ -264,6 +275,43 @@ class TestRampFit:
         one = self.fit(ramp, gain, read_noise)
         two = self.fit(ramp, gain, read_noise, read_noise_is_cds=True)
         np.testing.assert_allclose(two.var_rnoise, one.var_rnoise / 2, rtol=1e-6)
+
+    @pytest.mark.parametrize("value", ["auto", "Auto", False, "False", "no", "0"])
+    def test_read_noise_of_today_is_that_of_one_read(self, gain, read_noise, value):
+        # As worked out above for a read noise of 5 DN.
+        image = self.fit(ramp_of([14, 26], EVEN[:2]), gain, read_noise, read_noise_is_cds=value)
+        assert image.var_rnoise[4, 4] == pytest.approx(12 * 12.5 / (6 * 36))
+
+    @pytest.mark.parametrize(
+        ("value", "divisor"),
+        [("auto", 2), (True, 2), ("true", 2), ("yes", 2), (False, 1), ("false", 1)],
+    )
+    def test_read_noise_of_2022_is_taken_for_that_of_two_reads(
+        self, gain, read_noise_of_2022, value, divisor
+    ):
+        with datamodels.open(read_noise_of_2022) as reference:
+            for given in (read_noise_of_2022, reference, reference.copy()):
+                ramp = ramp_of([14, 26], EVEN[:2])
+                image = self.fit(ramp, gain, given, read_noise_is_cds=value)
+                assert image.var_rnoise[4, 4] == pytest.approx(12 * 12.5 / (6 * 36) / divisor)
+
+    def test_read_noise_of_2022_saved_as_todays_is_not_divided_twice(
+        self, gain, read_noise_of_2022, tmp_path
+    ):
+        with datamodels.open(read_noise_of_2022) as reference:
+            assert reference.is_cds
+            saved = reference.save(tmp_path / "readnoise.asdf")
+            assert np.all(reference.data == 5)
+        with datamodels.open(saved) as again:
+            assert not again.is_cds
+            assert again.data[0, 0] == pytest.approx(5 / np.sqrt(2))
+        for given in (read_noise_of_2022, saved):
+            image = self.fit(ramp_of([14, 26], EVEN[:2]), gain, given)
+            assert image.var_rnoise[4, 4] == pytest.approx(12 * 12.5 / (6 * 36) / 2)
+
+    def test_a_read_noise_of_neither_kind_names_what_there_is(self, gain, read_noise):
+        with pytest.raises(ParameterError, match="neither auto nor true nor false"):
+            self.fit(ramp_of([14, 26], EVEN[:2]), gain, read_noise, read_noise_is_cds="cds")
 
     def test_optional_product_is_in_electrons(self, gain, read_noise, tmp_path):
         times = [FRAME_TIME * np.mean(reads) for reads in EVEN]

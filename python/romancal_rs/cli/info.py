@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
 
 def describe(model: DataModel) -> list[str]:
     """The lines that tell what a model is."""
-    lines = [f"  {type(model).__name__}, {model.schema_uri.rpartition('/')[2]}"]
+    lines = [f"  {type(model).__name__}, {_series(model)}"]
     meta = model.meta
     for title, dotted in (
         ("reference type", "reftype"),
@@ -66,6 +66,12 @@ def describe(model: DataModel) -> list[str]:
             for key, value in arrays
         ]
     return lines
+
+
+def _series(model: DataModel) -> str:
+    """Kind and version of the file, and what it is in memory if that is something else."""
+    found, taken = (tag.rpartition("/")[2] for tag in (model.file_tag, model.tag))
+    return taken if model.era == "today" else f"{found} of {model.era}, read as {taken}"
 
 
 def _look_up(node: Any, dotted: str) -> Any:

@@ -1,7 +1,7 @@
 """Data models: the mission's files as Python objects.
 
 `open` returns the model that fits a file. The models check what is assigned to them against the
-mission's schemas, read files of today and of 2022, and write today's.
+mission's schemas, read files of today and of 2022 to 2024, and write today's.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from ._references import (
     ReadnoiseRefModel,
     SaturationRefModel,
     WfiImgPhotomRefModel,
+    noise_of_one_read,
     reference_model,
 )
 from ._schema import GUIDE_STAR_TYPES, SPECTRAL_TYPES
@@ -63,6 +64,7 @@ __all__ = [
     "WfiImgPhotomRefModel",
     "can_open",
     "load_objects",
+    "noise_of_one_read",
     "open",
     "reference_model",
 ]

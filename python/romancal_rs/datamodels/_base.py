@@ -10,9 +10,9 @@ from typing import IO, Any, ClassVar, Self
 import numpy as np
 
 from .._version import software_version
-from . import _asdf, _display, _era2022, _io, _schema
+from . import _asdf, _display, _eras, _io, _schema
 from ._errors import ModelError, ModelTypeError, UnknownModelError
-from ._nodes import DNode, Tree, copy_containers, deep_copy, flatten, plain
+from ._nodes import TODAY, DNode, Origin, Tree, copy_containers, deep_copy, flatten, plain
 
 #: The classes by the name in their tags.
 CLASSES: dict[str, type[DataModel]] = {}
@@ -101,6 +101,23 @@ class DataModel(_display.PrintedByAsdf):
     def tag(self) -> str:
         """The mission's tag of the content; its last part is the version."""
         return self._tree.tag
+
+    @property
+    def era(self) -> str:
+        """Of when the file is that the model came from: ``"2022"``, ``"2023-2024"``, ``"today"``.
+
+        Files of before 2025 are in today's structure in memory, but not every number means what
+        it does today: see `ReadnoiseRefModel`. Copies know it, and so do ramps made of a Level 1
+        exposure; what was made in memory, or saved by this package, is today's.
+        """
+        origin = self._tree.origin
+        return TODAY if origin is None else origin.era
+
+    @property
+    def file_tag(self) -> str:
+        """The tag in the file that the model came from: `tag`, if that was not converted."""
+        origin = self._tree.origin
+        return self.tag if origin is None else origin.tag
 
     @property
     def schema_uri(self) -> str:
@@ -247,7 +264,8 @@ class DataModel(_display.PrintedByAsdf):
     def copy(self) -> Self:
         """A copy that shares nothing with this model nor with its file."""
         data = deep_copy(self._tree.data)
-        tree = Tree(data, self.tag, header=self._tree.header, source=self.source)
+        old = self._tree
+        tree = Tree(data, self.tag, header=old.header, source=old.source, origin=old.origin)
         return self._view(tree, owner=True)
 
     def copy_for_change(self, arrays: Iterable[str]) -> Self:
@@ -259,8 +277,9 @@ class DataModel(_display.PrintedByAsdf):
             Arrays that are going to be changed in place; those the model lacks are passed over.
         """
         data = copy_containers(self._tree.data)
-        tree = Tree(data, self.tag, header=self._tree.header, source=self._tree.source)
-        tree.shares_with = self._tree  # whose file must stay open for what is still unread
+        old = self._tree
+        tree = Tree(data, self.tag, header=old.header, source=old.source, origin=old.origin)
+        tree.shares_with = old  # whose file must stay open for what is still unread
         for name in arrays:
             if name in data:
                 data[name] = np.array(self[name])
@@ -389,13 +408,18 @@ def _class_of(tree: Tree) -> type[DataModel]:
 def _read(source: str | os.PathLike[str] | IO[bytes]) -> Tree:
     tree = _io.read(source)
     try:
-        if _era2022.is_2022(tree):
-            _era2022.to_today(tree)
+        known = _schema.kind_of(tree.tag) in CLASSES
+        if known and (era := _eras.era_of(tree)) != TODAY:
+            tree.origin = Origin(era, tree.tag)
+            _eras.to_today(tree)
     except Exception as error:
         tree.close()
+        if isinstance(error, ModelError):
+            raise ModelError(f"{tree.source}: {error}") from error
         if isinstance(error, (KeyError, TypeError, AttributeError)):
             raise ModelError(
-                f"{tree.source}: looks like a file of 2022, but its structure is not: {error!r}"
+                f"{tree.source}: looks like a file of 2022 to 2024, but its structure is not: "
+                f"{error!r}"
             ) from error
         raise
     return tree
@@ -404,9 +428,9 @@ def _read(source: str | os.PathLike[str] | IO[bytes]) -> Tree:
 def open(source: str | os.PathLike[str] | IO[bytes] | DataModel) -> DataModel:
     """Open a file as the model that fits its content.
 
-    Files of today and of 2022 are read; the latter are converted to today's structure in memory.
-    Opening reads the metadata only: arrays, transforms and the WCS are read when they are first
-    touched. Changes in memory never reach the file.
+    Files of today and of 2022 to 2024 are read; the latter are converted to today's structure in
+    memory. Opening reads the metadata only: arrays, transforms and the WCS are read when they are
+    first touched. Changes in memory never reach the file.
 
     Parameters
     ----------

@@ -103,7 +103,9 @@ class RampModel(DataModel):
         """
         if not isinstance(raw, ScienceRawModel):
             raise ModelTypeError(f"expected {words(ScienceRawModel)}, got {raw!r}")
-        tree = Tree({}, _sibling(raw.tag, cls), header=raw._tree.header, source=raw._tree.source)
+        old = raw._tree
+        tag = _sibling(raw.tag, cls)
+        tree = Tree({}, tag, header=old.header, source=old.source, origin=old.origin)
         n_resultants, n_rows, n_cols = raw.shape
         meta = deep_copy(raw._tree.data["meta"])
         meta["cal_step"] = steps_to_do(tree)

@@ -27,7 +27,7 @@ from ..errors import one_line
 from . import _asdf, _inputs, _schema
 from ._blame import check_tags, unmade, unreadable
 from ._errors import FileFormatError, ModelError, ModelTypeError
-from ._nodes import Tree, Unread
+from ._nodes import Tree, Unread, UnreadQuantity
 
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 #: What a compressed block may hold beyond its array: old files keep all of an array of which they
@@ -211,6 +211,8 @@ class _Open:
                 return str(value)
             if "/unit/quantity-" in tag and np.isscalar(value["value"]):
                 return self._quantity(value)
+            if "/unit/quantity-" in tag and isinstance(value["value"], NDArrayType):
+                return UnreadQuantity(self._array(value["value"]), str(value["unit"]))
             return Unread(lambda: self._object(value))
         if isinstance(value, TaggedString):
             return str(value)

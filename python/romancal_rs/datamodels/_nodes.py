@@ -12,6 +12,7 @@ import difflib
 import math
 import pickle
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,19 @@ MICROJANSKY_PER_ARCSEC2 = 1e12 * (math.pi / 648000) ** 2
 
 #: Square arcseconds in a steradian.
 ARCSEC2_PER_STERADIAN = (648000 / math.pi) ** 2
+
+#: The eras of the mission's files: see `DataModel.era`.
+ERA_2022 = "2022"
+ERA_2023 = "2023-2024"
+TODAY = "today"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the file was that a tree came from, before it was converted to today's structure."""
+
+    era: str
+    tag: str
 
 
 class Unread:
@@ -62,6 +76,28 @@ class Unread:
         return "<object (unloaded)>"
 
 
+class UnreadQuantity(Unread):
+    """An array that carries a unit, still in its file.
+
+    Parameters
+    ----------
+    value
+        The numbers.
+    unit
+        As the file spells it.
+    """
+
+    def __init__(self, value: Unread, unit: str) -> None:
+        super().__init__(self._quantity, value.shape, value.dtype)
+        self.value = value
+        self.unit = unit
+
+    def _quantity(self) -> Any:
+        from astropy.units import Quantity
+
+        return Quantity(self.value.read(), self.unit, copy=False)
+
+
 class Tree:
     """The content of one model.
 
@@ -77,6 +113,8 @@ class Tree:
         What the file says of itself (library, history), shown by `info`.
     close
         Closes the file, None if there is none.
+    origin
+        What the file was before it was converted; None for one that was not.
     """
 
     def __init__(
@@ -87,12 +125,14 @@ class Tree:
         source: str = "",
         header: Mapping[str, Any] | None = None,
         close: Callable[[], None] | None = None,
+        origin: Origin | None = None,
     ) -> None:
         self.data = data
         self.tag = tag
         self.source = source
         self.header = dict(header or {})
         self.close = close or (lambda: None)
+        self.origin = origin
         self.shares_with: Tree | None = None
         self._schemas: dict[Path, _schema.Schema] = {}
 
@@ -185,7 +225,7 @@ class Tree:
         for name, value in flatten(self.data):
             if not isinstance(value, (np.ndarray, str, int, float, bool, type(None))):
                 _check_picklable(value, name, self.source)
-        return {name: getattr(self, name) for name in ("data", "tag", "source", "header")}
+        return {name: getattr(self, name) for name in ("data", "tag", "source", "header", "origin")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from . import _schema
 from ._base import CLASSES, DataModel
 from ._defaults import complete
 from ._errors import UnknownModelError
-from ._nodes import Tree
+from ._nodes import ERA_2022, Tree, Unread
 
 
 class DarkRefModel(DataModel):
@@ -72,10 +74,28 @@ class WfiImgPhotomRefModel(DataModel):
 
 
 class ReadnoiseRefModel(DataModel):
-    """READNOISE: `data`, the noise of one read [DN]."""
+    """READNOISE: `data`, the noise of one read [DN]; in files of 2022 of a difference of two.
+
+    In memory `data` are the numbers of the file. A model of 2022 is saved as today's files are:
+    with the noise of one read.
+    """
 
     _kind = "reference_files/readnoise"
     _new_version = "2.0.0"
+
+    @property
+    def is_cds(self) -> bool:
+        """Whether `data` is the noise of a difference of two reads (correlated double sampling)."""
+        return self.era == ERA_2022
+
+    def _before_writing(self, tree: Tree) -> None:
+        array: Any = tree.data.get("data")
+        if not self.is_cds or not hasattr(array, "dtype"):
+            return
+        of_two = array if isinstance(array, Unread) else Unread(lambda: array)
+        tree.data["data"] = Unread(
+            lambda: noise_of_one_read(of_two.read()), tuple(array.shape), array.dtype
+        )
 
 
 class SaturationRefModel(DataModel):
@@ -83,6 +103,11 @@ class SaturationRefModel(DataModel):
 
     _kind = "reference_files/saturation"
     _new_version = "2.0.0"
+
+
+def noise_of_one_read(noise_of_two: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The noise of one read, of which that of a difference of two reads is sqrt(2) times."""
+    return noise_of_two / np.float32(np.sqrt(2.0))
 
 
 def reference_model(reftype: str) -> type[DataModel]:

@@ -343,10 +343,10 @@ def _check_any_of(value: Any, schema: Schema, path: tuple[str | int, ...]) -> st
 def _check_tag(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
     tag = schema["tag"]
     if "core/ndarray" in tag:
-        if not hasattr(value, "dtype") or not hasattr(value, "shape"):
-            return f"{_short(value)} is not an array"
         if hasattr(value, "unit"):
             return "the array carries a unit; the schema fixes the unit, give the plain numbers"
+        if not hasattr(value, "dtype") or not hasattr(value, "shape"):
+            return f"{_short(value)} is not an array"
     elif "time/time" in tag:
         if not any(cls.__module__.startswith("astropy.time") for cls in type(value).__mro__):
             return f"{_short(value)} is not an astropy.time.Time"

@@ -110,8 +110,7 @@ def calibrate(pipeline: ExposurePipeline, exposure: Any, *, share_file: bool) ->
 
         def detector(step: Any) -> tuple[Any, Any]:
             gain = reference(step.name, "gain").stored("data")
-            read_noise = reference(step.name, "readnoise").stored("data")
-            return gain, single_read_noise(read_noise, step.read_noise_is_cds)
+            return gain, single_read_noise(step, reference(step.name, "readnoise"))
 
         counts, encoding = exposure.stored("data"), Encoding.of(exposure)
         image, unsaturated = _core.calibrate_ramp(

@@ -211,7 +211,7 @@ class Fingerprints:
                 return self.of_file(path)
             if path.is_dir():
                 raise UnidentifiedError(f"{path} is a directory")
-        kind = [type(value).__name__, getattr(value, "tag", None)]
+        kind = [type(value).__name__, getattr(value, "tag", None), getattr(value, "era", None)]
         return digest([kind, Content.of(value).digest()])
 
     def of_file(self, path: str | os.PathLike[str]) -> str:

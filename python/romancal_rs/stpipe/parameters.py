@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from configobj import ConfigObj
-from configobj.validate import ValidateError, Validator, is_float, is_integer, is_option
+from configobj.validate import ValidateError, Validator, is_boolean, is_float, is_integer, is_option
 
 from .._files import local_path
 from ..errors import InputError, RomancalError, nearest, one_line
@@ -364,6 +364,16 @@ def _is_store(value: Any) -> Any:
     return _is_output_file(value)
 
 
+def _is_auto_boolean(value: Any) -> str | bool:
+    """``auto``, or a boolean."""
+    if isinstance(value, str) and value.strip().lower() == "auto":
+        return "auto"
+    try:
+        return is_boolean(value)
+    except ValidateError:
+        raise ValidateError(f"{value!r} is neither auto nor true nor false") from None
+
+
 def _is_cores(value: Any) -> str | int:
     """``none``, ``quarter``, ``half``, ``all``, or a number of threads from 1."""
     text = str(value).strip().lower()
@@ -379,6 +389,7 @@ _VALIDATOR = Validator(
         "directory": _is_output_file,
         "reference": _is_reference,
         "references": _is_store,
+        "auto_boolean": _is_auto_boolean,
         "cores": _is_cores,
         "float": _is_number,
         "hooks": _is_hooks,

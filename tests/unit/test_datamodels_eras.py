@@ -1,12 +1,16 @@
 """Files of 2022 come up in today's structure, and can be saved as today's files."""
 
+import copy
+import pickle
 from pathlib import Path
 
 import numpy as np
+import old_files
 import pytest
 
 from romancal_rs import datamodels
-from romancal_rs.datamodels import _era2022, testing
+from romancal_rs.datamodels import _eras, testing
+from romancal_rs.stpipe.fingerprint import Fingerprints
 
 SEED_ERA = Path(__file__).parents[1] / "data" / "seed_era"
 UNCAL = SEED_ERA / "r0000101001001001001_01101_0001_WFI01_uncal.asdf"
@@ -49,7 +53,7 @@ def test_an_exposure_has_todays_metadata():
 
 
 def test_gaps_between_resultants_are_reads_without_a_resultant():
-    assert list(_era2022._read_pattern(3, 2, 1)) == [[1, 2], [4, 5], [7, 8]]
+    assert list(_eras._read_pattern(3, 2, 1)) == [[1, 2], [4, 5], [7, 8]]
 
 
 def test_the_calibrated_image_and_its_wcs():
@@ -105,9 +109,12 @@ def test_what_was_read_is_saved_as_todays_and_read_again(path, tmp_path):
         new = old.save(tmp_path / path.name)
         with datamodels.open(new) as again:
             assert type(again) is type(old)
-            assert not _era2022.is_2022(again._tree)
+            assert (old.era, again.era) == ("2022", "today")
             for name in old:
-                if hasattr(old[name], "dtype"):
+                if name == "data" and isinstance(old, datamodels.ReadnoiseRefModel):
+                    of_one = old.data.astype(np.float64) / np.sqrt(2)
+                    np.testing.assert_allclose(again.data, of_one, rtol=2**-23)
+                elif hasattr(old[name], "dtype"):
                     half = name in ("err", "var_poisson", "var_rnoise", "var_flat")
                     # Half precision: 11 significant bits, and steps of 2^-24 near zero.
                     rtol, atol = (2**-11, 2**-25) if half else (0, 0)
@@ -129,7 +136,7 @@ def test_a_dark_with_planes_says_that_its_rate_is_unknown(tmp_path):
 def test_todays_files_are_left_alone():
     for name in ("science_raw", "image"):
         node = getattr(testing, f"create_wfi_{name}")()
-        assert not _era2022.is_2022(node._tree)
+        assert _eras.era_of(node._tree) == "today"
 
 
 def test_a_file_that_only_looks_like_2022_says_so(tmp_path):
@@ -138,3 +145,80 @@ def test_a_file_that_only_looks_like_2022_says_so(tmp_path):
     path.write_bytes(content.replace(b"ngroups: 8", b"ngroups: A"))
     with pytest.raises(datamodels.ModelError, match="looks like a file of 2022"):
         datamodels.open(path)
+
+
+def test_a_model_says_from_which_era_its_file_is():
+    with datamodels.open(UNCAL) as raw:
+        ramp = datamodels.RampModel.from_science_raw(raw)
+        copies = (raw.copy(), raw.copy_for_change(()), copy.deepcopy(raw), datamodels.open(raw))
+        for model in (raw, *copies, pickle.loads(pickle.dumps(raw)), ramp, ramp.copy()):
+            assert model.era == "2022"
+            assert model.file_tag == f"{old_files.TAGS}wfi_science_raw-1.0.0"
+            assert model.tag.endswith("-2.1.0")
+    today = datamodels.ImageModel(testing.create_wfi_image())
+    assert (today.era, today.file_tag) == ("today", today.tag)
+
+
+def test_the_same_numbers_of_2022_and_of_today_are_not_the_same_read_noise():
+    with datamodels.open(SEED_ERA / "roman_wfi_readnoise_fake.asdf") as old:
+        new = datamodels.ReadnoiseRefModel({name: old[name] for name in old})
+        assert new.tag == old.tag
+        assert np.array_equal(new.data, old.data)
+        assert Fingerprints().of_value(old.copy()) == Fingerprints().of_value(old)
+        assert Fingerprints().of_value(new) != Fingerprints().of_value(old)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<u2", ">u2", "<u4", ">u4"])
+def test_flags_of_2022_are_widened(tmp_path, dtype):
+    flags = np.arange(64, dtype=dtype).reshape(8, 8) * 3
+    flags[7, 7] = np.iinfo(dtype).max
+    content = {
+        "meta": old_files.reference_meta("FLAT"),
+        "data": np.full((8, 8), 2, np.float32),
+        "dq": flags,
+        "err": np.zeros((8, 8), np.float32),
+    }
+    path = old_files.write(tmp_path / "flat.asdf", "reference_files/flat", content, "0.13.0")
+    with datamodels.open(path) as flat:
+        assert dict(flat.arrays())["dq"].dtype.newbyteorder("=") == np.uint32  # before it is read
+        for dq in (flat.stored("dq"), flat.copy().dq, flat.dq, flat.stored("dq")):
+            assert dq.dtype == np.uint32
+            assert np.array_equal(dq, flags)
+        flat.dq[0, 0] = 2**31
+        flat.validate()
+
+
+def test_flags_of_resultants_stay_as_narrow_as_they_are(tmp_path):
+    meta = {"exposure": {"ngroups": 2, "nframes": 1, "type": "WFI_IMAGE"}}
+    shape = (2, 16, 16)
+    content = {
+        "meta": meta,
+        "data": np.zeros(shape, np.float32),
+        "groupdq": np.ones(shape, np.uint8),
+        "pixeldq": np.ones(shape[1:], np.uint16),
+    }
+    path = old_files.write(tmp_path / "ramp.asdf", "ramp", content, "0.13.0")
+    with datamodels.open(path) as ramp:
+        assert ramp.groupdq.dtype == np.uint8
+        assert ramp.pixeldq.dtype == np.uint32
+
+
+def test_numbers_that_do_not_fit_are_left_to_the_check(tmp_path):
+    content = {"meta": old_files.reference_meta("MASK"), "dq": np.full((8, 8), -1, np.int16)}
+    path = old_files.write(tmp_path / "mask.asdf", "reference_files/mask", content, "0.13.0")
+    with datamodels.open(path) as mask:
+        assert mask.dq.dtype == np.int16
+        with pytest.raises(datamodels.ValidationError, match="array of uint32, got int16"):
+            mask.validate()
+
+
+@pytest.mark.parametrize("kind", ["guidewindow", "reference_files/superbias", "associations"])
+def test_a_kind_of_2022_without_a_model_is_named_with_its_file(tmp_path, kind):
+    meta = {"exposure": {"ngroups": 6, "nframes": 8, "groupgap": 0, "type": "WFI_IMAGE"}}
+    path = old_files.write(tmp_path / "odd.asdf", kind, {"meta": meta}, "0.13.0")
+    for reader in (datamodels.open, datamodels.ImageModel):
+        with pytest.raises(datamodels.UnknownModelError) as caught:
+            reader(path)
+        assert str(path) in str(caught.value)
+        assert repr(kind) in str(caught.value)
+        assert "2.0.0" not in str(caught.value)
