@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from . import dqflags
-from .errors import InputError, NoScienceDataError
+from .errors import InputError, NoScienceDataError, one_line, shortened
 from .kernels import ReadPattern
 
 if TYPE_CHECKING:
-    from .datamodels import DataModel, ImageModel, RampModel, ScienceRawModel
+    from .datamodels import DataModel, ImageModel, RampModel, Replacement, ScienceRawModel
 
 #: Width of the frame of reference pixels around the science pixels.
 BORDER = 4
@@ -44,8 +44,43 @@ def check_ramp(model: ScienceRawModel | RampModel) -> None:
         )
 
 
-def check_exposure(model: ScienceRawModel | RampModel) -> None:
+#: The metadata that the steps go by, or add to: what breaks the schema there is always an error.
+_USED = (
+    "meta.instrument",
+    *(
+        f"meta.exposure.{name}"
+        for name in (
+            *("type", "start_time", "frame_time", "group_time", "read_pattern", "nresultants"),
+            *("ma_table_name", "ma_table_number"),
+        )
+    ),
+    *(f"meta.guide_star.window_{name}" for name in ("xstart", "xstop", "ystart", "ystop")),
+    "meta.wcsinfo",
+    "meta.velocity_aberration.scale_factor",
+    "meta.cal_step",
+    "meta.ref_file",
+    "meta.cal_logs",
+    "meta.cal_runs",
+)
+
+
+def _is_used(place: str) -> bool:
+    """Whether the pipeline goes by what stands at a place, or by a part of it."""
+    return any(f"{place}.".startswith(f"{used}.") or used.startswith(f"{place}.") for used in _USED)
+
+
+def check_exposure(
+    model: ScienceRawModel | RampModel, warn: Callable[[str], None] | None = None
+) -> None:
     """Checks all that can be known to go wrong later, while nothing is done yet.
+
+    Parameters
+    ----------
+    model
+        The exposure.
+    warn : callable, optional
+        Called with a message for each place in the metadata that breaks the mission's schema and
+        that no step goes by. Left out, such a place is an error.
 
     Raises
     ------
@@ -56,10 +91,19 @@ def check_exposure(model: ScienceRawModel | RampModel) -> None:
     """
     from .datamodels import ValidationError
 
+    problems = model.metadata_problems() if warn else []
     try:
-        model.validate()
+        model.validate(metadata=warn is None)
     except ValidationError as error:
-        raise InputError(f"{describe(model)}: {error.problem}") from error
+        problems = model.metadata_problems()
+        can_go_on = problems and not any(_is_used(problem.place) for problem in problems)
+        hint = "; validate = warn goes on, as no step uses it" if can_go_on and warn is None else ""
+        raise InputError(f"{describe(model)}: {error.problem}{hint}") from error
+    for problem in problems:
+        what = f"{describe(model)}: {_told(problem)}"
+        if warn is None or _is_used(problem.place):
+            raise InputError(what)
+        warn(f"{what}; no step uses it")
     check_ramp(model)
     read_pattern(model)
     for key, kind in (("cal_logs", str), ("cal_runs", Mapping)):  # which a run goes on with
@@ -68,6 +112,32 @@ def check_exposure(model: ScienceRawModel | RampModel) -> None:
             raise InputError(f"{describe(model)}: meta.{key} is no list")
         if not all(isinstance(item, kind) for item in kept):
             raise InputError(f"{describe(model)}: meta.{key} holds what no run has written")
+
+
+def make_product_valid(model: DataModel, warn: Callable[[str], None]) -> None:
+    """Sets what the schema of a product forbids in its metadata to unknown, in place.
+
+    Parameters
+    ----------
+    model
+        The product.
+    warn : callable
+        Called with a message for each such place.
+
+    Raises
+    ------
+    InputError
+        If the pipeline goes by what stands there.
+    """
+    for problem in model.metadata_problems():
+        if _is_used(problem.place):
+            raise InputError(f"{describe(model)}: {_told(problem)}")
+    for problem in model.make_metadata_valid():
+        warn(f"{_told(problem)}; the product has {problem.instead!r}")
+
+
+def _told(replacement: Replacement) -> str:
+    return f"{replacement.place}: {shortened(one_line(replacement.problem))}"
 
 
 def read_pattern(model: ScienceRawModel | RampModel) -> ReadPattern:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ..exposure import BORDER
 from ._asdf import load_objects
 from ._base import DataModel, open
+from ._defaults import Replacement
 from ._encoding import ENCODING_ARRAYS, Encoding
 from ._errors import (
     FileFormatError,
@@ -57,6 +58,7 @@ __all__ = [
     "RampFitOutputModel",
     "RampModel",
     "ReadnoiseRefModel",
+    "Replacement",
     "SaturationRefModel",
     "ScienceRawModel",
     "UnknownModelError",

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._version import software_version
 from . import _asdf, _display, _eras, _io, _schema
+from ._defaults import Replacement, conform
 from ._errors import ModelError, ModelTypeError, UnknownModelError
 from ._nodes import TODAY, DNode, Origin, Tree, copy_containers, deep_copy, flatten, plain
 
@@ -148,6 +149,24 @@ class DataModel(_display.PrintedByAsdf):
             Naming the file the content came from, the place in it, and the rule that is broken.
         """
         self._to_write().validate(metadata=metadata)
+
+    def metadata_problems(self) -> list[Replacement]:
+        """What in ``meta`` breaks the schema: all of it, where `validate` tells the first.
+
+        Each comes with the value that says "unknown" in its place. Nothing is changed.
+        """
+        return self._conformed()[1]
+
+    def make_metadata_valid(self) -> list[Replacement]:
+        """Sets what in ``meta`` breaks the schema to "unknown", in place, and tells what it was."""
+        self._tree.data["meta"], replaced = self._conformed()
+        return replaced
+
+    def _conformed(self) -> tuple[dict[str, Any], list[Replacement]]:
+        tree = self._to_write()
+        replaced: list[Replacement] = []
+        meta = conform(tree.data["meta"], tree.schema(("meta",)), ("meta",), replaced)
+        return meta, replaced
 
     @property
     def source(self) -> str:

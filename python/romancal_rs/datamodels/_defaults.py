@@ -7,6 +7,7 @@ library; null where the schema allows it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -76,25 +77,66 @@ def complete(
     return result
 
 
+@dataclass(frozen=True)
+class Replacement:
+    """An item that breaks its schema, and what it becomes.
+
+    Attributes
+    ----------
+    place : str
+        Dotted name, such as ``meta.program.category``.
+    problem : str
+        What it is, and what the schema asks for.
+    instead : object
+        The value that says "unknown".
+    """
+
+    place: str
+    problem: str
+    instead: object
+
+
 def conform(
-    value: Mapping[str, Any], schema: _schema.Schema, path: tuple[str | int, ...]
+    value: Mapping[str, Any],
+    schema: _schema.Schema,
+    path: tuple[str | int, ...],
+    replaced: list[Replacement] | None = None,
 ) -> dict[str, Any]:
     """`complete`, and known items whose value the schema forbids become unknown.
 
     For metadata that were valid by another schema: a word that is no longer listed, a text that
-    is too long.
+    is too long. What was replaced, or added, is told in `replaced`.
     """
-    result = complete(value, schema, path)
-    for name, item in result.items():
+    told: list[Replacement] = [] if replaced is None else replaced
+    result = dict(value)
+    for name, item in value.items():
         here = (*path, name)
         sub = _schema.child(schema, name, here)
-        if not sub or isinstance(item, np.ndarray):
+        problem = _problem(item, sub, here) if sub and not isinstance(item, np.ndarray) else None
+        if problem is None:
             continue
         if isinstance(item, Mapping):
-            result[name] = conform(item, sub, here)
-            continue
-        try:
-            _schema.validate(item, sub, here)
-        except ValidationError:
+            inside: list[Replacement] = []
+            result[name] = conform(item, sub, here, inside)
+            if _problem(result[name], sub, here) is None:
+                told += inside
+                continue
+        result[name] = unknown(sub, here)
+        told.append(Replacement(_schema.dotted(here), problem.rule, result[name]))
+    for name in _schema.required(schema):
+        here = (*path, name)
+        sub = _schema.child(schema, name, here)
+        if name not in result and _schema.keyword(sub, "datatype") is None:
             result[name] = unknown(sub, here)
+            told.append(Replacement(_schema.dotted(here), "required but missing", result[name]))
     return result
+
+
+def _problem(
+    value: object, schema: _schema.Schema, path: tuple[str | int, ...]
+) -> ValidationError | None:
+    try:
+        _schema.validate(value, schema, path)
+    except ValidationError as error:
+        return error
+    return None

@@ -61,7 +61,7 @@ class ExposurePipeline(RomanPipeline):
                     f"{self.name} takes a raw exposure or a ramp, got {describe(exposure)} "
                     f"({type(exposure).__name__})"
                 )
-            check_exposure(exposure)
+            check_exposure(exposure, self.metadata_warning())
             if not self.assign_wcs.skip:
                 pointing(exposure)
             super().before_process((exposure, *args[1:]))

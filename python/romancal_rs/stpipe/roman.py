@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
@@ -31,6 +31,7 @@ class RomanStep(Step):
         references = references(default=None)  # Directory of reference files
         context = string(default=None)  # CRDS context, such as roman_0017.pmap or latest
         output_ext = option('.asdf', default='.asdf')  # Extension of output files
+        validate = option('error', 'warn', default='error')  # Of metadata that break the schema
     """
 
     #: The step's entry in ``meta.cal_step``.
@@ -354,6 +355,26 @@ class RomanStep(Step):
                 continue
             by = f", by {match.context}" if match.context else ""
             self.log.info("%s %s%s, sha256 %s", reftype.upper(), name, by, digests[reftype])
+        self._make_valid(model)
+
+    def metadata_warning(self) -> Callable[[str], None] | None:
+        """What tells of metadata that break the schema; None where they are an error.
+
+        ``validate = warn`` of a pipeline holds for its steps.
+        """
+        step: Step | None = self
+        while step is not None and getattr(step, "validate", "error") != "warn":
+            step = step.parent
+        return None if step is None else lambda message: self.log.warning("%s", message)
+
+    def _make_valid(self, model: Any) -> None:
+        """Sets what the schema forbids to unknown, where ``validate`` says so."""
+        from ..datamodels import DataModel
+        from ..exposure import make_product_valid
+
+        warn = self.metadata_warning()
+        if warn is not None and isinstance(model, DataModel):
+            make_product_valid(model, warn)
 
     def _record_references(
         self, model: DataModel, reference_files_used: list[tuple[str, str]]
@@ -395,6 +416,7 @@ class RomanStep(Step):
         if "ref_file" not in model.meta:  # a reference file, which says where it comes from itself
             return model
         saved = model.copy_for_change(())
+        self._make_valid(saved)
         self._record_references(saved, list(self._references_used.items()))
         self.keep_log(saved, lines)
         self.root.keep_record(saved, self.root._args)
