@@ -175,6 +175,14 @@ def test_metadata_that_the_schema_forbids(refs):
     assert "meta.instrument.detector" in problem
 
 
+def test_a_transform_that_the_installed_libraries_do_not_know(refs):
+    path = refs / "roman_wfi_distortion_0001.asdf"
+    replaced(path, b"transform/compose-1.4.0", b"transform/compose-1.9.0")
+    (problem,) = check(refs).problems
+    assert problem.startswith(f"{path.name}: written with transform/compose-1.9.0 (asdf-astropy ")
+    assert "which the installed asdf-astropy" in problem
+
+
 def test_a_file_of_another_type_than_it_says(refs):
     replaced(refs / GAIN, b"reftype: GAIN", b"reftype: MASK")
     assert f"{GAIN}: says that it is a MASK, but is a GainRefModel" in check(refs).problems

@@ -20,7 +20,7 @@ NASTY_NAMES = [
     "two words.asdf",
     "it's.asdf",
     'a "quoted" name.asdf',
-    "$HOME `id` $(id).asdf",
+    "$NOT_SET `id` $(id).asdf",
     "a; touch injected; #.asdf",
     "'; touch injected; '.asdf",
     '"; touch injected; ".asdf',

@@ -322,6 +322,16 @@ class DataModel(_display.PrintedByAsdf):
         """
         return self._tree.stored(name)
 
+    def read_objects(self) -> None:
+        """Read what is still in the file but arrays: a WCS, a transform.
+
+        Raises
+        ------
+        ModelError
+            If the installed libraries cannot make one of them; it names the file.
+        """
+        self._tree.read_objects()
+
     def arrays(self) -> Iterator[tuple[str, Any]]:
         """Name and array of all arrays of the model; what is unread has but shape and dtype."""
         return ((name, item) for name, item in self.items() if hasattr(item, "dtype"))

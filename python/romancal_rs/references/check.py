@@ -237,6 +237,7 @@ def _check_content(head: ReferenceHead) -> tuple[list[str], Size | None]:
                 )
             shapes = {name: tuple(array.shape) for name, array in model.arrays()}
             model.validate()
+            model.read_objects()
     except datamodels.ValidationError as error:
         problems.append(one_line(error.problem))
     except Exception as error:  # whatever a file holds, the others are looked at
