@@ -197,8 +197,8 @@ def test_info_of_a_file_prints_as_in_the_manual(tmp_path, capsys):
     assert lines[lines.index("└─roman (WfiScienceRaw)") :] == [
         "└─roman (WfiScienceRaw)",
         "  ├─meta (dict) ...",
-        "  ├─amp33 (NDArrayType): shape=(8, 32, 128), dtype=uint16",
-        "  └─data (NDArrayType): shape=(8, 32, 48), dtype=uint16",
+        "  ├─data (NDArrayType): shape=(8, 32, 48), dtype=uint16",
+        "  └─amp33 (NDArrayType): shape=(8, 32, 128), dtype=uint16",
         "Some nodes not shown.",
     ]
 

@@ -144,3 +144,22 @@ def writing_extension(root_tag: str, roman_tags: tuple[str, ...]) -> ExtensionPr
     return ExtensionProxy(
         extension, package_name="romancal-rs", package_version=version("romancal-rs")
     )
+
+
+def in_order(config: AsdfConfig, tag: str, names: Sequence[str]) -> ExtensionProxy:
+    """An extension for writing, which has the object of a tag list its names in this order.
+
+    `asdf` sorts them by the alphabet unless a schema of the tag says otherwise. Names that are not
+    listed come last. Files do not mention the extension.
+    """
+    from asdf.extension import Extension, ExtensionProxy, TagDefinition
+
+    uri = f"asdf://romancal-rs/order/{tag.removeprefix(_schema.TAGS)}"
+    listed = ", ".join(names)
+    config.add_resource_mapping({uri: f"%YAML 1.1\n---\npropertyOrder: [{listed}]\n".encode()})
+
+    class InOrder(Extension):  # type: ignore[misc]
+        extension_uri = "asdf://romancal-rs/extensions/order-1.0.0"
+        tags = (TagDefinition(tag, schema_uris=[uri]),)
+
+    return ExtensionProxy(InOrder(), package_name="romancal-rs")

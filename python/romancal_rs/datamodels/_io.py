@@ -469,8 +469,11 @@ def write(tree: Tree, path: Path, *, compression: str | None = None) -> None:
     root = writer.root()
     packages = _asdf.OBJECTS if writer.has_wcs else _asdf.TIMES
     extension = _asdf.writing_extension(tree.tag, tuple(sorted(writer.tags)))
-    with _asdf.configured(packages), replacing(path) as file:
-        handle = asdf.AsdfFile({"roman": root}, extensions=[extension])
+    names = _schema.properties(tree.schema(()))
+    with _asdf.configured(packages) as config, replacing(path) as file:
+        # Viewers show the first image that a file lists.
+        order = _asdf.in_order(config, tree.tag, names)
+        handle = asdf.AsdfFile({"roman": root}, extensions=[order, extension])
         options: dict[str, Any] = {"all_array_compression": compression}
         # Of all at once, and in the time in which the file goes to the disk; asdf does it before.
         checksums_later = "write_checksums" in inspect.signature(handle.write_to).parameters

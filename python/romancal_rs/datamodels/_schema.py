@@ -181,6 +181,14 @@ def required(schema: Schema) -> list[str]:
     return list(names)
 
 
+def properties(schema: Schema) -> list[str]:
+    """Names that an object may have, in the schema's order."""
+    names: dict[str, None] = {}
+    for part in parts(schema):
+        names.update(dict.fromkeys(part.get("properties", ())))
+    return list(names)
+
+
 def keyword(schema: Schema, name: str) -> Any:
     """The value of the first keyword of that name among the schema's parts, or None."""
     return next((part[name] for part in parts(schema) if name in part), None)
