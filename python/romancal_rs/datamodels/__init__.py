@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..exposure import BORDER
 from ._asdf import load_objects
 from ._base import DataModel, open
-from ._defaults import Replacement
+from ._defaults import Replacement, is_unknown
 from ._encoding import ENCODING_ARRAYS, Encoding
 from ._errors import (
     FileFormatError,
@@ -18,10 +18,17 @@ from ._errors import (
     UnknownModelError,
     ValidationError,
 )
-from ._exposures import ImageModel, RampFitOutputModel, RampModel, ScienceRawModel
+from ._exposures import (
+    ImageModel,
+    RampFitOutputModel,
+    RampModel,
+    ScienceRawModel,
+    add_second_flags,
+)
 from ._inputs import can_open
 from ._nodes import DNode, LNode
 from ._references import (
+    BamRefModel,
     DarkRefModel,
     DistortionRefModel,
     FlatRefModel,
@@ -41,6 +48,7 @@ __all__ = [
     "ENCODING_ARRAYS",
     "GUIDE_STAR_TYPES",
     "SPECTRAL_TYPES",
+    "BamRefModel",
     "DNode",
     "DarkRefModel",
     "DataModel",
@@ -64,7 +72,9 @@ __all__ = [
     "UnknownModelError",
     "ValidationError",
     "WfiImgPhotomRefModel",
+    "add_second_flags",
     "can_open",
+    "is_unknown",
     "load_objects",
     "noise_of_one_read",
     "open",

@@ -18,6 +18,13 @@ from ._errors import ValidationError
 UNKNOWN_TEXT = "?"
 UNKNOWN_NUMBER = -999999
 
+
+def is_unknown(value: Any) -> bool:
+    """Whether a value is the placeholder of a number that nobody knows."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and value == UNKNOWN_NUMBER
+
+
 #: Where a schema lists the allowed words, these say "unknown" best; else the first one is used.
 _NEUTRAL_WORDS = ("None", "INCOMPLETE", "N/A", "UNKNOWN", "GENERIC", "STSCI/SOC", "WFI_CEN")
 

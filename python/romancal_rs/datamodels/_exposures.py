@@ -10,8 +10,8 @@ from ..exposure import BORDER
 from . import _schema
 from ._base import DataModel, words
 from ._defaults import conform
-from ._encoding import Encoding
-from ._errors import ModelTypeError
+from ._encoding import ENCODING_ARRAYS, Encoding
+from ._errors import ModelError, ModelTypeError
 from ._nodes import Tree, deep_copy
 
 
@@ -30,6 +30,7 @@ class RampModel(DataModel):
 
     _kind = "ramp"
     _new_version = "2.1.0"
+    _second_flags = "pixeldq2"
 
     @classmethod
     def from_science_raw(cls, raw: ScienceRawModel | RampModel) -> RampModel:
@@ -45,10 +46,8 @@ class RampModel(DataModel):
         RampModel
             `data` as float32 and `amp33`, both as they were read out (see `Encoding`), `pixeldq`
             and `groupdq` zero (`groupdq` is `resultantdq` if the exposure has it, with AD_FLOOR and
-            DO_NOT_USE where a reference read hides a count of 0), the arrays of border reference
-            pixels zero, every step INCOMPLETE. `amp33` is shared with `raw` where nothing was done
-            to it; the metadata are a copy. `data` of a file is cast as it is read: `raw` itself
-            leaves it unread.
+            DO_NOT_USE where a reference read hides a count of 0), all else as `frame_of` has it.
+            `data` of a file is cast as it is read: `raw` itself leaves it unread.
 
         Raises
         ------
@@ -67,13 +66,10 @@ class RampModel(DataModel):
         else:
             groupdq = np.array(resultantdq, order="C")
         encoding.flag_floor(counts, groupdq)
-        frame = dict(ramp._tree.data)
         ramp._tree.data.update(
-            meta=frame.pop("meta"),
             data=encoding.samples(counts),
             pixeldq=np.zeros(counts.shape[1:], np.uint32),
             groupdq=groupdq,
-            **frame,
         )
         return ramp
 
@@ -93,8 +89,9 @@ class RampModel(DataModel):
         -------
         RampModel
             The metadata (a copy), with every step INCOMPLETE, `amp33` as it was read out (shared
-            with `raw` where that is as it was sent), and the arrays of border reference pixels
-            (zero). It has neither `data` nor flags.
+            with `raw` where that is as it was sent), the arrays of border reference pixels and,
+            where the series has it, `pixeldq2` (zero), and what `raw` holds under names that no
+            schema knows (arrays shared, the rest a copy). It has neither `data` nor other flags.
 
         Raises
         ------
@@ -120,6 +117,9 @@ class RampModel(DataModel):
             tree.data[f"border_ref_pix_{side}"] = np.zeros((n_resultants, *shape), np.float32)
         for side, shape in border.items():
             tree.data[f"dq_border_ref_pix_{side}"] = np.zeros(shape, np.uint32)
+        if _schema.child(tree.schema(()), cls._second_flags):
+            tree.data[cls._second_flags] = np.zeros((n_rows, n_cols), np.uint32)
+        _carry_over(raw._tree, tree, share_file)
         return cls._view(tree, owner=True)
 
     def _before_writing(self, tree: Tree) -> None:
@@ -137,6 +137,7 @@ class ImageModel(DataModel):
 
     _kind = "wfi_image"
     _new_version = "2.1.0"
+    _second_flags = "dq2"
 
     @classmethod
     def from_ramp(
@@ -156,8 +157,9 @@ class ImageModel(DataModel):
         Parameters
         ----------
         ramp
-            Where the metadata (copied), `amp33` and the border reference pixels (shared) come
-            from. It also fixes the series of the tag.
+            Where the metadata (copied), `amp33`, the border reference pixels and content that no
+            schema knows (shared) come from, and `dq2`, which is its `pixeldq2` without the border.
+            It also fixes the series of the tag.
         data, err, dumo : ndarray, (n_rows, n_cols), float32
             Rate, its error, and the difference of the uniform fit to it [DN/s].
         dq : ndarray, (n_rows, n_cols), uint32
@@ -194,6 +196,12 @@ class ImageModel(DataModel):
         for name in ramp:
             if name == "amp33" or "border_ref_pix" in name:
                 tree.share(name, ramp._tree, share_file=True)
+        if _schema.child(tree.schema(()), cls._second_flags):
+            flags = ramp.get(RampModel._second_flags)
+            tree.data[cls._second_flags] = (
+                np.zeros(dq.shape, np.uint32) if flags is None else _inside(flags, dq.shape).copy()
+            )
+        _carry_over(ramp._tree, tree, share_file=True)
         return image
 
 
@@ -245,6 +253,63 @@ def steps_to_do(tree: Tree) -> dict[str, str]:
     schema = tree.schema(("meta", "cal_step"))
     names = [name for part in _schema.parts(schema) for name in part.get("properties", ())]
     return dict.fromkeys([*names, "jump"], "INCOMPLETE")
+
+
+def add_second_flags(exposure: RampModel | ImageModel, reference: DataModel) -> None:
+    """Adds the `dq2` of a reference to the second flags of an exposure, which get a new array.
+
+    Nothing happens where the reference has none, or the exposure's series (before 2.2.0) has no
+    place for them.
+
+    Parameters
+    ----------
+    exposure
+        Its `pixeldq2` or `dq2`, (n_rows, n_cols), uint32.
+    reference
+        Its `dq2` is of the same pixels, or also of the border around them.
+
+    Raises
+    ------
+    ModelError
+        If the reference's `dq2` is of another type or shape.
+    """
+    name = exposure._second_flags
+    if "dq2" not in reference or name not in exposure:
+        return
+    flags, more = exposure[name], reference.stored("dq2")
+    try:
+        if more.dtype != np.uint32:
+            raise ValueError
+        more = _inside(more, flags.shape)
+    except ValueError:
+        where = f"{reference.source}: " if reference.source else ""
+        raise ModelError(
+            f"{where}dq2: {more.dtype} of shape {more.shape}; expected uint32 of shape "
+            f"{flags.shape}, with or without a border of {BORDER} pixels"
+        ) from None
+    exposure[name] = flags | more
+
+
+def _inside(array: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """The array, without the border if `shape` has none."""
+    if array.shape == shape:
+        return array
+    inside = array[BORDER:-BORDER, BORDER:-BORDER]
+    if inside.shape != shape:
+        raise ValueError(f"expected an array of shape {shape}, got {array.shape}")
+    return inside
+
+
+def _carry_over(old: Tree, new: Tree, share_file: bool) -> None:
+    """What one exposure holds beside `meta` that the schemas of neither know goes on in another."""
+    known = {*_schema.properties(old.schema(())), *_schema.properties(new.schema(()))}
+    for name, value in old.data.items():
+        if name in known or name in ENCODING_ARRAYS or name in new.data:
+            continue
+        if hasattr(value, "dtype"):
+            new.share(name, old, share_file)
+        else:
+            new.data[name] = deep_copy(value)
 
 
 def _sibling(tag: str, cls: type[DataModel]) -> str:

@@ -13,6 +13,16 @@ from ._errors import UnknownModelError
 from ._nodes import ERA_2022, Tree, Unread
 
 
+class BamRefModel(DataModel):
+    """BAM: `bam_quaternion`, from the observatory's boresight to its guidance system. From rad 1.2.
+
+    No step of this package uses it; Level 1 files of series 2.2.0 name it in ``meta.ref_file``.
+    """
+
+    _kind = "reference_files/bam"
+    _new_version = "2.0.0"
+
+
 class DarkRefModel(DataModel):
     """DARK: `dark_slope` [DN/s] today, `data` [DN per resultant] in files of 2022; `dq`."""
 

@@ -250,6 +250,12 @@ def _reference(
     return _node(model, made_up, content, given, meta)
 
 
+def create_bam(*, detector: str = "WFI01", meta: Meta | None = None, **content: Any) -> DNode:
+    """A BAM that does not rotate. It needs the schemas of rad 1.2."""
+    made_up = {"bam_quaternion": [0.0, 0.0, 0.0, 1.0]}
+    return _reference(_references.BamRefModel, made_up, content, meta, detector)
+
+
 def create_dark(
     shape: Sequence[int] = (16, 16),
     *,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", bound="DataModel")
 
 #: Arrays of references that cover the detector, pixel by pixel.
-IMAGE_ARRAYS = ("data", "dq", "err", "coeffs", "dark_slope", "dark_slope_error")
+IMAGE_ARRAYS = ("data", "dq", "dq2", "err", "coeffs", "dark_slope", "dark_slope_error")
 
 
 class RomanStep(Step):
@@ -379,7 +379,11 @@ class RomanStep(Step):
     def _record_references(
         self, model: DataModel, reference_files_used: list[tuple[str, str]]
     ) -> dict[str, str]:
-        """Records names, digests (which it returns) and the context in ``meta.ref_file``."""
+        """Records names, digests (which it returns) and the context in ``meta.ref_file``.
+
+        What else every step takes over from its references are their second flags, ``dq2``.
+        """
+        self._add_second_flags(model)
         digests = {
             reftype: self.root._digests.of(match.reference)
             for reftype, match in self._matches_used.items()
@@ -399,6 +403,18 @@ class RomanStep(Step):
         if contexts:
             ref_file.crds["version"] = f"romancal-rs {__version__}"
         return digests
+
+    def _add_second_flags(self, model: DataModel) -> None:
+        from .. import datamodels
+
+        if not isinstance(model, datamodels.RampModel | datamodels.ImageModel):
+            return
+        for match in self._matches_used.values():
+            if match.reference == NOT_APPLICABLE:
+                continue
+            is_model = isinstance(match.reference, datamodels.DataModel)
+            reference = match.reference if is_model else self._opened(match.reference)
+            datamodels.add_second_flags(model, reference)
 
     def keep_log(self, model: DataModel, lines: list[str]) -> None:
         """Appends the run's messages to ``meta.cal_logs``."""
