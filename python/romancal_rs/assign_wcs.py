@@ -98,12 +98,14 @@ def pointing(image: DataModel) -> dict[str, float]:
     Raises
     ------
     InputError
-        If one is missing, or not a finite number.
+        If one is missing, a placeholder, or not a finite number.
     """
+    from .datamodels import is_unknown
+
     numbers = {}
     for key in ("v2_ref", "v3_ref", "ra_ref", "dec_ref", "roll_ref"):
         value = image.meta.wcsinfo.get(key)
-        if value is None or not math.isfinite(value):
+        if value is None or is_unknown(value) or not math.isfinite(value):
             raise InputError(
                 f"{describe(image)}: meta.wcsinfo.{key} is {value}; the WCS needs a finite number"
             )

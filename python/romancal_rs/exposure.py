@@ -151,6 +151,8 @@ def read_pattern(model: ScienceRawModel | RampModel) -> ReadPattern:
         If the metadata state no read pattern, an impossible one, or one of another length than
         the ramp.
     """
+    from .datamodels import is_unknown
+
     exposure = model.meta.exposure
     pattern = exposure.get("read_pattern")
     frame_time = exposure.get("frame_time")
@@ -174,7 +176,7 @@ def read_pattern(model: ScienceRawModel | RampModel) -> ReadPattern:
         )
     group_time = exposure.get("group_time")
     try:
-        if group_time is not None:
+        if group_time is not None and not is_unknown(group_time):
             return ReadPattern.evenly_spaced(n_resultants, group_time, len(reads[0]), frame_time)
         return ReadPattern.from_reads(reads, frame_time)
     except (TypeError, ValueError) as error:

@@ -80,17 +80,25 @@ def photometry_of(
     source : str
         How an error message names the table.
 
+    Returns
+    -------
+    Photometry
+        Placeholders (-999999) are no values.
+
     Raises
     ------
     InputError
         If the table has no such row.
     """
+    from .datamodels import is_unknown
+
     row = table.get(optical_element)
     if row is None:
         raise InputError(
             f"{source}: the table has no row for {optical_element}; it has {', '.join(table)}"
         )
-    return Photometry(row["photmjsr"], row["uncertainty"], row["pixelareasr"])
+    values = (row[name] for name in ("photmjsr", "uncertainty", "pixelareasr"))
+    return Photometry(*(None if is_unknown(value) else value for value in values))
 
 
 def set_photometry(image: ImageModel, photometry: Photometry) -> None:

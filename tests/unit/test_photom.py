@@ -125,3 +125,20 @@ def test_the_result_is_saved_to_the_file_that_photom_names(tmp_path):
 def test_a_ramp_is_refused():
     with pytest.raises(InputError, match="ImageModel, got: RampModel"):
         PhotomStep.call(RampModel(testing.create_ramp()), override_photom=reference())
+
+
+def test_placeholders_are_no_values():
+    """A row of -999999 gave a product with that flux conversion, and COMPLETE."""
+    row = dict.fromkeys(("photmjsr", "uncertainty", "pixelareasr"), -999999)
+    assert photometry_of({"F158": row}, "F158") == Photometry(None, None, None)
+    row = {"photmjsr": 0.7, "uncertainty": -999999.0, "pixelareasr": 2.9e-13}
+    assert photometry_of({"F158": row}, "F158") == Photometry(0.7, None, 2.9e-13)
+
+
+def test_a_row_of_placeholders_is_as_one_of_nulls():
+    number = -999999.0
+    result = PhotomStep.call(image(), override_photom=reference(F158=(number, number, number)))
+    assert result.meta.cal_step.photom == "SKIPPED"
+    assert result.meta.photometry.conversion_megajanskys is None
+    assert result.meta.photometry.conversion_microjanskys is None
+    assert result.meta.photometry.pixel_area is None

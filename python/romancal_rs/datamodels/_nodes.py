@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from . import _display, _schema
+from ._defaults import is_unknown
 from ._errors import ModelError, ValidationError
 
 Path = tuple[str | int, ...]
@@ -154,6 +155,12 @@ class Tree:
 
     def check(self, value: Any, path: Path) -> None:
         """Raise `ValidationError` unless `value` may stand at `path`."""
+        if str(path[-1]).startswith("_"):
+            raise ValidationError(
+                _schema.dotted(path),
+                value,
+                "names that begin with an underscore are private, and no content of a file",
+            )
         if path in DERIVED:
             raise ValidationError(
                 _schema.dotted(path), value, f"read-only: it follows from {DERIVED[path].source}"
@@ -259,11 +266,11 @@ class _Derived:
         return True
 
     def value(self, tree: Tree) -> Any:
-        """The derived value; KeyError if its source is absent, None if that is None."""
+        """The derived value; KeyError if its source is absent, None if that is no value."""
         value: Any = tree.data
         for key in self._path:
             value = value[key]
-        return None if value is None else self._convert(value)
+        return None if value is None or is_unknown(value) else self._convert(value)
 
 
 def _scale(name: str, factor: float) -> _Derived:
