@@ -142,6 +142,52 @@ def test_the_pipeline_keeps_content_beside_meta(simulated, tmp_path, fused):
     assert image.my_notes.observer == "me"
 
 
+# --- second flags
+
+
+@pytest.fixture
+def second_flags() -> RampModel:
+    """A ramp with second flags, which schemas have from rad 1.2 on; the model takes them anyway."""
+    ramp = RampModel.from_science_raw(raw_exposure())
+    ramp["pixeldq2"] = np.zeros((16, 16), np.uint32)
+    return ramp
+
+
+def mask_with(dq2: np.ndarray) -> MaskRefModel:
+    mask = MaskRefModel(testing.create_mask())
+    mask["dq2"] = dq2
+    return mask
+
+
+def test_second_flags_of_references_are_added_without_the_border(second_flags):
+    before = second_flags.pixeldq2
+    whole, inner = np.zeros((16, 16), np.uint32), np.zeros((8, 8), np.uint32)
+    whole[4, 5], inner[0, 1] = 1, 2
+    datamodels.add_second_flags(second_flags, mask_with(whole))
+    assert second_flags.pixeldq2[4, 5] == 1
+    assert not before.any()  # it may be a caller's
+    image = image_of(second_flags)
+    image["dq2"] = second_flags.pixeldq2[4:-4, 4:-4]
+    for dq2 in (whole, inner):
+        datamodels.add_second_flags(image, mask_with(dq2))
+    assert image.dq2[0, 1] == 1 | 2
+    assert np.count_nonzero(image.dq2) == 1
+
+
+def test_a_step_adds_the_second_flags_of_its_reference(second_flags):
+    dq2 = np.zeros((16, 16), np.uint32)
+    dq2[3, 3] = 64
+    result = DQInitStep.call(second_flags, override_mask=mask_with(dq2))
+    np.testing.assert_array_equal(result.pixeldq2, dq2)
+    assert not second_flags.pixeldq2.any()
+
+
+@pytest.mark.parametrize("dq2", [np.zeros((16, 15), np.uint32), np.zeros((16, 16), np.uint16)])
+def test_second_flags_that_do_not_fit_are_an_error(second_flags, dq2):
+    with pytest.raises(datamodels.ModelError, match=r"dq2: uint.. of shape .* expected uint32 of"):
+        datamodels.add_second_flags(second_flags, mask_with(dq2))
+
+
 # --- kinds without a model
 
 

@@ -197,10 +197,9 @@ class ImageModel(DataModel):
             if name == "amp33" or "border_ref_pix" in name:
                 tree.share(name, ramp._tree, share_file=True)
         if _schema.child(tree.schema(()), cls._second_flags):
-            flags = ramp.get(RampModel._second_flags)
-            tree.data[cls._second_flags] = (
-                np.zeros(dq.shape, np.uint32) if flags is None else _inside(flags, dq.shape).copy()
-            )
+            name = RampModel._second_flags
+            flags = ramp[name] if name in ramp else np.zeros(dq.shape, np.uint32)
+            image[cls._second_flags] = _inside(flags, dq.shape, name).copy()
         _carry_over(ramp._tree, tree, share_file=True)
         return image
 
@@ -276,27 +275,19 @@ def add_second_flags(exposure: RampModel | ImageModel, reference: DataModel) -> 
     name = exposure._second_flags
     if "dq2" not in reference or name not in exposure:
         return
-    flags, more = exposure[name], reference.stored("dq2")
-    try:
-        if more.dtype != np.uint32:
-            raise ValueError
-        more = _inside(more, flags.shape)
-    except ValueError:
-        where = f"{reference.source}: " if reference.source else ""
+    where = f"{reference.source}: " if reference.source else ""
+    flags = exposure[name]
+    exposure[name] = flags | _inside(reference.stored("dq2"), flags.shape, f"{where}dq2")
+
+
+def _inside(flags: np.ndarray[Any, Any], shape: tuple[int, ...], name: str) -> np.ndarray[Any, Any]:
+    """Flags of the pixels of an exposure, without the border if that has none."""
+    inside = flags if flags.shape == shape else flags[BORDER:-BORDER, BORDER:-BORDER]
+    if inside.shape != shape or flags.dtype != np.uint32:
         raise ModelError(
-            f"{where}dq2: {more.dtype} of shape {more.shape}; expected uint32 of shape "
-            f"{flags.shape}, with or without a border of {BORDER} pixels"
-        ) from None
-    exposure[name] = flags | more
-
-
-def _inside(array: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    """The array, without the border if `shape` has none."""
-    if array.shape == shape:
-        return array
-    inside = array[BORDER:-BORDER, BORDER:-BORDER]
-    if inside.shape != shape:
-        raise ValueError(f"expected an array of shape {shape}, got {array.shape}")
+            f"{name}: {flags.dtype} of shape {flags.shape}; expected uint32 of shape {shape}, "
+            f"with or without a border of {BORDER} pixels"
+        )
     return inside
 
 
