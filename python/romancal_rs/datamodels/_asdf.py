@@ -154,7 +154,7 @@ def in_order(config: AsdfConfig, tag: str, names: Sequence[str]) -> ExtensionPro
     """
     from asdf.extension import Extension, ExtensionProxy, TagDefinition
 
-    uri = f"asdf://romancal-rs/order/{tag.removeprefix(_schema.TAGS)}"
+    uri = f"asdf://romancal-rs/order/{tag.rpartition('/tags/')[2]}"
     listed = ", ".join(names)
     config.add_resource_mapping({uri: f"%YAML 1.1\n---\npropertyOrder: [{listed}]\n".encode()})
 
