@@ -73,6 +73,8 @@ def write_exposure(path: Path, data=None, version="0.20.0") -> Path:
     raw = datamodels.ScienceRawModel(testing.create_wfi_science_raw(shape=(N_RESULTANTS, *SHAPE)))
     meta = raw.meta.copy()
     meta["instrument"].update(detector="WFI01", optical_element="F158")
+    pointing = {"v2_ref": 100.0, "v3_ref": 200.0, "ra_ref": 10.0, "dec_ref": 20.0}
+    meta["wcsinfo"].update(pointing, roll_ref=30.0)
     meta["exposure"] = {
         "type": "WFI_IMAGE",
         "start_time": Time("2027-01-01T00:00:00"),
