@@ -12,7 +12,7 @@ import hashlib
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
@@ -22,6 +22,7 @@ from .errors import RomancalError
 if TYPE_CHECKING:
     import numpy as np
 
+
 MAGIC = b"\xd3BLK"
 NO_CHECKSUM = bytes(16)
 _SIZE_OF_HEADER = struct.Struct(">H")
@@ -30,6 +31,12 @@ _HEADER = struct.Struct(">I4sQQQ16s")
 _STREAMED = 1
 _CHUNK = 1 << 20
 _SEARCHED = 1 << 16
+_LZ4_PART = 1 << 22  # as `asdf` has it
+_INDEX = b"#ASDF BLOCK INDEX"
+
+
+class DamagedBlockError(RomancalError, ValueError):
+    """A block is not what its header says."""
 
 
 class UnknownCompressionError(RomancalError, ValueError):
@@ -145,6 +152,27 @@ def find_first_block(file: IO[bytes], position: int = 0) -> int:
     return position
 
 
+def read_index(file: IO[bytes], blocks: Sequence[Block]) -> list[int] | None:
+    """Where the index at the end of a file says that its blocks are; None if it says nothing."""
+    import yaml
+
+    from . import _yaml_head
+
+    if not blocks or blocks[-1].is_streamed:
+        return None
+    file.seek(blocks[-1].end)
+    first, _, text = file.read(256 + 32 * len(blocks)).partition(b"\n")
+    if first.rstrip() != _INDEX:
+        return None
+    try:
+        index = _yaml_head.parse(text)
+    except (_yaml_head.HeadError, yaml.YAMLError, ValueError):
+        return None
+    if not isinstance(index, list) or not all(isinstance(n, str) and n.isdigit() for n in index):
+        return None
+    return [int(number) for number in index]
+
+
 def head_digest(path: str | os.PathLike[str]) -> str:
     """A SHA-256 that tells whether a file is the same, without reading its arrays.
 
@@ -194,8 +222,12 @@ def read_compressed(file: IO[bytes], block: Block) -> np.ndarray:
 
     Raises
     ------
-    ValueError, zlib.error, OSError
-        If the block is not what its header says, or its compression is not known.
+    DamagedBlockError
+        If the block is not what its header says.
+    UnknownCompressionError
+        If its compression is not known.
+    ModuleNotFoundError
+        If the package that undoes its compression is not installed.
     """
     import numpy as np
 
@@ -207,11 +239,11 @@ def read_compressed(file: IO[bytes], block: Block) -> np.ndarray:
     filled = 0
     for piece in unpacked(stored, block.compression):
         if filled + len(piece) > block.size:
-            raise ValueError(f"a block has more than the {block.size} bytes that it claims")
+            raise DamagedBlockError(f"a block has more than the {block.size} bytes that it claims")
         data[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)
         filled += len(piece)
     if filled != block.size:
-        raise ValueError(f"a block has {filled} bytes, not the {block.size} that it claims")
+        raise DamagedBlockError(f"a block has {filled} bytes, not the {block.size} that it claims")
     return data
 
 
@@ -220,25 +252,42 @@ def unpacked(stored: bytes, compression: bytes) -> Iterator[bytes]:
 
     Raises
     ------
-    ValueError, zlib.error, OSError
-        If they cannot be made, or the compression is not known.
+    DamagedBlockError
+        If they cannot be made.
+    UnknownCompressionError
+        If the compression is not known.
+    ModuleNotFoundError
+        If the package that undoes it is not installed.
     """
     if compression == b"lz4":
-        import lz4.block  # type: ignore[import-untyped]
-
-        yield from (lz4.block.decompress(part) for part, _ in _lz4_parts(memoryview(stored)))
+        yield from (_decompress_lz4(part) for part, _ in _lz4_parts(memoryview(stored)))
     elif compression == b"zlib":
         inflater = zlib.decompressobj()
-        while piece := inflater.decompress(stored, _CHUNK):
-            yield piece
-            stored = inflater.unconsumed_tail
+        try:
+            while piece := inflater.decompress(stored, _CHUNK):
+                yield piece
+                stored = inflater.unconsumed_tail
+        except zlib.error as error:
+            raise DamagedBlockError(f"a zlib block is damaged: {error}") from error
     elif compression == b"bzp2":
         decompressor = bz2.BZ2Decompressor()
-        while not decompressor.eof and (piece := decompressor.decompress(stored, _CHUNK)):
-            yield piece
-            stored = b""
+        try:
+            while not decompressor.eof and (piece := decompressor.decompress(stored, _CHUNK)):
+                yield piece
+                stored = b""
+        except (OSError, EOFError) as error:  # bz2 has no error of its own
+            raise DamagedBlockError(f"a bzp2 block is damaged: {error}") from error
     else:
         raise UnknownCompressionError(compression)
+
+
+def _decompress_lz4(part: memoryview) -> bytes:
+    import lz4.block  # type: ignore[import-untyped]
+
+    try:
+        return lz4.block.decompress(part)
+    except lz4.block.LZ4BlockError as error:
+        raise DamagedBlockError(f"a part of an lz4 block is damaged: {error}") from error
 
 
 def _lz4_parts(stored: memoryview) -> Iterator[tuple[memoryview, int]]:
@@ -253,14 +302,14 @@ def _lz4_parts(stored: memoryview) -> Iterator[tuple[memoryview, int]]:
         size = int.from_bytes(part[:4], "little")
         # What lz4 can make of so many bytes: a size beyond is a lie, and would take memory.
         if len(part) != length or length <= 4 or size > 255 * length:
-            raise ValueError("a part of an lz4 block is damaged")
+            raise DamagedBlockError("a part of an lz4 block is damaged")
         yield part, size
         position += 4 + length
 
 
 def _read_lz4(stored: memoryview, size: int) -> np.ndarray:
-    """The data of a block that `asdf` compressed by lz4, with several threads."""
-    import lz4.block
+    """The data of a block that is compressed by lz4, with several threads."""
+    import lz4.block  # noqa: F401 (the threads need not all tell that it is not there)
     import numpy as np
 
     parts: list[tuple[memoryview, int, int]] = []
@@ -269,16 +318,30 @@ def _read_lz4(stored: memoryview, size: int) -> np.ndarray:
         parts.append((part, filled, length))
         filled += length
     if filled != size:
-        raise ValueError(f"a block has {filled} bytes, not the {size} that it claims")
+        raise DamagedBlockError(f"a block has {filled} bytes, not the {size} that it claims")
     data = np.empty(size, np.uint8)
     view = data.data
 
     def decompress(part: memoryview, start: int, length: int) -> None:
-        view[start : start + length] = lz4.block.decompress(part)
+        view[start : start + length] = _decompress_lz4(part)
 
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="lz4") as pool:
-        try:
-            list(pool.map(lambda part: decompress(*part), parts))
-        except lz4.block.LZ4BlockError as error:
-            raise ValueError(f"a part of an lz4 block is damaged: {error}") from error
+        list(pool.map(lambda part: decompress(*part), parts))
     return data
+
+
+def compressed_lz4(data: memoryview) -> Iterator[bytes]:
+    """The parts of a block as lz4 makes them, with several threads, each after its length.
+
+    Parameters
+    ----------
+    data : memoryview
+        One-dimensional, of bytes.
+    """
+    import lz4.block
+
+    starts = range(0, len(data), _LZ4_PART)
+    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="lz4") as pool:
+        parts = pool.map(lambda start: lz4.block.compress(data[start : start + _LZ4_PART]), starts)
+        for part in parts:
+            yield len(part).to_bytes(4, "big") + part

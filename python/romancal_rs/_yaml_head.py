@@ -1,8 +1,9 @@
-"""Reads the YAML document at the start of an ASDF file, as nothing but text, dicts and lists.
+"""Reads the YAML document at the start of an ASDF file, as plain values, dicts and lists.
 
 An ASDF file starts with a YAML document; the arrays follow in binary blocks. Only that document is
-read. Tags are not looked at, so that whatever a file carries, known or not, nothing of it runs, and
-neither asdf nor astropy is imported, which keeps it a matter of milliseconds.
+read. Tags are left out or kept beside their values, but never followed, so that whatever a file
+carries, known or not, nothing of it runs, and neither asdf nor astropy is imported, which keeps it
+a matter of milliseconds.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import IO, Any
 import yaml
 
 from ._files import open_regular
+from ._tagged import Tagged
 from .errors import RomancalError
 
 MAGIC = b"#ASDF"
@@ -24,6 +26,11 @@ MAX_HEAD_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 200  # a distortion of many steps reaches about 30
 MAX_VALUES = 100_000  # polynomials written inline make some ten thousand
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_YAML = "tag:yaml.org,2002:"
+#: Types of YAML that are more than text.
+_SCALARS = frozenset(
+    _YAML + name for name in ("null", "bool", "int", "float", "timestamp", "binary")
+)
 # libyaml's parser where PyYAML was built with it (all its wheels are); the same result either way.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -105,6 +112,14 @@ def parse(text: bytes) -> Any:
     return _Builder(text).tree()
 
 
+def parse_tagged(text: bytes) -> Any:
+    """As `parse`, with numbers, booleans and dates as YAML has them, and tagged values as `Tagged`.
+
+    The tags of YAML's own types are followed, others kept.
+    """
+    return _TaggedBuilder(text).tree()
+
+
 class _Builder:
     """Makes the tree of a document, and counts its values as if aliases were written out."""
 
@@ -138,7 +153,7 @@ class _Builder:
                 key, height_of_key = self._build(start, depth + 1)
                 value, height_of_value = self._build(next(self._events), depth + 1)
                 height = max(height, height_of_key + 1, height_of_value + 1)
-                if not isinstance(key, str):
+                if key is None or isinstance(key, dict | list | Tagged):
                     continue
                 if key in node:  # readers differ in which of the two counts
                     raise HeadError(f"{_line(start)}: the key {key!r} for the second time")
@@ -152,11 +167,18 @@ class _Builder:
                 node.append(value)
         else:
             assert isinstance(event, yaml.ScalarEvent)  # all that is left inside a document
-            null = event.implicit[0] and event.value in _NULLS
-            node = None if null else event.value
+            node = self._scalar(event)
+        node = self._with_tag(event, node)
         if event.anchor is not None:
             self._anchors[event.anchor] = node, self._n_values - before, height
         return node, height
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Any:
+        null = event.implicit[0] and event.value in _NULLS
+        return None if null else event.value
+
+    def _with_tag(self, event: yaml.Event, node: Any) -> Any:
+        return node
 
     def _count(self, number: int, depth: int) -> None:
         self._n_values += number
@@ -164,6 +186,39 @@ class _Builder:
             raise HeadError(f"its head holds more than {MAX_VALUES} values")
         if depth > MAX_DEPTH:
             raise HeadError(f"its head is nested more than {MAX_DEPTH} levels deep")
+
+
+class _TaggedBuilder(_Builder):
+    """Follows the tags of YAML itself, and keeps the others."""
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__(text)
+        self._resolver = yaml.resolver.Resolver()
+        self._constructor = yaml.constructor.SafeConstructor()
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Any:
+        tag = event.tag
+        if tag is None:
+            tag = self._resolver.resolve(  # type: ignore[no-untyped-call]
+                yaml.ScalarNode, event.value, event.implicit
+            )
+        if tag not in _SCALARS:
+            return event.value
+        node = yaml.ScalarNode(tag, event.value)
+        try:
+            return self._constructor.yaml_constructors[tag](self._constructor, node)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise HeadError(
+                f"{_line(event)}: {event.value[:40]!r} is no {tag[len(_YAML) :]}"
+            ) from (error)
+
+    def _with_tag(self, event: yaml.Event, node: Any) -> Any:
+        tag = getattr(event, "tag", None)
+        if tag == _YAML + "omap" and isinstance(node, list):
+            return {k: v for item in node if isinstance(item, dict) for k, v in item.items()}
+        if tag is None or tag == "!" or tag.startswith(_YAML):
+            return node
+        return Tagged(tag, node)
 
 
 def _line(event: yaml.Event) -> str:

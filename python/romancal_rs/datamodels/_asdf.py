@@ -1,10 +1,14 @@
-"""How this package uses the `asdf` library.
+"""How this package uses the `asdf` library: to make objects, to write, and to print.
 
 `asdf` loads the extensions of every installed package before it opens the first file. That takes
 seconds, brings in `gwcs` and `astropy.modeling`, and, where the mission's own library is
 installed, a second set of classes for the same tags. Here each call names the extensions it
 needs, in a configuration that holds for that call and thread only: nothing is registered
 globally, and whatever else is installed does not matter.
+
+`asdf` offers no public way to that. The two private things that are used for it, the attribute
+`_extensions` of its configuration and the `yaml` of its module `_manifest`, are used here and
+nowhere else. A later version without them is slow, not wrong; a test tells.
 """
 
 from __future__ import annotations
@@ -13,19 +17,16 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import distribution, version
+from importlib.metadata import distribution
 from typing import TYPE_CHECKING, Any
 
-from .._asdf_blocks import MAGIC
-from . import _schema
+from .._tagged import Tagged
 
 if TYPE_CHECKING:
     from asdf.config import AsdfConfig
-    from asdf.extension import Extension, ExtensionProxy
+    from asdf.extension import ExtensionProxy
 
-#: Packages whose extensions read plain data (numbers, arrays, software records).
-PLAIN = ("asdf",)
-#: ... and times.
+#: Packages whose extensions write plain data and times.
 TIMES = ("asdf-astropy", "asdf")
 #: ... and transforms and world coordinate systems.
 OBJECTS = ("asdf-astropy", "gwcs", "asdf")
@@ -81,8 +82,6 @@ def configured(packages: Sequence[str]) -> Iterator[AsdfConfig]:
     import asdf
 
     with asdf.config_context() as config:
-        # asdf offers no public way to leave its scan out. Should a later version rename this
-        # attribute, the scan comes back and all still works, only slower.
         config._extensions = [e for package in packages for e in _extensions_of(package)]
         # The models check their content themselves.
         config.validate_on_read = False
@@ -96,54 +95,48 @@ def configured(packages: Sequence[str]) -> Iterator[AsdfConfig]:
             yield config
 
 
-def has_blocks_at(handle: Any, positions: Sequence[int]) -> bool:
-    """Whether an open file has its blocks where their headers are.
+def context(standard: str | None) -> Any:
+    """What `asdf` needs to know to make objects of a file; within `configured`.
 
-    `asdf` takes them from the index at the end of the file, which may say anything. It offers no
-    public way to ask; should a later version keep them elsewhere, they are not looked at.
+    Parameters
+    ----------
+    standard : str or None
+        The version of the ASDF standard that the file says; one that `asdf` does not know is as
+        good as none.
     """
-    blocks = getattr(getattr(handle, "_blocks", None), "blocks", None)
-    if blocks is None:
-        return True
-    after_magic = [block.offset for block in blocks]
-    return after_magic == [position + len(MAGIC) for position in positions]
+    import asdf
+
+    try:
+        return asdf.AsdfFile(version=standard, ignore_unrecognized_tag=True)
+    except ValueError:
+        return asdf.AsdfFile(ignore_unrecognized_tag=True)
 
 
-class Tagged:
-    """A value on its way into a file, with the mission's tag that it carries there."""
+def for_asdf(value: Any) -> Any:
+    """A tree with the tagged values of `asdf` in place of `Tagged`."""
+    from asdf.tagged import tag_object
 
-    def __init__(self, tag: str, value: Any) -> None:
-        self.tag = tag
-        self.value = value
+    if isinstance(value, Tagged):
+        return tag_object(value.tag, for_asdf(value.value))
+    if isinstance(value, dict):
+        return {key: for_asdf(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [for_asdf(item) for item in value]
+    return value
 
 
-@cache
-def writing_extension(root_tag: str, roman_tags: tuple[str, ...]) -> ExtensionProxy:
-    """The extension that writes `Tagged` values, under the name of the mission's extension."""
-    from asdf.extension import Converter, Extension, ExtensionProxy, TagDefinition
+#: Which package has the objects of a tag that begins so; the first that fits.
+_PACKAGES = {
+    "tag:stsci.edu:gwcs/": "gwcs",
+    "tag:stsci.edu:asdf/core/": "asdf",
+    "tag:stsci.edu:asdf/": "asdf-astropy",
+    "tag:astropy.org:astropy/": "asdf-astropy",
+}
 
-    class TaggedConverter(Converter):  # type: ignore[misc]
-        tags = roman_tags
-        types = (Tagged,)
 
-        def select_tag(self, obj: Tagged, tags: Any, ctx: Any) -> str:
-            return obj.tag
-
-        def to_yaml_tree(self, obj: Tagged, tag: str, ctx: Any) -> Any:
-            return obj.value
-
-        def from_yaml_tree(self, node: Any, tag: str, ctx: Any) -> Any:
-            raise NotImplementedError("this extension only writes")
-
-    class RomanExtension(Extension):  # type: ignore[misc]
-        extension_uri = _schema.extension_uri(root_tag)
-        tags = tuple(TagDefinition(tag) for tag in roman_tags)
-        converters = (TaggedConverter(),)
-
-    extension: Extension = RomanExtension()
-    return ExtensionProxy(
-        extension, package_name="romancal-rs", package_version=version("romancal-rs")
-    )
+def package_of(tag: str) -> str | None:
+    """The package that makes the objects of a tag; None if it is none that is used here."""
+    return next((name for start, name in _PACKAGES.items() if tag.startswith(start)), None)
 
 
 def in_order(config: AsdfConfig, tag: str, names: Sequence[str]) -> ExtensionProxy:

@@ -10,7 +10,7 @@ from typing import IO, Any, ClassVar, Self
 import numpy as np
 
 from .._version import software_version
-from . import _asdf, _display, _eras, _io, _schema
+from . import _asdf, _display, _eras, _io, _schema, _writing
 from ._defaults import Replacement, conform
 from ._errors import ModelError, ModelTypeError, UnknownModelError
 from ._nodes import TODAY, DNode, Origin, Tree, copy_containers, deep_copy, flatten, plain
@@ -276,7 +276,7 @@ class DataModel(_display.PrintedByAsdf):
 
         self._tree.read_objects()
         shown = _display.shown(self._tree.data, (), _schema.kind_of(self.tag))
-        return asdf.AsdfFile({**self._tree.header, "roman": shown})
+        return asdf.AsdfFile({**_display.shown_header(self._tree.header), "roman": shown})
 
     # -- copying, saving, closing --
 
@@ -375,7 +375,7 @@ class DataModel(_display.PrintedByAsdf):
             if _schema.child(known, name):
                 meta[name] = value
         tree.data["meta"] = meta
-        _io.write(tree, path, compression=compression)
+        _writing.write(tree, path, compression=compression)
         return path
 
     def _to_write(self) -> Tree:

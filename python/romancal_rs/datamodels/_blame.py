@@ -15,6 +15,7 @@ from typing import Any
 
 from .._asdf_blocks import UnknownCompressionError
 from ..errors import one_line
+from . import _asdf
 from ._errors import FileFormatError, ModelError
 
 #: What libraries raise when the bytes of a file make no sense. An OSError has no number then.
@@ -22,15 +23,6 @@ _DAMAGE = (
     *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, EOFError),
     *(struct.error, zlib.error, OSError),
 )
-
-#: Who makes the objects of a kind of tags.
-_MAKERS = {
-    "asdf/transform/": "asdf-astropy",
-    "astropy.org:astropy/": "asdf-astropy",
-    "stsci.edu:gwcs/": "gwcs",
-    "asdf.org/": "asdf",
-    "stsci.edu:asdf/": "asdf",
-}
 
 
 def unreadable(name: str, error: Exception) -> Exception:
@@ -71,7 +63,9 @@ def unmade(name: str, value: Any, error: Exception) -> Exception:
     """The error for an object that a library could not make of its description."""
     if isinstance(error, ModelError | MemoryError | ImportError | OSError):
         return unreadable(name, error)
-    tag = getattr(value, "_tag", None)
+    from asdf.tagged import get_tag
+
+    tag = get_tag(value)
     what = f"a {_short(tag)}" if tag else "an object"
     return FileFormatError(
         f"{name}: {what} that {_installed(_maker(tag or ''))} cannot make: {one_line(error)}"
@@ -107,7 +101,9 @@ def check_tags(name: str, value: Any, manager: Any, header: Mapping[str, Any]) -
 
 
 def _tags(value: Any) -> Iterator[str]:
-    tag = getattr(value, "_tag", None)
+    from asdf.tagged import get_tag
+
+    tag = get_tag(value)
     if isinstance(tag, str):
         yield tag
     if isinstance(value, Mapping):
@@ -119,7 +115,7 @@ def _tags(value: Any) -> Iterator[str]:
 
 
 def _maker(tag: str) -> str:
-    return next((maker for part, maker in _MAKERS.items() if part in tag), "asdf")
+    return _asdf.package_of(tag) or "asdf"
 
 
 def _short(tag: str) -> str:

@@ -7,7 +7,7 @@ the classes of the manual's examples: ``roman (WfiScienceRaw)``, ``cal_step (Cal
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -72,6 +72,27 @@ def shown(value: Any, path: tuple[str | int, ...], kind: str) -> Any:
     if hasattr(value, "read") and hasattr(value, "dtype"):
         return NDArrayType(value.read, value.shape, value.dtype)
     return value
+
+
+def shown_header(header: Mapping[str, Any]) -> dict[str, Any]:
+    """The tree to print for what a file says of itself, with the names of the classes of `asdf`."""
+    records = {
+        "asdf_library": "Software",
+        "software": "Software",
+        "manifest_software": "Software",
+        "extensions": "ExtensionMetadata",
+        "entries": "HistoryEntry",
+    }
+
+    def named(value: Any, key: str) -> Any:
+        if isinstance(value, list):
+            return [named(item, key) for item in value]
+        if isinstance(value, dict):
+            cls = _dict_class(records[key]) if key in records else dict
+            return cls({name: named(item, name) for name, item in value.items()})
+        return shown(value, (key,), "")
+
+    return {key: named(value, key) for key, value in header.items()}
 
 
 def print_node(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import IO, Any, cast
 
 import numpy as np
 
+from ._arrays import is_plain
 from ._errors import ModelTypeError
 from ._nodes import Tree, Unread
 
@@ -42,8 +42,7 @@ def readable(file: Any) -> IO[bytes]:
     ModelTypeError
         If it was opened as text, or cannot go back to what it has read.
     """
-    plain = file.raw if isinstance(file, io.BufferedReader | io.BufferedRandom) else file
-    if type(plain) is io.FileIO or type(file) is io.BytesIO:
+    if is_plain(file) or type(file) is io.BytesIO:
         return file
     name = name_of(file)
     if isinstance(file, io.TextIOBase):
@@ -87,17 +86,6 @@ class _Bytes(io.RawIOBase):
 
     def tell(self) -> int:
         return int(self._file.tell())
-
-
-@contextmanager
-def position_kept(file: Any) -> Iterator[None]:
-    """Leaves a file where it stood, for whoever else reads it."""
-    position = file.tell()
-    try:
-        yield
-    finally:
-        if not getattr(file, "closed", False):
-            file.seek(position)
 
 
 def is_of_the_mission(source: object) -> bool:
