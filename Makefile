@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: build demo test lint format bench bench-peers validate crds-answers torture hostile fuzz wheel check-wheel deny clean
+.PHONY: build demo test test-lowest lint format bench bench-peers validate crds-answers torture hostile fuzz wheel check-wheel deny clean
 
 # Compiles the crate and installs the package, with everything its tests need, into .venv.
 build: $(BIN)/maturin
@@ -19,6 +19,20 @@ demo: build
 test: build
 	cargo test --locked
 	$(BIN)/pytest
+
+# The unit and pipeline tests with the lowest versions that pyproject.toml allows, which have wheels for
+# Python 3.11 only.
+LOWEST_PYTHON ?= python3.11
+LOWEST_ENV := build/lowest-env
+
+test-lowest:
+	test -x $(LOWEST_ENV)/bin/uv || { $(LOWEST_PYTHON) -m venv $(LOWEST_ENV) && \
+	    $(LOWEST_ENV)/bin/pip install --quiet uv "maturin>=1.9,<2"; }
+	rm -rf build/lowest-wheels
+	$(LOWEST_ENV)/bin/maturin build --release --locked --out build/lowest-wheels
+	$(LOWEST_ENV)/bin/uv pip install --python $(LOWEST_ENV)/bin/python --resolution lowest-direct \
+	    --reinstall-package romancal-rs "romancal-rs[test] @ file://$$(echo $(CURDIR)/build/lowest-wheels/*.whl)"
+	$(LOWEST_ENV)/bin/python -m pytest tests/unit tests/pipeline
 
 lint: build
 	cargo fmt --all --check

@@ -1,8 +1,4 @@
-"""The binary blocks of an ASDF file: where they lie, and what their headers say.
-
-`asdf` reads and writes them; this is for what it does not do: looking at them without reading them,
-and working on several at once.
-"""
+"""The binary blocks of an ASDF file: where they lie, what their headers say, and their data."""
 
 from __future__ import annotations
 
@@ -31,8 +27,7 @@ _HEADER = struct.Struct(">I4sQQQ16s")
 _STREAMED = 1
 _CHUNK = 1 << 20
 _SEARCHED = 1 << 16
-_LZ4_PART = 1 << 22  # as `asdf` has it
-_INDEX = b"#ASDF BLOCK INDEX"
+INDEX = b"#ASDF BLOCK INDEX"
 
 
 class DamagedBlockError(RomancalError, ValueError):
@@ -83,6 +78,12 @@ class Block:
     size: int
     checksum: bytes
     header_size: int = _HEADER.size
+
+    def header(self) -> bytes:
+        """Its magic and header, as they stand in a file."""
+        fields = (self.allocated, self.used, self.size, self.checksum)
+        packed = _HEADER.pack(_STREAMED * self.is_streamed, self.compression, *fields)
+        return MAGIC + _SIZE_OF_HEADER.pack(_HEADER.size) + packed
 
     @property
     def position(self) -> int:
@@ -162,7 +163,7 @@ def read_index(file: IO[bytes], blocks: Sequence[Block]) -> list[int] | None:
         return None
     file.seek(blocks[-1].end)
     first, _, text = file.read(256 + 32 * len(blocks)).partition(b"\n")
-    if first.rstrip() != _INDEX:
+    if first.rstrip() != INDEX:
         return None
     try:
         index = _yaml_head.parse(text)
@@ -187,34 +188,6 @@ def head_digest(path: str | os.PathLike[str]) -> str:
             for block in read_blocks(file, end):
                 digest.update(repr(block).encode())
     return digest.hexdigest()
-
-
-def write_checksums(file: IO[bytes]) -> None:
-    """Completes the checksums of all blocks, with several threads, while the file goes to the disk.
-
-    Parameters
-    ----------
-    file
-        Open for reading and writing; all of its blocks are in it, with headers as `asdf` writes
-        them, but without checksums.
-    """
-    file.flush()
-    blocks = [block for block in read_blocks(file, find_first_block(file)) if not block.is_streamed]
-    with ThreadPoolExecutor(1 + (os.cpu_count() or 1), thread_name_prefix="md5") as pool:
-        pool.submit(os.fsync, file.fileno())
-        digests = list(pool.map(lambda block: _md5(file.fileno(), block), blocks))
-    for block, digest in zip(blocks, digests, strict=True):
-        file.seek(block.checksum_position)
-        file.write(digest)
-    file.seek(0, os.SEEK_END)
-
-
-def _md5(descriptor: int, block: Block) -> bytes:
-    digest = hashlib.md5(usedforsecurity=False)
-    for position in range(block.start, block.start + block.used, _CHUNK):
-        size = min(_CHUNK, block.start + block.used - position)
-        digest.update(os.pread(descriptor, size, position))
-    return digest.digest()
 
 
 def read_compressed(file: IO[bytes], block: Block) -> np.ndarray:
@@ -282,7 +255,7 @@ def unpacked(stored: bytes, compression: bytes) -> Iterator[bytes]:
 
 
 def _decompress_lz4(part: memoryview) -> bytes:
-    import lz4.block  # type: ignore[import-untyped]
+    import lz4.block
 
     try:
         return lz4.block.decompress(part)
@@ -328,20 +301,3 @@ def _read_lz4(stored: memoryview, size: int) -> np.ndarray:
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="lz4") as pool:
         list(pool.map(lambda part: decompress(*part), parts))
     return data
-
-
-def compressed_lz4(data: memoryview) -> Iterator[bytes]:
-    """The parts of a block as lz4 makes them, with several threads, each after its length.
-
-    Parameters
-    ----------
-    data : memoryview
-        One-dimensional, of bytes.
-    """
-    import lz4.block
-
-    starts = range(0, len(data), _LZ4_PART)
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="lz4") as pool:
-        parts = pool.map(lambda start: lz4.block.compress(data[start : start + _LZ4_PART]), starts)
-        for part in parts:
-            yield len(part).to_bytes(4, "big") + part

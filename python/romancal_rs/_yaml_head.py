@@ -130,10 +130,12 @@ class _Builder:
         self._anchors: dict[str, tuple[Any, int, int]] = {}
 
     def tree(self) -> Any:
-        for event in self._events:
-            if isinstance(event, yaml.NodeEvent):
-                return self._build(event, 0)[0]
-        return None
+        trees = [
+            self._build(event, 0)[0] for event in self._events if isinstance(event, yaml.NodeEvent)
+        ]
+        if len(trees) > 1:  # readers differ in which of them counts
+            raise HeadError("its head holds more than one YAML document")
+        return trees[0] if trees else None
 
     def _build(self, event: yaml.Event, depth: int) -> tuple[Any, int]:
         """A value, and how deeply what it holds is nested."""

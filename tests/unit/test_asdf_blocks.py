@@ -32,8 +32,9 @@ def test_the_checksums_of_a_saved_model_are_those_of_its_bytes(tmp_path, compres
         data = content[block.start : block.start + block.used]
         assert block.checksum == hashlib.md5(data).digest()
         assert block.compression == (compression or "").encode()
-    # The library agrees.
-    with asdf.open(path, validate_checksums=True, lazy_load=False) as file:
+    # The library agrees; until its version 6 it took the bytes before compression.
+    agrees = compression is None or int(asdf.__version__.partition(".")[0]) >= 6
+    with asdf.open(path, validate_checksums=agrees, lazy_load=False) as file:
         assert file["roman"]["data"].shape == (30, 40)
 
 

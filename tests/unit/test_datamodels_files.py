@@ -52,7 +52,7 @@ FACTORIES = {
 def raw_file(tmp_path) -> Path:
     cube = np.arange(3 * 16 * 16, dtype=np.uint16).reshape(3, 16, 16)
     raw = ScienceRawModel(testing.create_wfi_science_raw(data=cube))
-    return raw.save(tmp_path / "r1_uncal.asdf")
+    return raw.save(tmp_path / "r1_uncal.asdf", compression=None)
 
 
 def open_files() -> set[str]:
@@ -216,7 +216,7 @@ def test_an_index_that_names_other_blocks_is_refused(tmp_path):
 def test_times_of_other_forms_and_bad_ones(raw_file, tmp_path):
     content = raw_file.read_bytes()
     path = tmp_path / "time.asdf"
-    line = re.search(rb"file_date: !time/time-1.4.0 [^\n]+", content).group()
+    line = re.search(rb"file_date: !time/time-1.[34].0 [^\n]+", content).group()
     path.write_bytes(edited(content, line, b"file_date: !time/time-1.4.0 '2027:032:00:00:00'"))
     with datamodels.open(path) as model:
         assert model.meta.file_date.isot == "2027-02-01T00:00:00.000"
@@ -506,7 +506,7 @@ def test_a_ramp_is_cast_from_the_file_without_another_copy(tmp_path, comment):
     """Wherever the numbers start in the file, and without a copy in the exposure."""
     cube = np.arange(4 * 256 * 256, dtype=np.uint32).astype(np.uint16).reshape(4, 256, 256)
     raw = ScienceRawModel(testing.create_wfi_science_raw(data=cube))
-    path = raw.save(tmp_path / "r1_uncal.asdf")
+    path = raw.save(tmp_path / "r1_uncal.asdf", compression=None)
     path.write_bytes(edited(path.read_bytes(), b"%YAML", comment + b"%YAML"))
     with datamodels.open(path) as opened:
         _ = opened.amp33

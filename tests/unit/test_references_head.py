@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from romancal_rs import _yaml_head
 from romancal_rs._yaml_head import MAX_DEPTH, MAX_HEAD_BYTES, MAX_VALUES, HeadError
 from romancal_rs.references.head import read_head
 
@@ -207,3 +208,23 @@ def test_neither_asdf_nor_astropy_is_imported():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_two_documents_in_a_head_are_refused():
+    """One reader may take the first of them, another the last."""
+    for parse in (_yaml_head.parse, _yaml_head.parse_tagged):
+        with pytest.raises(_yaml_head.HeadError, match="more than one YAML document"):
+            parse(b"%YAML 1.1\n---\na: 1\n--- \na: 2\n")
+
+
+def test_tags_are_kept_and_those_of_yaml_followed():
+    tree = _yaml_head.parse_tagged(
+        b"%YAML 1.1\n%TAG ! tag:x/\n--- !root-1.0\n"
+        b"a: 1\nb: '1'\nc: 1.5e+0\nd: yes\ne: null\nf: !thing 1\ng: !!str 2\nh: [0x10, !!float 2]\n"
+    )
+    assert (tree.tag, tree.value["f"].tag) == ("tag:x/root-1.0", "tag:x/thing")
+    assert tree.value["f"].value == "1"
+    rest = {key: value for key, value in tree.value.items() if key != "f"}
+    assert rest == {"a": 1, "b": "1", "c": 1.5, "d": True, "e": None, "g": "2", "h": [16, 2.0]}
+    with pytest.raises(_yaml_head.HeadError, match="line 1: 'x' is no int"):
+        _yaml_head.parse_tagged(b"a: !!int x")

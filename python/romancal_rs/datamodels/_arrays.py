@@ -315,6 +315,14 @@ def is_plain(file: IO[bytes]) -> bool:
     return type(raw) is io.FileIO and stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
 
 
+def datatype(dtype: np.dtype[Any]) -> tuple[str, str] | None:
+    """The standard's names of a type of numbers and of its byte order; None for other types."""
+    name = next((name for name, of_numpy in _NUMBERS.items() if of_numpy == dtype.name), None)
+    if name is None or dtype.fields is not None:
+        return None
+    return name, "big" if dtype.str.startswith(">") else "little"
+
+
 def _untagged(value: Any) -> Any:
     """What is written out of an array, as numbers: those that are complex have a tag."""
     if isinstance(value, list):

@@ -339,7 +339,7 @@ class DataModel(_display.PrintedByAsdf):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self.copy()
 
-    def save(self, path: str | os.PathLike[str], *, compression: str | None = None) -> Path:
+    def save(self, path: str | os.PathLike[str], *, compression: str | None = "lz4") -> Path:
         """Write the model to an ASDF file; an existing one is replaced.
 
         The file appears whole or not at all. It gets the file date, file name, model type and
@@ -351,7 +351,8 @@ class DataModel(_display.PrintedByAsdf):
         path
             Name of the file, ending in .asdf.
         compression
-            None, or one of asdf's names: "lz4", "zlib", "bzp2".
+            Of the arrays: "lz4", as the mission's files have it, "zlib", "bzp2", or None, for
+            arrays that can be mapped into memory.
 
         Returns
         -------

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
+import io
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import _core
-from .._asdf_blocks import write_checksums
+from .._asdf_block_writing import COMPRESSIONS, write_blocks
+from .._asdf_blocks import find_first_block, read_blocks
 from .._files import replacing
 from .._tagged import Tagged
 from . import _asdf, _schema
+from ._arrays import datatype
 from ._errors import ModelError
 from ._nodes import Tree, Unread
+
+#: The version of the ASDF standard that files are written in; its arrays may be of half precision.
+_STANDARD = "1.6.0"
+_ARRAY_TAG = "tag:stsci.edu:asdf/core/ndarray-1.1.0"
 
 
 class Writer:
@@ -74,7 +82,7 @@ class Writer:
         return value
 
 
-def write(tree: Tree, path: Path, *, compression: str | None = None) -> None:
+def write(tree: Tree, path: Path, *, compression: str | None) -> None:
     """Write a tree, atomically: into a new file beside `path`, which then takes its name.
 
     Raises
@@ -82,14 +90,17 @@ def write(tree: Tree, path: Path, *, compression: str | None = None) -> None:
     ValidationError
         If the content breaks the schema. No file is written then.
     ModelError
-        If the name does not end in .asdf.
+        If the name does not end in .asdf, or the compression is not known.
     OSError
         If the file cannot be written; it names `path` and the reason.
     """
     if path.suffix.lower() != ".asdf":
         raise ModelError(f"{path}: models are written as ASDF only; the name must end in .asdf")
-    import asdf
-
+    if compression is not None and compression not in COMPRESSIONS:
+        raise ModelError(
+            f"{path}: compression = {compression!r}: expected None or one of "
+            f"{', '.join(COMPRESSIONS)}"
+        )
     writer = Writer(tree)
     tree.validate()
     root = writer.root()
@@ -98,14 +109,58 @@ def write(tree: Tree, path: Path, *, compression: str | None = None) -> None:
     with _asdf.configured(packages) as config, replacing(path) as file:
         # Viewers show the first image that a file lists.
         order = _asdf.in_order(config, tree.tag, names)
-        # As they are tagged already, no extension is named as their writer: whoever opens the file
-        # would be told to install it.
-        handle = asdf.AsdfFile({"roman": _asdf.for_asdf(root)}, extensions=[order])
-        options: dict[str, Any] = {"all_array_compression": compression}
-        # Of all at once, and in the time in which the file goes to the disk; asdf does it before.
-        checksums_later = "write_checksums" in inspect.signature(handle.write_to).parameters
-        if checksums_later:
-            options["write_checksums"] = False
-        handle.write_to(file, **options)
-        if checksums_later:
-            write_checksums(file)
+        head, n_blocks = _head(root, order, 0, compression)
+        if n_blocks:  # arrays of objects, which asdf writes, come first
+            head, _ = _head(root, order, n_blocks, compression)
+        file.write(head)
+        write_blocks(file, list(_arrays(root)), compression)
+
+
+def _head(root: Tagged, order: Any, first: int, compression: str | None) -> tuple[bytes, int]:
+    """What `asdf` makes of a tree, and the number of blocks in it.
+
+    It lists names as the extension `order` says, and the tree's own arrays in blocks from `first`
+    on. As it is tagged already, no
+    extension is named as its writer: whoever opens the file would be told to install that.
+    """
+    import asdf
+
+    numbers = itertools.count(first)
+    content = io.BytesIO()
+    tree = {"roman": _asdf.for_asdf(_described(root, numbers))}
+    handle = asdf.AsdfFile(tree, version=_STANDARD, extensions=[order])
+    handle.write_to(content, all_array_compression=compression)
+    blocks = list(read_blocks(content, find_first_block(content)))
+    head = content.getvalue()
+    return (head[: blocks[-1].end] if blocks else head), len(blocks)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is an array that this package writes; tables and the like are for `asdf`."""
+    return type(value) in (np.ndarray, np.memmap) and datatype(value.dtype) is not None
+
+
+def _arrays(value: Any) -> Iterator[np.ndarray[Any, Any]]:
+    """The arrays of a tree, in the order in which `_described` numbers them."""
+    if isinstance(value, Tagged):
+        yield from _arrays(value.value)
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _arrays(item)
+    elif _is_plain(value):
+        yield value
+
+
+def _described(value: Any, numbers: Iterator[int]) -> Any:
+    """A tree with what the head says of its arrays in place of them."""
+    if isinstance(value, Tagged):
+        return Tagged(value.tag, _described(value.value, numbers))
+    if isinstance(value, dict):
+        return {key: _described(item, numbers) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_described(item, numbers) for item in value]
+    if not _is_plain(value):
+        return value
+    name, order = datatype(value.dtype) or ("", "")
+    says = {"datatype": name, "byteorder": order, "shape": list(value.shape)}
+    return Tagged(_ARRAY_TAG, {"source": next(numbers), **says})

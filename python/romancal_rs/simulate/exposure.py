@@ -79,7 +79,7 @@ def simulate(
     if config.encoded:
         arrays = encode(config, detector, ramp)
     tree = {"meta": exposure_metadata(config, pointing), **arrays}
-    datamodels.ScienceRawModel(tree).save(exposure_path)
+    datamodels.ScienceRawModel(tree).save(exposure_path, compression=None)
     truth_path = directory / f"{config.root}_truth.npz"
     _save_truth(truth_path, config, detector, scene, electron_rate, cosmic_rays, ramp)
     return SimulatedExposure(exposure_path, directory / "references", truth_path, reference_files)

@@ -64,7 +64,7 @@ def write_references(
     for reftype, content in reference_contents(config, detector, pointing):
         path = reference_path(directory, reftype, config)
         tree = {"meta": _metadata(config, reftype, path.name), **content}
-        datamodels.reference_model(reftype)(tree).save(path)
+        datamodels.reference_model(reftype)(tree).save(path, compression=None)
         paths[reftype] = path
     return paths
 

@@ -347,7 +347,7 @@ def _tell_not_kept(step: Step, reason: str) -> None:
 
 def _write_model(path: Path, model: DataModel, content: Content) -> list[Path]:
     """Writes a model, and the arrays that its file holds as another type than the model."""
-    files = [model.save(path.with_suffix(".asdf"))]
+    files = [model.save(path.with_suffix(".asdf"), compression=None)]
     with datamodels.open(files[0]) as saved:
         types = {name: array.dtype for name, array in saved.arrays()}
     exact = {name: array for name, array in content.arrays.items() if types[name] != array.dtype}

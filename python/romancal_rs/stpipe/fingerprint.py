@@ -35,7 +35,7 @@ NEUTRAL_PARAMETERS = frozenset(
     {
         *("input_dir", "output_dir", "output_ext", "output_file", "output_use_index"),
         *("output_use_model", "save_results", "search_output_file", "suffix"),
-        *("checkpoint", "fused", "maximum_cores", "references", "context"),
+        *("array_compression", "checkpoint", "fused", "maximum_cores", "references", "context"),
         *("pre_hooks", "post_hooks"),
     }
 )

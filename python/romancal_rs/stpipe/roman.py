@@ -31,6 +31,7 @@ class RomanStep(Step):
         references = references(default=None)  # Directory of reference files
         context = string(default=None)  # CRDS context, such as roman_0017.pmap or latest
         output_ext = option('.asdf', default='.asdf')  # Extension of output files
+        array_compression = option('lz4', 'zlib', 'none', default=None)  # Of arrays; lz4 by default
         validate = option('error', 'warn', default='error')  # Of metadata that break the schema
     """
 
@@ -426,6 +427,15 @@ class RomanStep(Step):
 
         record = provenance.record(self, args, model)
         model.meta["cal_runs"] = [*model.meta.get("cal_runs", ()), record]
+
+    def write_model(self, model: Any, path: Path) -> None:
+        from .. import datamodels
+
+        if not isinstance(model, datamodels.DataModel):
+            super().write_model(model, path)
+            return
+        compression = self.search_attr("array_compression") or "lz4"
+        model.save(path, compression=None if compression == "none" else compression)
 
     def as_saved(self, model: DataModel, lines: list[str]) -> DataModel:
         """A product that is saved within the run, with the provenance and the log so far."""

@@ -517,10 +517,14 @@ class Step(metaclass=_StepType):
         lines = self.root._log_lines
         if lines is not None:
             model = self.as_saved(model, lines)
-        model.save(path)
+        self.write_model(model, path)
         self.log.info("Saved %s", path)
         self.root._saved.append(path)
         return path
+
+    def write_model(self, model: Any, path: Path) -> None:
+        """Writes a product; subclasses may say how."""
+        model.save(path)
 
     @property
     def saved_files(self) -> list[Path]:
