@@ -415,7 +415,7 @@ def test_nothing_is_shown_twice_on_the_terminal(monkeypatch, capsys):
 
 
 def test_runs_in_threads_keep_apart():
-    both_run = threading.Barrier(2, timeout=10)
+    both_run = threading.Barrier(2, timeout=600)  # only so that a fault does not hang
 
     class Meet(MyStep):
         def process(self, value):

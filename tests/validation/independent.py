@@ -245,7 +245,7 @@ def fit_ramps(
     rates = np.where(paired, np.diff(samples, axis=0) / np.diff(times)[:, None], np.nan)
     rates = np.sort(rates, axis=0)
     pixels = np.arange(n_pixels)
-    estimate = np.where(usable[0], samples[0] / group_time, 0)
+    estimate = np.zeros(n_pixels)
     with_pairs = n_pairs > 0
     if len(rates):
         low, high = np.maximum(n_pairs - 1, 0) // 2, np.minimum(n_pairs // 2, len(rates) - 1)
@@ -261,6 +261,7 @@ def fit_ramps(
             alone[chosen] = first
             slope = samples[first, chosen] / group_time
             var_rnoise = 2 * read_noise[chosen] ** 2 / (n_reads[first] * group_time**2)
+            estimate[chosen] = np.maximum(slope, 0)
             var_poisson = estimate[chosen] / (gain[chosen] * group_time)
         else:
             slope = segment_slope(samples, first, last, chosen, gain, read_noise, times, n_reads)
