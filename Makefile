@@ -31,7 +31,9 @@ test-lowest:
 	rm -rf build/lowest-wheels
 	$(LOWEST_ENV)/bin/maturin build --release --locked --out build/lowest-wheels
 	$(LOWEST_ENV)/bin/uv pip install --python $(LOWEST_ENV)/bin/python --resolution lowest-direct \
-	    --reinstall-package romancal-rs "romancal-rs[test] @ file://$$(echo $(CURDIR)/build/lowest-wheels/*.whl)"
+	    -r pyproject.toml --extra test
+	$(LOWEST_ENV)/bin/uv pip install --python $(LOWEST_ENV)/bin/python --no-deps \
+	    --reinstall-package romancal-rs build/lowest-wheels/*.whl
 	$(LOWEST_ENV)/bin/python -m pytest tests/unit tests/pipeline
 
 lint: build

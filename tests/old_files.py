@@ -6,6 +6,7 @@ from typing import Any
 import asdf
 import numpy as np
 from asdf.tagged import TaggedDict, TaggedString
+from asdf.tags.core import ExtensionMetadata, Software
 from astropy.time import Time
 
 from romancal_rs.datamodels import _asdf
@@ -16,16 +17,10 @@ FRAME_TIME = 3.0
 
 def write(path: Path, kind: str, content: dict[str, Any], version: str) -> Path:
     """A file of tag ``-1.0.0`` that names the version of ``roman-datamodels`` that wrote it."""
-    software = TaggedDict(
-        {"name": "roman-datamodels", "version": version}, "tag:stsci.edu:asdf/core/software-1.0.0"
-    )
-    extension = TaggedDict(
-        {
-            "extension_class": "asdf.extension._manifest.ManifestExtension",
-            "extension_uri": "asdf://stsci.edu/datamodels/roman/extensions/datamodels-1.0",
-            "software": software,
-        },
-        "tag:stsci.edu:asdf/core/extension_metadata-1.0.0",
+    extension = ExtensionMetadata(
+        extension_class="asdf.extension._manifest.ManifestExtension",
+        extension_uri="asdf://stsci.edu/datamodels/roman/extensions/datamodels-1.0",
+        software=Software(name="roman-datamodels", version=version),
     )
     tree = {
         "history": {"extensions": [extension]},

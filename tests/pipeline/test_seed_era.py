@@ -99,7 +99,10 @@ def test_reference_pixels_are_equal(run, expected):
 
 def test_photometry_agrees(run):
     image, _ = run
-    with asdf.open(DATA / "expected_cal.asdf", ignore_unrecognized_tag=True) as file:
+    with asdf.config_context() as config:
+        config.validate_on_read = False  # schemas of today
+        file = asdf.open(DATA / "expected_cal.asdf", ignore_unrecognized_tag=True)
+    with file:
         theirs = {
             name: quantity.value for name, quantity in file["roman"]["meta"]["photometry"].items()
         }

@@ -120,8 +120,8 @@ def _head(root: Tagged, order: Any, first: int, compression: str | None) -> tupl
     """What `asdf` makes of a tree, and the number of blocks in it.
 
     It lists names as the extension `order` says, and the tree's own arrays in blocks from `first`
-    on. As it is tagged already, no
-    extension is named as its writer: whoever opens the file would be told to install that.
+    on. As it is tagged already, no extension is named as its writer: whoever opens the file would
+    be told to install that.
     """
     import asdf
 

@@ -236,7 +236,6 @@ def _check_content(head: ReferenceHead) -> tuple[list[str], Size | None]:
                     f"says that it is a {head.reftype}, but is a {type(model).__name__}"
                 )
             shapes = {name: tuple(array.shape) for name, array in model.arrays()}
-            model._tree.read_objects()  # transforms that the installed libraries may not know
             model.validate()
             model.read_objects()
     except datamodels.ValidationError as error:
