@@ -597,6 +597,14 @@ def test_a_miss_names_the_types_that_are_there(refs):
     assert refs.miss("flat").endswith("no FLAT there at all, only GAIN, MASK")
 
 
+def test_a_miss_names_the_file_of_a_type_that_is_nearly_the_one(refs):
+    refs.add("a.asdf", "MASK")
+    refs.add("b.asdf", "LINEAPITY")
+    assert refs.miss("linearity").endswith(
+        "no LINEARITY there at all, only LINEAPITY, MASK; b.asdf says that it is a LINEAPITY"
+    )
+
+
 def test_a_store_says_where_it_is(tmp_path):
     assert DirectoryStore(tmp_path).location == str(tmp_path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
@@ -165,6 +166,9 @@ class DirectoryStore:
         else:
             types = self._index.reftypes
             message += f"no {reftype} there at all, only {', '.join(types) or 'no reference files'}"
+            for misspelt in get_close_matches(reftype, types, n=1, cutoff=0.8):
+                name = self._index.heads(misspelt)[0].path.name
+                message += f"; {name} says that it is a {misspelt}"
         unreadable = self.unreadable
         if unreadable:
             shown = "; ".join(unreadable[:_SHOWN])
