@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: build demo test test-lowest lint format bench bench-peers validate crds-answers torture hostile fuzz wheel check-wheel deny clean
+.PHONY: build demo test test-busy test-lowest lint format bench bench-peers validate crds-answers torture hostile fuzz wheel check-wheel deny clean
 
 # Compiles the crate and installs the package, with everything its tests need, into .venv.
 build: $(BIN)/maturin
@@ -16,9 +16,21 @@ $(BIN)/maturin:
 demo: build
 	$(BIN)/romancal-rs demo --output-dir demo-output
 
+# Tests of one file share what they simulate, and so a process.
+PYTEST := $(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile
+
 test: build
 	cargo test --locked
-	$(BIN)/pytest
+	$(PYTEST)
+
+# All tests, five times, beside two processes that keep the cores busy: what depends on load or time shows.
+# An hour and more on 2 cores.
+BUSY_RUNS ?= 5
+
+test-busy: build
+	trap 'kill $$one $$two' EXIT; \
+	(while :; do :; done) & one=$$!; (while :; do :; done) & two=$$!; \
+	for run in $$(seq $(BUSY_RUNS)); do echo "busy run $$run"; $(PYTEST) || exit 1; done
 
 # The unit and pipeline tests with the lowest versions that pyproject.toml allows, which have wheels for
 # Python 3.11 only.

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from hostile.cases import SAME, Case, Place, Sound
 from hostile.corpus import directory_of
+from hostile.runner import SECONDS_TO_WAIT
 
 _OUTCOMES = {1: "error", 2: "usage", 64: "no data"}
 #: A warning of a run, in its log.
@@ -97,7 +98,7 @@ class FreshProcess:
                 env=_environment() | env,
             )
             try:
-                status = run.wait(30)  # the imports alone take seconds on a busy machine
+                status = run.wait(SECONDS_TO_WAIT)
             except subprocess.TimeoutExpired:
                 run.kill()
                 run.wait()

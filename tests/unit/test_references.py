@@ -605,6 +605,15 @@ def test_a_miss_names_the_file_of_a_type_that_is_nearly_the_one(refs):
     )
 
 
+def test_a_miss_names_files_without_a_reference_type(refs):
+    # Such as one whose `reftype` is damaged.
+    path = refs.add("flat.asdf", "FLAT")
+    path.write_text(path.read_text().replace("reftype", "reftyqe"))
+    assert refs.miss("flat").endswith(
+        "only no reference files; without a reference type: flat.asdf"
+    )
+
+
 def test_a_store_says_where_it_is(tmp_path):
     assert DirectoryStore(tmp_path).location == str(tmp_path)
 

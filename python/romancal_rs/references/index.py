@@ -207,6 +207,14 @@ class DirectoryIndex:
         names = self._contents.names
         return [f"{names[position]}: {reason}" for position, reason in self._contents.unreadable]
 
+    @property
+    def others(self) -> list[str]:
+        """The files that are no references: they do not state a type."""
+        known = {head.path.name for reftype in self.reftypes for head in self.heads(reftype)}
+        unreadable = {position for position, _ in self._contents.unreadable}
+        names = enumerate(self._contents.names)
+        return [name for i, name in names if name and i not in unreadable and name not in known]
+
     def heads(self, reftype: str, detector: str | None = None) -> list[ReferenceHead]:
         """The reference files of one type, by name.
 

@@ -169,12 +169,16 @@ class DirectoryStore:
             for misspelt in get_close_matches(reftype, types, n=1, cutoff=0.8):
                 name = self._index.heads(misspelt)[0].path.name
                 message += f"; {name} says that it is a {misspelt}"
-        unreadable = self.unreadable
-        if unreadable:
-            shown = "; ".join(unreadable[:_SHOWN])
-            more = len(unreadable) - _SHOWN
-            message += f"; not readable: {shown}" + (f" and {more} more" if more > 0 else "")
+            if others := self._index.others:
+                message += f"; without a reference type: {_some(others, ', ')}"
+        if unreadable := self.unreadable:
+            message += f"; not readable: {_some(unreadable, '; ')}"
         return message
+
+
+def _some(names: Sequence[str], separator: str) -> str:
+    more = len(names) - _SHOWN
+    return separator.join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _listed(candidates: Sequence[Candidate], most: int) -> str:
