@@ -146,8 +146,10 @@ class RomanStep(Step):
         ReferenceFileError
             All that is missing, or does not fit the exposure.
         """
+        self._prefetch(_Sought.of(model), model, steps)
+
+    def _prefetch(self, sought: _Sought, model: DataModel, steps: Iterable[Step] = ()) -> None:
         self._forget_outside_of_runs()
-        sought = _Sought.of(model)
         failures = []
         for step in steps or [self]:
             if step.skip or not isinstance(step, RomanStep):
@@ -203,8 +205,9 @@ class RomanStep(Step):
             If there is none, or it does not fit the exposure.
         """
         reftype = reftype.lower()
-        self.prefetch(model)
-        match = self._match(reftype, _Sought.of(model), model)
+        sought = _Sought.of(model)
+        self._prefetch(sought, model)
+        match = self._match(reftype, sought, model)
         self._matches_used[reftype] = match
         self._references_used[reftype] = _recorded_name(match)
         return match.reference if hasattr(match.reference, "meta") else os.fspath(match.reference)
