@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import asdf
+import numpy as np
 import pytest
 
 from romancal_rs import datamodels
@@ -136,6 +137,12 @@ def test_placeholders_are_no_values():
     assert photometry_of({"F158": row}, "F158") == Photometry(None, None, None)
     row = {"photmjsr": 0.7, "uncertainty": -999999.0, "pixelareasr": 2.9e-13}
     assert photometry_of({"F158": row}, "F158") == Photometry(0.7, None, 2.9e-13)
+
+
+@pytest.mark.parametrize("kind", [int, float, np.int64, np.float32, np.float64])
+def test_a_placeholder_is_one_as_any_kind_of_number(kind):
+    row = {"photmjsr": kind(-999999), "uncertainty": kind(1), "pixelareasr": kind(1)}
+    assert photometry_of({"F158": row}, "F158") == Photometry(None, 1, 1)
 
 
 def test_a_row_of_placeholders_is_as_one_of_nulls():

@@ -21,8 +21,7 @@ UNKNOWN_NUMBER = -999999
 
 def is_unknown(value: Any) -> bool:
     """Whether a value is the placeholder of a number that nobody knows."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and value == UNKNOWN_NUMBER
+    return isinstance(value, (int, float, np.number)) and bool(value == UNKNOWN_NUMBER)
 
 
 #: Where a schema lists the allowed words, these say "unknown" best; else the first one is used.
