@@ -15,14 +15,15 @@ use std::time::{Duration, Instant};
 use ndarray::{Array2, Array3, ArrayView2, Axis};
 use romancal_rs_core::band::{BandArray, BandKernel, RampBand};
 use romancal_rs_core::cadence::ReadPattern;
-use romancal_rs_core::chain::Chain;
+use romancal_rs_core::chain::{Chain, Source};
 use romancal_rs_core::driver::{self, Execution, for_each};
 use romancal_rs_core::encoding::Encoding;
 use romancal_rs_core::kernels::dark::{Dark, DarkSignal};
 use romancal_rs_core::kernels::jump::{Jump, JumpParameters};
 use romancal_rs_core::kernels::linearity::Linearity;
-use romancal_rs_core::kernels::ramp_fit::{FitRows, RampFit, RampFitResult, fit_ramps};
+use romancal_rs_core::kernels::ramp_fit::{RampFit, fit_ramps};
 use romancal_rs_core::kernels::saturation::Saturation;
+use romancal_rs_core::planes::{Image, Planes, Quantity};
 
 mod exposure;
 
@@ -143,30 +144,33 @@ fn calibrate(
     raw: &Array3<u16>,
     references: &References,
     pattern: &ReadPattern,
-    result: &mut RampFitResult,
+    result: &mut Image,
 ) {
     let kernels = Kernels::new(references, pattern);
     let chain = Chain {
-        raw: raw.view().into(),
-        encoding: Encoding::default(),
+        source: Source::Counts(raw.view().into(), Encoding::default()),
         groupdq: None,
         pixeldq: Some(references.mask.view().into()),
         kernels: kernels.named().map(|(_, kernel)| kernel).into(),
-        fit: fit_of(references, pattern),
+        fit: &fit_of(references, pattern),
         border: BORDER,
     };
-    Execution::uninterrupted(|execution| chain.run(&mut result.rows(), execution))
+    Execution::uninterrupted(|execution| chain.run(&mut result.planes(), execution))
         .expect("the arrays fit");
 }
 
 /// Reads every input and writes every output once.
-fn stream(raw: &Array3<u16>, references: &References, result: &mut RampFitResult) -> u64 {
+fn stream(raw: &Array3<u16>, references: &References, result: &mut Image) -> u64 {
     let n_rows = raw.dim().1;
     let sum = AtomicU64::new(0);
-    let mut rows = result.rows();
-    let bands = (0..n_rows).step_by(BAND_ROWS).zip(rows.bands(BAND_ROWS));
+    let mut planes = result.planes();
+    let inside = n_rows - 2 * BORDER;
+    let cut = (0..inside).step_by(BAND_ROWS);
+    let rows: Vec<_> = cut.map(|r| r..inside.min(r + BAND_ROWS)).collect();
+    let tiles = planes.split(&rows, &[0..inside]);
+    let bands = (0..n_rows).step_by(BAND_ROWS).zip(tiles);
     Execution::uninterrupted(|execution| {
-        let work = |(first, mut out): (usize, FitRows<'_>)| {
+        let work = |(first, mut out): (usize, Planes<'_>)| {
             let mut total = 0;
             for r in first..n_rows.min(first + BAND_ROWS) {
                 total += raw.outer_iter().map(|plane| sum_of(plane, r)).sum::<u64>();
@@ -175,17 +179,17 @@ fn stream(raw: &Array3<u16>, references: &References, result: &mut RampFitResult
                 let flags = references.planes_of_flags().into_iter();
                 total += flags.map(|plane| sum_of(plane.view(), r)).sum::<u64>();
             }
-            for plane in [
-                &mut out.slope,
-                &mut out.var_poisson,
-                &mut out.var_rnoise,
-                &mut out.err,
-                &mut out.chisq,
-                &mut out.dumo,
-            ] {
-                plane.fill(1.0);
+            for r in 0..out.n_rows() {
+                let mut planes = out.row(r);
+                for quantity in RampFit::MAKES {
+                    if let Some(row) = planes.take_numbers(quantity) {
+                        row.fill(1.0);
+                    }
+                }
+                if let Some(row) = planes.take_flags(Quantity::Dq) {
+                    row.fill(1);
+                }
             }
-            out.dq.fill(1);
             sum.fetch_add(total & 0xff, Ordering::Relaxed);
         };
         for_each(bands.collect(), work, execution)
@@ -224,7 +228,7 @@ fn run_named(
     let (_, n_rows, n_cols) = raw.dim();
     let inside = n_rows - 2 * BORDER;
     if name == "chain" {
-        let mut result = RampFitResult::zeros(inside, inside);
+        let mut result = Image::zeros(&RampFit::MAKES, (inside, inside));
         for _ in 0..repeats {
             calibrate(raw, references, pattern, &mut result);
         }
@@ -234,27 +238,26 @@ fn run_named(
     let mut data = raw.mapv(f32::from);
     let mut groupdq = Array3::zeros(data.dim());
     let mut pixeldq = Array2::zeros((n_rows, n_cols));
-    let mut ramp = RampBand {
-        first_row: 0,
-        data: BandArray::InPlace(data.view_mut()),
-        groupdq: BandArray::InPlace(groupdq.view_mut()),
-        pixeldq: BandArray::InPlace(pixeldq.view_mut()),
-    };
+    let mut ramp = RampBand::of_image(
+        BandArray::InPlace(data.view_mut()),
+        BandArray::InPlace(groupdq.view_mut()),
+        BandArray::InPlace(pixeldq.view_mut()),
+    );
     Execution::uninterrupted(|execution| {
         // What comes before it, once, so that it sees what it sees in a pipeline.
         for (other, kernel) in kernels.named() {
             let times = if other == name { repeats } else { 1 };
             for _ in 0..times {
-                driver::run(kernel, &mut ramp, execution)?;
+                driver::run(&[kernel], &mut ramp, execution)?;
             }
             if other == name {
                 return Ok(());
             }
         }
-        let mut result = RampFitResult::zeros(n_rows, n_cols);
+        let mut result = Image::zeros(&RampFit::MAKES, (n_rows, n_cols));
         let fit = fit_of(references, pattern);
         for _ in 0..repeats {
-            fit_ramps(&fit, &mut ramp, &mut result.rows(), false, execution)?;
+            fit_ramps(&fit, &mut ramp, &mut result.planes(), false, execution)?;
         }
         Ok::<(), romancal_rs_core::error::KernelError>(())
     })
@@ -285,7 +288,8 @@ fn main() {
         let raw = exposure::raw(n_resultants, size, irregular);
         for threads in [1, 2] {
             driver::set_num_threads(Some(threads)).expect("a thread pool");
-            let new = || RampFitResult::zeros(size - 2 * BORDER, size - 2 * BORDER);
+            let inside = size - 2 * BORDER;
+            let new = || Image::zeros(&RampFit::MAKES, (inside, inside));
             let chain = best(|| calibrate(&raw, &references, &pattern, &mut new()));
             let limit = best(|| stream(&raw, &references, &mut new()));
             let mut old = new();

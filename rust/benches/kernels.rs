@@ -13,11 +13,12 @@ use romancal_rs_core::band::{BandArray, BandKernel, RampBand};
 use romancal_rs_core::cadence::ReadPattern;
 use romancal_rs_core::driver::{self, Execution};
 use romancal_rs_core::kernels::dark::{Dark, DarkSignal};
-use romancal_rs_core::kernels::flat::{Flat, RateImage, apply_flat};
+use romancal_rs_core::kernels::flat::Flat;
 use romancal_rs_core::kernels::jump::{Jump, JumpParameters};
 use romancal_rs_core::kernels::linearity::Linearity;
-use romancal_rs_core::kernels::ramp_fit::{RampFit, RampFitResult, fit_ramps};
+use romancal_rs_core::kernels::ramp_fit::{RampFit, fit_ramps};
 use romancal_rs_core::kernels::saturation::Saturation;
+use romancal_rs_core::planes::{Image, Planes, Quantity, run_image};
 
 mod exposure;
 
@@ -53,13 +54,9 @@ impl Ramp {
         } else {
             BandArray::InPlace(self.groupdq.view_mut())
         };
-        let mut ramp = RampBand {
-            first_row: 0,
-            data,
-            groupdq,
-            pixeldq: BandArray::InPlace(self.pixeldq.view_mut()),
-        };
-        Execution::uninterrupted(|execution| driver::run(kernel, &mut ramp, execution))
+        let mut ramp =
+            RampBand::of_image(data, groupdq, BandArray::InPlace(self.pixeldq.view_mut()));
+        Execution::uninterrupted(|execution| driver::run(&[kernel], &mut ramp, execution))
             .expect("the arrays fit");
     }
 }
@@ -114,17 +111,16 @@ fn kernels(criterion: &mut Criterion) {
     time(criterion, "jump", || ramp.run(&jump, false));
 
     let fit = RampFit::new(gain.view().into(), read_noise.view().into(), &pattern);
-    let mut band = RampBand {
-        first_row: 0,
-        data: BandArray::Shared(ramp.data.view()),
-        groupdq: BandArray::Shared(ramp.groupdq.view()),
-        pixeldq: BandArray::Shared(ramp.pixeldq.view()),
-    };
-    let mut image = RampFitResult::zeros(N_ROWS, N_COLS);
+    let mut band = RampBand::of_image(
+        BandArray::Shared(ramp.data.view()),
+        BandArray::Shared(ramp.groupdq.view()),
+        BandArray::Shared(ramp.pixeldq.view()),
+    );
+    let mut image = Image::zeros(&RampFit::MAKES, (N_ROWS, N_COLS));
     for (name, optional) in [("ramp fit", false), ("ramp fit, optional", true)] {
         time(criterion, name, || {
             let segments = Execution::uninterrupted(|execution| {
-                fit_ramps(&fit, &mut band, &mut image.rows(), optional, execution)
+                fit_ramps(&fit, &mut band, &mut image.planes(), optional, execution)
             });
             black_box(segments.expect("the arrays fit"));
         });
@@ -132,7 +128,7 @@ fn kernels(criterion: &mut Criterion) {
 
     let (mut data, mut var_poisson, mut var_rnoise) = (plane(2.0), plane(0.1), plane(0.1));
     let mut dq = Array2::zeros((N_ROWS, N_COLS));
-    let mut dumo = plane(0.0);
+    let (mut dumo, mut var_flat, mut err) = (plane(0.0), plane(0.0), plane(0.0));
     let (response, error) = (plane(1.0), plane(0.01));
     let flat = Flat {
         flat: response.view().into(),
@@ -140,15 +136,18 @@ fn kernels(criterion: &mut Criterion) {
         flat_dq: no_flags.view().into(),
     };
     time(criterion, "flat", || {
-        let image = RateImage {
-            data: data.view_mut(),
-            dq: dq.view_mut(),
-            var_poisson: var_poisson.view_mut(),
-            var_rnoise: var_rnoise.view_mut(),
-            dumo: Some(dumo.view_mut()),
-        };
-        let result = Execution::uninterrupted(|execution| apply_flat(image, &flat, execution));
-        black_box(result.expect("the arrays fit"));
+        let mut planes = Planes::default();
+        planes.add_numbers(Quantity::Slope, data.view_mut());
+        planes.add_flags(Quantity::Dq, dq.view_mut());
+        planes.add_numbers(Quantity::VarPoisson, var_poisson.view_mut());
+        planes.add_numbers(Quantity::VarRnoise, var_rnoise.view_mut());
+        planes.add_numbers(Quantity::Dumo, dumo.view_mut());
+        planes.add_numbers(Quantity::VarFlat, var_flat.view_mut());
+        planes.add_numbers(Quantity::Err, err.view_mut());
+        Execution::uninterrupted(|execution| {
+            run_image(&flat, &mut planes, (N_ROWS, N_COLS), execution)
+        })
+        .expect("the arrays fit");
     });
 }
 

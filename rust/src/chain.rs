@@ -1,27 +1,33 @@
 //! The whole chain, from raw counts to the rate image, in one pass over memory.
 //!
-//! The image is cut into bands of rows, few enough that a band stays in the caches. A band is read
-//! from the raw cube into scratch memory, taken through the kernels there, and fitted; only the rate
-//! image is written. The kernels are those that work on whole ramps, and see no difference: a band
-//! has the rows of halo around it that they need, all of them together.
+//! The image is cut into tiles: bands of rows or, where a kernel works channel by channel, channels of
+//! the read-out, each of which is gone through in bands of its rows. A band is read into scratch
+//! memory, few enough pixels that it stays in the caches, taken through the kernels there, and fitted;
+//! only the rate image is written. The kernels are those that work on whole ramps, and see no
+//! difference: a band has the pixels of halo around it that they need, all of them together.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use ndarray::{Array2, Array3, ArrayViewMut, Axis, Dimension, Slice};
 
-use crate::band::{BandArray, BandKernel, RampBand, cut, with_halo};
+use crate::band::{BandArray, BandKernel, Place, RampBand, cut, with_halo};
 use crate::dq::{group, pixel};
-use crate::driver::{Execution, for_each_with};
+use crate::driver::{Execution, apply_all, for_each_with, halo_of};
 use crate::encoding::Encoding;
 use crate::error::{KernelError, shape_text};
-use crate::kernels::ramp_fit::{FitRows, RampFit};
 use crate::lanes::{Lanes, blocks, row_mut, rows_mut, store};
+use crate::planes::{Fit, Planes};
 use crate::reference::{Cube, Plane, Row};
+use crate::survey::{Ready, Survey, conclude, for_columns};
 
-/// Rows of a band. More make the rows of halo, which are computed twice, matter less; fewer make it
-/// stay nearer to the core.
+/// Rows of a band over all columns. More make the rows of halo, which are computed twice, matter less;
+/// fewer make it stay nearer to the core.
 const BAND_ROWS: usize = 16;
+
+/// Rows of a band of a channel, which is much narrower.
+const CHANNEL_BAND_ROWS: usize = 128;
 
 /// Samples of a band at most (but always a row and its halo), so that scratch memory stays small
 /// however long the ramps are.
@@ -34,10 +40,7 @@ const PADDING: usize = 128;
 
 /// What is calibrated, and how.
 pub struct Chain<'a> {
-    /// Counts as they were sent [DN], (n_resultants, n_rows, n_cols).
-    pub raw: Cube<'a, u16>,
-    /// What was done to them before.
-    pub encoding: Encoding<'a>,
+    pub source: Source<'a>,
     /// Flags that samples have from the beginning, (n_resultants, n_rows, n_cols).
     pub groupdq: Option<Cube<'a, u8>>,
     /// Flags that pixels have from the beginning, (n_rows, n_cols).
@@ -45,58 +48,121 @@ pub struct Chain<'a> {
     /// What the ramps go through, in order.
     pub kernels: Vec<&'a dyn BandKernel>,
     /// The fit of what is inside the border.
-    pub fit: RampFit<'a>,
+    pub fit: &'a dyn Fit,
     /// Width of the frame that is not fitted.
     pub border: usize,
 }
 
-impl Chain<'_> {
-    /// Calibrates the exposure. `out` is as large as the image without its border.
-    ///
-    /// Returns whether there is a science pixel that is neither bad, nor without a saturation check, nor
+/// Where the samples come from, (n_resultants, n_rows, n_cols).
+pub enum Source<'a> {
+    /// Counts as they were sent [DN], and what was done to them before.
+    Counts(Cube<'a, u16>, Encoding<'a>),
+    /// A ramp that has been worked on [DN], which stays as it is.
+    Samples(Cube<'a, f32>),
+}
+
+/// What a run found out, besides the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Whether there is a science pixel that is neither bad, nor without a saturation check, nor
     /// saturated in the first resultant. If not, the exposure may be one that is saturated throughout.
+    pub unsaturated: bool,
+    /// Time that threads spent reading, in each kernel, and in the fit, summed over threads.
+    pub read: Duration,
+    pub kernels: Vec<Duration>,
+    pub fit: Duration,
+}
+
+impl Source<'_> {
+    fn shape(&self) -> [usize; 3] {
+        match self {
+            Self::Counts(raw, _) => raw.shape(),
+            Self::Samples(data) => data.shape(),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Counts(..) => "raw",
+            Self::Samples(_) => "data",
+        }
+    }
+
+    fn check(&self, shape: (usize, usize, usize)) -> Result<(), KernelError> {
+        match self {
+            Self::Counts(raw, encoding) => {
+                raw.check("raw", shape)?;
+                match &encoding.reference_read {
+                    Some(read) => read.check("reference_read", (shape.1, shape.2)),
+                    None => Ok(()),
+                }
+            }
+            Self::Samples(data) => data.check("data", shape),
+        }
+    }
+
+    /// Takes row `r` of a resultant of a band that lies at `place`.
+    fn read_row(
+        &self,
+        resultant: usize,
+        (place, r): (&Place, usize),
+        samples: &mut [f32],
+        groupdq: &mut [u8],
+    ) {
+        match self {
+            Self::Counts(raw, encoding) => {
+                let raw = raw.plane(resultant).row(place, r);
+                encoding.decode_row((place, r), raw, samples, groupdq);
+            }
+            Self::Samples(data) => copy(data.plane(resultant).row(place, r), samples),
+        }
+    }
+}
+
+impl<'a> Chain<'a> {
+    /// Calibrates the exposure. `out` is as large as the image without its border.
     pub fn run(
         &self,
-        out: &mut FitRows<'_>,
+        out: &mut Planes<'_>,
         execution: &mut Execution<'_>,
-    ) -> Result<bool, KernelError> {
+    ) -> Result<Report, KernelError> {
         let (n_rows, n_cols) = self.check(out)?;
-        if n_rows == 0 || n_cols == 0 {
-            return Ok(false);
-        }
-        let height = self.band_rows(execution);
+        let took = Times::new(self.kernels.len());
         let unsaturated = AtomicBool::new(false);
-        let bands = cut(n_rows, height).into_iter().zip(out.bands(height));
-        for_each_with(
-            bands.collect(),
-            || Scratch::new(self, height),
-            |scratch, (rows, mut out)| {
-                let core = self.border + rows.start..self.border + rows.end;
-                self.run_band(core, scratch, &mut out, &unsaturated);
-            },
-            execution,
-        )?;
-        Ok(unsaturated.into_inner())
+        if n_rows > 0 && n_cols > 0 {
+            let kernels = conclude(&self.kernels, self.shape(), |before, survey| {
+                self.look(before, survey, execution)
+            })?;
+            self.run_tiles(&kernels, out, &took, &unsaturated, execution)?;
+        }
+        Ok(Report {
+            unsaturated: unsaturated.into_inner(),
+            read: took.read.get(),
+            kernels: took.kernels.iter().map(Clock::get).collect(),
+            fit: took.fit.get(),
+        })
+    }
+
+    fn shape(&self) -> (usize, usize, usize) {
+        self.source.shape().into()
     }
 
     /// Errs unless all fits together; else the size of the result.
-    fn check(&self, out: &FitRows<'_>) -> Result<(usize, usize), KernelError> {
-        let [n_resultants, n_rows, n_cols] = self.raw.shape();
-        let shape = (n_resultants, n_rows, n_cols);
-        if n_resultants == 0 || n_rows < 2 * self.border || n_cols < 2 * self.border {
+    fn check(&self, out: &Planes<'_>) -> Result<(usize, usize), KernelError> {
+        let shape = self.shape();
+        let (n_resultants, n_rows, n_cols) = shape;
+        let frame = self.border.saturating_mul(2);
+        if n_resultants == 0 || n_rows < frame || n_cols < frame {
             return Err(KernelError::Shape {
-                argument: "raw",
+                argument: self.source.name(),
                 expected:
                     "(n_resultants, n_rows, n_cols) with at least one resultant and room for \
                            the border"
                         .into(),
-                received: shape_text(&self.raw.shape()),
+                received: shape_text(&self.source.shape()),
             });
         }
-        self.raw.check("raw", shape)?;
-        if let Some(reference_read) = &self.encoding.reference_read {
-            reference_read.check("reference_read", (n_rows, n_cols))?;
-        }
+        self.source.check(shape)?;
         if let Some(groupdq) = &self.groupdq {
             groupdq.check("groupdq", shape)?;
         }
@@ -107,94 +173,246 @@ impl Chain<'_> {
             kernel.check(shape)?;
         }
         self.fit.check(shape)?;
-        let inside = (n_rows - 2 * self.border, n_cols - 2 * self.border);
-        out.check(inside)?;
+        let inside = (n_rows - frame, n_cols - frame);
+        out.check(self.fit.makes(), inside)?;
         Ok(inside)
     }
 
-    fn halo(&self) -> usize {
-        let halos = self.kernels.iter().map(|kernel| kernel.halo());
-        halos.fold(0, usize::saturating_add)
+    /// The rows and columns of the tiles, as they are in the image: of what is inside the border, but
+    /// cut where the channels of the whole frame end.
+    fn run_tiles(
+        &self,
+        kernels: &[Ready<'_>],
+        out: &mut Planes<'_>,
+        took: &Times,
+        unsaturated: &AtomicBool,
+        execution: &mut Execution<'_>,
+    ) -> Result<(), KernelError> {
+        let (_, n_rows, n_cols) = self.shape();
+        let halo = halo_of(kernels);
+        let by_channel = kernels.iter().any(|kernel| kernel.by_channel());
+        let tile_cols = execution.tile_cols(by_channel, n_cols);
+        let height = self.band_rows(execution, tile_cols, halo);
+        let inside_rows = self.border..n_rows - self.border;
+        let inside_cols = self.border..n_cols - self.border;
+        let rows = within(cut(inside_rows.len(), height), self.border);
+        let cols = match tile_cols {
+            Some(size) => clipped(cut(n_cols, size), &inside_cols),
+            None => vec![inside_cols],
+        };
+        let of_out = |ranges: &[Range<usize>]| -> Vec<_> {
+            let inside = ranges.iter();
+            inside
+                .map(|range| range.start - self.border..range.end - self.border)
+                .collect()
+        };
+        let mut planes = out.split(&of_out(&rows), &of_out(&cols)).into_iter();
+        let mut tasks = Vec::new();
+        for cols in &cols {
+            let bands = rows.iter().cloned().zip(planes.by_ref());
+            match tile_cols {
+                Some(_) => tasks.push((cols.clone(), bands.collect())),
+                None => tasks.extend(bands.map(|band| (cols.clone(), vec![band]))),
+            }
+        }
+        let width = cols.iter().map(Range::len).max().unwrap_or(0);
+        let shared = match tile_cols {
+            Some(_) => None,
+            None => Some(for_columns(kernels, &(0..n_cols))),
+        };
+        for_each_with(
+            tasks,
+            || Scratch::new(self, height, width, halo),
+            |scratch, (cols, bands)| {
+                let own = match &shared {
+                    Some(_) => Vec::new(),
+                    None => for_columns(kernels, &self.seen_cols(&cols, halo)),
+                };
+                let kernels = shared.as_ref().unwrap_or(&own);
+                for (rows, mut planes) in bands {
+                    let work = Work {
+                        kernels,
+                        took,
+                        unsaturated,
+                    };
+                    self.run_band((rows, cols.clone()), work, scratch, &mut planes);
+                }
+            },
+            execution,
+        )
     }
 
-    fn band_rows(&self, execution: &Execution<'_>) -> usize {
-        let [n_resultants, n_rows, n_cols] = self.raw.shape();
-        let of_memory = BAND_SAMPLES / (n_resultants * n_cols).max(1);
-        let few = of_memory.clamp(1, BAND_ROWS);
+    fn band_rows(&self, execution: &Execution<'_>, tile_cols: Option<usize>, halo: usize) -> usize {
+        let (n_resultants, n_rows, n_cols) = self.shape();
+        let of_memory = BAND_SAMPLES / (n_resultants * tile_cols.unwrap_or(n_cols)).max(1);
+        let rows = tile_cols.map_or(BAND_ROWS, |_| CHANNEL_BAND_ROWS);
         // The halo is computed besides the band's own rows, which should not be fewer.
         execution
             .band_rows
-            .unwrap_or(few.max(self.halo()))
+            .unwrap_or(of_memory.clamp(1, rows).max(halo))
             .min(n_rows)
     }
 
-    /// Calibrates the rows `core` of the image.
-    fn run_band(
-        &self,
-        core: Range<usize>,
-        scratch: &mut Scratch,
-        out: &mut FitRows<'_>,
-        unsaturated: &AtomicBool,
-    ) {
-        let [_, n_rows, n_cols] = self.raw.shape();
-        let rows = with_halo(&core, self.halo(), n_rows);
-        let mut ramp = scratch.ramp(rows.len(), n_cols);
-        ramp.first_row = rows.start;
-        self.read(&mut ramp);
-        let mut kernels = &self.kernels[..];
-        while let Some(first) = kernels.first() {
-            // Kernels that look at no neighbours work on a row one after the other: it stays near.
-            let alone = kernels
-                .iter()
-                .take_while(|kernel| kernel.halo() == 0)
-                .count();
-            if alone == 0 {
-                first.apply(&mut ramp);
-                kernels = &kernels[1..];
-            } else {
-                for r in 0..rows.len() {
-                    let mut row = ramp.window(r..r + 1);
-                    for kernel in &kernels[..alone] {
-                        kernel.apply(&mut row);
-                    }
-                }
-                kernels = &kernels[alone..];
-            }
-        }
-        let own = core.start - rows.start..core.end - rows.start;
-        let own = ramp.window(own);
-        // One pixel decides: in most exposures the very first.
-        if !unsaturated.load(Ordering::Relaxed) && has_unsaturated(&own, self.border) {
-            unsaturated.store(true, Ordering::Relaxed);
-        }
-        self.fit.fit_band(&own, self.border, out);
+    /// The columns of a band, with those around its own.
+    fn seen_cols(&self, cols: &Range<usize>, halo: usize) -> Range<usize> {
+        // A row that begins where that of the image does lies better in memory.
+        with_halo(cols, halo.max(self.border), self.shape().2)
     }
 
-    /// Takes the rows of a band from the raw cube, with the flags they have from the beginning.
+    /// Calibrates some rows and columns of the image.
+    fn run_band(
+        &self,
+        (rows, cols): (Range<usize>, Range<usize>),
+        work: Work<'_>,
+        scratch: &mut Scratch,
+        out: &mut Planes<'_>,
+    ) {
+        let (_, n_rows, _) = self.shape();
+        let halo = halo_of(work.kernels);
+        let seen_cols = self.seen_cols(&cols, halo);
+        let mut ramp = scratch.ramp(
+            Place {
+                first_row: rows.start.saturating_sub(halo),
+                cols: seen_cols.clone(),
+            },
+            with_halo(&rows, halo, n_rows).len(),
+        );
+        let started = Instant::now();
+        self.read(&mut ramp);
+        work.took.read.add(started.elapsed());
+        apply_all(work.kernels, &mut ramp, |kernel, time| {
+            work.took.kernels[kernel].add(time);
+        });
+        let started = Instant::now();
+        let first_row = ramp.place.first_row;
+        let mut own = ramp.rows(rows.start - first_row..rows.end - first_row);
+        let first_col = cols.start - seen_cols.start;
+        // One pixel decides: in most exposures the very first.
+        if !work.unsaturated.load(Ordering::Relaxed) {
+            let n_rows = own.shape().1;
+            let inside = own.window(0..n_rows, first_col..first_col + cols.len());
+            if has_unsaturated(&inside) {
+                work.unsaturated.store(true, Ordering::Relaxed);
+            }
+        }
+        self.fit.fit(&own, first_col, out);
+        work.took.fit.add(started.elapsed());
+    }
+
+    /// Shows a survey its part of the exposure, as these kernels leave it.
+    fn look(
+        &self,
+        before: &[Ready<'_>],
+        survey: &dyn Survey<'_>,
+        execution: &mut Execution<'_>,
+    ) -> Result<(), KernelError> {
+        let (_, n_rows, n_cols) = self.shape();
+        let halo = halo_of(before);
+        let height = self.band_rows(execution, None, halo);
+        let part = survey.part();
+        let mut pieces = Vec::new();
+        for (rows, cols) in part.pixels {
+            let bands = within(cut(rows.len(), height), rows.start);
+            pieces.extend(bands.into_iter().map(|rows| (rows, cols.clone())));
+        }
+        for_each_with(
+            pieces,
+            || Scratch::new(self, height, n_cols, halo),
+            |scratch, (rows, cols)| {
+                let place = Place {
+                    first_row: rows.start.saturating_sub(halo),
+                    cols: with_halo(&cols, halo, n_cols),
+                };
+                let kernels = for_columns(before, &place.cols);
+                let mut ramp = scratch.ramp(place, with_halo(&rows, halo, n_rows).len());
+                self.read(&mut ramp);
+                apply_all(&kernels, &mut ramp, |_, _| ());
+                survey.look(&ramp.seen(&part.resultants, &rows, &cols));
+            },
+            execution,
+        )
+    }
+
+    /// Takes the rows of a band, with the flags they have from the beginning.
     fn read(&self, ramp: &mut RampBand<'_>) {
+        let place = &ramp.place;
         let mut data = ramp.data.view_mut();
         let mut groupdq = ramp.groupdq.view_mut();
         let mut pixeldq = ramp.pixeldq.view_mut();
         for r in 0..pixeldq.nrows() {
-            let image_row = ramp.first_row + r;
             let samples_and_flags = rows_mut(&mut data, r)
                 .into_iter()
                 .zip(rows_mut(&mut groupdq, r));
             for (g, (samples, flags)) in samples_and_flags.enumerate() {
                 match &self.groupdq {
-                    Some(known) => copy(known.plane(g).row(image_row), flags),
+                    Some(known) => copy(known.plane(g).row(place, r), flags),
                     None => flags.fill(0),
                 }
-                let raw = self.raw.plane(g).row(image_row);
-                self.encoding.decode_row(image_row, raw, samples, flags);
+                self.source.read_row(g, (place, r), samples, flags);
             }
             let flags = row_mut(pixeldq.view_mut(), r);
             match &self.pixeldq {
-                Some(known) => copy(known.row(image_row), flags),
+                Some(known) => copy(known.row(place, r), flags),
                 None => flags.fill(0),
             }
         }
     }
+}
+
+/// What a thread works with.
+struct Work<'k> {
+    kernels: &'k [Ready<'k>],
+    took: &'k Times,
+    unsaturated: &'k AtomicBool,
+}
+
+/// The times of a [`Report`], while threads add to them.
+struct Times {
+    read: Clock,
+    kernels: Vec<Clock>,
+    fit: Clock,
+}
+
+impl Times {
+    fn new(kernels: usize) -> Self {
+        Self {
+            read: Clock::default(),
+            kernels: (0..kernels).map(|_| Clock::default()).collect(),
+            fit: Clock::default(),
+        }
+    }
+}
+
+/// Nanoseconds.
+#[derive(Default)]
+struct Clock(AtomicU64);
+
+impl Clock {
+    fn add(&self, time: Duration) {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.0.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Ranges that begin at `start` rather than at 0.
+fn within(ranges: Vec<Range<usize>>, start: usize) -> Vec<Range<usize>> {
+    let moved = ranges.into_iter();
+    moved
+        .map(|range| start + range.start..start + range.end)
+        .collect()
+}
+
+/// What of the ranges lies in another.
+fn clipped(ranges: Vec<Range<usize>>, into: &Range<usize>) -> Vec<Range<usize>> {
+    let clipped = ranges.into_iter();
+    clipped
+        .map(|range| range.start.max(into.start)..range.end.min(into.end))
+        .filter(|range| !range.is_empty())
+        .collect()
 }
 
 fn copy<T: bytemuck::Pod + Default>(from: Row<'_, T>, into: &mut [T]) {
@@ -203,12 +421,12 @@ fn copy<T: bytemuck::Pod + Default>(from: Row<'_, T>, into: &mut [T]) {
     }
 }
 
-/// Whether a pixel inside the border is neither bad nor saturated from the beginning.
-fn has_unsaturated(ramp: &RampBand<'_>, border: usize) -> bool {
+/// Whether a pixel is neither bad nor saturated from the beginning.
+fn has_unsaturated(ramp: &RampBand<'_>) -> bool {
     let (_, n_rows, n_cols) = ramp.shape();
     let (groupdq, pixeldq) = (ramp.groupdq.view(), ramp.pixeldq.view());
     (0..n_rows).any(|r| {
-        (border..n_cols - border).any(|c| {
+        (0..n_cols).any(|c| {
             pixeldq[[r, c]] & (pixel::DO_NOT_USE | pixel::NO_SAT_CHECK) == 0
                 && groupdq[[0, r, c]] & group::SATURATED == 0
         })
@@ -223,23 +441,25 @@ struct Scratch {
 }
 
 impl Scratch {
-    /// For bands of so many rows and their halo.
-    fn new(chain: &Chain<'_>, height: usize) -> Self {
-        let [n_resultants, n_rows, n_cols] = chain.raw.shape();
-        let halo = chain.halo().saturating_mul(2);
-        let height = height.saturating_add(halo).min(n_rows);
-        let shape = (n_resultants, height, n_cols + PADDING);
+    /// For bands of so many rows and columns, and what is around them.
+    fn new(chain: &Chain<'_>, height: usize, width: usize, halo: usize) -> Self {
+        let (n_resultants, n_rows, n_cols) = chain.shape();
+        let around = halo.saturating_mul(2);
+        let height = height.saturating_add(around).min(n_rows);
+        let around = halo.max(chain.border).saturating_mul(2);
+        let width = width.saturating_add(around).min(n_cols) + PADDING;
         Self {
-            data: Array3::zeros(shape),
-            groupdq: Array3::zeros(shape),
-            pixeldq: Array2::zeros((height, n_cols + PADDING)),
+            data: Array3::zeros((n_resultants, height, width)),
+            groupdq: Array3::zeros((n_resultants, height, width)),
+            pixeldq: Array2::zeros((height, width)),
         }
     }
 
     /// A band of so many rows.
-    fn ramp(&mut self, n_rows: usize, n_cols: usize) -> RampBand<'_> {
+    fn ramp(&mut self, place: Place, n_rows: usize) -> RampBand<'_> {
+        let n_cols = place.cols.len();
         RampBand {
-            first_row: 0,
+            place,
             data: aligned(self.data.view_mut(), n_rows, n_cols),
             groupdq: aligned(self.groupdq.view_mut(), n_rows, n_cols),
             pixeldq: aligned(self.pixeldq.view_mut(), n_rows, n_cols),

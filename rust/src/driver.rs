@@ -7,12 +7,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::band::{BandKernel, RampBand};
+use crate::band::{BandKernel, BandTask, RampBand, cut, with_halo};
 use crate::error::KernelError;
+use crate::survey::{Ready, Survey, conclude, for_columns};
 
 /// The environment variable that sets the size of the pool.
 pub const NUM_THREADS_VARIABLE: &str = "ROMANCAL_RS_NUM_THREADS";
@@ -34,12 +35,18 @@ const BAND_ROWS: usize = 64;
 /// time and an interrupt is soon heard.
 const BAND_SAMPLES: usize = 1 << 21;
 
+/// Columns that one output of the detector reads.
+pub const CHANNEL_COLS: usize = 128;
+
 /// How to cut and to run. Results do not depend on it.
 pub struct Execution<'a> {
     /// At most so many bands at the same time; `None`: as many as the pool has threads.
     pub max_threads: Option<usize>,
     /// Rows of a band; `None`: a sensible number.
     pub band_rows: Option<usize>,
+    /// Columns of a tile, whose bands one thread works on in turn; `None`: all of them, or those of a
+    /// channel where a kernel asks for that.
+    pub tile_cols: Option<usize>,
     /// Asked a few times a second, in the calling thread: shall the work stop?
     pub interrupt: &'a mut dyn FnMut() -> bool,
 }
@@ -50,8 +57,15 @@ impl Execution<'_> {
         run(&mut Execution {
             max_threads: None,
             band_rows: None,
+            tile_cols: None,
             interrupt: &mut || false,
         })
+    }
+
+    /// Columns of a tile of an image of so many; `None` where bands over all columns will do.
+    pub(crate) fn tile_cols(&self, by_channel: bool, n_cols: usize) -> Option<usize> {
+        let cols = self.tile_cols.or(by_channel.then_some(CHANNEL_COLS))?;
+        Some(cols.clamp(1, n_cols.max(1)))
     }
 
     /// Rows of a band of an image with so many resultants and columns.
@@ -63,25 +77,131 @@ impl Execution<'_> {
     }
 }
 
-/// Runs a kernel over a ramp, band by band.
+/// Runs kernels, one after the other, over a ramp: band by band, and each band through all of them.
 pub fn run(
-    kernel: &dyn BandKernel,
+    kernels: &[&dyn BandKernel],
     ramp: &mut RampBand<'_>,
     execution: &mut Execution<'_>,
 ) -> Result<(), KernelError> {
     ramp.check()?;
-    let (n_resultants, n_rows, n_cols) = ramp.shape();
-    kernel.check((n_resultants, n_rows, n_cols))?;
+    let shape = ramp.shape();
+    let (n_resultants, n_rows, n_cols) = shape;
+    for kernel in kernels {
+        kernel.check(shape)?;
+    }
     if n_rows == 0 || n_cols == 0 {
         return Ok(());
     }
-    let mut height = execution.band_rows(n_resultants, n_cols);
+    let ready = conclude(kernels, shape, |before, survey| {
+        look_at_ramp(before, survey, ramp, execution)
+    })?;
+    let halo = halo_of(&ready);
+    let by_channel = ready.iter().any(|kernel| kernel.by_channel());
+    let tile_cols = execution.tile_cols(by_channel, n_cols);
+    let mut height = execution.band_rows(n_resultants, tile_cols.unwrap_or(n_cols));
     if execution.band_rows.is_none() {
         // A band's halo is copied and computed besides its own rows: they should not be fewer.
-        height = height.max(kernel.halo());
+        height = height.max(halo);
     }
-    let bands = ramp.split(height, kernel.halo());
-    for_each(bands, |band| band.run(kernel), execution)
+    let rows = cut(n_rows, height);
+    if let Some(tile_cols) = tile_cols {
+        let tiles = ramp.split(&rows, &cut(n_cols, tile_cols), halo);
+        return for_each(
+            tiles,
+            |bands| {
+                let Some(cols) = bands.first().map(BandTask::cols) else {
+                    return;
+                };
+                let kernels = for_columns(&ready, cols);
+                for band in bands {
+                    band.run(|band| apply_all(&kernels, band, |_, _| ()));
+                }
+            },
+            execution,
+        );
+    }
+    let kernels = for_columns(&ready, &(0..n_cols));
+    let bands = ramp.split(&rows, &[0..n_cols], halo);
+    for_each(
+        bands.into_iter().flatten().collect(),
+        |band| band.run(|band| apply_all(&kernels, band, |_, _| ())),
+        execution,
+    )
+}
+
+/// How many pixels around one the result of all kernels depends on.
+pub(crate) fn halo_of(kernels: &[Ready<'_>]) -> usize {
+    let halos = kernels.iter().map(|kernel| kernel.halo());
+    halos.fold(0, usize::saturating_add)
+}
+
+/// Takes a band through kernels, in order. `took` is told which kernel took how long.
+pub(crate) fn apply_all(
+    kernels: &[Ready<'_>],
+    band: &mut RampBand<'_>,
+    took: impl Fn(usize, Duration),
+) {
+    let timed = |index: usize, band: &mut RampBand<'_>| {
+        let started = Instant::now();
+        kernels[index].apply(band);
+        took(index, started.elapsed());
+    };
+    let mut index = 0;
+    while index < kernels.len() {
+        // Kernels that look at no neighbours work on a row one after the other: it stays near.
+        let alone = kernels[index..]
+            .iter()
+            .take_while(|kernel| kernel.halo() == 0)
+            .count();
+        if alone == 0 {
+            timed(index, band);
+            index += 1;
+            continue;
+        }
+        for r in 0..band.shape().1 {
+            let mut row = band.rows(r..r + 1);
+            for kernel in index..index + alone {
+                timed(kernel, &mut row);
+            }
+        }
+        index += alone;
+    }
+}
+
+/// Shows a survey its part of a ramp, as these kernels would leave it.
+fn look_at_ramp(
+    before: &[Ready<'_>],
+    survey: &dyn Survey<'_>,
+    ramp: &mut RampBand<'_>,
+    execution: &mut Execution<'_>,
+) -> Result<(), KernelError> {
+    let (n_resultants, n_rows, n_cols) = ramp.shape();
+    let halo = halo_of(before);
+    let part = survey.part();
+    let height = execution.band_rows(n_resultants, n_cols);
+    let mut pieces = Vec::new();
+    for (rows, cols) in part.pixels {
+        for piece in cut(rows.len(), height) {
+            let core = rows.start + piece.start..rows.start + piece.end;
+            let seen = (
+                with_halo(&core, halo, n_rows),
+                with_halo(&cols, halo, n_cols),
+            );
+            pieces.push((ramp.copied(seen.0, seen.1), core, cols.clone()));
+        }
+    }
+    for_each(
+        pieces,
+        |(mut band, rows, cols)| {
+            apply_all(
+                &for_columns(before, &band.place.cols.clone()),
+                &mut band,
+                |_, _| (),
+            );
+            survey.look(&band.seen(&part.resultants, &rows, &cols));
+        },
+        execution,
+    )
 }
 
 /// Does all tasks on the pool. A task that panics makes this panic when the others are done.
@@ -263,6 +383,7 @@ mod tests {
             &mut Execution {
                 max_threads: Some(1),
                 band_rows: None,
+                tile_cols: None,
                 interrupt: &mut || true,
             },
         );

@@ -7,6 +7,7 @@
 //! All of these are whole numbers far below 2^24, so that single precision holds each exactly.
 //! Source: the schema of Level 1 files, and what the mission's own dq_init step adds and subtracts.
 
+use crate::band::Place;
 use crate::dq::group;
 use crate::lanes::{LANES, Lanes, add_flags, blocks, store, vectorised};
 use crate::reference::{Plane, Row};
@@ -26,19 +27,19 @@ impl Encoding<'_> {
         -self.offset
     }
 
-    /// Restores a row of one resultant. Where a reference read makes the floor of the A/D converter
+    /// Restores row `r` of one resultant of a band that lies at `place`. Where a reference read makes the floor of the A/D converter
     /// invisible afterwards, counts of 0 are flagged here: AD_FLOOR and DO_NOT_USE.
     ///
     /// `samples` are replaced, `groupdq` is added to.
     pub fn decode_row(
         &self,
-        row: usize,
+        (place, r): (&Place, usize),
         raw: Row<'_, u16>,
         samples: &mut [f32],
         groupdq: &mut [u8],
     ) {
         match &self.reference_read {
-            Some(read) => add_reference(raw, read.row(row), self.offset, samples, groupdq),
+            Some(read) => add_reference(raw, read.row(place, r), self.offset, samples, groupdq),
             None => subtract_offset(raw, self.offset, samples),
         }
     }
@@ -84,7 +85,8 @@ mod tests {
         let raw = arr2(&[counts]);
         let (mut samples, mut flags) = ([f32::NAN; 3], [2; 3]);
         let raw = Plane::from(raw.view());
-        encoding.decode_row(0, raw.row(0), &mut samples, &mut flags);
+        let place = Place::of_image(3);
+        encoding.decode_row((&place, 0), raw.row(&place, 0), &mut samples, &mut flags);
         (samples, flags)
     }
 

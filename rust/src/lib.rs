@@ -29,7 +29,11 @@ pub mod kernels;
 #[forbid(unsafe_code)]
 mod lanes;
 #[forbid(unsafe_code)]
+pub mod planes;
+#[forbid(unsafe_code)]
 pub mod reference;
+#[forbid(unsafe_code)]
+pub mod survey;
 // Only denied here: the macros of pyo3 write unsafe code of their own.
 #[cfg(feature = "python")]
 mod python;

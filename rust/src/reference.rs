@@ -10,6 +10,7 @@ use std::ops::Range;
 use bytemuck::Pod;
 use ndarray::{ArrayView2, ArrayView3, Axis};
 
+use crate::band::Place;
 use crate::error::{KernelError, check_array, check_layout, check_shape};
 use crate::lanes::{self, LANES, Lanes};
 
@@ -54,15 +55,17 @@ impl<'a, T: Pod + Default> Plane<'a, T> {
         }
     }
 
-    /// One row.
+    /// What belongs to row `r` of a band that lies at `place`.
     #[inline(always)]
-    pub fn row(&self, row: usize) -> Row<'a, T> {
+    pub fn row(&self, place: &Place, r: usize) -> Row<'a, T> {
+        let row = place.first_row + r;
         let bytes = match self {
             Self::Numbers(array) => bytemuck::cast_slice(lanes::row(*array, row)),
             Self::Bytes(bytes) => lanes::row(*bytes, row),
         };
+        let size = size_of::<T>();
         Row {
-            bytes,
+            bytes: &bytes[place.cols.start * size..place.cols.end * size],
             numbers: PhantomData,
         }
     }
@@ -105,9 +108,9 @@ impl<'a, T: Pod + Default> Cube<'a, T> {
     }
 
     /// The same row of all planes.
-    pub fn rows(&self, row: usize) -> Vec<Row<'a, T>> {
+    pub fn rows(&self, place: &Place, r: usize) -> Vec<Row<'a, T>> {
         (0..self.shape()[0])
-            .map(|index| self.plane(index).row(row))
+            .map(|index| self.plane(index).row(place, r))
             .collect()
     }
 }
@@ -176,11 +179,21 @@ mod tests {
         let bytes = ArrayView2::from_shape((n_rows, n_cols * 4), &memory[1..]).unwrap();
         let (of_numbers, of_bytes) = (Plane::from(numbers.view()), Plane::<u32>::Bytes(bytes));
         assert_eq!(of_bytes.shape(), [n_rows, n_cols]);
+        let place = Place::of_image(n_cols);
         for cols in [0..LANES, LANES..n_cols] {
-            let expected = of_numbers.row(2).block(&cols);
+            let expected = of_numbers.row(&place, 2).block(&cols);
             assert_eq!(expected[1], (2 * n_cols + cols.start + 1) as u32);
-            assert_eq!(*of_bytes.row(2).block(&cols), *expected);
+            assert_eq!(*of_bytes.row(&place, 2).block(&cols), *expected);
         }
+        let place = Place {
+            first_row: 1,
+            cols: 5..n_cols,
+        };
+        let part = of_bytes.row(&place, 1).block(&(0..2));
+        assert_eq!(
+            part[..2],
+            [(2 * n_cols + 5) as u32, (2 * n_cols + 6) as u32]
+        );
     }
 
     #[test]

@@ -5,19 +5,22 @@ use std::sync::Once;
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use romancal_rs_core::band::{BandArray, BandKernel, RampBand};
+use romancal_rs_core::band::{BandArray, BandKernel, Changes, RampBand};
 use romancal_rs_core::cadence::ReadPattern;
-use romancal_rs_core::chain::Chain;
+use romancal_rs_core::chain::{Chain, Source};
 use romancal_rs_core::dq::group;
 use romancal_rs_core::driver::{self, Execution};
 use romancal_rs_core::encoding::Encoding;
+use romancal_rs_core::error::KernelError;
 use romancal_rs_core::kernels::dark::{Dark, DarkSignal};
-use romancal_rs_core::kernels::flat::{Flat, RateImage, apply_flat};
+use romancal_rs_core::kernels::flat::Flat;
 use romancal_rs_core::kernels::jump::{Jump, JumpParameters};
 use romancal_rs_core::kernels::linearity::Linearity;
-use romancal_rs_core::kernels::ramp_fit::{RampFit, RampFitResult, SegmentArrays, fit_ramps};
+use romancal_rs_core::kernels::ramp_fit::{RampFit, SegmentArrays, fit_ramps};
 use romancal_rs_core::kernels::saturation::Saturation;
+use romancal_rs_core::planes::{Fit, Image, Planes, Quantity, run_image};
 use romancal_rs_core::reference::{Cube, Plane};
+use romancal_rs_core::survey::{Part, Survey};
 
 /// A ramp, and a reference of each kind.
 #[derive(Debug, Clone)]
@@ -117,15 +120,161 @@ prop_compose! {
     }
 }
 
-/// Runs with bands of so many rows on so many threads, of a pool of three on any machine.
-fn execute<R>(band_rows: usize, threads: usize, run: impl FnOnce(&mut Execution<'_>) -> R) -> R {
+/// How an image is cut, and on how many threads it is worked on.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    band_rows: usize,
+    tile_cols: Option<usize>,
+    threads: usize,
+}
+
+/// The whole image at once.
+const WHOLE: Way = Way {
+    band_rows: 100,
+    tile_cols: None,
+    threads: 1,
+};
+
+prop_compose! {
+    fn way()(
+        band_rows in 1_usize..9,
+        tile_cols in prop_oneof![Just(None), (1_usize..9).prop_map(Some), Just(Some(64))],
+        threads in 1_usize..4,
+    ) -> Way {
+        Way { band_rows, tile_cols, threads }
+    }
+}
+
+/// Runs in a way, on threads of a pool of three on any machine.
+fn execute<R>(way: Way, run: impl FnOnce(&mut Execution<'_>) -> R) -> R {
     static THREE_THREADS: Once = Once::new();
     THREE_THREADS.call_once(|| driver::set_num_threads(Some(3)).unwrap());
     run(&mut Execution {
-        max_threads: Some(threads),
-        band_rows: Some(band_rows),
+        max_threads: Some(way.threads),
+        band_rows: Some(way.band_rows),
+        tile_cols: way.tile_cols,
         interrupt: &mut || false,
     })
+}
+
+/// A correction as that by reference pixels: it has to see the border first, then prepares what all
+/// rows of some columns need, and corrects.
+struct CommonMode {
+    changed_bits: Option<u64>,
+}
+
+impl CommonMode {
+    /// The same sum in any order: of the bits of what it sees.
+    fn sum(piece: &RampBand<'_>) -> u64 {
+        let of_samples = |sum: u64, sample: &f32| sum.wrapping_add(u64::from(sample.to_bits()));
+        let of_flags = |sum: u64, flags: &u8| sum.wrapping_add(u64::from(*flags));
+        let sum = piece.data.view().iter().fold(0, of_samples);
+        piece.groupdq.view().iter().fold(sum, of_flags)
+    }
+
+    fn correction(bits: u64, col: usize) -> f32 {
+        (bits.wrapping_mul(col as u64 + 1) % 64) as f32
+    }
+}
+
+impl BandKernel for CommonMode {
+    fn changes(&self) -> Changes {
+        Changes {
+            data: true,
+            ..Changes::default()
+        }
+    }
+
+    fn check(&self, _: (usize, usize, usize)) -> Result<(), KernelError> {
+        Ok(())
+    }
+
+    fn by_channel(&self) -> bool {
+        true
+    }
+
+    fn survey(&self, shape: (usize, usize, usize)) -> Option<Box<dyn Survey<'_> + '_>> {
+        Some(Box::new(BorderSum {
+            shape,
+            sum: std::sync::atomic::AtomicU64::new(0),
+        }))
+    }
+
+    fn for_columns(&self, cols: &std::ops::Range<usize>) -> Option<Box<dyn BandKernel + '_>> {
+        let bits = self.changed_bits?;
+        let of_column = |col| Self::correction(bits, col);
+        Some(Box::new(OfColumns(
+            cols.clone(),
+            cols.clone().map(of_column).collect(),
+        )))
+    }
+
+    fn apply(&self, _: &mut RampBand<'_>) {
+        panic!("it works only on the columns that it was prepared for");
+    }
+}
+
+struct BorderSum {
+    shape: (usize, usize, usize),
+    sum: std::sync::atomic::AtomicU64,
+}
+
+impl<'k> Survey<'k> for BorderSum {
+    fn part(&self) -> Part {
+        let (n_resultants, n_rows, n_cols) = self.shape;
+        Part::border(n_resultants / 2..n_resultants, 1, (n_rows, n_cols))
+    }
+
+    fn look(&self, piece: &RampBand<'_>) {
+        self.sum
+            .fetch_add(CommonMode::sum(piece), std::sync::atomic::Ordering::Relaxed);
+    }
+
+    fn conclude(self: Box<Self>) -> Result<Box<dyn BandKernel + 'k>, KernelError> {
+        Ok(Box::new(CommonMode {
+            changed_bits: Some(self.sum.into_inner()),
+        }))
+    }
+}
+
+struct OfColumns(std::ops::Range<usize>, Vec<f32>);
+
+impl BandKernel for OfColumns {
+    fn changes(&self) -> Changes {
+        CommonMode { changed_bits: None }.changes()
+    }
+
+    fn check(&self, _: (usize, usize, usize)) -> Result<(), KernelError> {
+        Ok(())
+    }
+
+    fn apply(&self, band: &mut RampBand<'_>) {
+        let first_col = band.place.cols.start;
+        for ((_, _, c), sample) in band.data.view_mut().indexed_iter_mut() {
+            *sample -= self.1[first_col + c - self.0.start];
+        }
+    }
+}
+
+/// The same, as one would write it for the whole ramp.
+fn correct_common_mode(ramp: &mut Case) {
+    let (n_resultants, n_rows, n_cols) = ramp.data.dim();
+    let part = Part::border(n_resultants / 2..n_resultants, 1, (n_rows, n_cols));
+    let mut sum = 0_u64;
+    for (rows, cols) in part.pixels {
+        for g in part.resultants.clone() {
+            for r in rows.clone() {
+                for c in cols.clone() {
+                    sum = sum
+                        .wrapping_add(u64::from(ramp.data[[g, r, c]].to_bits()))
+                        .wrapping_add(u64::from(ramp.groupdq[[g, r, c]]));
+                }
+            }
+        }
+    }
+    for ((_, _, c), sample) in ramp.data.indexed_iter_mut() {
+        *sample -= CommonMode::correction(sum, c);
+    }
 }
 
 fn coefficients(case: &Case) -> Array3<f32> {
@@ -133,68 +282,92 @@ fn coefficients(case: &Case) -> Array3<f32> {
     ndarray::concatenate(ndarray::Axis(0), &[cube, cube, cube]).unwrap()
 }
 
-/// The chain saturation, linearity, dark, jump on a copy of the ramp.
-fn corrected(case: &Case, band_rows: usize, threads: usize) -> Case {
-    let mut result = case.clone();
-    let coeffs = coefficients(case);
-    let kernels: [&dyn BandKernel; 4] = [
-        &Saturation {
-            threshold: case.plane.view().into(),
-            ref_dq: case.ref_dq.view().into(),
-            floor: case.floor,
-            n_pix_grow: case.n_pix_grow,
-        },
-        &Linearity {
-            coeffs: coeffs.view().into(),
-            ref_dq: case.ref_dq.view().into(),
-        },
-        &Dark {
-            signal: DarkSignal::Accumulated(case.cube.view().into()),
-            ref_dq: case.ref_dq.view().into(),
-        },
-        &Jump::new(
-            case.plane.view().into(),
-            case.other_plane.view().into(),
-            &case.pattern,
-            JumpParameters::default(),
-        ),
-    ];
-    for kernel in kernels {
-        let mut ramp = RampBand {
-            first_row: 0,
-            data: BandArray::InPlace(result.data.view_mut()),
-            groupdq: BandArray::InPlace(result.groupdq.view_mut()),
-            pixeldq: BandArray::InPlace(result.pixeldq.view_mut()),
-        };
-        execute(band_rows, threads, |execution| {
-            driver::run(kernel, &mut ramp, execution)
-        })
-        .unwrap();
+/// The kernels on the case's references.
+struct Kernels<'a> {
+    saturation: Saturation<'a>,
+    linearity: Linearity<'a>,
+    dark: Dark<'a>,
+    jump: Jump<'a>,
+}
+
+impl<'a> Kernels<'a> {
+    fn new(case: &'a Case, coeffs: &'a Array3<f32>, floor: f32) -> Self {
+        let plane = case.plane.view().into();
+        Self::on_plane(case, coeffs, floor, plane)
     }
+
+    /// With `plane` for the threshold and the gain.
+    fn on_plane(
+        case: &'a Case,
+        coeffs: &'a Array3<f32>,
+        floor: f32,
+        plane: Plane<'a, f32>,
+    ) -> Self {
+        let ref_dq = || case.ref_dq.view().into();
+        Self {
+            saturation: Saturation {
+                threshold: plane,
+                ref_dq: ref_dq(),
+                floor,
+                n_pix_grow: case.n_pix_grow,
+            },
+            linearity: Linearity {
+                coeffs: coeffs.view().into(),
+                ref_dq: ref_dq(),
+            },
+            dark: Dark {
+                signal: DarkSignal::Accumulated(case.cube.view().into()),
+                ref_dq: ref_dq(),
+            },
+            jump: Jump::new(
+                plane,
+                case.other_plane.view().into(),
+                &case.pattern,
+                JumpParameters::default(),
+            ),
+        }
+    }
+
+    fn in_order(&self) -> [&dyn BandKernel; 4] {
+        [&self.saturation, &self.linearity, &self.dark, &self.jump]
+    }
+}
+
+/// A copy of the ramp that went through these kernels together.
+fn run(case: &Case, kernels: &[&dyn BandKernel], way: Way) -> Case {
+    let mut result = case.clone();
+    let mut ramp = RampBand::of_image(
+        BandArray::InPlace(result.data.view_mut()),
+        BandArray::InPlace(result.groupdq.view_mut()),
+        BandArray::InPlace(result.pixeldq.view_mut()),
+    );
+    execute(way, |execution| driver::run(kernels, &mut ramp, execution)).unwrap();
     result
 }
 
-fn fitted(
-    case: &Case,
-    optional: bool,
-    band_rows: usize,
-    threads: usize,
-) -> (RampFitResult, Option<SegmentArrays>) {
+/// The ramp after saturation, linearity, dark and jump, one by one.
+fn corrected(case: &Case, way: Way) -> Case {
+    let coeffs = coefficients(case);
+    let kernels = Kernels::new(case, &coeffs, case.floor);
+    let steps = kernels.in_order().into_iter();
+    steps.fold(case.clone(), |ramp, kernel| run(&ramp, &[kernel], way))
+}
+
+fn fitted(case: &Case, optional: bool, way: Way) -> (Image, Option<SegmentArrays>) {
     let fit = RampFit::new(
         case.plane.view().into(),
         case.other_plane.view().into(),
         &case.pattern,
     );
-    let mut ramp = RampBand {
-        first_row: 0,
-        data: BandArray::Shared(case.data.view()),
-        groupdq: BandArray::Shared(case.groupdq.view()),
-        pixeldq: BandArray::Shared(case.pixeldq.view()),
-    };
+    let mut ramp = RampBand::of_image(
+        BandArray::Shared(case.data.view()),
+        BandArray::Shared(case.groupdq.view()),
+        BandArray::Shared(case.pixeldq.view()),
+    );
     let (_, n_rows, n_cols) = case.data.dim();
-    let mut image = RampFitResult::zeros(n_rows, n_cols);
-    let segments = execute(band_rows, threads, |execution| {
-        fit_ramps(&fit, &mut ramp, &mut image.rows(), optional, execution)
+    let mut image = Image::zeros(fit.makes(), (n_rows, n_cols));
+    let segments = execute(way, |execution| {
+        fit_ramps(&fit, &mut ramp, &mut image.planes(), optional, execution)
     })
     .unwrap();
     (image, segments)
@@ -205,16 +378,15 @@ fn bits<'a>(values: impl IntoIterator<Item = &'a f32>) -> Vec<u32> {
     values.into_iter().map(|value| value.to_bits()).collect()
 }
 
-fn all_bits((fit, segments): &(RampFitResult, Option<SegmentArrays>)) -> Vec<Vec<u32>> {
-    let mut all = vec![
-        bits(&fit.slope),
-        fit.dq.iter().copied().collect(),
-        bits(&fit.var_poisson),
-        bits(&fit.var_rnoise),
-        bits(&fit.err),
-        bits(&fit.chisq),
-        bits(&fit.dumo),
-    ];
+fn all_bits((image, segments): &(Image, Option<SegmentArrays>)) -> Vec<Vec<u32>> {
+    let planes = RampFit::MAKES.iter().map(|&quantity| {
+        if quantity.is_flags() {
+            image.flags(quantity).iter().copied().collect()
+        } else {
+            bits(image.numbers(quantity))
+        }
+    });
+    let mut all: Vec<_> = planes.collect();
     if let Some(segments) = segments {
         all.extend([
             bits(&segments.slope),
@@ -231,15 +403,15 @@ fn all_bits((fit, segments): &(RampFitResult, Option<SegmentArrays>)) -> Vec<Vec
     all
 }
 
-/// The rate image of counts, each step on the whole ramp, then without a border.
-fn step_by_step(case: &Case, border: usize) -> Vec<Vec<u32>> {
-    let (fit, _) = fitted(&corrected(case, 100, 1), false, 100, 1);
+/// The rate image of a corrected ramp, without a border.
+fn image_of(corrected: &Case, border: usize) -> Vec<Vec<u32>> {
+    let (fit, _) = fitted(corrected, false, WHOLE);
+    let (_, n_rows, n_cols) = corrected.data.dim();
     let inside = |(index, bits): (usize, u32), n_cols: usize, n_rows: usize| {
         let (r, c) = (index / n_cols, index % n_cols);
         let within = |i: usize, n: usize| i >= border && i < n - border;
         (within(r, n_rows) && within(c, n_cols)).then_some(bits)
     };
-    let (_, n_rows, n_cols) = case.data.dim();
     all_bits(&(fit, None))
         .into_iter()
         .map(|plane| {
@@ -259,7 +431,7 @@ fn in_one_pass(
     (reference_read, offset): (Option<&Array2<u16>>, u16),
     border: usize,
     from_bytes: bool,
-    (band_rows, threads): (usize, usize),
+    (with_common_mode, way): (bool, Way),
 ) -> Vec<Vec<u32>> {
     let (_, n_rows, n_cols) = case.data.dim();
     let encoding = Encoding {
@@ -288,37 +460,34 @@ fn in_one_pass(
         plane = Plane::Bytes(ArrayView2::from_shape(shape, &plane_bytes[1..]).unwrap());
     }
     let coeffs = coefficients(case);
-    let ref_dq = || case.ref_dq.view().into();
-    let saturation = Saturation {
-        threshold: plane,
-        ref_dq: ref_dq(),
-        floor: encoding.floor(),
-        n_pix_grow: case.n_pix_grow,
-    };
-    let linearity = Linearity {
-        coeffs: coeffs.view().into(),
-        ref_dq: ref_dq(),
-    };
-    let dark = Dark {
-        signal: DarkSignal::Accumulated(case.cube.view().into()),
-        ref_dq: ref_dq(),
-    };
-    let read_noise = case.other_plane.view().into();
-    let jump = Jump::new(plane, read_noise, &case.pattern, JumpParameters::default());
+    let kernels = Kernels::on_plane(case, &coeffs, encoding.floor(), plane);
+    let fit = RampFit::new(plane, case.other_plane.view().into(), &case.pattern);
+    let mut kernels: Vec<_> = kernels.in_order().into();
+    let common_mode = CommonMode { changed_bits: None };
+    if with_common_mode {
+        kernels.insert(2, &common_mode);
+    }
     let chain = Chain {
-        raw,
-        encoding,
+        source: Source::Counts(raw, encoding),
         groupdq: Some(case.groupdq.view().into()),
         pixeldq: Some(case.pixeldq.view().into()),
-        kernels: vec![&saturation, &linearity, &dark, &jump],
-        fit: RampFit::new(plane, read_noise, &case.pattern),
+        kernels,
+        fit: &fit,
         border,
     };
-    let mut image = RampFitResult::zeros(n_rows - 2 * border, n_cols - 2 * border);
-    execute(band_rows, threads, |execution| {
-        chain.run(&mut image.rows(), execution)
-    })
-    .unwrap();
+    calibrated(&chain, way)
+}
+
+/// The rate image that a chain makes.
+fn calibrated(chain: &Chain<'_>, way: Way) -> Vec<Vec<u32>> {
+    let (_, n_rows, n_cols) = match &chain.source {
+        Source::Counts(raw, _) => raw.shape().into(),
+        Source::Samples(data) => data.shape().into(),
+    };
+    let inside = (n_rows - 2 * chain.border, n_cols - 2 * chain.border);
+    let mut image = Image::zeros(chain.fit.makes(), inside);
+    let report = execute(way, |execution| chain.run(&mut image.planes(), execution)).unwrap();
+    assert_eq!(report.kernels.len(), chain.kernels.len());
     all_bits(&(image, None))
 }
 
@@ -331,8 +500,8 @@ proptest! {
         case in case(),
         border in 0_usize..3,
         from_bytes in any::<bool>(),
-        band_rows in 1_usize..9,
-        threads in 1_usize..4,
+        way in way(),
+        with_common_mode in any::<bool>(),
         offset in prop_oneof![Just(0_u16), 1_u16..2000],
         has_reference_read in any::<bool>(),
     ) {
@@ -350,53 +519,125 @@ proptest! {
                 ramp.groupdq[[g, r, c]] |= group::AD_FLOOR | group::DO_NOT_USE;
             }
         }
-        let expected = step_by_step(&ramp, border);
+        let coeffs = coefficients(&case);
+        let kernels = Kernels::new(&case, &coeffs, ramp.floor);
+        for (index, kernel) in kernels.in_order().into_iter().enumerate() {
+            if index == 2 && with_common_mode {
+                correct_common_mode(&mut ramp);
+            }
+            ramp = run(&ramp, &[kernel], WHOLE);
+        }
+        let expected = image_of(&ramp, border);
         let encoding = (has_reference_read.then_some(&reference_read), offset);
-        let image = in_one_pass(&case, &counts, encoding, border, from_bytes, (band_rows, threads));
+        let how = (with_common_mode, way);
+        let image = in_one_pass(&case, &counts, encoding, border, from_bytes, how);
         prop_assert_eq!(image, expected);
     }
 
     #[test]
+    fn the_last_kernels_and_the_fit_go_on_from_a_ramp(
+        case in case(),
+        first in 0_usize..5,
+        border in 0_usize..3,
+        way in way(),
+    ) {
+        let (_, n_rows, n_cols) = case.data.dim();
+        let border = border.min(n_rows / 2).min(n_cols / 2);
+        let coeffs = coefficients(&case);
+        let kernels = Kernels::new(&case, &coeffs, case.floor);
+        let (before, after) = kernels.in_order().into_iter().enumerate()
+            .partition::<Vec<_>, _>(|(index, _)| *index < first);
+        let only = |kernels: Vec<(usize, _)>| -> Vec<&dyn BandKernel> {
+            kernels.into_iter().map(|(_, kernel)| kernel).collect()
+        };
+        let ramp = run(&case, &only(before), WHOLE);
+        let after = only(after);
+        let expected = image_of(&run(&ramp, &after, WHOLE), border);
+        let fit = RampFit::new(
+            case.plane.view().into(),
+            case.other_plane.view().into(),
+            &case.pattern,
+        );
+        let chain = Chain {
+            source: Source::Samples(ramp.data.view().into()),
+            groupdq: Some(ramp.groupdq.view().into()),
+            pixeldq: Some(ramp.pixeldq.view().into()),
+            kernels: after,
+            fit: &fit,
+            border,
+        };
+        prop_assert_eq!(calibrated(&chain, way), expected);
+    }
+
+    #[test]
+    fn kernels_together_give_the_bits_of_one_after_the_other(
+        case in case(),
+        with_common_mode in any::<bool>(),
+        way in way(),
+    ) {
+        let coeffs = coefficients(&case);
+        let kernels = Kernels::new(&case, &coeffs, case.floor);
+        let common_mode = CommonMode { changed_bits: None };
+        let mut together: Vec<_> = kernels.in_order().into();
+        let mut expected = case.clone();
+        for (index, kernel) in kernels.in_order().into_iter().enumerate() {
+            if index == 2 && with_common_mode {
+                correct_common_mode(&mut expected);
+            }
+            expected = run(&expected, &[kernel], WHOLE);
+        }
+        if with_common_mode {
+            together.insert(2, &common_mode);
+        }
+        let result = run(&case, &together, way);
+        prop_assert_eq!(bits(&result.data), bits(&expected.data));
+        prop_assert_eq!(&result.groupdq, &expected.groupdq);
+        prop_assert_eq!(&result.pixeldq, &expected.pixeldq);
+    }
+
+    #[test]
     fn flags_are_only_added(case in case()) {
-        let result = corrected(&case, 3, 2);
+        let way = Way { band_rows: 3, threads: 2, ..WHOLE };
+        let result = corrected(&case, way);
         for (before, after) in case.groupdq.iter().zip(&result.groupdq) {
             prop_assert_eq!(before & after, *before);
         }
         for (before, after) in case.pixeldq.iter().zip(&result.pixeldq) {
             prop_assert_eq!(before & after, *before);
         }
-        let (fit, _) = fitted(&case, false, 3, 2);
-        for (before, after) in case.pixeldq.iter().zip(&fit.dq) {
+        let (fit, _) = fitted(&case, false, way);
+        for (before, after) in case.pixeldq.iter().zip(fit.flags(Quantity::Dq)) {
             prop_assert_eq!(before & after, *before);
         }
     }
 
     #[test]
-    fn bands_and_threads_do_not_matter(case in case(), band_rows in 1_usize..9) {
-        let whole = corrected(&case, 100, 1);
-        let cut = corrected(&case, band_rows, 3);
+    fn tiles_and_threads_do_not_matter(case in case(), way in way()) {
+        let whole = corrected(&case, WHOLE);
+        let cut = corrected(&case, way);
         prop_assert_eq!(bits(&whole.data), bits(&cut.data));
         prop_assert_eq!(&whole.groupdq, &cut.groupdq);
         prop_assert_eq!(&whole.pixeldq, &cut.pixeldq);
         for optional in [false, true] {
-            let whole = fitted(&case, optional, 100, 1);
-            let cut = fitted(&case, optional, band_rows, 3);
+            let whole = fitted(&case, optional, WHOLE);
+            let cut = fitted(&case, optional, way);
             prop_assert_eq!(all_bits(&whole), all_bits(&cut));
         }
     }
 
     #[test]
     fn asking_for_the_segments_does_not_change_the_image(case in case()) {
-        let plain = fitted(&case, false, 4, 1);
-        let mut with_segments = fitted(&case, true, 4, 1);
+        let plain = fitted(&case, false, WHOLE);
+        let mut with_segments = fitted(&case, true, WHOLE);
         with_segments.1 = None;
         prop_assert_eq!(all_bits(&plain), all_bits(&with_segments));
     }
 
     #[test]
     fn unusable_pixels_are_zero_and_flagged(case in case()) {
-        let (fit, _) = fitted(&case, false, 4, 1);
-        for ((r, c), dq) in fit.dq.indexed_iter() {
+        let (fit, _) = fitted(&case, false, WHOLE);
+        let (slope, err) = (fit.numbers(Quantity::Slope), fit.numbers(Quantity::Err));
+        for ((r, c), dq) in fit.flags(Quantity::Dq).indexed_iter() {
             let known = case.plane[[r, c]].is_finite()
                 && case.plane[[r, c]] > 0.0
                 && case.other_plane[[r, c]].is_finite();
@@ -405,8 +646,8 @@ proptest! {
             });
             if !known || !any {
                 prop_assert_eq!(dq & 1, 1);
-                prop_assert_eq!(fit.slope[[r, c]], 0.0);
-                prop_assert_eq!(fit.err[[r, c]], 0.0);
+                prop_assert_eq!(slope[[r, c]], 0.0);
+                prop_assert_eq!(err[[r, c]], 0.0);
             } else {
                 prop_assert_eq!(dq & 1, case.pixeldq[[r, c]] & 1);
             }
@@ -416,33 +657,34 @@ proptest! {
     #[test]
     fn flats_add_flags_whatever_the_bands(case in case(), band_rows in 1_usize..9) {
         let divide = |band_rows, threads| {
-            let mut data = case.plane.clone();
+            let (mut data, mut dumo) = (case.plane.clone(), case.plane.clone());
             let mut dq = case.pixeldq.clone();
-            let mut dumo = case.plane.clone();
-            let mut variances = [case.other_plane.clone(), case.other_plane.clone()];
-            let [var_poisson, var_rnoise] = &mut variances;
-            let image = RateImage {
-                data: data.view_mut(),
-                dq: dq.view_mut(),
-                var_poisson: var_poisson.view_mut(),
-                var_rnoise: var_rnoise.view_mut(),
-                dumo: Some(dumo.view_mut()),
-            };
+            let mut var_poisson = case.other_plane.clone();
+            let mut var_rnoise = case.other_plane.clone();
+            let (mut var_flat, mut err) = (case.plane.clone(), case.plane.clone());
+            let mut planes = Planes::default();
+            planes.add_numbers(Quantity::Slope, data.view_mut());
+            planes.add_numbers(Quantity::Dumo, dumo.view_mut());
+            planes.add_numbers(Quantity::VarPoisson, var_poisson.view_mut());
+            planes.add_numbers(Quantity::VarRnoise, var_rnoise.view_mut());
+            planes.add_numbers(Quantity::VarFlat, var_flat.view_mut());
+            planes.add_numbers(Quantity::Err, err.view_mut());
+            planes.add_flags(Quantity::Dq, dq.view_mut());
             let flat = Flat {
                 flat: case.cube.index_axis(ndarray::Axis(0), 0).into(),
                 flat_err: case.data.index_axis(ndarray::Axis(0), 0).into(),
                 flat_dq: case.ref_dq.view().into(),
             };
-            let errors =
-                execute(band_rows, threads, |execution| apply_flat(image, &flat, execution))
-                    .unwrap();
-            let floats = [bits(&data), bits(&dumo), bits(&errors.var_flat), bits(&errors.err)];
-            (floats, variances.map(|variance| bits(&variance)), dq)
+            let shape = case.plane.dim();
+            let way = Way { band_rows, threads, ..WHOLE };
+            execute(way, |execution| run_image(&flat, &mut planes, shape, execution)).unwrap();
+            let floats = [&data, &dumo, &var_poisson, &var_rnoise, &var_flat, &err];
+            (floats.map(bits), dq)
         };
         let whole = divide(100, 1);
         prop_assert_eq!(&whole, &divide(band_rows, 3));
         prop_assert_eq!(&whole.0[0], &whole.0[1]); // dumo is divided as the rate is
-        for (before, after) in case.pixeldq.iter().zip(&whole.2) {
+        for (before, after) in case.pixeldq.iter().zip(&whole.1) {
             prop_assert_eq!(before & after, *before);
         }
     }

@@ -5,7 +5,7 @@
 //!
 //! Source: the manual's section 8.1.3; a rate is what today's DARK files hold.
 
-use crate::band::{BandKernel, RampBand};
+use crate::band::{BandKernel, Changes, RampBand};
 use crate::error::KernelError;
 use crate::lanes::{LANES, Lanes, add_flags, blocks, load, row_mut, rows_mut, store, vectorised};
 use crate::reference::{Cube, Plane, Row};
@@ -28,6 +28,10 @@ pub enum DarkSignal<'a> {
 }
 
 impl BandKernel for Dark<'_> {
+    fn changes(&self) -> Changes {
+        Changes::DATA_AND_PIXELDQ
+    }
+
     fn check(&self, shape: (usize, usize, usize)) -> Result<(), KernelError> {
         let (n_resultants, n_rows, n_cols) = shape;
         match &self.signal {
@@ -47,23 +51,23 @@ impl BandKernel for Dark<'_> {
     }
 
     fn apply(&self, band: &mut RampBand<'_>) {
+        let place = &band.place;
         let mut data = band.data.view_mut();
         let mut pixeldq = band.pixeldq.view_mut();
         for r in 0..pixeldq.nrows() {
-            let image_row = band.first_row + r;
             let mut samples = rows_mut(&mut data, r);
             match &self.signal {
                 DarkSignal::Accumulated(dark) => {
-                    for (samples, dark) in samples.iter_mut().zip(dark.rows(image_row)) {
+                    for (samples, dark) in samples.iter_mut().zip(dark.rows(place, r)) {
                         subtract_row(samples, dark);
                     }
                 }
                 DarkSignal::Rate(rate, times) => {
-                    subtract_rate_row(&mut samples, rate.row(image_row), times);
+                    subtract_rate_row(&mut samples, rate.row(place, r), times);
                 }
             }
             let pixels = row_mut(pixeldq.view_mut(), r);
-            let ref_dq = self.ref_dq.row(image_row);
+            let ref_dq = self.ref_dq.row(place, r);
             for cols in blocks(pixels.len()) {
                 add_flags(&ref_dq.block(&cols), pixels, &cols);
             }

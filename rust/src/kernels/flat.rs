@@ -12,28 +12,17 @@
 //! counts as it is. `dumo` is a difference of two rates, and divided as they are. Source: the manual's
 //! section 8.1.5.
 
-use ndarray::{Array2, ArrayViewMut2, Axis};
-
-use crate::band::cut;
+use crate::band::Place;
 use crate::dq::pixel;
-use crate::driver::{Execution, for_each};
-use crate::error::{KernelError, check_array};
-use crate::lanes::{LANES, Lanes, add_flags, blocks, load, row_mut, store, vectorised};
+use crate::error::KernelError;
+use crate::lanes::{LANES, Lanes, add_flags, blocks, load, store, vectorised};
+use crate::planes::{ImageKernel, PlaneRows, Quantity};
 use crate::reference::{Plane, Row};
 
-/// A rate image, to be changed in place; each (n_rows, n_cols).
-pub struct RateImage<'a> {
-    /// Rate [DN/s].
-    pub data: ArrayViewMut2<'a, f32>,
-    pub dq: ArrayViewMut2<'a, u32>,
-    /// Variances of the rate [(DN/s)^2].
-    pub var_poisson: ArrayViewMut2<'a, f32>,
-    pub var_rnoise: ArrayViewMut2<'a, f32>,
-    /// The slope with uniform weights minus `data` [DN/s], if there is one.
-    pub dumo: Option<ArrayViewMut2<'a, f32>>,
-}
-
-/// A flat field; each (n_rows, n_cols).
+/// Divides an image by a flat field, each array (n_rows, n_cols).
+///
+/// Changes the rate, its variances and, where there is one, `dumo`; fills `var_flat` and `err`, whatever
+/// they held.
 pub struct Flat<'a> {
     /// Relative response, and its standard error.
     pub flat: Plane<'a, f32>,
@@ -41,95 +30,48 @@ pub struct Flat<'a> {
     pub flat_dq: Plane<'a, u32>,
 }
 
-/// What dividing by a flat adds to an image.
-pub struct FlatErrors {
-    /// Variance from the error of the flat [(DN/s)^2].
-    pub var_flat: Array2<f32>,
-    /// Total error [DN/s].
-    pub err: Array2<f32>,
-}
+impl ImageKernel for Flat<'_> {
+    fn needs(&self) -> &'static [Quantity] {
+        &[
+            Quantity::Slope,
+            Quantity::Dq,
+            Quantity::VarPoisson,
+            Quantity::VarRnoise,
+            Quantity::VarFlat,
+            Quantity::Err,
+        ]
+    }
 
-/// Divides the image by the flat.
-pub fn apply_flat(
-    mut image: RateImage<'_>,
-    flat: &Flat<'_>,
-    execution: &mut Execution<'_>,
-) -> Result<FlatErrors, KernelError> {
-    let (n_rows, n_cols) = image.data.dim();
-    let shape = [n_rows, n_cols];
-    check_array("data", &shape, &image.data.view())?;
-    check_array("dq", &shape, &image.dq.view())?;
-    check_array("var_poisson", &shape, &image.var_poisson.view())?;
-    check_array("var_rnoise", &shape, &image.var_rnoise.view())?;
-    if let Some(dumo) = &image.dumo {
-        check_array("dumo", &shape, &dumo.view())?;
+    fn check(&self, shape: (usize, usize)) -> Result<(), KernelError> {
+        self.flat.check("flat", shape)?;
+        self.flat_err.check("flat_err", shape)?;
+        self.flat_dq.check("flat_dq", shape)
     }
-    flat.flat.check("flat", (n_rows, n_cols))?;
-    flat.flat_err.check("flat_err", (n_rows, n_cols))?;
-    flat.flat_dq.check("flat_dq", (n_rows, n_cols))?;
-    let mut errors = FlatErrors {
-        var_flat: Array2::zeros((n_rows, n_cols)),
-        err: Array2::zeros((n_rows, n_cols)),
-    };
-    if n_rows == 0 || n_cols == 0 {
-        return Ok(errors);
-    }
-    let height = execution.band_rows(1, n_cols);
-    let mut bands = Vec::new();
-    let mut dumo_chunks = image
-        .dumo
-        .as_mut()
-        .map(|dumo| dumo.axis_chunks_iter_mut(Axis(0), height));
-    let chunks = image
-        .data
-        .axis_chunks_iter_mut(Axis(0), height)
-        .zip(image.dq.axis_chunks_iter_mut(Axis(0), height))
-        .zip(image.var_poisson.axis_chunks_iter_mut(Axis(0), height))
-        .zip(image.var_rnoise.axis_chunks_iter_mut(Axis(0), height))
-        .zip(errors.var_flat.axis_chunks_iter_mut(Axis(0), height))
-        .zip(errors.err.axis_chunks_iter_mut(Axis(0), height));
-    for (rows, (((((data, dq), var_poisson), var_rnoise), var_flat), err)) in
-        cut(n_rows, height).into_iter().zip(chunks)
-    {
-        let image = RateImage {
-            data,
-            dq,
-            var_poisson,
-            var_rnoise,
-            dumo: dumo_chunks.as_mut().and_then(Iterator::next),
+
+    fn apply(&self, place: &Place, r: usize, mut rows: PlaneRows<'_>) {
+        let dumo = rows.take_numbers(Quantity::Dumo);
+        let mut numbers = |quantity| rows.take_numbers(quantity).expect("it was checked");
+        let mut image = ImageRow {
+            data: numbers(Quantity::Slope),
+            var_poisson: numbers(Quantity::VarPoisson),
+            var_rnoise: numbers(Quantity::VarRnoise),
+            var_flat: numbers(Quantity::VarFlat),
+            err: numbers(Quantity::Err),
+            dq: rows.take_flags(Quantity::Dq).expect("it was checked"),
+            dumo,
         };
-        bands.push((rows.start, image, var_flat, err));
+        let flat = FlatRow {
+            flat: self.flat.row(place, r),
+            flat_err: self.flat_err.row(place, r),
+            flat_dq: self.flat_dq.row(place, r),
+        };
+        divide_row(flat, &mut image);
     }
-    for_each(
-        bands,
-        |(first_row, mut image, mut var_flat, mut err)| {
-            for r in 0..image.data.nrows() {
-                divide_row(
-                    FlatRow {
-                        flat: flat.flat.row(first_row + r),
-                        flat_err: flat.flat_err.row(first_row + r),
-                        flat_dq: flat.flat_dq.row(first_row + r),
-                    },
-                    ImageRow {
-                        data: row_mut(image.data.view_mut(), r),
-                        dq: row_mut(image.dq.view_mut(), r),
-                        var_poisson: row_mut(image.var_poisson.view_mut(), r),
-                        var_rnoise: row_mut(image.var_rnoise.view_mut(), r),
-                        var_flat: row_mut(var_flat.view_mut(), r),
-                        err: row_mut(err.view_mut(), r),
-                        dumo: image.dumo.as_mut().map(|dumo| row_mut(dumo.view_mut(), r)),
-                    },
-                );
-            }
-        },
-        execution,
-    )?;
-    Ok(errors)
 }
 
 vectorised! {
     /// Divides a row.
-    fn divide_row(flat: FlatRow<'_>, mut image: ImageRow<'_>) {
+    fn divide_row(flat: FlatRow<'_>, image: &mut ImageRow<'_>) {
         for cols in blocks(image.data.len()) {
             let (mut response, flat_err) = (flat.flat.block(&cols), flat.flat_err.block(&cols));
             let mut flags = flat.flat_dq.block(&cols);
@@ -191,76 +133,94 @@ struct ImageRow<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::arr2;
+    use crate::driver::Execution;
+    use crate::planes::{Planes, run_image};
+    use ndarray::{Array2, arr2};
+
+    /// Four pixels of an image, and the planes that a flat fills.
+    struct Image {
+        data: Array2<f32>,
+        dumo: Array2<f32>,
+        dq: Array2<u32>,
+        var_poisson: Array2<f32>,
+        var_rnoise: Array2<f32>,
+        var_flat: Array2<f32>,
+        err: Array2<f32>,
+    }
+
+    impl Image {
+        fn of_pixels(data: [f32; 4], var_poisson: [f32; 4], var_rnoise: [f32; 4]) -> Self {
+            Self {
+                data: arr2(&[data]),
+                dumo: arr2(&[[4.0; 4]]),
+                dq: arr2(&[[1, 0, 0, 0]]),
+                var_poisson: arr2(&[var_poisson]),
+                var_rnoise: arr2(&[var_rnoise]),
+                // What they held does not matter.
+                var_flat: arr2(&[[f32::NAN; 4]]),
+                err: arr2(&[[f32::NAN; 4]]),
+            }
+        }
+
+        fn divide(&mut self, flat: [f32; 4], flat_err: [f32; 4], flat_dq: [u32; 4]) {
+            let mut planes = Planes::default();
+            planes.add_numbers(Quantity::Slope, self.data.view_mut());
+            planes.add_numbers(Quantity::Dumo, self.dumo.view_mut());
+            planes.add_flags(Quantity::Dq, self.dq.view_mut());
+            planes.add_numbers(Quantity::VarPoisson, self.var_poisson.view_mut());
+            planes.add_numbers(Quantity::VarRnoise, self.var_rnoise.view_mut());
+            planes.add_numbers(Quantity::VarFlat, self.var_flat.view_mut());
+            planes.add_numbers(Quantity::Err, self.err.view_mut());
+            let (flat, flat_err, flat_dq) = (arr2(&[flat]), arr2(&[flat_err]), arr2(&[flat_dq]));
+            let flat = Flat {
+                flat: flat.view().into(),
+                flat_err: flat_err.view().into(),
+                flat_dq: flat_dq.view().into(),
+            };
+            Execution::uninterrupted(|execution| run_image(&flat, &mut planes, (1, 4), execution))
+                .unwrap();
+        }
+    }
 
     #[test]
     fn infinite_small_and_negative_flats() {
-        let mut data = arr2(&[[8.0, 0.0, 8.0, 8.0]]);
-        let mut dq = arr2(&[[0, 0, 0, 0]]);
-        let mut var_poisson = arr2(&[[4.0, 0.0, 4.0, 4.0]]);
-        let mut var_rnoise = arr2(&[[5.0, 1e-30, 8.0, 8.0]]);
-        let errors = Execution::uninterrupted(|execution| {
-            apply_flat(
-                RateImage {
-                    data: data.view_mut(),
-                    dq: dq.view_mut(),
-                    var_poisson: var_poisson.view_mut(),
-                    var_rnoise: var_rnoise.view_mut(),
-                    dumo: None,
-                },
-                &Flat {
-                    flat: arr2(&[[f32::INFINITY, 1e-30, -2.0, 2.0]]).view().into(),
-                    flat_err: arr2(&[[f32::INFINITY, 0.0, -0.5, f32::NAN]]).view().into(),
-                    flat_dq: arr2(&[[0, 0, 0, 0]]).view().into(),
-                },
-                execution,
-            )
-        })
-        .unwrap();
-        assert_eq!(dq, arr2(&[[pixel::NO_FLAT_FIELD, 0, 0, 0]]));
-        assert_eq!(data, arr2(&[[8.0, 0.0, -4.0, 4.0]]));
+        let mut image = Image::of_pixels(
+            [8.0, 0.0, 8.0, 8.0],
+            [4.0, 0.0, 4.0, 4.0],
+            [5.0, 1e-30, 8.0, 8.0],
+        );
+        image.divide(
+            [f32::INFINITY, 1e-30, -2.0, 2.0],
+            [f32::INFINITY, 0.0, -0.5, f32::NAN],
+            [0, 0, 0, 0],
+        );
+        assert_eq!(image.dq, arr2(&[[1 | pixel::NO_FLAT_FIELD, 0, 0, 0]]));
+        assert_eq!(image.data, arr2(&[[8.0, 0.0, -4.0, 4.0]]));
         // The square of 1e-30 is 0 in float32: 0 / 0 would be NaN, and 1e-30 / 0 infinite.
-        assert_eq!(var_poisson, arr2(&[[4.0, 0.0, 1.0, 1.0]]));
-        assert!((var_rnoise[[0, 1]] / 1e30 - 1.0).abs() < 1e-6);
-        assert_eq!(errors.var_flat[[0, 0]], 0.0);
-        assert_eq!(errors.err[[0, 0]], 3.0);
-        assert_eq!(errors.err[[0, 2]], 2.0);
-        assert!(errors.var_flat[[0, 3]].is_nan() && errors.err[[0, 3]].is_nan());
+        assert_eq!(image.var_poisson, arr2(&[[4.0, 0.0, 1.0, 1.0]]));
+        assert!((image.var_rnoise[[0, 1]] / 1e30 - 1.0).abs() < 1e-6);
+        assert_eq!(image.var_flat[[0, 0]], 0.0);
+        assert_eq!(image.err[[0, 0]], 3.0);
+        assert_eq!(image.err[[0, 2]], 2.0);
+        assert!(image.var_flat[[0, 3]].is_nan() && image.err[[0, 3]].is_nan());
     }
 
     #[test]
     fn hand_computed_errors_and_unknown_flats() {
-        let mut data = arr2(&[[8.0, 8.0, 8.0, 8.0]]);
-        let mut dumo = arr2(&[[4.0, 4.0, 4.0, 4.0]]);
-        let mut dq = arr2(&[[1, 0, 0, 0]]);
-        let mut var_poisson = arr2(&[[4.0, 4.0, 4.0, 4.0]]);
-        let mut var_rnoise = arr2(&[[8.0, 8.0, 8.0, 8.0]]);
-        let errors = Execution::uninterrupted(|execution| {
-            apply_flat(
-                RateImage {
-                    data: data.view_mut(),
-                    dq: dq.view_mut(),
-                    var_poisson: var_poisson.view_mut(),
-                    var_rnoise: var_rnoise.view_mut(),
-                    dumo: Some(dumo.view_mut()),
-                },
-                &Flat {
-                    flat: arr2(&[[2.0, f32::NAN, 0.0, 0.5]]).view().into(),
-                    flat_err: arr2(&[[0.5, f32::NAN, 0.25, 0.25]]).view().into(),
-                    flat_dq: arr2(&[[16, 0, 0, pixel::NO_FLAT_FIELD]]).view().into(),
-                },
-                execution,
-            )
-        })
-        .unwrap();
+        let mut image = Image::of_pixels([8.0; 4], [4.0; 4], [8.0; 4]);
+        image.divide(
+            [2.0, f32::NAN, 0.0, 0.5],
+            [0.5, f32::NAN, 0.25, 0.25],
+            [16, 0, 0, pixel::NO_FLAT_FIELD],
+        );
         // Divided by 2: var_flat = (4 / 2)^2 0.5^2 = 1, err = sqrt(1 + 2 + 1).
-        assert_eq!(dumo, arr2(&[[2.0, 4.0, 4.0, 4.0]]));
-        assert_eq!(data, arr2(&[[4.0, 8.0, 8.0, 8.0]]));
-        assert_eq!(var_poisson, arr2(&[[1.0, 4.0, 4.0, 4.0]]));
-        assert_eq!(var_rnoise, arr2(&[[2.0, 8.0, 8.0, 8.0]]));
-        assert_eq!(errors.var_flat, arr2(&[[1.0, 0.0, 4.0, 4.0]]));
-        assert_eq!(errors.err, arr2(&[[2.0, 12.0_f32.sqrt(), 4.0, 4.0]]));
+        assert_eq!(image.dumo, arr2(&[[2.0, 4.0, 4.0, 4.0]]));
+        assert_eq!(image.data, arr2(&[[4.0, 8.0, 8.0, 8.0]]));
+        assert_eq!(image.var_poisson, arr2(&[[1.0, 4.0, 4.0, 4.0]]));
+        assert_eq!(image.var_rnoise, arr2(&[[2.0, 8.0, 8.0, 8.0]]));
+        assert_eq!(image.var_flat, arr2(&[[1.0, 0.0, 4.0, 4.0]]));
+        assert_eq!(image.err, arr2(&[[2.0, 12.0_f32.sqrt(), 4.0, 4.0]]));
         let none = pixel::NO_FLAT_FIELD;
-        assert_eq!(dq, arr2(&[[17, none, none, none]]));
+        assert_eq!(image.dq, arr2(&[[17, none, none, none]]));
     }
 }

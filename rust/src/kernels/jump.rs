@@ -21,7 +21,7 @@ use std::ops::Range;
 use ndarray::ArrayViewMut3;
 
 use super::gain_is_known;
-use crate::band::{BandKernel, RampBand};
+use crate::band::{BandKernel, Changes, Place, RampBand};
 use crate::cadence::ReadPattern;
 use crate::dq::{group, pixel};
 use crate::error::KernelError;
@@ -214,11 +214,11 @@ impl<'a> Jump<'a> {
         &self,
         data: &[&[f32]],
         groupdq: &mut [&mut [u8]],
-        (image_row, r): (usize, usize),
+        (place, r): (&Place, usize),
         memory: &mut Memory,
         spreading: &mut Vec<(usize, usize, usize)>,
     ) {
-        let (gain, read_noise) = (self.gain.row(image_row), self.read_noise.row(image_row));
+        let (gain, read_noise) = (self.gain.row(place, r), self.read_noise.row(place, r));
         let min = self.parameters.min_jump_to_flag_neighbors;
         let max = self.parameters.max_jump_to_flag_neighbors;
         let Memory { block, pixel } = memory;
@@ -254,6 +254,10 @@ impl<'a> Jump<'a> {
 }
 
 impl BandKernel for Jump<'_> {
+    fn changes(&self) -> Changes {
+        Changes::FLAGS
+    }
+
     fn halo(&self) -> usize {
         usize::from(self.parameters.flag_4_neighbors)
     }
@@ -270,7 +274,7 @@ impl BandKernel for Jump<'_> {
 
     fn apply(&self, band: &mut RampBand<'_>) {
         let n_resultants = band.shape().0;
-        let first_row = band.first_row;
+        let place = &band.place;
         let data = band.data.view();
         let mut groupdq = band.groupdq.view_mut();
         let mut pixeldq = band.pixeldq.view_mut();
@@ -278,12 +282,12 @@ impl BandKernel for Jump<'_> {
         let mut spreading = Vec::new();
         for r in 0..pixeldq.nrows() {
             let pixels = row_mut(pixeldq.view_mut(), r);
-            flag_unknown_gain(self.gain.row(first_row + r), pixels);
+            flag_unknown_gain(self.gain.row(place, r), pixels);
             if n_resultants >= 3 {
                 self.find_in_row(
                     &rows(data, r),
                     &mut rows_mut(&mut groupdq, r),
-                    (first_row + r, r),
+                    (place, r),
                     &mut memory,
                     &mut spreading,
                 );

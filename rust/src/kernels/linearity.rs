@@ -6,7 +6,7 @@
 //!
 //! Source: the manual's section 8.1.7.
 
-use crate::band::{BandKernel, RampBand};
+use crate::band::{BandKernel, Changes, RampBand};
 use crate::dq::{group, pixel};
 use crate::error::{KernelError, shape_text};
 use crate::lanes::{
@@ -25,6 +25,10 @@ pub struct Linearity<'a> {
 }
 
 impl BandKernel for Linearity<'_> {
+    fn changes(&self) -> Changes {
+        Changes::DATA_AND_PIXELDQ
+    }
+
     fn check(&self, (_, n_rows, n_cols): (usize, usize, usize)) -> Result<(), KernelError> {
         let n_coeffs = self.coeffs.shape()[0];
         if n_coeffs < 2 {
@@ -39,7 +43,7 @@ impl BandKernel for Linearity<'_> {
     }
 
     fn apply(&self, band: &mut RampBand<'_>) {
-        let first_row = band.first_row;
+        let place = &band.place;
         let groupdq = band.groupdq.view();
         let mut data = band.data.view_mut();
         let mut pixeldq = band.pixeldq.view_mut();
@@ -49,8 +53,8 @@ impl BandKernel for Linearity<'_> {
                 &mut rows_mut(&mut data, r),
                 &rows(groupdq, r),
                 row_mut(pixeldq.view_mut(), r),
-                &self.coeffs.rows(first_row + r),
-                self.ref_dq.row(first_row + r),
+                &self.coeffs.rows(place, r),
+                self.ref_dq.row(place, r),
                 &mut terms,
             );
         }

@@ -25,7 +25,7 @@ mod regular;
 mod weights;
 
 use outputs::RowFit;
-pub use outputs::{FitRows, RampFitResult, SegmentArrays, SegmentRows, fit_ramps};
+pub use outputs::{SegmentArrays, SegmentRows, fit_ramps};
 use regular::{Block, fit_block};
 use weights::{WeightTable, power_index};
 
@@ -33,8 +33,8 @@ use super::gain_is_known;
 use crate::band::RampBand;
 use crate::cadence::ReadPattern;
 use crate::dq::{group, pixel};
-use crate::error::KernelError;
 use crate::lanes::{self, SortingNetwork, blocks, chosen, rows};
+use crate::planes::{Planes, Quantity};
 use crate::reference::Plane;
 
 /// Fits the ramps of a band.
@@ -102,6 +102,17 @@ struct SegmentFit {
 }
 
 impl<'a> RampFit<'a> {
+    /// The planes of the rate image.
+    pub const MAKES: [Quantity; 7] = [
+        Quantity::Slope,
+        Quantity::Dq,
+        Quantity::VarPoisson,
+        Quantity::VarRnoise,
+        Quantity::Err,
+        Quantity::Chisq,
+        Quantity::Dumo,
+    ];
+
     pub fn new(
         gain: Plane<'a, f32>,
         read_noise: Plane<'a, f32>,
@@ -128,18 +139,15 @@ impl<'a> RampFit<'a> {
         }
     }
 
-    /// Errs unless the references fit a ramp of this shape.
-    pub fn check(
+    /// Fits all pixels of a band. Column 0 of `out` is column `first_col` of the band, and pixel by
+    /// pixel `segments`, if they are asked for, are those of the band.
+    fn fit_band(
         &self,
-        (n_resultants, n_rows, n_cols): (usize, usize, usize),
-    ) -> Result<(), KernelError> {
-        self.gain.check("gain", (n_rows, n_cols))?;
-        self.read_noise.check("read_noise", (n_rows, n_cols))?;
-        self.read_pattern.check(n_resultants)
-    }
-
-    /// Fits all pixels of a band. Column 0 of `out` is column `first_col` of the band.
-    pub fn fit_band(&self, band: &RampBand<'_>, first_col: usize, out: &mut FitRows<'_>) {
+        band: &RampBand<'_>,
+        first_col: usize,
+        out: &mut Planes<'_>,
+        mut segments: Option<&mut SegmentRows<'_>>,
+    ) {
         let (n_resultants, n_rows, n_cols) = band.shape();
         let mut block = Block::new(n_resultants);
         let mut pixel = Pixel::new(n_resultants);
@@ -149,13 +157,13 @@ impl<'a> RampFit<'a> {
                 data: &rows(band.data.view(), r),
                 groupdq: &rows(band.groupdq.view(), r),
                 pixeldq: lanes::row(band.pixeldq.view(), r),
-                gain: self.gain.row(band.first_row + r),
-                read_noise: self.read_noise.row(band.first_row + r),
+                gain: self.gain.row(&band.place, r),
+                read_noise: self.read_noise.row(&band.place, r),
             };
             for cols in blocks(n_cols) {
                 fit_block(self, &row, &cols, &mut block, &mut fits);
                 let mut irregular = block.irregular;
-                if out.segments.is_some() {
+                if segments.is_some() {
                     irregular.fill(1);
                 }
                 for lane in chosen(&irregular).take_while(|lane| *lane < cols.len()) {
@@ -178,12 +186,12 @@ impl<'a> RampFit<'a> {
                         dq |= pixel::NO_GAIN_VALUE;
                     }
                     fits.put(c, dq, &fit.unwrap_or_default());
-                    if let Some(segments) = &mut out.segments {
+                    if let Some(segments) = &mut segments {
                         segments.put((r, c), self, &pixel, detector, fit.as_ref());
                     }
                 }
             }
-            out.put_row(r, &fits, first_col);
+            fits.copy_into(out, r, first_col);
         }
     }
 

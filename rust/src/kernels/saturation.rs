@@ -11,7 +11,7 @@
 
 use ndarray::ArrayViewMut2;
 
-use crate::band::{BandKernel, RampBand};
+use crate::band::{BandKernel, Changes, RampBand};
 use crate::dq::{group, pixel};
 use crate::error::KernelError;
 use crate::lanes::{
@@ -33,6 +33,10 @@ pub struct Saturation<'a> {
 }
 
 impl BandKernel for Saturation<'_> {
+    fn changes(&self) -> Changes {
+        Changes::FLAGS
+    }
+
     fn halo(&self) -> usize {
         self.n_pix_grow
     }
@@ -43,7 +47,7 @@ impl BandKernel for Saturation<'_> {
     }
 
     fn apply(&self, band: &mut RampBand<'_>) {
-        let first_row = band.first_row;
+        let place = &band.place;
         let data = band.data.view();
         let mut groupdq = band.groupdq.view_mut();
         let mut pixeldq = band.pixeldq.view_mut();
@@ -51,8 +55,8 @@ impl BandKernel for Saturation<'_> {
             flag_row(
                 &rows(data, r),
                 self.floor,
-                self.threshold.row(first_row + r),
-                self.ref_dq.row(first_row + r),
+                self.threshold.row(place, r),
+                self.ref_dq.row(place, r),
                 &mut rows_mut(&mut groupdq, r),
                 row_mut(pixeldq.view_mut(), r),
             );

@@ -24,13 +24,12 @@ impl Ramp {
 
     /// Runs a kernel over the ramp.
     pub fn run(&mut self, kernel: &dyn BandKernel) {
-        let mut band = RampBand {
-            first_row: 0,
-            data: BandArray::InPlace(self.data.view_mut()),
-            groupdq: BandArray::InPlace(self.groupdq.view_mut()),
-            pixeldq: BandArray::InPlace(self.pixeldq.view_mut()),
-        };
-        Execution::uninterrupted(|execution| driver::run(kernel, &mut band, execution)).unwrap();
+        let mut band = RampBand::of_image(
+            BandArray::InPlace(self.data.view_mut()),
+            BandArray::InPlace(self.groupdq.view_mut()),
+            BandArray::InPlace(self.pixeldq.view_mut()),
+        );
+        Execution::uninterrupted(|execution| driver::run(&[kernel], &mut band, execution)).unwrap();
     }
 
     /// The flags of each resultant of a pixel of row 0.

@@ -6,20 +6,27 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ndarray::{Array2, Array3, ArrayViewMut2, ArrayViewMut3, Axis};
 
 use super::{Block, Detector, Pixel, PixelFit, RampFit};
-use crate::band::RampBand;
+use crate::band::{RampBand, cut};
 use crate::driver::{Execution, for_each};
-use crate::error::{KernelError, check_array};
-use crate::lanes::{blocks, load, row_mut, rows, store, vectorised};
+use crate::error::KernelError;
+use crate::lanes::{blocks, load, rows, store, vectorised};
+use crate::planes::{Fit, Planes, Quantity};
 
-/// Memory for a rate image, see [`FitRows`].
-pub struct RampFitResult {
-    pub slope: Array2<f32>,
-    pub dq: Array2<u32>,
-    pub var_poisson: Array2<f32>,
-    pub var_rnoise: Array2<f32>,
-    pub err: Array2<f32>,
-    pub chisq: Array2<f32>,
-    pub dumo: Array2<f32>,
+impl Fit for RampFit<'_> {
+    fn makes(&self) -> &'static [Quantity] {
+        &RampFit::MAKES
+    }
+
+    fn check(&self, shape: (usize, usize, usize)) -> Result<(), KernelError> {
+        let (n_resultants, n_rows, n_cols) = shape;
+        self.gain.check("gain", (n_rows, n_cols))?;
+        self.read_noise.check("read_noise", (n_rows, n_cols))?;
+        self.read_pattern.check(n_resultants)
+    }
+
+    fn fit(&self, band: &RampBand<'_>, first_col: usize, out: &mut Planes<'_>) {
+        self.fit_band(band, first_col, out, None);
+    }
 }
 
 /// The optional product: each segment's fit, (n_segments, n_rows, n_cols) with 0 where a pixel
@@ -42,21 +49,6 @@ pub struct SegmentArrays {
     pub crmag: Array3<f32>,
 }
 
-/// The rate image, or rows of it, to be filled; each (n_rows, n_cols), in DN and seconds.
-pub struct FitRows<'a> {
-    pub slope: ArrayViewMut2<'a, f32>,
-    pub dq: ArrayViewMut2<'a, u32>,
-    pub var_poisson: ArrayViewMut2<'a, f32>,
-    pub var_rnoise: ArrayViewMut2<'a, f32>,
-    pub err: ArrayViewMut2<'a, f32>,
-    /// Deviations of the differences from the slope, over their noise, squared and summed.
-    pub chisq: ArrayViewMut2<'a, f32>,
-    /// Slope with uniform weights minus slope.
-    pub dumo: ArrayViewMut2<'a, f32>,
-    /// The segments, if they are asked for.
-    pub segments: Option<SegmentRows<'a>>,
-}
-
 /// Rows of [`SegmentArrays`], to be filled; zero before.
 pub struct SegmentRows<'a> {
     pub slope: ArrayViewMut3<'a, f32>,
@@ -74,14 +66,14 @@ pub struct SegmentRows<'a> {
 pub fn fit_ramps(
     fit: &RampFit<'_>,
     ramp: &mut RampBand<'_>,
-    out: &mut FitRows<'_>,
+    out: &mut Planes<'_>,
     optional: bool,
     execution: &mut Execution<'_>,
 ) -> Result<Option<SegmentArrays>, KernelError> {
     ramp.check()?;
     let (n_resultants, n_rows, n_cols) = ramp.shape();
     fit.check((n_resultants, n_rows, n_cols))?;
-    out.check((n_rows, n_cols))?;
+    out.check(fit.makes(), (n_rows, n_cols))?;
     let height = execution.band_rows(n_resultants, n_cols);
     let mut segments = None;
     if optional {
@@ -92,14 +84,17 @@ pub fn fit_ramps(
         return Ok(segments);
     }
     let mut rows_of_segments = segments.as_mut().map(|arrays| arrays.bands(height));
-    let bands = ramp.split(height, 0).into_iter();
-    let tasks = bands.zip(out.bands(height)).map(|(band, mut rows)| {
-        rows.segments = rows_of_segments.as_mut().and_then(Iterator::next);
-        (band, rows)
+    let bands = ramp.bands(height).into_iter();
+    let tiles = out.split(&cut(n_rows, height), &[0..n_cols]);
+    let tasks = bands.zip(tiles).map(|(band, planes)| {
+        let segments = rows_of_segments.as_mut().and_then(Iterator::next);
+        (band, planes, segments)
     });
     for_each(
         tasks.collect(),
-        |(band, mut rows)| fit.fit_band(&band.into_band(), 0, &mut rows),
+        |(band, mut planes, mut segments)| {
+            fit.fit_band(&band.into_band(), 0, &mut planes, segments.as_mut());
+        },
         execution,
     )?;
     drop(rows_of_segments);
@@ -129,40 +124,11 @@ fn count_segments_and_jumps(
         }
     };
     for_each(
-        ramp.split(height, 0),
+        ramp.bands(height),
         |band| count(band.into_band()),
         execution,
     )?;
     Ok((n_segments.into_inner(), n_jumps.into_inner()))
-}
-
-impl RampFitResult {
-    pub fn zeros(n_rows: usize, n_cols: usize) -> Self {
-        let shape = (n_rows, n_cols);
-        Self {
-            slope: Array2::zeros(shape),
-            dq: Array2::zeros(shape),
-            var_poisson: Array2::zeros(shape),
-            var_rnoise: Array2::zeros(shape),
-            err: Array2::zeros(shape),
-            chisq: Array2::zeros(shape),
-            dumo: Array2::zeros(shape),
-        }
-    }
-
-    /// All rows, to be filled.
-    pub fn rows(&mut self) -> FitRows<'_> {
-        FitRows {
-            slope: self.slope.view_mut(),
-            dq: self.dq.view_mut(),
-            var_poisson: self.var_poisson.view_mut(),
-            var_rnoise: self.var_rnoise.view_mut(),
-            err: self.err.view_mut(),
-            chisq: self.chisq.view_mut(),
-            dumo: self.dumo.view_mut(),
-            segments: None,
-        }
-    }
 }
 
 impl SegmentArrays {
@@ -207,58 +173,6 @@ impl SegmentArrays {
     }
 }
 
-impl FitRows<'_> {
-    /// Errs unless all planes are of this size.
-    pub fn check(&self, (n_rows, n_cols): (usize, usize)) -> Result<(), KernelError> {
-        let shape = [n_rows, n_cols];
-        check_array("slope", &shape, &self.slope.view())?;
-        check_array("dq", &shape, &self.dq.view())?;
-        check_array("var_poisson", &shape, &self.var_poisson.view())?;
-        check_array("var_rnoise", &shape, &self.var_rnoise.view())?;
-        check_array("err", &shape, &self.err.view())?;
-        check_array("chisq", &shape, &self.chisq.view())?;
-        check_array("dumo", &shape, &self.dumo.view())
-    }
-
-    /// Bands of `height` rows, without segments.
-    pub fn bands(&mut self, height: usize) -> impl Iterator<Item = FitRows<'_>> {
-        let mut slope = self.slope.axis_chunks_iter_mut(Axis(0), height);
-        let mut dq = self.dq.axis_chunks_iter_mut(Axis(0), height);
-        let mut var_poisson = self.var_poisson.axis_chunks_iter_mut(Axis(0), height);
-        let mut var_rnoise = self.var_rnoise.axis_chunks_iter_mut(Axis(0), height);
-        let mut err = self.err.axis_chunks_iter_mut(Axis(0), height);
-        let mut chisq = self.chisq.axis_chunks_iter_mut(Axis(0), height);
-        let mut dumo = self.dumo.axis_chunks_iter_mut(Axis(0), height);
-        std::iter::from_fn(move || {
-            Some(FitRows {
-                slope: slope.next()?,
-                dq: dq.next()?,
-                var_poisson: var_poisson.next()?,
-                var_rnoise: var_rnoise.next()?,
-                err: err.next()?,
-                chisq: chisq.next()?,
-                dumo: dumo.next()?,
-                segments: None,
-            })
-        })
-    }
-
-    /// Keeps the fits of a row, from column `first_col` on.
-    pub(super) fn put_row(&mut self, r: usize, row: &RowFit, first_col: usize) {
-        for (plane, fits) in [
-            (&mut self.slope, &row.slope),
-            (&mut self.var_poisson, &row.var_poisson),
-            (&mut self.var_rnoise, &row.var_rnoise),
-            (&mut self.err, &row.err),
-            (&mut self.chisq, &row.chisq),
-            (&mut self.dumo, &row.dumo),
-        ] {
-            copy_row(&fits[first_col..], row_mut(plane.view_mut(), r));
-        }
-        copy_row(&row.dq[first_col..], row_mut(self.dq.view_mut(), r));
-    }
-}
-
 vectorised! {
     fn copy_row<T: Copy + Default>(from: &[T], into: &mut [T]) {
         for cols in blocks(into.len()) {
@@ -280,6 +194,26 @@ pub(super) struct RowFit {
 }
 
 impl RowFit {
+    /// Copies the fits from column `first_col` on into row `r` of the planes.
+    pub(super) fn copy_into(&self, planes: &mut Planes<'_>, r: usize, first_col: usize) {
+        let mut rows = planes.row(r);
+        for (quantity, fits) in [
+            (Quantity::Slope, &self.slope),
+            (Quantity::VarPoisson, &self.var_poisson),
+            (Quantity::VarRnoise, &self.var_rnoise),
+            (Quantity::Err, &self.err),
+            (Quantity::Chisq, &self.chisq),
+            (Quantity::Dumo, &self.dumo),
+        ] {
+            if let Some(row) = rows.take_numbers(quantity) {
+                copy_row(&fits[first_col..], row);
+            }
+        }
+        if let Some(row) = rows.take_flags(Quantity::Dq) {
+            copy_row(&self.dq[first_col..], row);
+        }
+    }
+
     pub(super) fn new(n_cols: usize) -> Self {
         let zeros = vec![0.0; n_cols];
         Self {

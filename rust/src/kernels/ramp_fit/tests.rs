@@ -5,6 +5,7 @@ use crate::band::BandArray;
 use crate::driver::Execution;
 use crate::kernels::testing::Ramp;
 use crate::lanes::LANES;
+use crate::planes::Image;
 use ndarray::{Array2, Array3};
 
 const JUMP: u8 = group::JUMP_DET;
@@ -23,32 +24,57 @@ fn fit_with<const N: usize>(pixels: &[([f32; N], [u8; N])], gain: f32, read_nois
     let gain = Array2::from_elem((1, pixels.len()), gain);
     let read_noise = Array2::from_elem((1, pixels.len()), read_noise);
     let pattern = ReadPattern::evenly_spaced(N, 10.0, 2, None).unwrap();
-    let mut band = RampBand {
-        first_row: 0,
-        data: BandArray::Shared(ramp.data.view()),
-        groupdq: BandArray::Shared(ramp.groupdq.view()),
-        pixeldq: BandArray::Shared(ramp.pixeldq.view()),
-    };
+    let mut band = RampBand::of_image(
+        BandArray::Shared(ramp.data.view()),
+        BandArray::Shared(ramp.groupdq.view()),
+        BandArray::Shared(ramp.pixeldq.view()),
+    );
     let fit = RampFit::new(gain.view().into(), read_noise.view().into(), &pattern);
-    let mut image = RampFitResult::zeros(1, pixels.len());
+    let mut image = Image::zeros(&RampFit::MAKES, (1, pixels.len()));
     let segments = Execution::uninterrupted(|execution| {
-        fit_ramps(&fit, &mut band, &mut image.rows(), true, execution)
+        fit_ramps(&fit, &mut band, &mut image.planes(), true, execution)
     });
     Fitted {
-        image,
+        image: RateImage::of(&image),
         segments: segments.unwrap().unwrap(),
     }
 }
 
+/// The planes of a fit.
+struct RateImage {
+    slope: Array2<f32>,
+    dq: Array2<u32>,
+    var_poisson: Array2<f32>,
+    var_rnoise: Array2<f32>,
+    err: Array2<f32>,
+    chisq: Array2<f32>,
+    dumo: Array2<f32>,
+}
+
+impl RateImage {
+    fn of(image: &Image) -> Self {
+        let numbers = |quantity| image.numbers(quantity).to_owned();
+        Self {
+            slope: numbers(Quantity::Slope),
+            dq: image.flags(Quantity::Dq).to_owned(),
+            var_poisson: numbers(Quantity::VarPoisson),
+            var_rnoise: numbers(Quantity::VarRnoise),
+            err: numbers(Quantity::Err),
+            chisq: numbers(Quantity::Chisq),
+            dumo: numbers(Quantity::Dumo),
+        }
+    }
+}
+
 struct Fitted {
-    image: RampFitResult,
+    image: RateImage,
     segments: SegmentArrays,
 }
 
 impl std::ops::Deref for Fitted {
-    type Target = RampFitResult;
+    type Target = RateImage;
 
-    fn deref(&self) -> &RampFitResult {
+    fn deref(&self) -> &RateImage {
         &self.image
     }
 }
@@ -155,6 +181,22 @@ fn pixels_that_cannot_be_fitted_are_zero() {
 }
 
 #[test]
+fn a_transient_of_the_first_sample_is_no_outlier_of_the_pixel() {
+    let result = fit(&[
+        (
+            [20.0, 40.0, 60.0],
+            [group::WFI18_TRANSIENT | group::DO_NOT_USE, 0, 0],
+        ),
+        (
+            [20.0, 40.0, 60.0],
+            [group::WFI18_TRANSIENT, 0, group::AD_FLOOR],
+        ),
+    ]);
+    assert_eq!(result.dq[[0, 0]], 0);
+    assert_eq!(result.dq[[0, 1]], u32::from(group::AD_FLOOR));
+}
+
+#[test]
 fn a_ramp_without_any_noise_has_the_slope_of_its_segments() {
     // No read noise and no signal: the variances are 0, and the weights would be infinite.
     let result = fit_with(&[([7.0, 7.0, 9.0, 9.0], [0, 0, JUMP, 0])], 2.0, 0.0);
@@ -183,18 +225,18 @@ fn regular_pixels_get_the_same_bits_one_by_one() {
     let gain = Array2::from_shape_fn((1, n_cols), |(_, c)| 1.0 + c as f32 / 50.0);
     let read_noise = Array2::from_shape_fn((1, n_cols), |(_, c)| (c % 9) as f32);
     let (groupdq, pixeldq) = (Array3::zeros(data.dim()), Array2::zeros((1, n_cols)));
-    let mut ramp = RampBand {
-        first_row: 0,
-        data: BandArray::Shared(data.view()),
-        groupdq: BandArray::Shared(groupdq.view()),
-        pixeldq: BandArray::Shared(pixeldq.view()),
-    };
+    let mut ramp = RampBand::of_image(
+        BandArray::Shared(data.view()),
+        BandArray::Shared(groupdq.view()),
+        BandArray::Shared(pixeldq.view()),
+    );
     let fit = RampFit::new(gain.view().into(), read_noise.view().into(), &pattern);
-    let mut result = RampFitResult::zeros(1, n_cols);
+    let mut image = Image::zeros(&RampFit::MAKES, (1, n_cols));
     Execution::uninterrupted(|execution| {
-        fit_ramps(&fit, &mut ramp, &mut result.rows(), false, execution)
+        fit_ramps(&fit, &mut ramp, &mut image.planes(), false, execution)
     })
     .unwrap();
+    let result = RateImage::of(&image);
     let mut pixel = Pixel::new(6);
     let mut powers = std::collections::BTreeSet::new();
     for c in 0..n_cols {
