@@ -1,26 +1,28 @@
 """The extension module, made from ``rust/src/python``. `romancal_rs.kernels` is its public face."""
 
-from collections.abc import Mapping, Sequence
-from typing import final
+from collections.abc import Sequence
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
     "REVISION",
-    "RampFit",
+    "Fit",
+    "Kernel",
     "ReadPattern",
-    "SegmentFits",
+    "apply",
     "apply_flat",
-    "calibrate_ramp",
-    "correct_linearity",
-    "detect_jumps",
+    "calibrate",
+    "dark",
+    "dark_rate",
     "fit_ramps",
-    "flag_saturation",
+    "jump",
+    "linearity",
     "num_threads",
+    "ramp_fit",
+    "saturation",
     "set_num_threads",
-    "subtract_dark",
-    "subtract_dark_rate",
     "to_half",
 ]
 
@@ -51,86 +53,27 @@ class ReadPattern:
     def __getnewargs__(self) -> tuple[list[float], list[int], float]: ...
 
 @final
-class RampFit:
+class Kernel:
     @property
-    def slope(self) -> NDArray[np.float32]: ...
+    def name(self) -> str: ...
     @property
-    def dq(self) -> NDArray[np.uint32]: ...
-    @property
-    def var_poisson(self) -> NDArray[np.float32]: ...
-    @property
-    def var_rnoise(self) -> NDArray[np.float32]: ...
-    @property
-    def err(self) -> NDArray[np.float32]: ...
-    @property
-    def chisq(self) -> NDArray[np.float32]: ...
-    @property
-    def dumo(self) -> NDArray[np.float32]: ...
-    @property
-    def optional(self) -> SegmentFits | None: ...
+    def changes(self) -> list[str]: ...
 
 @final
-class SegmentFits:
-    @property
-    def slope(self) -> NDArray[np.float32]: ...
-    @property
-    def sigslope(self) -> NDArray[np.float32]: ...
-    @property
-    def yint(self) -> NDArray[np.float32]: ...
-    @property
-    def sigyint(self) -> NDArray[np.float32]: ...
-    @property
-    def weights(self) -> NDArray[np.float32]: ...
-    @property
-    def var_poisson(self) -> NDArray[np.float32]: ...
-    @property
-    def var_rnoise(self) -> NDArray[np.float32]: ...
-    @property
-    def pedestal(self) -> NDArray[np.float32]: ...
-    @property
-    def crmag(self) -> NDArray[np.float32]: ...
+class Fit: ...
 
-def flag_saturation(
-    data: NDArray[np.float32],
-    groupdq: NDArray[np.uint8],
-    pixeldq: NDArray[np.uint32],
+def saturation(
     threshold: NDArray[np.float32],
     ref_dq: NDArray[np.uint32],
     n_pix_grow_sat: int,
     floor: float,
-    max_threads: int | None,
-    band_rows: int | None,
-) -> None: ...
-def correct_linearity(
-    data: NDArray[np.float32],
-    groupdq: NDArray[np.uint8],
-    pixeldq: NDArray[np.uint32],
-    coeffs: NDArray[np.float32],
-    ref_dq: NDArray[np.uint32],
-    max_threads: int | None,
-    band_rows: int | None,
-) -> None: ...
-def subtract_dark(
-    data: NDArray[np.float32],
-    pixeldq: NDArray[np.uint32],
-    dark: NDArray[np.float32],
-    ref_dq: NDArray[np.uint32],
-    max_threads: int | None,
-    band_rows: int | None,
-) -> None: ...
-def subtract_dark_rate(
-    data: NDArray[np.float32],
-    pixeldq: NDArray[np.uint32],
-    rate: NDArray[np.float32],
-    ref_dq: NDArray[np.uint32],
-    read_pattern: ReadPattern,
-    max_threads: int | None,
-    band_rows: int | None,
-) -> None: ...
-def detect_jumps(
-    data: NDArray[np.float32],
-    groupdq: NDArray[np.uint8],
-    pixeldq: NDArray[np.uint32],
+) -> Kernel: ...
+def linearity(coeffs: NDArray[np.float32], ref_dq: NDArray[np.uint32]) -> Kernel: ...
+def dark(dark: NDArray[np.float32], ref_dq: NDArray[np.uint32]) -> Kernel: ...
+def dark_rate(
+    rate: NDArray[np.float32], ref_dq: NDArray[np.uint32], read_pattern: ReadPattern
+) -> Kernel: ...
+def jump(
     gain: NDArray[np.float32],
     read_noise: NDArray[np.float32],
     read_pattern: ReadPattern,
@@ -140,9 +83,32 @@ def detect_jumps(
     flag_4_neighbors: bool,
     max_jump_to_flag_neighbors: float,
     min_jump_to_flag_neighbors: float,
+) -> Kernel: ...
+def ramp_fit(
+    gain: NDArray[np.float32], read_noise: NDArray[np.float32], read_pattern: ReadPattern
+) -> Fit: ...
+def apply(
+    kernels: Sequence[Kernel],
+    data: NDArray[np.float32],
+    groupdq: NDArray[np.uint8] | None,
+    pixeldq: NDArray[np.uint32],
     max_threads: int | None,
     band_rows: int | None,
+    tile_cols: int | None,
 ) -> None: ...
+def calibrate(
+    raw: NDArray[np.uint16] | NDArray[np.float32],
+    kernels: Sequence[Kernel],
+    fit: Fit,
+    groupdq: NDArray[np.uint8] | None,
+    pixeldq: NDArray[np.uint32] | None,
+    reference_read: NDArray[np.uint16] | None,
+    offset: float,
+    border: int,
+    max_threads: int | None,
+    band_rows: int | None,
+    tile_cols: int | None,
+) -> tuple[dict[str, Any], bool, list[tuple[str, int]]]: ...
 def fit_ramps(
     data: NDArray[np.float32],
     groupdq: NDArray[np.uint8],
@@ -153,24 +119,7 @@ def fit_ramps(
     optional: bool,
     max_threads: int | None,
     band_rows: int | None,
-) -> RampFit: ...
-def calibrate_ramp(
-    raw: NDArray[np.uint16],
-    encoding: tuple[NDArray[np.uint16] | None, float],
-    groupdq: NDArray[np.uint8] | None,
-    pixeldq: NDArray[np.uint32],
-    saturation: tuple[NDArray[np.float32], NDArray[np.uint32]],
-    n_pix_grow_sat: int,
-    linearity: tuple[NDArray[np.float32], NDArray[np.uint32]],
-    dark: tuple[NDArray[np.float32], NDArray[np.uint32]],
-    jump: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
-    thresholds: Mapping[str, float | bool],
-    fit: tuple[NDArray[np.float32], NDArray[np.float32]],
-    read_pattern: ReadPattern,
-    border: int,
-    max_threads: int | None,
-    band_rows: int | None,
-) -> tuple[RampFit, bool]: ...
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[np.float32]] | None]: ...
 def apply_flat(
     data: NDArray[np.float32],
     dq: NDArray[np.uint32],

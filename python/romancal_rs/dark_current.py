@@ -1,13 +1,14 @@
-"""The dark_current step: DARK reference -> `kernels.subtract_dark`."""
+"""The dark_current step: DARK reference -> `kernels.dark` or `kernels.dark_rate`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import kernels
 from .errors import InputError
 from .exposure import describe, read_pattern
-from .stpipe import RomanStep
+from .stpipe import RampStep
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["DarkCurrentStep"]
 
 
-class DarkCurrentStep(RomanStep):
+class DarkCurrentStep(RampStep):
     """Subtract the dark current, resultant by resultant.
 
     A DARK that holds a rate (today's) is subtracted as rate times the resultant's mean time; one
@@ -33,27 +34,15 @@ class DarkCurrentStep(RomanStep):
     default_suffix = "dark_current"
     reference_file_types: ClassVar[list[str]] = ["dark"]
 
-    def process(self, input: Any) -> RampModel:
-        from .datamodels import RampModel
+    def kernel(self, exposure: Any, references: Mapping[str, Any]) -> kernels.Kernel:
+        signal, dq = dark_arrays(references["dark"], exposure)
+        if signal.ndim == 3:
+            return kernels.dark(signal, dq)
+        return kernels.dark_rate(signal, dq, read_pattern(exposure))
 
-        ramp = self.prepare(input, RampModel, changes=["data", "pixeldq"])
-        if self.get_reference_file(ramp, "dark") == "N/A":
-            return self.skip_without(ramp, "dark")
-        with self.get_reference_file_model(ramp, "dark") as dark:
-            subtract_dark(ramp, dark)
-            if self.dark_output is not None:
-                self.save_to(subtracted_dark(ramp, dark), self.dark_output)
-        self.record_step_status(ramp, self.cal_step_name)
-        return ramp
-
-
-def subtract_dark(ramp: RampModel, dark: DarkRefModel) -> None:
-    """Subtracts the dark from ``ramp.data`` and adds its flags to ``ramp.pixeldq``, in place."""
-    signal, dq = dark_arrays(dark, ramp)
-    if signal.ndim == 3:
-        kernels.subtract_dark(ramp.data, ramp.pixeldq, signal, dq)
-    else:
-        kernels.subtract_dark_rate(ramp.data, ramp.pixeldq, signal, dq, read_pattern(ramp))
+    def save_more(self, exposure: Any, references: Mapping[str, Any]) -> None:
+        if self.dark_output is not None:
+            self.save_to(subtracted_dark(exposure, references["dark"]), self.dark_output)
 
 
 def dark_arrays(
@@ -116,15 +105,17 @@ def has_finite(rate: np.ndarray) -> bool:
     return bool(np.isfinite(rate[::64, ::64]).any() or np.isfinite(rate).any())
 
 
-def subtracted_dark(ramp: RampModel, dark: DarkRefModel) -> DarkRefModel:
+def subtracted_dark(
+    exposure: ScienceRawModel | RampModel, dark: DarkRefModel
+) -> DarkRefModel:
     """A DARK with the accumulated signal of each resultant [DN] in ``data``."""
     import numpy as np
 
     result = dark.copy()
-    signal, _ = dark_arrays(dark, ramp)
+    signal, _ = dark_arrays(dark, exposure)
     if signal.ndim == 2:
         # In float32, as the kernel does it.
-        times = read_pattern(ramp).times.astype(np.float32)
+        times = read_pattern(exposure).times.astype(np.float32)
         signal = np.stack([signal * time for time in times])
     result["data"] = np.array(signal)
     return result

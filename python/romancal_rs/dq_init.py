@@ -50,6 +50,31 @@ class DQInitStep(RomanStep):
         copy_border_of(ramp)
         return ramp
 
+    def first_flags(self, exposure: ScienceRawModel, mask: MaskRefModel | None) -> np.ndarray | None:
+        """The flags that the step gives the pixels of a raw exposure.
+
+        Parameters
+        ----------
+        exposure : ScienceRawModel
+        mask : MaskRefModel or None
+            None where it is N/A.
+
+        Returns
+        -------
+        ndarray or None, (n_rows, n_cols), uint32
+            Where there is no guide window they are the mask's own array, which is not to be changed,
+            or None, which stands for zeros.
+        """
+        import numpy as np
+
+        window = GuideWindow.of(exposure)
+        flags = None if mask is None else mask.stored("dq")
+        if window is None:
+            return flags
+        dq = np.zeros(exposure.shape[1:], np.uint32) if flags is None else flags.copy()
+        window.flag(dq, self.expand_gw_flagging)
+        return dq
+
     def skip_input(self, input: Any) -> RampModel:
         ramp = super().skip_input(input)
         copy_border_of(ramp)  # no later step does, and every product has it
@@ -70,19 +95,6 @@ def flag_bad_pixels(ramp: RampModel, mask: MaskRefModel) -> None:
 def copy_border_of(ramp: RampModel) -> None:
     """Copies the reference pixels of a ramp to arrays of their own."""
     copy_border(ramp, lambda rows, cols: ramp.data[:, rows, cols].copy(), ramp.pixeldq)
-
-
-def first_flags(exposure: ScienceRawModel, mask: MaskRefModel, expand: int) -> np.ndarray:
-    """The flags that `DQInitStep` gives the pixels of a raw exposure, (n_rows, n_cols), uint32.
-
-    Where there is no guide window they are the mask's own array, which is not to be changed.
-    """
-    window = GuideWindow.of(exposure)
-    if window is None:
-        return mask.stored("dq")
-    dq = mask.stored("dq").copy()
-    window.flag(dq, expand)
-    return dq
 
 
 def copy_border(

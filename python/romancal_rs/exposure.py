@@ -185,6 +185,12 @@ def read_pattern(model: ScienceRawModel | RampModel) -> ReadPattern:
         ) from error
 
 
+def not_imaging(model: DataModel) -> str:
+    """Why steps for images do nothing for an exposure; empty if it is one."""
+    exposure_type = model.meta.exposure.type
+    return "" if exposure_type == "WFI_IMAGE" else f"{exposure_type} is no imaging exposure"
+
+
 def is_fully_saturated(model: RampModel) -> bool:
     """Whether every science pixel is saturated in every resultant.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import kernels
-from .exposure import BORDER, SCIENCE
+from .exposure import BORDER, SCIENCE, not_imaging
 from .stpipe import RomanStep
 
 if TYPE_CHECKING:
-    from .datamodels import FlatRefModel, ImageModel
+    from .datamodels import DataModel, FlatRefModel, ImageModel
 
 __all__ = ["FlatFieldStep"]
 
@@ -30,14 +30,15 @@ class FlatFieldStep(RomanStep):
     default_suffix = "flat"
     reference_file_types: ClassVar[list[str]] = ["flat"]
 
+    def idle(self, exposure: DataModel) -> str:
+        return not_imaging(exposure)
+
     def process(self, input: Any) -> ImageModel:
         from .datamodels import ImageModel
 
         image = self.prepare(input, ImageModel, ["data", "dq", "var_poisson", "var_rnoise", "dumo"])
-        if image.meta.exposure.type != "WFI_IMAGE":
-            return self.end_skipped(image, f"{image.meta.exposure.type} is no imaging exposure")
-        if self.get_reference_file(image, "flat") == "N/A":
-            return self.skip_without(image, "flat")
+        if reason := self.reason_to_skip(image):
+            return self.end_skipped(image, reason)
         with self.get_reference_file_model(image, "flat") as flat:
             apply_flat(image, flat)
         self.record_step_status(image, self.cal_step_name)

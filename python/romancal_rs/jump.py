@@ -1,16 +1,17 @@
-"""The jump step: GAIN and READNOISE references -> `kernels.detect_jumps`."""
+"""The jump step: GAIN and READNOISE references -> `kernels.jump`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import kernels
-from .exposure import read_pattern, thread_cap
+from .exposure import read_pattern
 from .ramp_fitting import single_read_noise
-from .stpipe import RomanStep
+from .stpipe import RampStep
 
 if TYPE_CHECKING:
-    from .datamodels import RampModel
+    from .datamodels import DataModel
 
 __all__ = ["JumpStep"]
 
@@ -18,7 +19,7 @@ __all__ = ["JumpStep"]
 MIN_RESULTANTS = 3
 
 
-class JumpStep(RomanStep):
+class JumpStep(RampStep):
     """Flag cosmic-ray jumps by the two-point difference method."""
 
     spec = """
@@ -37,45 +38,21 @@ class JumpStep(RomanStep):
     default_suffix = "jump"
     reference_file_types: ClassVar[list[str]] = ["gain", "readnoise"]
 
-    def process(self, input: Any) -> RampModel:
-        from .datamodels import RampModel
+    def idle(self, exposure: DataModel) -> str:
+        n_resultants = exposure.shape[0]
+        if n_resultants >= MIN_RESULTANTS:
+            return ""
+        return f"it needs {MIN_RESULTANTS} resultants, there are {n_resultants}"
 
-        ramp = self.prepare(input, RampModel, changes=["groupdq", "pixeldq"])
-        n_resultants = ramp.shape[0]
-        if n_resultants < MIN_RESULTANTS:
-            return self.end_skipped(ramp, too_short(n_resultants))
-        for reftype in self.reference_file_types:
-            if self.get_reference_file(ramp, reftype) == "N/A":
-                return self.skip_without(ramp, reftype)
-        with (
-            self.get_reference_file_model(ramp, "gain") as gain,
-            self.get_reference_file_model(ramp, "readnoise") as readnoise,
-        ):
-            kernels.detect_jumps(
-                ramp.data,
-                ramp.groupdq,
-                ramp.pixeldq,
-                gain.stored("data"),
-                single_read_noise(self, readnoise),
-                read_pattern(ramp),
-                **self.thresholds(),
-                max_threads=thread_cap(self.maximum_cores),
-            )
-        self.record_step_status(ramp, self.cal_step_name)
-        return ramp
-
-    def thresholds(self) -> dict[str, Any]:
-        """The parameters of `kernels.detect_jumps`, by name."""
-        return {
-            "rejection_threshold": self.rejection_threshold,
-            "three_group_rejection_threshold": self.three_group_rejection_threshold,
-            "four_group_rejection_threshold": self.four_group_rejection_threshold,
-            "flag_4_neighbors": self.flag_4_neighbors,
-            "max_jump_to_flag_neighbors": self.max_jump_to_flag_neighbors,
-            "min_jump_to_flag_neighbors": self.min_jump_to_flag_neighbors,
-        }
-
-
-def too_short(n_resultants: int) -> str:
-    """Why the step is skipped for a ramp of so few resultants."""
-    return f"it needs {MIN_RESULTANTS} resultants, there are {n_resultants}"
+    def kernel(self, exposure: Any, references: Mapping[str, Any]) -> kernels.Kernel:
+        return kernels.jump(
+            references["gain"].stored("data"),
+            single_read_noise(self, references["readnoise"]),
+            read_pattern(exposure),
+            rejection_threshold=self.rejection_threshold,
+            three_group_rejection_threshold=self.three_group_rejection_threshold,
+            four_group_rejection_threshold=self.four_group_rejection_threshold,
+            flag_4_neighbors=self.flag_4_neighbors,
+            max_jump_to_flag_neighbors=self.max_jump_to_flag_neighbors,
+            min_jump_to_flag_neighbors=self.min_jump_to_flag_neighbors,
+        )

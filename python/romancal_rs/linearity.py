@@ -1,19 +1,20 @@
-"""The linearity step: LINEARITY reference -> `kernels.correct_linearity`."""
+"""The linearity step: LINEARITY reference -> `kernels.linearity`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import kernels
-from .stpipe import RomanStep
+from .stpipe import RampStep
 
 if TYPE_CHECKING:
-    from .datamodels import RampModel
+    from .datamodels import DataModel
 
 __all__ = ["LinearityStep"]
 
 
-class LinearityStep(RomanStep):
+class LinearityStep(RampStep):
     """Correct the detector's non-linear response with a polynomial for each pixel."""
 
     class_alias = "linearity"
@@ -22,19 +23,6 @@ class LinearityStep(RomanStep):
     default_suffix = "linearity"
     reference_file_types: ClassVar[list[str]] = ["linearity"]
 
-    def process(self, input: Any) -> RampModel:
-        from .datamodels import RampModel
-
-        ramp = self.prepare(input, RampModel, changes=["data", "pixeldq"])
-        if self.get_reference_file(ramp, "linearity") == "N/A":
-            return self.skip_without(ramp, "linearity")
-        with self.get_reference_file_model(ramp, "linearity") as reference:
-            kernels.correct_linearity(
-                ramp.data,
-                ramp.groupdq,
-                ramp.pixeldq,
-                reference.stored("coeffs"),
-                reference.stored("dq"),
-            )
-        self.record_step_status(ramp, self.cal_step_name)
-        return ramp
+    def kernel(self, exposure: DataModel, references: Mapping[str, Any]) -> kernels.Kernel:
+        reference = references["linearity"]
+        return kernels.linearity(reference.stored("coeffs"), reference.stored("dq"))

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import InputError
+from .exposure import not_imaging
 from .stpipe import RomanStep
 
 if TYPE_CHECKING:
-    from .datamodels import ImageModel
+    from .datamodels import DataModel, ImageModel
 
 __all__ = ["PhotomStep"]
 
@@ -27,13 +28,16 @@ class PhotomStep(RomanStep):
     default_suffix = "phot"
     reference_file_types: ClassVar[list[str]] = ["photom"]
 
+    def idle(self, exposure: DataModel) -> str:
+        return not_imaging(exposure)
+
     def process(self, input: Any) -> ImageModel:
-        from .datamodels import ImageModel
+        from .datamodels import DataModel, ImageModel
 
         image = self.prepare(input, ImageModel)
-        if image.meta.exposure.type != "WFI_IMAGE":
+        if reason := self.idle(image):
             set_photometry(image, Photometry())
-            return self.end_skipped(image, f"{image.meta.exposure.type} is no imaging exposure")
+            return self.end_skipped(image, reason)
         file = self.get_reference_file(image, "photom")
         if file == "N/A":
             return self.skip_without(image, "photom")

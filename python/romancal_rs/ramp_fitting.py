@@ -1,12 +1,14 @@
-"""The ramp_fit step: GAIN and READNOISE references -> `kernels.fit_ramps`."""
+"""The ramp_fit step: GAIN and READNOISE references -> `kernels.ramp_fit`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import kernels
 from .exposure import SCIENCE, read_pattern, thread_cap
-from .stpipe import RomanStep
+from .stpipe import FitStep, RomanStep
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["RampFitStep"]
 
 
-class RampFitStep(RomanStep):
+class RampFitStep(FitStep):
     """Fit a count rate to each pixel's ramp, with optimal weights; trims the border.
 
     The result is a rate image in DN/s.
@@ -37,29 +39,29 @@ class RampFitStep(RomanStep):
     algorithm = "ols"
     weighting = "optimal"
 
+    def needs_ramp(self) -> str:
+        return "save_opt" if self.save_opt else ""
+
+    def fit(self, exposure: Any, references: Mapping[str, Any]) -> kernels.Fit:
+        return kernels.ramp_fit(*self._detector(references), read_pattern(exposure))
+
     def process(self, input: Any) -> ImageModel | RampModel:
         from .datamodels import RampModel
 
         ramp = self.prepare(input, RampModel)
-        for reftype in self.reference_file_types:
-            if self.get_reference_file(ramp, reftype) == "N/A":
-                return self.skip_without(ramp, reftype)
-        with (
-            self.get_reference_file_model(ramp, "gain") as gain,
-            self.get_reference_file_model(ramp, "readnoise") as readnoise,
-        ):
+        if reason := self.reason_to_skip(ramp):
+            return self.end_skipped(ramp, reason)
+        with ExitStack() as stack:
+            references = self.open_references(ramp, stack)
             fit = kernels.fit_ramps(
-                ramp.data,
-                ramp.groupdq,
-                ramp.pixeldq,
-                gain.stored("data"),
-                single_read_noise(self, readnoise),
+                *(ramp.data, ramp.groupdq, ramp.pixeldq),
+                *self._detector(references),
                 read_pattern(ramp),
                 optional=self.save_opt,
                 max_threads=thread_cap(self.maximum_cores),
             )
             if fit.optional is not None:
-                product = optional_product(ramp, fit.optional, gain.data)
+                product = optional_product(ramp, fit.optional, references["gain"].data)
                 self.record_step_status(product, self.cal_step_name)
                 if self.opt_name:
                     self.save_to(product, self.opt_name)
@@ -68,6 +70,11 @@ class RampFitStep(RomanStep):
         image = rate_image(ramp, fit)
         self.record_step_status(image, self.cal_step_name)
         return image
+
+    def _detector(self, references: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Gain, and noise of one read."""
+        gain = references["gain"].stored("data")
+        return gain, single_read_noise(self, references["readnoise"])
 
 
 def single_read_noise(step: RomanStep, readnoise: ReadnoiseRefModel) -> np.ndarray:

@@ -1,19 +1,20 @@
-"""The saturation step: SATURATION reference -> `kernels.flag_saturation`."""
+"""The saturation step: SATURATION reference -> `kernels.saturation`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import kernels
-from .stpipe import RomanStep
+from .stpipe import RampStep
 
 if TYPE_CHECKING:
-    from .datamodels import RampModel
+    from .datamodels import DataModel
 
 __all__ = ["SaturationStep"]
 
 
-class SaturationStep(RomanStep):
+class SaturationStep(RampStep):
     """Flag samples at or above the saturation threshold, or at or below the A/D floor."""
 
     spec = """
@@ -25,30 +26,20 @@ class SaturationStep(RomanStep):
     default_suffix = "saturation"
     reference_file_types: ClassVar[list[str]] = ["saturation"]
 
-    def process(self, input: Any) -> RampModel:
-        from .datamodels import RampModel
-
-        ramp = self.prepare(input, RampModel, changes=["groupdq", "pixeldq"])
-        if self.get_reference_file(ramp, "saturation") == "N/A":
-            return self.skip_without(ramp, "saturation")
-        with self.get_reference_file_model(ramp, "saturation") as reference:
-            kernels.flag_saturation(
-                ramp.data,
-                ramp.groupdq,
-                ramp.pixeldq,
-                reference.stored("data"),
-                reference.stored("dq"),
-                n_pix_grow_sat=self.n_pix_grow_sat,
-                floor=floor_of(ramp),
-            )
-        self.record_step_status(ramp, self.cal_step_name)
-        return ramp
+    def kernel(self, exposure: DataModel, references: Mapping[str, Any]) -> kernels.Kernel:
+        reference = references["saturation"]
+        return kernels.saturation(
+            reference.stored("data"),
+            reference.stored("dq"),
+            n_pix_grow_sat=self.n_pix_grow_sat,
+            floor=floor_of(exposure),
+        )
 
 
-def floor_of(ramp: RampModel) -> float:
+def floor_of(exposure: DataModel) -> float:
     """The value that a count of 0 has in a ramp [DN]: the offset of the encoding is taken off.
 
     Where a reference read was added as well, counts of 0 are flagged already, and nothing else lies
     so low.
     """
-    return float(-(ramp.meta.instrument.get("data_encoding_offset") or 0))
+    return float(-(exposure.meta.instrument.get("data_encoding_offset") or 0))

@@ -167,7 +167,8 @@ fn stream(raw: &Array3<u16>, references: &References, result: &mut Image) -> u64
     let inside = n_rows - 2 * BORDER;
     let cut = (0..inside).step_by(BAND_ROWS);
     let rows: Vec<_> = cut.map(|r| r..inside.min(r + BAND_ROWS)).collect();
-    let tiles = planes.split(&rows, &[0..inside]);
+    let all_cols: Vec<_> = std::iter::once(0..inside).collect();
+    let tiles = planes.split(&rows, &all_cols);
     let bands = (0..n_rows).step_by(BAND_ROWS).zip(tiles);
     Execution::uninterrupted(|execution| {
         let work = |(first, mut out): (usize, Planes<'_>)| {

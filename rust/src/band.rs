@@ -60,6 +60,9 @@ impl Changes {
 /// It says once all there is to know of it, and whoever runs it sees to the rest: whether that is a
 /// function on a whole ramp or the one pass, in whatever tiles.
 pub trait BandKernel: Sync {
+    /// What it is called in messages.
+    fn name(&self) -> &'static str;
+
     /// The arrays it changes; the others it may read.
     fn changes(&self) -> Changes;
 
@@ -252,7 +255,7 @@ impl<'a> RampBand<'a> {
                 .filter_map(|row| task(row, col, data.next()?))
                 .collect()
         };
-        cols.iter().map(|col| of_columns(col)).collect()
+        cols.iter().map(&mut of_columns).collect()
     }
 }
 
@@ -302,7 +305,7 @@ impl RampBand<'_> {
     /// Cuts the band into bands of at most `height` rows.
     pub(crate) fn bands(&mut self, height: usize) -> Vec<BandTask<'_>> {
         let (_, n_rows, n_cols) = self.shape();
-        self.split(&cut(n_rows, height), &[0..n_cols], 0)
+        self.split(&cut(n_rows, height), &all(n_cols), 0)
             .into_iter()
             .flatten()
             .collect()
@@ -315,6 +318,11 @@ pub(crate) fn cut(length: usize, size: usize) -> Vec<Range<usize>> {
         .step_by(size)
         .map(|start| start..length.min(start + size))
         .collect()
+}
+
+/// The cut that leaves all rows or columns together.
+pub(crate) fn all(length: usize) -> Vec<Range<usize>> {
+    std::iter::once(0..length).collect()
 }
 
 /// A band to be worked on: the arrays a kernel will see, and where its results go.
@@ -548,6 +556,10 @@ mod tests {
     struct Spread;
 
     impl BandKernel for Spread {
+        fn name(&self) -> &'static str {
+            "spread"
+        }
+
         fn changes(&self) -> Changes {
             Changes::FLAGS
         }

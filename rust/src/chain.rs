@@ -170,7 +170,9 @@ impl<'a> Chain<'a> {
             pixeldq.check("pixeldq", (n_rows, n_cols))?;
         }
         for kernel in &self.kernels {
-            kernel.check(shape)?;
+            kernel
+                .check(shape)
+                .map_err(|error| error.of(kernel.name()))?;
         }
         self.fit.check(shape)?;
         let inside = (n_rows - frame, n_cols - frame);

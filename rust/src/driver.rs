@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::band::{BandKernel, BandTask, RampBand, cut, with_halo};
+use crate::band::{BandKernel, BandTask, RampBand, all, cut, with_halo};
 use crate::error::KernelError;
 use crate::survey::{Ready, Survey, conclude, for_columns};
 
@@ -121,7 +121,7 @@ pub fn run(
         );
     }
     let kernels = for_columns(&ready, &(0..n_cols));
-    let bands = ramp.split(&rows, &[0..n_cols], halo);
+    let bands = ramp.split(&rows, &all(n_cols), halo);
     for_each(
         bands.into_iter().flatten().collect(),
         |band| band.run(|band| apply_all(&kernels, band, |_, _| ())),

@@ -28,6 +28,12 @@ pub enum KernelError {
         expected: &'static str,
         received: String,
     },
+    /// One of several kernels cannot work on what it was given.
+    #[error("{kernel}: {error}")]
+    InKernel {
+        kernel: &'static str,
+        error: Box<KernelError>,
+    },
     /// The thread pool could not be started.
     #[error("cannot start the thread pool: {0}")]
     ThreadPool(String),
@@ -37,6 +43,14 @@ pub enum KernelError {
 }
 
 impl KernelError {
+    /// The error, as that of a kernel.
+    pub fn of(self, kernel: &'static str) -> Self {
+        Self::InKernel {
+            kernel,
+            error: Box::new(self),
+        }
+    }
+
     /// A parameter that should have been `expected`.
     pub fn value(
         argument: &'static str,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
-use crate::band::{Place, RampBand, cut, cut_array};
+use crate::band::{Place, RampBand, all, cut, cut_array};
 use crate::driver::{Execution, for_each};
 use crate::error::{KernelError, check_array};
 use crate::lanes::row_mut;
@@ -57,24 +57,40 @@ pub enum PlaneMut<'a> {
 
 /// Planes of an image, or the same part of all of them, to be changed.
 #[derive(Default)]
-pub struct Planes<'a>(Vec<(Quantity, PlaneMut<'a>)>);
+pub struct Planes<'a>(Vec<Named<'a>>);
+
+struct Named<'a> {
+    quantity: Quantity,
+    /// What it is called in messages.
+    argument: &'static str,
+    plane: PlaneMut<'a>,
+}
 
 impl<'a> Planes<'a> {
     /// Adds a plane of numbers.
     pub fn add_numbers(&mut self, quantity: Quantity, plane: ArrayViewMut2<'a, f32>) {
         debug_assert!(!quantity.is_flags());
-        self.0.push((quantity, PlaneMut::Numbers(plane)));
+        self.add(quantity, quantity.name(), PlaneMut::Numbers(plane));
     }
 
     /// Adds a plane of flags.
     pub fn add_flags(&mut self, quantity: Quantity, plane: ArrayViewMut2<'a, u32>) {
         debug_assert!(quantity.is_flags());
-        self.0.push((quantity, PlaneMut::Flags(plane)));
+        self.add(quantity, quantity.name(), PlaneMut::Flags(plane));
+    }
+
+    /// Adds a plane that the caller knows by another name.
+    pub fn add(&mut self, quantity: Quantity, argument: &'static str, plane: PlaneMut<'a>) {
+        self.0.push(Named {
+            quantity,
+            argument,
+            plane,
+        });
     }
 
     /// Whether there is a plane of this.
     pub fn has(&self, quantity: Quantity) -> bool {
-        self.0.iter().any(|(of, _)| *of == quantity)
+        self.0.iter().any(|named| named.quantity == quantity)
     }
 
     /// Errs unless all of these are there, and all planes of this size.
@@ -87,10 +103,13 @@ impl<'a> Planes<'a> {
             return Err(KernelError::value(missing.name(), "a plane", "none"));
         }
         let shape = [n_rows, n_cols];
-        for (quantity, plane) in &self.0 {
+        for Named {
+            argument, plane, ..
+        } in &self.0
+        {
             match plane {
-                PlaneMut::Numbers(array) => check_array(quantity.name(), &shape, &array.view())?,
-                PlaneMut::Flags(array) => check_array(quantity.name(), &shape, &array.view())?,
+                PlaneMut::Numbers(array) => check_array(argument, &shape, &array.view())?,
+                PlaneMut::Flags(array) => check_array(argument, &shape, &array.view())?,
             }
         }
         Ok(())
@@ -101,7 +120,10 @@ impl<'a> Planes<'a> {
         let mut tiles: Vec<_> = (0..rows.len() * cols.len())
             .map(|_| Planes::default())
             .collect();
-        for (quantity, plane) in &mut self.0 {
+        for Named {
+            quantity, plane, ..
+        } in &mut self.0
+        {
             match plane {
                 PlaneMut::Numbers(array) => {
                     let parts = cut_array(array.view_mut(), rows, cols);
@@ -122,19 +144,19 @@ impl<'a> Planes<'a> {
 
     /// The same row of all planes.
     pub fn row(&mut self, r: usize) -> PlaneRows<'_> {
-        let rows = self.0.iter_mut().map(|(quantity, plane)| {
-            let row = match plane {
+        let rows = self.0.iter_mut().map(|named| {
+            let row = match &mut named.plane {
                 PlaneMut::Numbers(array) => PlaneRow::Numbers(row_mut(array.view_mut(), r)),
                 PlaneMut::Flags(array) => PlaneRow::Flags(row_mut(array.view_mut(), r)),
             };
-            (*quantity, row)
+            (named.quantity, row)
         });
         PlaneRows(rows.collect())
     }
 
     /// How many rows the planes have.
     pub fn n_rows(&self) -> usize {
-        self.0.first().map_or(0, |(_, plane)| match plane {
+        self.0.first().map_or(0, |named| match &named.plane {
             PlaneMut::Numbers(array) => array.nrows(),
             PlaneMut::Flags(array) => array.nrows(),
         })
@@ -267,8 +289,7 @@ pub fn run_image(
         return Ok(());
     }
     let bands = cut(n_rows, execution.band_rows(1, n_cols));
-    let all_cols = [0..n_cols];
-    let tiles = planes.split(&bands, &all_cols);
+    let tiles = planes.split(&bands, &all(n_cols));
     for_each(
         bands.iter().zip(tiles).collect(),
         |(rows, mut planes)| {

@@ -178,6 +178,10 @@ impl CommonMode {
 }
 
 impl BandKernel for CommonMode {
+    fn name(&self) -> &'static str {
+        "common mode"
+    }
+
     fn changes(&self) -> Changes {
         Changes {
             data: true,
@@ -240,6 +244,10 @@ impl<'k> Survey<'k> for BorderSum {
 struct OfColumns(std::ops::Range<usize>, Vec<f32>);
 
 impl BandKernel for OfColumns {
+    fn name(&self) -> &'static str {
+        "common mode of some columns"
+    }
+
     fn changes(&self) -> Changes {
         CommonMode { changed_bits: None }.changes()
     }

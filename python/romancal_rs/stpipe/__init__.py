@@ -7,6 +7,7 @@ Write a step by subclassing `RomanStep`, a pipeline by subclassing `RomanPipelin
 from .hooks import HookError
 from .parameters import ParameterError, UnknownParameterError
 from .pipeline import Pipeline
+from .ramp import FitStep, RampStep
 from .roman import RomanPipeline, RomanStep
 from .runlog import BreakLevelError
 from .step import Step, StepReport
@@ -14,9 +15,11 @@ from .subproc import SystemCall
 
 __all__ = [
     "BreakLevelError",
+    "FitStep",
     "HookError",
     "ParameterError",
     "Pipeline",
+    "RampStep",
     "RomanPipeline",
     "RomanStep",
     "Step",

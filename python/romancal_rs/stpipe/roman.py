@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 
@@ -84,11 +84,15 @@ class RomanStep(Step):
                 "%s: %s comes after %s, which meta.cal_step says to be INCOMPLETE",
                 *(describe(model), self.name, ", ".join(missing)),
             )
-        if cal_step.get(self.cal_step_name) == "COMPLETE":
-            self.log.warning("%s: this step is COMPLETE already, and is done again", self.name)
+        self.warn_if_complete(model)
         if self.parent is None and isinstance(input, datamodels.DataModel):
             return model.copy_for_change(changes)
         return model
+
+    def warn_if_complete(self, model: DataModel) -> None:
+        """Warns where the step has been done on a model before."""
+        if model.meta.cal_step.get(self.cal_step_name) == "COMPLETE":
+            self.log.warning("%s: this step is COMPLETE already, and is done again", self.name)
 
     def open_input(self, input: Any) -> Any:
         """Opens, once, what is neither a path nor a model of ours: open files, models of others."""
@@ -211,6 +215,29 @@ class RomanStep(Step):
         self._matches_used[reftype] = match
         self._references_used[reftype] = _recorded_name(match)
         return match.reference if hasattr(match.reference, "meta") else os.fspath(match.reference)
+
+    def idle(self, exposure: DataModel) -> str:
+        """Why the step has nothing to do for an exposure; empty if it has."""
+        return ""
+
+    def reason_to_skip(self, exposure: DataModel) -> str:
+        """Why the step does not work on an exposure, in a few words; empty if it does.
+
+        It is idle, or one of its references is N/A.
+        """
+        if reason := self.idle(exposure):
+            return reason
+        for reftype in self.reference_file_types:
+            if self.get_reference_file(exposure, reftype) == NOT_APPLICABLE:
+                return f"its {reftype.upper()} is N/A"
+        return ""
+
+    def open_references(self, exposure: DataModel, stack: ExitStack) -> dict[str, Any]:
+        """The models of the step's references by type, open until `stack` ends."""
+        return {
+            reftype: stack.enter_context(self.get_reference_file_model(exposure, reftype))
+            for reftype in self.reference_file_types
+        }
 
     @contextmanager
     def get_reference_file_model(self, model: DataModel, reftype: str) -> Iterator[Any]:

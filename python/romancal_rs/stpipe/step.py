@@ -341,7 +341,19 @@ class Step(metaclass=_StepType):
 
     __call__ = run
 
-    def _run_logged(self, args: tuple[Any, ...]) -> Any:
+    def run_as(self, process: Callable[..., Any], *args: Any) -> Any:
+        """Runs the step, but for its work: that is done by a function in place of ``process``.
+
+        For a pipeline that takes the steps before this one together with it.
+        """
+        return self._run_logged(args, process)
+
+    def run_pre_hooks(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Runs the hooks of a step whose work another does; returns what it gets."""
+        with runlog.owner(self.log):
+            return hooks.run_pre_hooks(self, args)
+
+    def _run_logged(self, args: tuple[Any, ...], process: Callable[..., Any] | None = None) -> Any:
         if self.skip:
             return self.skip_run(args[0] if args else None, "its skip parameter is set")
         self._notify("start")

@@ -28,6 +28,10 @@ pub enum DarkSignal<'a> {
 }
 
 impl BandKernel for Dark<'_> {
+    fn name(&self) -> &'static str {
+        "dark"
+    }
+
     fn changes(&self) -> Changes {
         Changes::DATA_AND_PIXELDQ
     }

@@ -254,6 +254,10 @@ impl<'a> Jump<'a> {
 }
 
 impl BandKernel for Jump<'_> {
+    fn name(&self) -> &'static str {
+        "jump"
+    }
+
     fn changes(&self) -> Changes {
         Changes::FLAGS
     }

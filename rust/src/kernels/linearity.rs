@@ -25,6 +25,10 @@ pub struct Linearity<'a> {
 }
 
 impl BandKernel for Linearity<'_> {
+    fn name(&self) -> &'static str {
+        "linearity"
+    }
+
     fn changes(&self) -> Changes {
         Changes::DATA_AND_PIXELDQ
     }

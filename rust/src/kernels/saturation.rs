@@ -33,6 +33,10 @@ pub struct Saturation<'a> {
 }
 
 impl BandKernel for Saturation<'_> {
+    fn name(&self) -> &'static str {
+        "saturation"
+    }
+
     fn changes(&self) -> Changes {
         Changes::FLAGS
     }

@@ -26,11 +26,12 @@ pub use errors::{ArgumentError, ArgumentTypeError, ShapeError};
 pub fn detached<R: Send>(
     py: Python<'_>,
     max_threads: Option<Whole>,
-    band_rows: Option<Whole>,
+    (band_rows, tile_cols): (Option<Whole>, Option<Whole>),
     work: impl FnOnce(&mut Execution<'_>) -> Result<R, KernelError> + Send,
 ) -> PyResult<R> {
     let max_threads = at_least_one("max_threads", max_threads)?;
     let band_rows = at_least_one("band_rows", band_rows)?;
+    let tile_cols = at_least_one("tile_cols", tile_cols)?;
     let mut signal = None;
     let mut interrupt = || {
         signal = Python::attach(|py| py.check_signals()).err();
@@ -41,6 +42,7 @@ pub fn detached<R: Send>(
             work(&mut Execution {
                 max_threads,
                 band_rows,
+                tile_cols,
                 interrupt: &mut interrupt,
             })
         }))
@@ -70,14 +72,24 @@ fn at_least_one(argument: &'static str, number: Option<Whole>) -> PyResult<Optio
         .transpose()
 }
 
+/// What is wrong, whichever kernel found it.
+fn cause(error: &KernelError) -> &KernelError {
+    match error {
+        KernelError::InKernel { error, .. } => cause(error),
+        _ => error,
+    }
+}
+
 /// The Python exception of an error.
 pub fn exception(error: KernelError) -> PyErr {
     let text = error.to_string();
-    match error {
+    match cause(&error) {
         KernelError::Shape { .. } => ShapeError::new_err(text),
         KernelError::Layout { .. } | KernelError::Value { .. } => ArgumentError::new_err(text),
         KernelError::ThreadPool(_) => ThreadPoolError::new_err(text),
-        KernelError::Interrupted => PyKeyboardInterrupt::new_err(text),
+        KernelError::Interrupted | KernelError::InKernel { .. } => {
+            PyKeyboardInterrupt::new_err(text)
+        }
     }
 }
 
@@ -91,7 +103,7 @@ mod tests {
         Python::attach(|py| {
             let fall =
                 |_: &mut Execution<'_>| -> Result<(), KernelError> { panic!("it {}", "fell") };
-            let error = detached(py, None, None, fall).unwrap_err();
+            let error = detached(py, None, (None, None), fall).unwrap_err();
             assert!(error.is_instance_of::<PyRuntimeError>(py));
             assert!(
                 error

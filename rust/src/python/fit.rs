@@ -1,164 +1,188 @@
-//! The ramp fit and what it returns.
+//! Fits as Python objects, and the planes of an image that they make.
 
 use ndarray::{Ix2, Ix3};
-use numpy::{IntoPyArray, PyArray2, PyArray3, PyArrayMethods};
+use numpy::{IntoPyArray, PyArray2, PyArrayMethods, PyReadwriteArray2};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
-use super::arrays::Arrays;
+use super::arrays::{Arrays, Reference};
 use super::detached::detached;
 use super::read_pattern::ReadPattern;
 use super::whole::Whole;
 use crate::band::{BandArray, RampBand};
-use crate::kernels::ramp_fit::{self, FitRows, SegmentArrays};
+use crate::kernels::ramp_fit::{RampFit, SegmentArrays, fit_ramps as fit_image};
+use crate::planes::{self, Planes, Quantity};
 
-/// The rate image of an exposure, each array (n_rows, n_cols).
+/// A fit of ramps: reference arrays and parameters.
 ///
-/// Attributes
-/// ----------
-/// slope : ndarray, float32
-///     Rate [DN/s].
-/// dq : ndarray, uint32
-///     Flags of each pixel: those of `pixeldq` and of all samples, but DO_NOT_USE of a sample only
-///     where no sample could be used.
-/// var_poisson, var_rnoise : ndarray, float32
-///     Variance of the rate from photon noise and from read noise [(DN/s)^2].
-/// err : ndarray, float32
-///     Root of the sum of the two [DN/s].
-/// chisq : ndarray, float32
-///     Sum over the differences used of their deviation from the slope over their noise, squared.
-/// dumo : ndarray, float32
-///     Slope with uniform weights minus the slope with optimal weights [DN/s].
-/// optional : SegmentFits or None
-///     The fit of each segment, if asked for.
-#[pyclass(frozen, get_all, module = "romancal_rs.kernels")]
-pub struct RampFit {
-    slope: Py<PyArray2<f32>>,
-    dq: Py<PyArray2<u32>>,
-    var_poisson: Py<PyArray2<f32>>,
-    var_rnoise: Py<PyArray2<f32>>,
-    err: Py<PyArray2<f32>>,
-    chisq: Py<PyArray2<f32>>,
-    dumo: Py<PyArray2<f32>>,
-    optional: Option<Py<SegmentFits>>,
+/// Made by the functions of `romancal_rs.kernels`. The arrays are borrowed while it runs, not copied.
+#[pyclass(frozen, module = "romancal_rs.kernels")]
+pub struct Fit(Box<dyn Recipe>);
+
+impl Fit {
+    /// Borrows its arrays.
+    pub fn open<'py>(
+        &'py self,
+        py: Python<'py>,
+        arrays: &mut Arrays,
+    ) -> PyResult<Box<dyn Opened + 'py>> {
+        self.0.open(py, arrays)
+    }
 }
 
-/// The fit of each segment of each pixel: (n_segments, n_rows, n_cols), float32.
-///
-/// The first axis is as long as the largest number of segments of a pixel, counting pixels without
-/// gain or read noise too, and at least 1; a pixel with fewer has 0 in the rest.
-///
-/// Attributes
-/// ----------
-/// slope, sigslope : ndarray
-///     Rate and its standard error from read noise by the weights of the fit [DN/s].
-/// yint, sigyint : ndarray
-///     Value of the line at time 0, and its standard error by the weights [DN].
-/// weights : ndarray
-///     ``1 / (var_poisson + var_rnoise)**2`` [(DN/s)^-4].
-/// var_poisson, var_rnoise : ndarray
-///     Variance of the rate from photon noise and from read noise [(DN/s)^2].
-/// pedestal : ndarray, (n_rows, n_cols)
-///     First sample minus the pixel's slope times the first mean time; 0 where the first sample
-///     is saturated or the pixel could not be fitted [DN].
-/// crmag : ndarray, (n_jumps, n_rows, n_cols)
-///     Difference to the sample before, for each JUMP_DET sample of the pixel in turn, whatever its
-///     other flags and also where the pixel could not be fitted [DN]; 0 where there is none, as
-///     the sample is the first, or one of the two is NaN or infinite. The first axis is as long as
-///     the largest number of jumps of a pixel, at least 1.
-#[pyclass(frozen, get_all, module = "romancal_rs.kernels")]
-pub struct SegmentFits {
-    slope: Py<PyArray3<f32>>,
-    sigslope: Py<PyArray3<f32>>,
-    yint: Py<PyArray3<f32>>,
-    sigyint: Py<PyArray3<f32>>,
-    weights: Py<PyArray3<f32>>,
-    var_poisson: Py<PyArray3<f32>>,
-    var_rnoise: Py<PyArray3<f32>>,
-    pedestal: Py<PyArray2<f32>>,
-    crmag: Py<PyArray3<f32>>,
+/// What a fit is made of, as Python gave it.
+trait Recipe: Send + Sync {
+    /// Borrows the arrays.
+    fn open<'py>(
+        &'py self,
+        py: Python<'py>,
+        arrays: &mut Arrays,
+    ) -> PyResult<Box<dyn Opened + 'py>>;
 }
 
-/// The planes of a rate image, made by NumPy: it asks the system for large pages, whose first use
-/// costs a fraction of that of small ones.
-pub struct NewImage<'py> {
-    slope: Bound<'py, PyArray2<f32>>,
-    dq: Bound<'py, PyArray2<u32>>,
-    var_poisson: Bound<'py, PyArray2<f32>>,
-    var_rnoise: Bound<'py, PyArray2<f32>>,
-    err: Bound<'py, PyArray2<f32>>,
-    chisq: Bound<'py, PyArray2<f32>>,
-    dumo: Bound<'py, PyArray2<f32>>,
+/// Borrowed arrays, of which a fit is made.
+pub trait Opened {
+    fn fit(&self) -> Box<dyn planes::Fit + '_>;
+}
+
+struct MadeRampFit {
+    gain: Py<PyAny>,
+    read_noise: Py<PyAny>,
+    read_pattern: Py<ReadPattern>,
+}
+
+struct OpenRampFit<'py> {
+    gain: Reference<'py, f32, Ix2>,
+    read_noise: Reference<'py, f32, Ix2>,
+    read_pattern: &'py ReadPattern,
+}
+
+impl MadeRampFit {
+    fn borrow<'py>(&'py self, py: Python<'py>, arrays: &mut Arrays) -> PyResult<OpenRampFit<'py>> {
+        Ok(OpenRampFit {
+            gain: arrays.reference("gain", self.gain.bind(py))?,
+            read_noise: arrays.reference("read_noise", self.read_noise.bind(py))?,
+            read_pattern: self.read_pattern.get(),
+        })
+    }
+}
+
+impl Recipe for MadeRampFit {
+    fn open<'py>(
+        &'py self,
+        py: Python<'py>,
+        arrays: &mut Arrays,
+    ) -> PyResult<Box<dyn Opened + 'py>> {
+        Ok(Box::new(self.borrow(py, arrays)?))
+    }
+}
+
+impl OpenRampFit<'_> {
+    fn ramp_fit(&self) -> RampFit<'_> {
+        let (gain, read_noise) = (self.gain.plane(), self.read_noise.plane());
+        RampFit::new(gain, read_noise, &self.read_pattern.0)
+    }
+}
+
+impl Opened for OpenRampFit<'_> {
+    fn fit(&self) -> Box<dyn planes::Fit + '_> {
+        Box::new(self.ramp_fit())
+    }
+}
+
+/// The fit by optimally weighted straight lines.
+#[pyfunction]
+pub fn ramp_fit(
+    py: Python<'_>,
+    gain: Py<PyAny>,
+    read_noise: Py<PyAny>,
+    read_pattern: Py<ReadPattern>,
+) -> PyResult<Fit> {
+    let made = MadeRampFit {
+        gain,
+        read_noise,
+        read_pattern,
+    };
+    made.borrow(py, &mut Arrays::default())?;
+    Ok(Fit(Box::new(made)))
+}
+
+/// The planes of an image, made by NumPy: it asks the system for large pages, whose first use costs a
+/// fraction of that of small ones.
+pub struct NewImage<'py>(Vec<(Quantity, NewPlane<'py>)>);
+
+enum NewPlane<'py> {
+    Numbers(Bound<'py, PyArray2<f32>>),
+    Flags(Bound<'py, PyArray2<u32>>),
+}
+
+enum Borrowed<'py> {
+    Numbers(PyReadwriteArray2<'py, f32>),
+    Flags(PyReadwriteArray2<'py, u32>),
 }
 
 impl<'py> NewImage<'py> {
-    pub fn new(py: Python<'py>, n_rows: usize, n_cols: usize) -> Self {
-        let shape = [n_rows, n_cols];
-        let plane = || PyArray2::zeros(py, shape, false);
-        Self {
-            slope: plane(),
-            dq: PyArray2::zeros(py, shape, false),
-            var_poisson: plane(),
-            var_rnoise: plane(),
-            err: plane(),
-            chisq: plane(),
-            dumo: plane(),
-        }
+    /// With these planes, (n_rows, n_cols), zero at first.
+    pub fn new(py: Python<'py>, quantities: &[Quantity], shape: [usize; 2]) -> Self {
+        let new = quantities.iter().map(|&quantity| {
+            let plane = if quantity.is_flags() {
+                NewPlane::Flags(PyArray2::zeros(py, shape, false))
+            } else {
+                NewPlane::Numbers(PyArray2::zeros(py, shape, false))
+            };
+            (quantity, plane)
+        });
+        Self(new.collect())
     }
 
     /// Has the planes filled by `work`.
-    pub fn fill<R>(&self, work: impl FnOnce(&mut FitRows<'_>) -> PyResult<R>) -> PyResult<R> {
-        let mut dq = self.dq.try_readwrite()?;
-        let mut slope = self.slope.try_readwrite()?;
-        let mut var_poisson = self.var_poisson.try_readwrite()?;
-        let mut var_rnoise = self.var_rnoise.try_readwrite()?;
-        let mut err = self.err.try_readwrite()?;
-        let mut chisq = self.chisq.try_readwrite()?;
-        let mut dumo = self.dumo.try_readwrite()?;
-        work(&mut FitRows {
-            slope: slope.as_array_mut(),
-            dq: dq.as_array_mut(),
-            var_poisson: var_poisson.as_array_mut(),
-            var_rnoise: var_rnoise.as_array_mut(),
-            err: err.as_array_mut(),
-            chisq: chisq.as_array_mut(),
-            dumo: dumo.as_array_mut(),
-            segments: None,
-        })
-    }
-
-    pub fn into_fit(self, py: Python<'_>, segments: Option<SegmentArrays>) -> PyResult<RampFit> {
-        let optional = segments
-            .map(|segments| Py::new(py, SegmentFits::new(py, segments)))
-            .transpose()?;
-        Ok(RampFit {
-            slope: self.slope.unbind(),
-            dq: self.dq.unbind(),
-            var_poisson: self.var_poisson.unbind(),
-            var_rnoise: self.var_rnoise.unbind(),
-            err: self.err.unbind(),
-            chisq: self.chisq.unbind(),
-            dumo: self.dumo.unbind(),
-            optional,
-        })
-    }
-}
-
-impl SegmentFits {
-    fn new(py: Python<'_>, segments: SegmentArrays) -> Self {
-        Self {
-            slope: segments.slope.into_pyarray(py).unbind(),
-            sigslope: segments.sigslope.into_pyarray(py).unbind(),
-            yint: segments.yint.into_pyarray(py).unbind(),
-            sigyint: segments.sigyint.into_pyarray(py).unbind(),
-            weights: segments.weights.into_pyarray(py).unbind(),
-            var_poisson: segments.var_poisson.into_pyarray(py).unbind(),
-            var_rnoise: segments.var_rnoise.into_pyarray(py).unbind(),
-            pedestal: segments.pedestal.into_pyarray(py).unbind(),
-            crmag: segments.crmag.into_pyarray(py).unbind(),
+    pub fn fill<R>(&self, work: impl FnOnce(&mut Planes<'_>) -> PyResult<R>) -> PyResult<R> {
+        let mut borrowed = Vec::with_capacity(self.0.len());
+        for (quantity, plane) in &self.0 {
+            let plane = match plane {
+                NewPlane::Numbers(array) => Borrowed::Numbers(array.try_readwrite()?),
+                NewPlane::Flags(array) => Borrowed::Flags(array.try_readwrite()?),
+            };
+            borrowed.push((*quantity, plane));
         }
+        let mut planes = Planes::default();
+        for (quantity, plane) in &mut borrowed {
+            match plane {
+                Borrowed::Numbers(array) => planes.add_numbers(*quantity, array.as_array_mut()),
+                Borrowed::Flags(array) => planes.add_flags(*quantity, array.as_array_mut()),
+            }
+        }
+        work(&mut planes)
+    }
+
+    /// The planes by name.
+    pub fn into_dict(self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let named = PyDict::new(py);
+        for (quantity, plane) in self.0 {
+            match plane {
+                NewPlane::Numbers(array) => named.set_item(quantity.name(), array)?,
+                NewPlane::Flags(array) => named.set_item(quantity.name(), array)?,
+            }
+        }
+        Ok(named)
     }
 }
 
+fn segments_by_name<'py>(py: Python<'py>, segments: SegmentArrays) -> PyResult<Bound<'py, PyDict>> {
+    let named = PyDict::new(py);
+    named.set_item("slope", segments.slope.into_pyarray(py))?;
+    named.set_item("sigslope", segments.sigslope.into_pyarray(py))?;
+    named.set_item("yint", segments.yint.into_pyarray(py))?;
+    named.set_item("sigyint", segments.sigyint.into_pyarray(py))?;
+    named.set_item("weights", segments.weights.into_pyarray(py))?;
+    named.set_item("var_poisson", segments.var_poisson.into_pyarray(py))?;
+    named.set_item("var_rnoise", segments.var_rnoise.into_pyarray(py))?;
+    named.set_item("pedestal", segments.pedestal.into_pyarray(py))?;
+    named.set_item("crmag", segments.crmag.into_pyarray(py))?;
+    Ok(named)
+}
+
+/// The planes of the rate image by name, and those of its segments where they are asked for.
 #[pyfunction]
 #[pyo3(signature = (
     data, groupdq, pixeldq, gain, read_noise, read_pattern, optional, max_threads, band_rows,
@@ -167,37 +191,41 @@ impl SegmentFits {
     clippy::too_many_arguments,
     reason = "the arrays of a ramp and its references"
 )]
-pub fn fit_ramps(
-    py: Python<'_>,
-    data: &Bound<'_, PyAny>,
-    groupdq: &Bound<'_, PyAny>,
-    pixeldq: &Bound<'_, PyAny>,
-    gain: &Bound<'_, PyAny>,
-    read_noise: &Bound<'_, PyAny>,
-    read_pattern: PyRef<'_, ReadPattern>,
+pub fn fit_ramps<'py>(
+    py: Python<'py>,
+    data: &Bound<'py, PyAny>,
+    groupdq: &Bound<'py, PyAny>,
+    pixeldq: &Bound<'py, PyAny>,
+    gain: Py<PyAny>,
+    read_noise: Py<PyAny>,
+    read_pattern: Py<ReadPattern>,
     optional: bool,
     max_threads: Option<Whole>,
     band_rows: Option<Whole>,
-) -> PyResult<RampFit> {
+) -> PyResult<(Bound<'py, PyDict>, Option<Bound<'py, PyDict>>)> {
     let mut arrays = Arrays::default();
     let data = arrays.read::<f32, Ix3>("data", data)?;
     let groupdq = arrays.read::<u8, Ix3>("groupdq", groupdq)?;
     let pixeldq = arrays.read::<u32, Ix2>("pixeldq", pixeldq)?;
-    let gain = arrays.reference::<f32, Ix2>("gain", gain)?;
-    let read_noise = arrays.reference::<f32, Ix2>("read_noise", read_noise)?;
-    let fit = ramp_fit::RampFit::new(gain.plane(), read_noise.plane(), &read_pattern.0);
-    let mut ramp = RampBand {
-        first_row: 0,
-        data: BandArray::Shared(data.as_array()),
-        groupdq: BandArray::Shared(groupdq.as_array()),
-        pixeldq: BandArray::Shared(pixeldq.as_array()),
+    let made = MadeRampFit {
+        gain,
+        read_noise,
+        read_pattern,
     };
+    let opened = made.borrow(py, &mut arrays)?;
+    let fit = opened.ramp_fit();
+    let mut ramp = RampBand::of_image(
+        BandArray::Shared(data.as_array()),
+        BandArray::Shared(groupdq.as_array()),
+        BandArray::Shared(pixeldq.as_array()),
+    );
     let (_, n_rows, n_cols) = ramp.shape();
-    let image = NewImage::new(py, n_rows, n_cols);
+    let image = NewImage::new(py, &RampFit::MAKES, [n_rows, n_cols]);
     let segments = image.fill(|out| {
-        detached(py, max_threads, band_rows, |execution| {
-            ramp_fit::fit_ramps(&fit, &mut ramp, out, optional, execution)
+        detached(py, max_threads, (band_rows, None), |execution| {
+            fit_image(&fit, &mut ramp, out, optional, execution)
         })
     })?;
-    image.into_fit(py, segments)
+    let segments = segments.map(|segments| segments_by_name(py, segments));
+    Ok((image.into_dict(py)?, segments.transpose()?))
 }

@@ -9,6 +9,7 @@ mod chain;
 mod detached;
 mod fit;
 mod functions;
+mod kernel;
 mod read_pattern;
 mod whole;
 
@@ -17,13 +18,15 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use super::chain::calibrate_ramp;
+    use super::chain::calibrate;
     #[pymodule_export]
-    use super::fit::{RampFit, SegmentFits, fit_ramps};
+    use super::fit::{Fit, fit_ramps, ramp_fit};
     #[pymodule_export]
-    use super::functions::{
-        apply_flat, correct_linearity, detect_jumps, flag_saturation, num_threads, set_num_threads,
-        subtract_dark, subtract_dark_rate, to_half,
+    use super::functions::{apply_flat, num_threads, set_num_threads, to_half};
+    #[pymodule_export]
+    use super::kernel::{
+        Kernel, apply, dark::dark, dark_rate::dark_rate, jump::jump, linearity::linearity,
+        saturation::saturation,
     };
     #[pymodule_export]
     use super::read_pattern::ReadPattern;

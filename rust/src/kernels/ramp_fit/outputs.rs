@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ndarray::{Array2, Array3, ArrayViewMut2, ArrayViewMut3, Axis};
 
 use super::{Block, Detector, Pixel, PixelFit, RampFit};
-use crate::band::{RampBand, cut};
+use crate::band::{RampBand, all, cut};
 use crate::driver::{Execution, for_each};
 use crate::error::KernelError;
 use crate::lanes::{blocks, load, rows, store, vectorised};
@@ -85,7 +85,7 @@ pub fn fit_ramps(
     }
     let mut rows_of_segments = segments.as_mut().map(|arrays| arrays.bands(height));
     let bands = ramp.bands(height).into_iter();
-    let tiles = out.split(&cut(n_rows, height), &[0..n_cols]);
+    let tiles = out.split(&cut(n_rows, height), &all(n_cols));
     let tasks = bands.zip(tiles).map(|(band, planes)| {
         let segments = rows_of_segments.as_mut().and_then(Iterator::next);
         (band, planes, segments)

@@ -1,52 +1,17 @@
-"""The pipeline's algorithms as functions of NumPy arrays, without any pipeline.
-
-A ramp is an array with axes (resultant, row, column). Arrays are used where they are: the dtype
-has to be the one stated, elements of a row have to lie next to each other in memory (a trimmed view
-such as ``data[:, 4:-4, 4:-4]`` is fine), and an array that does not fit is an error that names it.
-Reference arrays may lie at any address, as those of a mapped file do; the others are aligned.
-Nothing is copied or cast silently. Subclasses, such as masked arrays and quantities, are used as
-the plain arrays they hold. Bad pixels are flags, never errors. Results beyond the range of float32
-are infinite.
-
-All functions run in parallel over bands of rows and take
-
-- ``max_threads``: at most so many bands at the same time, by default as many as there are threads
-  (see `set_num_threads`);
-- ``band_rows``: how many rows a band has, by default a sensible number.
-
-The result does not depend on either, not by one bit. Ctrl-C stops a function between two bands;
-arrays that are changed in place are then changed in part.
-"""
+"""The functions that work on whole arrays: one algorithm each."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import _core
-from ._core import RampFit, ReadPattern, SegmentFits
-from .errors import ArgumentError, ArgumentTypeError, ShapeError
+from .. import _core
+from ._results import RampFit, SegmentFits
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = [
-    "ArgumentError",
-    "ArgumentTypeError",
-    "RampFit",
-    "ReadPattern",
-    "SegmentFits",
-    "ShapeError",
-    "apply_flat",
-    "correct_linearity",
-    "detect_jumps",
-    "fit_ramps",
-    "flag_saturation",
-    "num_threads",
-    "set_num_threads",
-    "subtract_dark",
-    "subtract_dark_rate",
-]
+    from .._core import ReadPattern
 
 
 def flag_saturation(
@@ -102,9 +67,8 @@ def flag_saturation(
     ----------
     Manual, section 8.1.12, which flags pixels without a threshold at 65535 DN.
     """
-    _core.flag_saturation(
-        data, groupdq, pixeldq, threshold, ref_dq, n_pix_grow_sat, floor, max_threads, band_rows
-    )
+    kernel = _core.saturation(threshold, ref_dq, n_pix_grow_sat, floor)
+    _core.apply([kernel], data, groupdq, pixeldq, max_threads, band_rows, None)
 
 
 def correct_linearity(
@@ -147,7 +111,8 @@ def correct_linearity(
     ----------
     Manual, section 8.1.7.
     """
-    _core.correct_linearity(data, groupdq, pixeldq, coeffs, ref_dq, max_threads, band_rows)
+    kernel = _core.linearity(coeffs, ref_dq)
+    _core.apply([kernel], data, groupdq, pixeldq, max_threads, band_rows, None)
 
 
 def subtract_dark(
@@ -183,7 +148,8 @@ def subtract_dark(
     ----------
     Manual, section 8.1.3.
     """
-    _core.subtract_dark(data, pixeldq, dark, ref_dq, max_threads, band_rows)
+    kernel = _core.dark(dark, ref_dq)
+    _core.apply([kernel], data, None, pixeldq, max_threads, band_rows, None)
 
 
 def subtract_dark_rate(
@@ -219,7 +185,8 @@ def subtract_dark_rate(
         If an array does not fit (see `flag_saturation`), or if the read pattern has another number
         of resultants.
     """
-    _core.subtract_dark_rate(data, pixeldq, rate, ref_dq, read_pattern, max_threads, band_rows)
+    kernel = _core.dark_rate(rate, ref_dq, read_pattern)
+    _core.apply([kernel], data, None, pixeldq, max_threads, band_rows, None)
 
 
 def detect_jumps(
@@ -284,10 +251,7 @@ def detect_jumps(
     ----------
     Anderson & Gordon 2011, PASP 123, 1237; manual, section 8.1.6.
     """
-    _core.detect_jumps(
-        data,
-        groupdq,
-        pixeldq,
+    kernel = _core.jump(
         gain,
         read_noise,
         read_pattern,
@@ -297,9 +261,8 @@ def detect_jumps(
         flag_4_neighbors,
         max_jump_to_flag_neighbors,
         min_jump_to_flag_neighbors,
-        max_threads,
-        band_rows,
     )
+    _core.apply([kernel], data, groupdq, pixeldq, max_threads, band_rows, None)
 
 
 def fit_ramps(
@@ -359,7 +322,7 @@ def fit_ramps(
     ----------
     Fixsen et al. 2000, PASP 112, 1350; manual, section 8.1.10.
     """
-    return _core.fit_ramps(
+    planes, segments = _core.fit_ramps(
         data,
         groupdq,
         pixeldq,
@@ -370,6 +333,7 @@ def fit_ramps(
         max_threads,
         band_rows,
     )
+    return RampFit(**planes, optional=None if segments is None else SegmentFits(**segments))
 
 
 def apply_flat(
@@ -429,38 +393,3 @@ def apply_flat(
     return _core.apply_flat(
         data, dq, var_poisson, var_rnoise, flat, flat_err, flat_dq, dumo, max_threads, band_rows
     )
-
-
-def num_threads() -> int:
-    """How many threads the functions of this module share.
-
-    Returns
-    -------
-    int
-        The environment variable ``ROMANCAL_RS_NUM_THREADS`` as it was when a function was first
-        used, else the number of cores; or what `set_num_threads` set.
-
-    Raises
-    ------
-    ValueError
-        If the environment variable is not a whole number from 1 to 1024.
-    """
-    return _core.num_threads()
-
-
-def set_num_threads(threads: int | None) -> None:
-    """Set how many threads the functions of this module share.
-
-    Parameters
-    ----------
-    threads : int or None
-        From 1 to 1024; None for the default of `num_threads`. Calls that are running in other
-        threads go on as they began. Processes made by ``fork`` start threads of their own; fork
-        only while no call runs.
-
-    Raises
-    ------
-    ValueError
-        If `threads` is not in that range.
-    """
-    _core.set_num_threads(threads)

@@ -1,0 +1,106 @@
+"""The pipeline's algorithms as functions of NumPy arrays, without any pipeline.
+
+A ramp is an array with axes (resultant, row, column). Arrays are used where they are: the dtype
+has to be the one stated, elements of a row have to lie next to each other in memory (a trimmed view
+such as ``data[:, 4:-4, 4:-4]`` is fine), and an array that does not fit is an error that names it.
+Reference arrays may lie at any address, as those of a mapped file do; the others are aligned.
+Nothing is copied or cast silently. Subclasses, such as masked arrays and quantities, are used as
+the plain arrays they hold. Bad pixels are flags, never errors. Results beyond the range of float32
+are infinite.
+
+Each algorithm is a function that changes, or fits, a whole ramp. Or it is a kernel, made once of its
+reference arrays and parameters (`saturation`, `linearity`, `dark`, `dark_rate`, `jump`), and a fit
+(`ramp_fit`): `calibrate` takes raw counts through any of them to the rate image in one pass over
+memory, without a ramp in between, to the same bits.
+
+All functions run in parallel over bands of rows and take
+
+- ``max_threads``: at most so many bands at the same time, by default as many as there are threads
+  (see `set_num_threads`);
+- ``band_rows``: how many rows a band has, by default a sensible number;
+- ``tile_cols`` (`calibrate` only): work on so many columns after the other, all rows of each, as on
+  the channels of the read-out.
+
+The result does not depend on them, not by one bit. Ctrl-C stops a function between two bands;
+arrays that are changed in place are then changed in part.
+"""
+
+from __future__ import annotations
+
+from .. import _core
+from .._core import Fit, Kernel, ReadPattern
+from ..errors import ArgumentError, ArgumentTypeError, ShapeError
+from ._functions import (
+    apply_flat,
+    correct_linearity,
+    detect_jumps,
+    fit_ramps,
+    flag_saturation,
+    subtract_dark,
+    subtract_dark_rate,
+)
+from ._one_pass import calibrate, dark, dark_rate, jump, linearity, ramp_fit, saturation
+from ._results import Calibrated, RampFit, SegmentFits
+
+__all__ = [
+    "ArgumentError",
+    "ArgumentTypeError",
+    "Calibrated",
+    "Fit",
+    "Kernel",
+    "RampFit",
+    "ReadPattern",
+    "SegmentFits",
+    "ShapeError",
+    "apply_flat",
+    "calibrate",
+    "correct_linearity",
+    "dark",
+    "dark_rate",
+    "detect_jumps",
+    "fit_ramps",
+    "flag_saturation",
+    "jump",
+    "linearity",
+    "num_threads",
+    "ramp_fit",
+    "saturation",
+    "set_num_threads",
+    "subtract_dark",
+    "subtract_dark_rate",
+]
+
+
+def num_threads() -> int:
+    """How many threads the functions of this module share.
+
+    Returns
+    -------
+    int
+        The environment variable ``ROMANCAL_RS_NUM_THREADS`` as it was when a function was first
+        used, else the number of cores; or what `set_num_threads` set.
+
+    Raises
+    ------
+    ValueError
+        If the environment variable is not a whole number from 1 to 1024.
+    """
+    return _core.num_threads()
+
+
+def set_num_threads(threads: int | None) -> None:
+    """Set how many threads the functions of this module share.
+
+    Parameters
+    ----------
+    threads : int or None
+        From 1 to 1024; None for the default of `num_threads`. Calls that are running in other
+        threads go on as they began. Processes made by ``fork`` start threads of their own; fork
+        only while no call runs.
+
+    Raises
+    ------
+    ValueError
+        If `threads` is not in that range.
+    """
+    _core.set_num_threads(threads)

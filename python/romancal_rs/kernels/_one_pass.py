@@ -1,0 +1,144 @@
+"""Kernels as objects, and the one pass that takes raw counts through them to the rate image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .. import _core
+from ._results import Calibrated, RampFit
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .._core import Fit, Kernel, ReadPattern
+
+
+def saturation(
+    threshold: NDArray[np.float32],
+    ref_dq: NDArray[np.uint32],
+    *,
+    n_pix_grow_sat: int = 0,
+    floor: float = 0.0,
+) -> Kernel:
+    """The kernel of `romancal_rs.kernels.flag_saturation`, which says what the parameters are."""
+    return _core.saturation(threshold, ref_dq, n_pix_grow_sat, floor)
+
+
+def linearity(coeffs: NDArray[np.float32], ref_dq: NDArray[np.uint32]) -> Kernel:
+    """The kernel of `romancal_rs.kernels.correct_linearity`, which says what the parameters are."""
+    return _core.linearity(coeffs, ref_dq)
+
+
+def dark(dark: NDArray[np.float32], ref_dq: NDArray[np.uint32]) -> Kernel:
+    """The kernel of `romancal_rs.kernels.subtract_dark`, which says what the parameters are."""
+    return _core.dark(dark, ref_dq)
+
+
+def dark_rate(
+    rate: NDArray[np.float32], ref_dq: NDArray[np.uint32], read_pattern: ReadPattern
+) -> Kernel:
+    """The kernel of `romancal_rs.kernels.subtract_dark_rate`, which says what the parameters are."""
+    return _core.dark_rate(rate, ref_dq, read_pattern)
+
+
+def jump(
+    gain: NDArray[np.float32],
+    read_noise: NDArray[np.float32],
+    read_pattern: ReadPattern,
+    *,
+    rejection_threshold: float = 4.0,
+    three_group_rejection_threshold: float = 6.0,
+    four_group_rejection_threshold: float = 5.0,
+    flag_4_neighbors: bool = True,
+    max_jump_to_flag_neighbors: float = 1000.0,
+    min_jump_to_flag_neighbors: float = 10.0,
+) -> Kernel:
+    """The kernel of `romancal_rs.kernels.detect_jumps`, which says what the parameters are."""
+    return _core.jump(
+        gain,
+        read_noise,
+        read_pattern,
+        rejection_threshold,
+        three_group_rejection_threshold,
+        four_group_rejection_threshold,
+        flag_4_neighbors,
+        max_jump_to_flag_neighbors,
+        min_jump_to_flag_neighbors,
+    )
+
+
+def ramp_fit(
+    gain: NDArray[np.float32], read_noise: NDArray[np.float32], read_pattern: ReadPattern
+) -> Fit:
+    """The fit of `romancal_rs.kernels.fit_ramps`, which says what the parameters are."""
+    return _core.ramp_fit(gain, read_noise, read_pattern)
+
+
+def calibrate(
+    raw: NDArray[np.uint16] | NDArray[np.float32],
+    kernels: Sequence[Kernel],
+    fit: Fit,
+    *,
+    groupdq: NDArray[np.uint8] | None = None,
+    pixeldq: NDArray[np.uint32] | None = None,
+    reference_read: NDArray[np.uint16] | None = None,
+    offset: float = 0.0,
+    border: int = 0,
+    max_threads: int | None = None,
+    band_rows: int | None = None,
+    tile_cols: int | None = None,
+) -> Calibrated:
+    """Take counts, or a ramp, through kernels to the rate image, in one pass over memory.
+
+    Each band of rows is read once, corrected and fitted while it is in the caches; no ramp is kept,
+    and no argument is changed. The result is, bit for bit, that of the functions one by one.
+
+    Parameters
+    ----------
+    raw : ndarray, (n_resultants, n_rows, n_cols), uint16 or float32
+        Counts as they were sent, or ramps that have been worked on [DN]. It may lie at any address.
+    kernels : sequence of Kernel
+        What the ramps go through, in order; may be empty.
+    fit : Fit
+        What makes the image.
+    groupdq : ndarray, (n_resultants, n_rows, n_cols), uint8, optional
+        Flags that samples have from the beginning.
+    pixeldq : ndarray, (n_rows, n_cols), uint32, optional
+        Flags that pixels have from the beginning, as those of a bad pixel mask.
+    reference_read : ndarray, (n_rows, n_cols), uint16, optional
+        What was subtracted from the counts of each resultant before they were sent [DN]. Counts of 0
+        are flagged AD_FLOOR and DO_NOT_USE then. Only for counts, as `offset`.
+    offset : float, optional
+        What was added to the counts before they were sent [DN]. A saturation kernel needs
+        ``floor=-offset`` then.
+    border : int, optional
+        Width of the frame of reference pixels, which the image is without.
+    max_threads, band_rows, tile_cols : int, optional
+        See the module.
+
+    Returns
+    -------
+    Calibrated
+        With `fit`, `unsaturated` and `nanoseconds`.
+
+    Raises
+    ------
+    ArgumentTypeError, ShapeError, ArgumentError
+        If an array does not fit `raw`: its message names the kernel. See `flag_saturation`.
+    """
+    planes, unsaturated, nanoseconds = _core.calibrate(
+        raw,
+        kernels,
+        fit,
+        groupdq,
+        pixeldq,
+        reference_read,
+        offset,
+        border,
+        max_threads,
+        band_rows,
+        tile_cols,
+    )
+    return Calibrated(RampFit(**planes), unsaturated, tuple(nanoseconds))

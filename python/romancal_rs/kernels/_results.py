@@ -1,0 +1,102 @@
+"""What fits return: arrays by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentFits:
+    """The fit of each segment of each pixel: (n_segments, n_rows, n_cols), float32.
+
+    The first axis is as long as the largest number of segments of a pixel, counting pixels without
+    gain or read noise too, and at least 1; a pixel with fewer has 0 in the rest.
+
+    Attributes
+    ----------
+    slope, sigslope : ndarray
+        Rate and its standard error from read noise by the weights of the fit [DN/s].
+    yint, sigyint : ndarray
+        Value of the line at time 0, and its standard error by the weights [DN].
+    weights : ndarray
+        ``1 / (var_poisson + var_rnoise)**2`` [(DN/s)^-4].
+    var_poisson, var_rnoise : ndarray
+        Variance of the rate from photon noise and from read noise [(DN/s)^2].
+    pedestal : ndarray, (n_rows, n_cols)
+        First sample minus the pixel's slope times the first mean time; 0 where the first sample
+        is saturated or the pixel could not be fitted [DN].
+    crmag : ndarray, (n_jumps, n_rows, n_cols)
+        Difference to the sample before, for each JUMP_DET sample of the pixel in turn, whatever its
+        other flags and also where the pixel could not be fitted [DN]; 0 where there is none, as
+        the sample is the first, or one of the two is NaN or infinite. The first axis is as long as
+        the largest number of jumps of a pixel, at least 1.
+    """
+
+    slope: NDArray[np.float32]
+    sigslope: NDArray[np.float32]
+    yint: NDArray[np.float32]
+    sigyint: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    var_poisson: NDArray[np.float32]
+    var_rnoise: NDArray[np.float32]
+    pedestal: NDArray[np.float32]
+    crmag: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class RampFit:
+    """The rate image of an exposure, each array (n_rows, n_cols).
+
+    Attributes
+    ----------
+    slope : ndarray, float32
+        Rate [DN/s].
+    dq : ndarray, uint32
+        Flags of each pixel: those of `pixeldq` and of all samples, but DO_NOT_USE of a sample only
+        where no sample could be used, and WFI18_TRANSIENT of none.
+    var_poisson, var_rnoise : ndarray, float32
+        Variance of the rate from photon noise and from read noise [(DN/s)^2].
+    err : ndarray, float32
+        Root of the sum of the two [DN/s].
+    chisq : ndarray, float32
+        Sum over the differences used of their deviation from the slope over their noise, squared.
+    dumo : ndarray, float32
+        Slope with uniform weights minus the slope with optimal weights [DN/s].
+    optional : SegmentFits or None
+        The fit of each segment, if asked for.
+    """
+
+    slope: NDArray[np.float32]
+    dq: NDArray[np.uint32]
+    var_poisson: NDArray[np.float32]
+    var_rnoise: NDArray[np.float32]
+    err: NDArray[np.float32]
+    chisq: NDArray[np.float32]
+    dumo: NDArray[np.float32]
+    optional: SegmentFits | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """What `romancal_rs.kernels.calibrate` made of an exposure.
+
+    Attributes
+    ----------
+    fit : RampFit
+        The image, without the border.
+    unsaturated : bool
+        Whether there is a pixel inside the border that is not DO_NOT_USE, nor NO_SAT_CHECK, nor
+        saturated in the first resultant. If not, the exposure may be one that is saturated
+        throughout.
+    nanoseconds : tuple of (str, int)
+        What took how long, summed over the threads: ``read``, each kernel in order, ``fit``.
+    """
+
+    fit: RampFit
+    unsaturated: bool
+    nanoseconds: tuple[tuple[str, int], ...]

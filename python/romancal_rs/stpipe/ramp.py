@@ -1,0 +1,77 @@
+"""Steps on ramps: each is one kernel, or the fit, by itself or together with its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from .. import _core
+from ..exposure import thread_cap
+from .roman import RomanStep
+
+if TYPE_CHECKING:
+    from ..datamodels import DataModel, ImageModel, RampModel
+
+
+class RampStep(RomanStep):
+    """Base class of steps that are one kernel: subclasses give ``kernel``.
+
+    That is all there is to say of such a step. By itself it takes a whole ramp through its kernel;
+    a pipeline takes a band of rows through the kernels of several steps, one after the other.
+    """
+
+    #: Threads, as the parameter of that name of steps that have it.
+    maximum_cores: str | int = "none"
+
+    def kernel(self, exposure: DataModel, references: Mapping[str, Any]) -> _core.Kernel:
+        """The kernel for an exposure.
+
+        Parameters
+        ----------
+        exposure : ScienceRawModel or RampModel
+            What it is for; only its metadata and shape are to be used.
+        references : mapping of str to data model
+            The step's references by type.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define kernel()")
+
+    def save_more(self, exposure: DataModel, references: Mapping[str, Any]) -> None:
+        """Saves what else the step's parameters ask for, made of the same as the kernel."""
+
+    def process(self, input: Any) -> RampModel:
+        from ..datamodels import DataModel, RampModel
+
+        ramp = self.prepare(input, RampModel)
+        if reason := self.reason_to_skip(ramp):
+            return self.end_skipped(ramp, reason)
+        with ExitStack() as stack:
+            references = self.open_references(ramp, stack)
+            kernel = self.kernel(ramp, references)
+            if self.parent is None and isinstance(input, DataModel):
+                ramp = ramp.copy_for_change(kernel.changes)  # the caller's stays as it is
+            _core.apply(
+                [kernel],
+                *(ramp.data, ramp.groupdq, ramp.pixeldq),
+                *(thread_cap(self.maximum_cores), None, None),
+            )
+            self.save_more(ramp, references)
+        self.record_step_status(ramp, self.cal_step_name)
+        return ramp
+
+
+class FitStep(RomanStep):
+    """Base class of steps that make the rate image of a ramp: subclasses give ``fit``."""
+
+    maximum_cores: str | int = "none"
+
+    def fit(self, exposure: DataModel, references: Mapping[str, Any]) -> _core.Fit:
+        """The fit for an exposure; parameters as those of `RampStep.kernel`."""
+        raise NotImplementedError(f"{type(self).__name__} does not define fit()")
+
+    def needs_ramp(self) -> str:
+        """Which parameter asks for more than an image, so that the ramp has to be there."""
+        return ""
+
+    def process(self, input: Any) -> ImageModel | RampModel:
+        raise NotImplementedError(f"{type(self).__name__} does not define process()")
