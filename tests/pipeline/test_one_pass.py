@@ -8,6 +8,7 @@ import pytest
 from romancal_rs import datamodels
 from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.simulate import SimulationConfig, simulate
+from romancal_rs.stpipe import Run
 
 SEED_ERA = Path(__file__).parents[1] / "data" / "seed_era"
 UNEVEN = ((1,), (2, 3), (5, 6, 7), (8, 9, 10, 11), (13, 14))
@@ -36,8 +37,8 @@ def exposure(request, tmp_path) -> tuple[Path, Path, dict]:
 
 
 def run(exposure: Path, references: Path, steps: dict, **parameters):
-    pipeline = ExposurePipeline(references=str(references), steps=steps, **parameters)
-    return pipeline.run(exposure), pipeline
+    run = Run(ExposurePipeline(references=str(references), steps=steps, **parameters))
+    return run(exposure), run
 
 
 def took_one_pass(image) -> bool:
@@ -61,7 +62,7 @@ def content(image) -> dict:
 
 
 def test_the_product_is_the_same(exposure):
-    fused, pipeline = run(*exposure)
+    fused, one_pass = run(*exposure)
     steps, step_by_step = run(*exposure, fused=False)
     assert took_one_pass(fused)
     assert not took_one_pass(steps)
@@ -71,10 +72,10 @@ def test_the_product_is_the_same(exposure):
     assert fused.meta.wcs(*middle) == steps.meta.wcs(*middle)
     assert np.isfinite(fused.meta.wcs(*middle)).all()
 
-    def reported(pipeline):
-        return [(r.name, r.status, r.references) for r in pipeline.reports]
+    def reported(run):
+        return [(r.name, r.status, r.references) for r in run.reports]
 
-    assert reported(pipeline) == reported(step_by_step)
+    assert reported(one_pass) == reported(step_by_step)
 
 
 @pytest.mark.parametrize("change", [np.asfortranarray, lambda data: data.astype(">u2")])

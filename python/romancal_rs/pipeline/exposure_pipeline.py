@@ -114,9 +114,9 @@ class ExposurePipeline(RomanPipeline):
         return self.rampfit(ramp)
 
     def setup_output(self, model: DataModel) -> None:
-        """Sets what the result's name ends with: ``cal``, or ``ramp`` where no fit was made."""
+        """Decides what the result's name ends with: ``cal``, or ``ramp`` where no fit was made."""
         fitted = model.meta.cal_step.get("ramp_fit") == "COMPLETE"
-        self.default_suffix = "cal" if fitted else "ramp"
+        self.decide_suffix("cal" if fitted else "ramp")
 
     def create_fully_saturated_zeroed_image(self, ramp: RampModel) -> ImageModel:
         """The result for an exposure without a single unsaturated sample.
@@ -139,7 +139,7 @@ class ExposurePipeline(RomanPipeline):
         dq = (ramp.pixeldq | ramp.groupdq[0] | dqflags.SATURATED | dqflags.DO_NOT_USE)[SCIENCE]
         zeroed = {name: np.zeros(dq.shape, dtype=np.float32) for name in ZEROED_ARRAYS}
         image = ImageModel.from_ramp(ramp, dq=dq.astype(np.uint32), **zeroed)
-        self.default_suffix = "cal"
+        self.decide_suffix("cal")
         return self._skip(image, AFTER_SATURATION, "all pixels are saturated")
 
     def _skip(self, model: Any, names: tuple[str, ...], reason: str) -> Any:

@@ -8,8 +8,9 @@ from .hooks import HookError
 from .parameters import ParameterError, UnknownParameterError
 from .pipeline import Pipeline
 from .roman import RomanPipeline, RomanStep
+from .run import Run, StepReport
 from .runlog import BreakLevelError
-from .step import Step, StepReport
+from .step import Step
 from .subproc import SystemCall
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Pipeline",
     "RomanPipeline",
     "RomanStep",
+    "Run",
     "Step",
     "StepReport",
     "SystemCall",
