@@ -13,6 +13,7 @@ from romancal_rs.cli import main
 from romancal_rs.cli.summary import progress_display
 from romancal_rs.dq_init import DQInitStep
 from romancal_rs.pipeline import ExposurePipeline
+from romancal_rs.stpipe import Run
 from romancal_rs.stpipe.runlog import ConsoleHandler
 
 
@@ -113,8 +114,8 @@ def test_the_progress_ends_at_as_many_steps_as_there_are(
     counted = []
     monkeypatch.setattr("rich.progress.Progress.advance", lambda *_: counted.append(1))
     step = step_class(references=str(simulated.references))
-    with progress_display(step):
-        step.run(simulated.exposure)
+    with progress_display(step) as observer:
+        Run(step, observer=observer)(simulated.exposure)
     assert len(counted) == n_steps
 
 

@@ -2,13 +2,16 @@
 
 import gzip
 import io
+import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
 
 from romancal_rs import datamodels
-from romancal_rs.datamodels import testing
+from romancal_rs.datamodels import _asdf, testing
 
 NAMES = ("data", "dq", "err", "var_poisson", "var_rnoise")
 N_THREADS = 8
@@ -58,7 +61,7 @@ def test_threads_read_several_models_of_one_open_file(image, opened, tmp_path):
     open_file = {
         "plain": lambda: path.open("rb"),
         "in memory": lambda: io.BytesIO(path.read_bytes()),
-        "gzip": lambda: gzip.open(tmp_path / "image.gz"),
+        "gzip": partial(gzip.open, tmp_path / "image.gz"),
     }
     with open_file[opened]() as file:
         models = [datamodels.open(file) for _ in range(3)]
@@ -85,3 +88,22 @@ def test_reading_an_array_does_not_move_a_plain_file(image, monkeypatch):
     with path.open("rb") as file, datamodels.open(file) as model:
         monkeypatch.setattr("romancal_rs.datamodels._arrays.position_kept", None)
         assert np.array_equal(model.stored("data"), expected["data"])
+
+
+def test_threads_leave_the_filters_of_warnings_as_they_were():
+    """Also where one begins to use `asdf` before another, and ends after it."""
+    before = list(warnings.filters)
+    second_is_in, first_is_out = threading.Event(), threading.Event()
+
+    def second():
+        with _asdf.configured(_asdf.TIMES):
+            second_is_in.set()
+            first_is_out.wait(600)
+
+    thread = threading.Thread(target=second)
+    with _asdf.configured(_asdf.TIMES):
+        thread.start()
+        second_is_in.wait(0.2)  # it has to wait for the first one, and this is not for ever
+    first_is_out.set()
+    thread.join()
+    assert list(warnings.filters) == before

@@ -118,11 +118,10 @@ class _Listener(logging.Handler):
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """The first run puts it in place, the last one to end takes it away."""
+        """Each run puts it in place, the last one to end takes it away."""
         root = logging.getLogger()
         with self._runs_lock:
-            if self._runs == 0:
-                root.addHandler(self)
+            root.addHandler(self)  # which does nothing where it is there already
             self._runs += 1
         try:
             yield
