@@ -190,8 +190,14 @@ def head_digest(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-def read_compressed(file: IO[bytes], block: Block) -> np.ndarray:
+def read_compressed(stored: memoryview, block: Block) -> np.ndarray:
     """The data of a compressed block, as uint8; never more of them than its header says.
+
+    Parameters
+    ----------
+    stored : memoryview
+        The bytes of the block as they stand in the file.
+    block : Block
 
     Raises
     ------
@@ -204,10 +210,8 @@ def read_compressed(file: IO[bytes], block: Block) -> np.ndarray:
     """
     import numpy as np
 
-    file.seek(block.start)
-    stored = file.read(block.used)
     if block.compression == b"lz4":
-        return _read_lz4(memoryview(stored), block.size)
+        return _read_lz4(stored, block.size)
     data = np.empty(block.size, np.uint8)
     filled = 0
     for piece in unpacked(stored, block.compression):
@@ -220,7 +224,7 @@ def read_compressed(file: IO[bytes], block: Block) -> np.ndarray:
     return data
 
 
-def unpacked(stored: bytes, compression: bytes) -> Iterator[bytes]:
+def unpacked(stored: bytes | memoryview, compression: bytes) -> Iterator[bytes]:
     """The data of a compressed block, piece by piece, so that few bytes never become many at once.
 
     Raises

@@ -95,7 +95,7 @@ def apply(
     max_threads: int | None,
     band_rows: int | None,
     tile_cols: int | None,
-) -> None: ...
+) -> list[int]: ...
 def calibrate(
     raw: NDArray[np.uint16] | NDArray[np.float32],
     kernels: Sequence[Kernel],

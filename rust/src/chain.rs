@@ -7,14 +7,14 @@
 //! difference: a band has the pixels of halo around it that they need, all of them together.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ndarray::{Array2, Array3, ArrayViewMut, Axis, Dimension, Slice};
 
 use crate::band::{BandArray, BandKernel, Place, RampBand, cut, with_halo};
 use crate::dq::{group, pixel};
-use crate::driver::{Execution, apply_all, for_each_with, halo_of};
+use crate::driver::{Clock, Execution, apply_all, for_each_with, halo_of};
 use crate::encoding::Encoding;
 use crate::error::{KernelError, shape_text};
 use crate::lanes::{Lanes, blocks, row_mut, rows_mut, store};
@@ -382,21 +382,6 @@ impl Times {
             kernels: (0..kernels).map(|_| Clock::default()).collect(),
             fit: Clock::default(),
         }
-    }
-}
-
-/// Nanoseconds.
-#[derive(Default)]
-struct Clock(AtomicU64);
-
-impl Clock {
-    fn add(&self, time: Duration) {
-        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.0.fetch_add(nanoseconds, Ordering::Relaxed);
-    }
-
-    fn get(&self) -> Duration {
-        Duration::from_nanos(self.0.load(Ordering::Relaxed))
     }
 }
 

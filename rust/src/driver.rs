@@ -4,7 +4,7 @@
 //! pool is first used, or else the number of cores. The thread that calls only waits: it looks for
 //! an interrupt a few times a second, and the workers stop at the end of their bands.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -78,24 +78,37 @@ impl Execution<'_> {
 }
 
 /// Runs kernels, one after the other, over a ramp: band by band, and each band through all of them.
+///
+/// Returns the time that threads spent in each kernel, summed over threads.
 pub fn run(
     kernels: &[&dyn BandKernel],
     ramp: &mut RampBand<'_>,
     execution: &mut Execution<'_>,
-) -> Result<(), KernelError> {
+) -> Result<Vec<Duration>, KernelError> {
     ramp.check()?;
     let shape = ramp.shape();
-    let (n_resultants, n_rows, n_cols) = shape;
+    let (_, n_rows, n_cols) = shape;
     for kernel in kernels {
         kernel.check(shape)?;
     }
-    if n_rows == 0 || n_cols == 0 {
-        return Ok(());
+    let clocks: Vec<_> = kernels.iter().map(|_| Clock::default()).collect();
+    if n_rows > 0 && n_cols > 0 {
+        let ready = conclude(kernels, shape, |before, survey| {
+            look_at_ramp(before, survey, ramp, execution)
+        })?;
+        run_tiles(&ready, ramp, &clocks, execution)?;
     }
-    let ready = conclude(kernels, shape, |before, survey| {
-        look_at_ramp(before, survey, ramp, execution)
-    })?;
-    let halo = halo_of(&ready);
+    Ok(clocks.iter().map(Clock::get).collect())
+}
+
+fn run_tiles(
+    ready: &[Ready<'_>],
+    ramp: &mut RampBand<'_>,
+    clocks: &[Clock],
+    execution: &mut Execution<'_>,
+) -> Result<(), KernelError> {
+    let (n_resultants, n_rows, n_cols) = ramp.shape();
+    let halo = halo_of(ready);
     let by_channel = ready.iter().any(|kernel| kernel.by_channel());
     let tile_cols = execution.tile_cols(by_channel, n_cols);
     let mut height = execution.band_rows(n_resultants, tile_cols.unwrap_or(n_cols));
@@ -104,6 +117,9 @@ pub fn run(
         height = height.max(halo);
     }
     let rows = cut(n_rows, height);
+    let work = |kernels: &[Ready<'_>], band: BandTask<'_>| {
+        band.run(|band| apply_all(kernels, band, |index, time| clocks[index].add(time)));
+    };
     if let Some(tile_cols) = tile_cols {
         let tiles = ramp.split(&rows, &cut(n_cols, tile_cols), halo);
         return for_each(
@@ -112,21 +128,36 @@ pub fn run(
                 let Some(cols) = bands.first().map(BandTask::cols) else {
                     return;
                 };
-                let kernels = for_columns(&ready, cols);
+                let kernels = for_columns(ready, cols);
                 for band in bands {
-                    band.run(|band| apply_all(&kernels, band, |_, _| ()));
+                    work(&kernels, band);
                 }
             },
             execution,
         );
     }
-    let kernels = for_columns(&ready, &(0..n_cols));
+    let kernels = for_columns(ready, &(0..n_cols));
     let bands = ramp.split(&rows, &all(n_cols), halo);
     for_each(
         bands.into_iter().flatten().collect(),
-        |band| band.run(|band| apply_all(&kernels, band, |_, _| ())),
+        |band| work(&kernels, band),
         execution,
     )
+}
+
+/// Time that threads add to.
+#[derive(Default)]
+pub(crate) struct Clock(AtomicU64);
+
+impl Clock {
+    pub(crate) fn add(&self, time: Duration) {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.0.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
 }
 
 /// How many pixels around one the result of all kernels depends on.

@@ -140,9 +140,9 @@ def test_from_cmdline_takes_what_the_command_takes(simulated, tmp_path, monkeypa
     options = [str(simulated.exposure), references, "--steps.photom.skip=true"]
     step = ExposurePipeline.from_cmdline(options)
     assert step.photom.skip is True
-    assert [path.name for path in step.saved_files] == [product(tmp_path, "cal").name]
-    named = Step.from_cmdline(["dq_init", *options[:2]])
-    assert named.saved_files[0].name.endswith("_dq_init.asdf")
+    assert list(tmp_path.iterdir()) == [product(tmp_path, "cal")]
+    Step.from_cmdline(["dq_init", *options[:2]])
+    assert product(tmp_path, "dq_init").is_file()
     with pytest.raises(ParameterError, match="skp"):
         ExposurePipeline.from_cmdline([*options, "--steps.photom.skp=true"])
 

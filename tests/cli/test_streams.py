@@ -13,6 +13,7 @@ from romancal_rs.cli import main
 from romancal_rs.cli.summary import progress_display
 from romancal_rs.dq_init import DQInitStep
 from romancal_rs.pipeline import ExposurePipeline
+from romancal_rs.stpipe import Run
 from romancal_rs.stpipe.runlog import ConsoleHandler
 
 
@@ -52,7 +53,7 @@ def test_steps_without_standard_streams_in_python(simulated, monkeypatch, closed
     result = DQInitStep.call(simulated.exposure, override_mask="N/A")  # which warns
     assert result.meta.cal_step.dq_init == "SKIPPED"
     words = [str(simulated.exposure), "--override_mask=N/A", "--save_results=false"]
-    assert DQInitStep.from_cmdline(words).reports[0].status == "SKIPPED"
+    assert DQInitStep.from_cmdline(words).override_mask == "N/A"
 
 
 def test_messages_for_a_missing_standard_error_do_not_go_to_standard_output(monkeypatch, capsys):
@@ -113,8 +114,8 @@ def test_the_progress_ends_at_as_many_steps_as_there_are(
     counted = []
     monkeypatch.setattr("rich.progress.Progress.advance", lambda *_: counted.append(1))
     step = step_class(references=str(simulated.references))
-    with progress_display(step):
-        step.run(simulated.exposure)
+    with progress_display(step) as observer:
+        Run(step, observer=observer)(simulated.exposure)
     assert len(counted) == n_steps
 
 

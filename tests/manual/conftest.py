@@ -101,6 +101,7 @@ PREAMBLE = """\
 def products(simulated, tmp_path_factory) -> dict[str, Path]:
     """The exposure after each of the steps up to the fit."""
     from romancal_rs.pipeline import ExposurePipeline
+    from romancal_rs.stpipe import Run
 
     directory = tmp_path_factory.mktemp("products")
     made = {}
@@ -110,8 +111,9 @@ def products(simulated, tmp_path_factory) -> dict[str, Path]:
         step = step_class(
             save_results=True, output_dir=str(directory), references=str(simulated.references)
         )
-        step.run(source)
-        (source,) = step.saved_files
+        run = Run(step)
+        run(source)
+        (source,) = run.saved_files
         made[name] = source
     return made
 

@@ -6,6 +6,7 @@ import pytest
 from romancal_rs import datamodels, dqflags
 from romancal_rs.errors import InputError
 from romancal_rs.pipeline import ExposurePipeline
+from romancal_rs.stpipe import Run
 
 STEPS = (
     *("dq_init", "saturation", "linearity", "dark", "jump", "ramp_fit"),
@@ -21,7 +22,8 @@ def run(simulated, tmp_path):
         pipeline = ExposurePipeline(
             references=str(simulated.references), output_dir=str(tmp_path / "out"), **parameters
         )
-        return pipeline.run(str(simulated.exposure) if exposure is None else exposure), pipeline
+        run = Run(pipeline)
+        return run(str(simulated.exposure) if exposure is None else exposure), run
 
     return run
 
@@ -36,12 +38,12 @@ def status(model):
 
 
 def test_all_steps_run_in_order(run, tmp_path):
-    image, pipeline = run()
+    image, done = run()
     assert isinstance(image, datamodels.ImageModel)
     assert image.shape == (56, 56)
     assert set(status(image).values()) == {"COMPLETE"}
-    assert [report.name for report in pipeline.reports] == [
-        *pipeline.step_defs,
+    assert [report.name for report in done.reports] == [
+        *ExposurePipeline.step_defs,
         "ExposurePipeline",
     ]
     assert not (tmp_path / "out").exists()
@@ -78,9 +80,9 @@ def test_a_ramp_given_is_left_as_it_was(run, simulated):
 
 
 def test_steps_by_hand_give_the_same_bits(run, simulated):
-    image, pipeline = run()
+    image, _ = run()
     model = datamodels.open(simulated.exposure)
-    for name, step_class in pipeline.step_defs.items():
+    for name, step_class in ExposurePipeline.step_defs.items():
         model = step_class(name=name, references=str(simulated.references)).run(model)
     for name in ("data", "dq", "err", "var_poisson", "var_rnoise", "var_flat", "chisq", "dumo"):
         assert np.array_equal(image[name], model[name], equal_nan=True), name
@@ -89,10 +91,10 @@ def test_steps_by_hand_give_the_same_bits(run, simulated):
 
 
 def test_saved_ramp_continues_to_the_same_image(run, tmp_path, simulated):
-    image, pipeline = run(save_calibrated_ramp=True)
-    (path,) = pipeline.saved_files
+    image, done = run(save_calibrated_ramp=True)
+    (path,) = done.saved_files
     assert path.name == simulated.exposure.name.replace("_uncal", "_ramp")
-    fit = pipeline.step_defs["rampfit"]
+    fit = ExposurePipeline.step_defs["rampfit"]
     again = fit.call(str(path), references=str(simulated.references))
     assert np.array_equal(again.chisq, image.chisq)
     assert again.meta.cal_step.jump == "COMPLETE"
@@ -126,14 +128,14 @@ def test_spectral_exposures_skip_flat_and_photom(run, simulated, exposure_type):
 def test_a_fully_saturated_exposure_is_a_zeroed_result(run, simulated):
     exposure = raw(simulated)
     exposure.data[:, 4:-4, 4:-4] = 65535
-    image, pipeline = run(exposure, save_results=True)
+    image, done = run(exposure, save_results=True)
     assert not image.data.any()
     assert not image.err.any()
     assert np.all(image.dq & dqflags.SATURATED)
     assert image.shape == (56, 56)
     expected = dict.fromkeys(STEPS, "SKIPPED") | {"dq_init": "COMPLETE", "saturation": "COMPLETE"}
     assert status(image) == expected
-    (path,) = pipeline.saved_files
+    (path,) = done.saved_files
     assert path.name.endswith("_cal.asdf")
 
 
@@ -148,12 +150,12 @@ def test_one_unsaturated_pixel_makes_it_an_ordinary_exposure(run, simulated):
 
 def test_without_read_noise_the_ramp_is_the_result(run):
     steps = {name: {"override_readnoise": "N/A"} for name in ("jump", "rampfit")}
-    ramp, pipeline = run(steps=steps, save_results=True)
+    ramp, done = run(steps=steps, save_results=True)
     assert isinstance(ramp, datamodels.RampModel)
     assert ramp.meta.cal_step.ramp_fit == "SKIPPED"
     assert ramp.meta.cal_step.photom == "SKIPPED"
     assert ramp.meta.ref_file.readnoise == "N/A"
-    assert pipeline.saved_files[0].name.endswith("_ramp.asdf")
+    assert done.saved_files[0].name.endswith("_ramp.asdf")
 
 
 def test_the_log_is_kept_in_the_product(run):
@@ -165,11 +167,11 @@ def test_the_log_is_kept_in_the_product(run):
 
 
 def test_pipeline_can_be_run_again(run, simulated):
-    _, pipeline = run()
-    first = pipeline.run(str(simulated.exposure))
-    second = pipeline.run(str(simulated.exposure))
+    first, done = run()
+    again = Run(done.step)
+    second = again(str(simulated.exposure))
     assert np.array_equal(first.data, second.data)
-    assert len(pipeline.reports) == len(STEPS) + 1
+    assert len(again.reports) == len(done.reports) == len(STEPS) + 1
 
 
 def test_metadata_that_break_the_schema_are_told_at_once(run, simulated):
@@ -181,8 +183,8 @@ def test_metadata_that_break_the_schema_are_told_at_once(run, simulated):
 
 @pytest.mark.parametrize("name", ExposurePipeline.step_defs)
 def test_any_step_can_be_skipped(run, simulated, name):
-    result, pipeline = run(steps={name: {"skip": True}})
-    step_class = pipeline.step_defs[name]
+    result, _ = run(steps={name: {"skip": True}})
+    step_class = ExposurePipeline.step_defs[name]
     assert result.meta.cal_step[step_class.cal_step_name] == "SKIPPED"
     expected = datamodels.RampModel if name == "rampfit" else datamodels.ImageModel
     assert isinstance(result, expected)
@@ -235,8 +237,8 @@ def test_each_step_may_have_its_own_references(simulated, tmp_path):
 
 def test_one_override_serves_all_steps(simulated, run):
     gain = next(simulated.references.glob("*_gain_*"))
-    _, pipeline = run(override_gain=str(gain))
-    used = {report.name: report.references.get("gain") for report in pipeline.reports}
+    _, done = run(override_gain=str(gain))
+    used = {report.name: report.references.get("gain") for report in done.reports}
     assert used["jump"] == used["rampfit"] == gain.name
     ramp, _ = run(override_gain="N/A")
     assert ramp.meta.cal_step.jump == ramp.meta.cal_step.ramp_fit == "SKIPPED"

@@ -1,5 +1,6 @@
-"""The pipeline takes the steps up to the fit in one pass where it can, with the same product."""
+"""The pipeline takes steps together where nobody looks in between, with the same product."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from romancal_rs import datamodels
 from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.simulate import SimulationConfig, simulate
+from romancal_rs.stpipe import Run
 
 SEED_ERA = Path(__file__).parents[1] / "data" / "seed_era"
 UNEVEN = ((1,), (2, 3), (5, 6, 7), (8, 9, 10, 11), (13, 14))
@@ -36,8 +38,8 @@ def exposure(request, tmp_path) -> tuple[Path, Path, dict]:
 
 
 def run(exposure: Path, references: Path, steps: dict, **parameters):
-    pipeline = ExposurePipeline(references=str(references), steps=steps, **parameters)
-    return pipeline.run(exposure), pipeline
+    run = Run(ExposurePipeline(references=str(references), steps=steps, **parameters))
+    return run(exposure), run
 
 
 def took_one_pass(image) -> bool:
@@ -61,7 +63,7 @@ def content(image) -> dict:
 
 
 def test_the_product_is_the_same(exposure):
-    fused, pipeline = run(*exposure)
+    fused, one_pass = run(*exposure)
     steps, step_by_step = run(*exposure, fused=False)
     assert took_one_pass(fused)
     assert not took_one_pass(steps)
@@ -71,10 +73,10 @@ def test_the_product_is_the_same(exposure):
     assert fused.meta.wcs(*middle) == steps.meta.wcs(*middle)
     assert np.isfinite(fused.meta.wcs(*middle)).all()
 
-    def reported(pipeline):
-        return [(r.name, r.status, r.references) for r in pipeline.reports]
+    def reported(run):
+        return [(r.name, r.status, r.references) for r in run.reports]
 
-    assert reported(pipeline) == reported(step_by_step)
+    assert reported(one_pass) == reported(step_by_step)
 
 
 @pytest.mark.parametrize("change", [np.asfortranarray, lambda data: data.astype(">u2")])
@@ -133,26 +135,181 @@ def test_a_compressed_exposure_gives_the_same(simulated, tmp_path, compression):
     assert differences <= changed
 
 
+def segments(image) -> list[str]:
+    """What was taken together, and where the ramp was seen, as the log tells."""
+    told = []
+    for line in image.meta.cal_logs:
+        if match := re.search(r"Steps (\w+ to \w+) running in one pass", line):
+            told.append(match[1])
+        elif match := re.search(r"(Before \w+ the ramp is seen: .*|Step by step: .*)$", line):
+            told.append(match[1])
+    return told
+
+
+def look(*models):
+    """A hook that only looks."""
+
+
 @pytest.mark.parametrize(
-    ("parameters", "reason"),
+    ("parameters", "expected"),
     [
-        ({"save_calibrated_ramp": True}, "save_calibrated_ramp is set"),
-        ({"steps": {"jump": {"save_results": True}}}, "jump.save_results is set"),
-        ({"steps": {"linearity": {"skip": True}}}, "linearity.skip is set"),
-        ({"steps": {"dark_current": {"dark_output": "d.asdf"}}}, "dark_current.dark_output is set"),
-        ({"steps": {"rampfit": {"save_opt": True}}}, "rampfit.save_opt is set"),
-        ({"steps": {"jump": {"post_hooks": [lambda models: None]}}}, "jump.post_hooks is set"),
-        ({"override_mask": "N/A"}, "the MASK is N/A"),
-        ({"checkpoint": "kept"}, "checkpoint is set"),
+        ({}, ["dq_init to rampfit"]),
+        (
+            {"save_calibrated_ramp": True},
+            [
+                "linearity to jump",
+                "Before rampfit the ramp is seen: save_calibrated_ramp is set",
+            ],
+        ),
+        (
+            {"steps": {"linearity": {"save_results": True}}},
+            [
+                "Before dark_current the ramp is seen: linearity.save_results is set",
+                "dark_current to rampfit",
+            ],
+        ),
+        (
+            {"steps": {"jump": {"pre_hooks": [look]}}},
+            [
+                "Before jump the ramp is seen: jump.pre_hooks is set",
+                "jump to rampfit",
+            ],
+        ),
+        ({"steps": {"linearity": {"skip": True}}}, ["dq_init to rampfit"]),
+        ({"steps": {"dq_init": {"skip": True}}}, ["dq_init to rampfit"]),
+        ({"steps": {"rampfit": {"save_results": True}}}, ["dq_init to rampfit"]),
+        ({"steps": {"dark_current": {"dark_output": "d.asdf"}}}, ["dq_init to rampfit"]),
+        (
+            {"steps": {"rampfit": {"save_opt": True}}},
+            ["linearity to jump", "Before rampfit the ramp is seen: rampfit.save_opt is set"],
+        ),
+        ({"override_mask": "N/A"}, ["dq_init to rampfit"]),
+        ({"override_linearity": "N/A"}, ["dq_init to rampfit"]),
+        ({"fused": False}, ["Step by step: fused = False"]),
+        ({"checkpoint": "kept"}, ["Step by step: checkpoint is set"]),
     ],
 )
-def test_what_wants_to_be_seen_is_taken_step_by_step(
-    simulated, tmp_path, monkeypatch, parameters, reason
+def test_a_wall_stands_only_where_someone_looks(
+    simulated, tmp_path, monkeypatch, parameters, expected
 ):
     monkeypatch.chdir(tmp_path)
     image, _ = run(simulated.exposure, simulated.references, **{"steps": {}, **parameters})
-    assert any(f"Step by step: {reason}" in line for line in image.meta.cal_logs)
-    assert not took_one_pass(image)
+    told = segments(image)
+    for line in expected:
+        assert line in told
+    if not any(line.startswith("Before") for line in expected):
+        assert told == expected
+    arrays = {name: value for name, value in content(image).items() if isinstance(value, bytes)}
+    steps = {
+        name: {key: value for key, value in given.items() if key == "skip"}
+        for name, given in parameters.get("steps", {}).items()
+    }
+    others = {key: value for key, value in parameters.items() if key.startswith("override")}
+    expected_image, _ = run(simulated.exposure, simulated.references, steps, fused=False, **others)
+    expected_arrays = content(expected_image).items()
+    assert arrays == {name: value for name, value in expected_arrays if isinstance(value, bytes)}
+
+
+ON_RAMPS = ("dq_init", "saturation", "linearity", "dark_current", "jump", "rampfit")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_walls_give_the_same_bits(simulated, tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    steps: dict[str, dict] = {name: {} for name in ON_RAMPS}
+    for name in ON_RAMPS:
+        if rng.random() < 0.25:
+            steps[name]["pre_hooks"] = [look]
+        if rng.random() < 0.25:
+            steps[name]["post_hooks"] = [look]
+        if rng.random() < 0.15:
+            steps[name] |= {"save_results": True, "output_dir": str(tmp_path)}
+        if name != "rampfit" and rng.random() < 0.2:
+            steps[name]["skip"] = True
+    skipped = {name: {"skip": True} for name in ON_RAMPS if steps[name].get("skip")}
+    image, of_walls = run(simulated.exposure, simulated.references, steps)
+    plain, of_none = run(simulated.exposure, simulated.references, skipped)
+    by_step, of_all = run(simulated.exposure, simulated.references, skipped, fused=False)
+
+    def without_parameters(model):
+        items = content(model).items()
+        return {name: value for name, value in items if not name.startswith("meta.cal_runs")}
+
+    assert without_parameters(image) == without_parameters(plain) == without_parameters(by_step)
+    assert took_one_pass(plain)
+    seen = [[(r.name, r.status, r.references) for r in it.reports] for it in (of_walls, of_none)]
+    assert seen[0] == seen[1] == [(r.name, r.status, r.references) for r in of_all.reports]
+
+
+@pytest.mark.parametrize("name", ON_RAMPS)
+def test_a_hook_sees_the_ramp_that_step_by_step_would_show(simulated, name):
+    def kept_by(fused):
+        kept = []
+
+        def keep(given):  # the input before the step, a list of results after it
+            (model,) = given if isinstance(given, list) else (given,)
+            arrays = {key: np.array(value) for key, value in model.arrays()}
+            kept.append((dict(model.meta.get("cal_step", {}).items()), arrays))
+
+        steps = {name: {"pre_hooks": [keep], "post_hooks": [keep]}}
+        run(simulated.exposure, simulated.references, steps, fused=fused)
+        return kept
+
+    together, alone = kept_by(True), kept_by(False)
+    assert len(together) == len(alone) == 2
+    for (status, arrays), (expected_status, expected) in zip(together, alone, strict=True):
+        assert status == expected_status
+        assert arrays.keys() == expected.keys()
+        for key in arrays:
+            assert arrays[key].tobytes() == expected[key].tobytes(), key
+
+
+@pytest.mark.parametrize("name", ON_RAMPS)
+def test_a_skipped_step_is_left_out_of_the_pass(simulated, name):
+    steps = {name: {"skip": True}}
+    fused, of_fused = run(simulated.exposure, simulated.references, steps)
+    by_step, of_steps = run(simulated.exposure, simulated.references, steps, fused=False)
+    assert took_one_pass(fused)
+    assert content(fused) == content(by_step)
+    status = [[(r.name, r.status) for r in it.reports] for it in (of_fused, of_steps)]
+    assert status[0] == status[1]
+    assert (name, "SKIPPED") in status[0]
+
+
+@pytest.mark.parametrize(
+    "reftype", ["mask", "saturation", "linearity", "dark", "gain", "readnoise", "flat"]
+)
+def test_a_step_without_its_reference_is_left_out_of_the_pass(simulated, reftype):
+    override = {f"override_{reftype}": "N/A"}
+    fused, of_fused = run(simulated.exposure, simulated.references, {}, **override)
+    by_step, of_steps = run(simulated.exposure, simulated.references, {}, fused=False, **override)
+    assert took_one_pass(fused)
+    assert content(fused) == content(by_step)
+    references = [[(r.name, r.status, r.references) for r in it.reports] for it in (of_fused, of_steps)]
+    assert references[0] == references[1]
+
+
+def test_a_ramp_goes_on_in_one_pass_and_stays_as_it_is(simulated):
+    from romancal_rs.dq_init import DQInitStep
+
+    ramp = DQInitStep.call(simulated.exposure, references=str(simulated.references))
+    before = {name: np.array(array) for name, array in ramp.arrays()}
+    fused, _ = run(ramp, simulated.references, {})
+    assert "saturation to rampfit" in segments(fused)
+    by_step, _ = run(ramp, simulated.references, {}, fused=False)
+    for name, value in content(by_step).items():
+        assert name == "meta.cal_runs.1.parameters.fused" or content(fused)[name] == value
+    for name, array in ramp.arrays():
+        assert array.tobytes() == before[name].tobytes()
+
+
+def test_each_step_of_the_pass_reports_its_own_time(simulated):
+    _, of_run = run(simulated.exposure, simulated.references, {})
+    seconds = {report.name: report.seconds for report in of_run.reports}
+    assert min(seconds[name] for name in ON_RAMPS) > 0
+    (line,) = [line for line in of_run.result.meta.cal_logs if "to rampfit done in" in line]
+    total = float(re.search(r"done in ([\d.]+) s", line)[1])
+    assert sum(seconds[name] for name in ON_RAMPS) <= total + 0.01
 
 
 def test_a_step_that_is_replaced_runs(simulated):

@@ -1,4 +1,4 @@
-"""The one pass gives the bits of the steps, whatever the exposure, the bands and the threads."""
+"""The one pass gives the bits of the steps, whatever the exposure, the tiles and the threads."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from romancal_rs import ReadPattern, _core, kernels
+from romancal_rs import ReadPattern, kernels
 from romancal_rs.datamodels import Encoding
 from romancal_rs.exposure import SCIENCE
 
@@ -76,37 +76,41 @@ class Exposure:
         return {name: getattr(fit, name)[SCIENCE] for name in FIT}
 
     def in_one_pass(
-        self, n_pix_grow_sat: int, dark_is_rate: bool, in_file: bool, threads: int, band_rows: int
+        self, n_pix_grow_sat: int, dark_is_rate: bool, in_file: bool, **way: int | None
     ) -> dict[str, np.ndarray]:
         # As in a mapped file, where arrays begin at any byte and cannot be changed.
         place = unaligned if in_file else np.asarray
         mask, saturation_dq, linearity_dq, dark_dq = map(place, self.dq)
+        gain, read_noise = place(self.gain), place(self.read_noise)
+        steps = [
+            kernels.saturation(
+                place(self.threshold),
+                saturation_dq,
+                n_pix_grow_sat=n_pix_grow_sat,
+                floor=self.encoding.floor,
+            ),
+            kernels.linearity(place(self.coeffs), linearity_dq),
+            kernels.dark_rate(place(self.dark[0]), dark_dq, self.pattern)
+            if dark_is_rate
+            else kernels.dark(place(self.dark), dark_dq),
+        ]
+        if len(self.pattern) >= 3:
+            steps.append(kernels.jump(gain, read_noise, self.pattern))
         read = self.encoding.reference_read
-        fit, _ = _core.calibrate_ramp(
+        calibrated = kernels.calibrate(
             place(self.raw),
-            (None if read is None else place(read), self.encoding.offset),
-            place(self.groupdq),
-            mask,
-            (place(self.threshold), saturation_dq),
-            n_pix_grow_sat,
-            (place(self.coeffs), linearity_dq),
-            (place(self.dark[0] if dark_is_rate else self.dark), dark_dq),
-            (place(self.gain), place(self.read_noise)) if len(self.pattern) >= 3 else None,
-            {
-                "rejection_threshold": 4.0,
-                "three_group_rejection_threshold": 6.0,
-                "four_group_rejection_threshold": 5.0,
-                "flag_4_neighbors": True,
-                "max_jump_to_flag_neighbors": 1000.0,
-                "min_jump_to_flag_neighbors": 10.0,
-            },
-            (place(self.gain), place(self.read_noise)),
-            self.pattern,
-            4,
-            threads,
-            band_rows,
+            steps,
+            kernels.ramp_fit(gain, read_noise, self.pattern),
+            groupdq=place(self.groupdq),
+            pixeldq=mask,
+            reference_read=None if read is None else place(read),
+            offset=self.encoding.offset,
+            border=4,
+            **way,
         )
-        return {name: getattr(fit, name) for name in FIT}
+        named = [name for name, _ in calibrated.nanoseconds]
+        assert named == ["read", *(step.name for step in steps), "fit"]
+        return {name: getattr(calibrated.fit, name) for name in FIT}
 
 
 def unaligned(array: np.ndarray) -> np.ndarray:
@@ -137,7 +141,8 @@ def patterns(draw: st.DrawFn) -> ReadPattern:
     dark_is_rate=st.booleans(),
     in_file=st.booleans(),
     threads=st.integers(1, 3),
-    band_rows=st.integers(1, 40),
+    band_rows=st.none() | st.integers(1, 40),
+    tile_cols=st.none() | st.integers(1, 40) | st.just(64),
     offset=st.sampled_from([0, 0, 1, 700]),
     has_reference_read=st.booleans(),
 )
@@ -151,7 +156,8 @@ def test_one_pass_gives_the_bits_of_the_steps(
     dark_is_rate: bool,
     in_file: bool,
     threads: int,
-    band_rows: int,
+    band_rows: int | None,
+    tile_cols: int | None,
     offset: int,
     has_reference_read: bool,
 ) -> None:
@@ -159,7 +165,8 @@ def test_one_pass_gives_the_bits_of_the_steps(
     reads = np.random.default_rng(seed).integers(0, 9000, (n_rows, n_cols), np.uint16)
     exposure.encoding = Encoding(reads if has_reference_read else None, None, offset)
     expected = exposure.step_by_step(n_pix_grow_sat, dark_is_rate)
-    image = exposure.in_one_pass(n_pix_grow_sat, dark_is_rate, in_file, threads, band_rows)
+    way = {"max_threads": threads, "band_rows": band_rows, "tile_cols": tile_cols}
+    image = exposure.in_one_pass(n_pix_grow_sat, dark_is_rate, in_file, **way)
     for name in FIT:
         assert image[name].shape == (n_rows - 8, n_cols - 8)
         np.testing.assert_array_equal(

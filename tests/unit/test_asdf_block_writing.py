@@ -13,6 +13,7 @@ from romancal_rs.datamodels import ModelError, testing
 from romancal_rs.dq_init import DQInitStep
 from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.simulate import SimulationConfig, simulate
+from romancal_rs.stpipe import Run
 
 
 def compressions(path) -> set[bytes]:
@@ -92,9 +93,10 @@ def test_the_steps_of_a_pipeline_save_as_it_says(made, tmp_path, given, expected
         references=str(made.references), output_dir=str(tmp_path), save_results=True, **given
     )
     pipeline.dq_init.save_results = True
-    pipeline.run(made.exposure)
-    assert len(pipeline.saved_files) == 2
-    for path in pipeline.saved_files:
+    run = Run(pipeline)
+    run(made.exposure)
+    assert len(run.saved_files) == 2
+    for path in run.saved_files:
         assert compressions(path) == {expected}, path
 
 
@@ -103,8 +105,10 @@ def test_a_step_may_differ_from_its_pipeline_and_run_alone(made, tmp_path):
         references=str(made.references), output_dir=str(tmp_path), save_results=True
     )
     pipeline.dq_init.set_parameters({"save_results": True, "array_compression": "none"})
-    pipeline.run(made.exposure)
-    assert [compressions(path) for path in pipeline.saved_files] == [{b""}, {b"lz4"}]
+    run = Run(pipeline)
+    run(made.exposure)
+    assert [compressions(path) for path in run.saved_files] == [{b""}, {b"lz4"}]
     step = DQInitStep(references=str(made.references), output_dir=str(tmp_path), save_results=True)
-    step.run(made.exposure)
-    assert compressions(step.saved_files[0]) == {b"lz4"}
+    run = Run(step)
+    run(made.exposure)
+    assert compressions(run.saved_files[0]) == {b"lz4"}

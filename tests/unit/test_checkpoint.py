@@ -11,7 +11,7 @@ from astropy.time import Time
 
 from romancal_rs import datamodels
 from romancal_rs.datamodels import RampModel, testing
-from romancal_rs.stpipe import Pipeline, RomanPipeline, RomanStep, Step, checkpoint
+from romancal_rs.stpipe import Pipeline, RomanPipeline, RomanStep, Run, Step, checkpoint
 from romancal_rs.stpipe.checkpoint import CheckpointError
 from romancal_rs.stpipe.fingerprint import Content, Fingerprints, UnidentifiedError
 
@@ -476,8 +476,9 @@ class TestReports:
         reports = []
         for _ in range(2):
             pipeline = Linear(references=str(simulated.references), checkpoint=tmp_path / "kept")
-            result = pipeline.run(str(ramp))
-            reports.append([(r.name, r.status, r.references) for r in pipeline.reports])
+            run = Run(pipeline)
+            result = run(str(ramp))
+            reports.append([(r.name, r.status, r.references) for r in run.reports])
             assert result.meta.ref_file.linearity == "roman_wfi_linearity_0001.asdf"
         assert reports[0] == reports[1]
         assert reports[0][0][2] == {"linearity": "roman_wfi_linearity_0001.asdf"}

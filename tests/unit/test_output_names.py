@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from romancal_rs.stpipe import Step
+from romancal_rs.stpipe import Run, Step
 from romancal_rs.stpipe.output import KNOWN_SUFFIXES, output_path, remove_suffix
 
 ROOT = "r0000101001001001001_01101_0001_WFI01"
@@ -49,9 +49,9 @@ def in_tmp_path(tmp_path, monkeypatch):
 
 
 def run(**parameters):
-    step = Smooth(**parameters)
-    step.run(f"data/{ROOT}_uncal.asdf")
-    return [str(path) for path in step.saved_files]
+    run = Run(Smooth(**parameters))
+    run(f"data/{ROOT}_uncal.asdf")
+    return [str(path) for path in run.saved_files]
 
 
 def test_nothing_is_saved_unless_asked():

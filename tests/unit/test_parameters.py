@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from romancal_rs.stpipe import ParameterError, Pipeline, Step, UnknownParameterError
+from romancal_rs.stpipe import ParameterError, Pipeline, Run, Step, UnknownParameterError
 from romancal_rs.stpipe.parameters import REQUIRED
 
 
@@ -152,9 +152,9 @@ def test_pipeline_names_the_step_that_is_meant():
 
 
 def test_reports_tell_what_each_step_did():
-    pipeline = Twice(steps={"first": {"skip": True}})
-    assert pipeline.run(1) == 1
-    assert [(r.name, r.status) for r in pipeline.reports] == [
+    run = Run(Twice(steps={"first": {"skip": True}}))
+    assert run(1) == run.result == 1
+    assert [(r.name, r.status) for r in run.reports] == [
         ("first", "SKIPPED"),
         ("second", "COMPLETE"),
         ("Twice", "COMPLETE"),

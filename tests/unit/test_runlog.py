@@ -66,28 +66,30 @@ class UsesLibrary(Step):
     """Calls the library code of the manual, and what its ``extra`` says besides."""
 
     def process(self, extra=None):
-        with runlog.owner(self.log):
-            log = logging.getLogger("some.package")
-            log.setLevel(logging.DEBUG)
-            log.debug("a detail of the library")
-            log.info("I want to make note of something")
-            if extra is not None:
-                extra(self)
+        log = logging.getLogger("some.package")
+        log.setLevel(logging.DEBUG)
+        log.debug("a detail of the library")
+        log.info("I want to make note of something")
+        if extra is not None:
+            extra(self)
 
 
 class CallsLibraryUser(Pipeline):
     step_defs = {"first": UsesLibrary, "second": UsesLibrary}
 
     def process(self, value):
-        with runlog.owner(self.log):
-            self.first()
-            logging.getLogger("some.package").warning("in between")
-            self.second()
+        self.first()
+        logging.getLogger("some.package").warning("in between")
+        self.second()
         return value
 
 
-def test_library_messages_appear_under_the_step_that_works(caplog):
-    with caplog.at_level(logging.INFO), logconfig.applied(), recording() as lines:
+def test_library_messages_appear_under_the_step_that_works(tmp_path):
+    (tmp_path / "log.cfg").write_text(
+        f"[*]\nlevel = INFO\nhandler = file:{tmp_path}/a.log\n"
+        "format = %(name)s %(levelname)s %(message)s\n"
+    )
+    with logconfig.applied(tmp_path / "log.cfg"), recording() as lines:
         CallsLibraryUser().run(1)
     note = "I want to make note of something"
     of_library = [
@@ -98,8 +100,9 @@ def test_library_messages_appear_under_the_step_that_works(caplog):
             (".second", "INFO", note),
         )
     ]
-    assert [entry for entry in shown(caplog) if entry in of_library] == of_library
-    assert not any("detail" in message for _, _, message in shown(caplog))
+    shown = [tuple(line.split(" ", 2)) for line in (tmp_path / "a.log").read_text().splitlines()]
+    assert [entry for entry in shown if entry in of_library] == of_library
+    assert not any("detail" in message for _, _, message in shown)
     kept = [tuple(line.split(" :: ")[1:]) for line in lines]
     assert [entry for entry in kept if entry in of_library] == of_library
     assert not any("detail" in line for line in lines)
@@ -114,8 +117,26 @@ def test_the_manuals_library_code(caplog):
 
     with caplog.at_level(logging.DEBUG), logconfig.applied(), recording() as lines:
         UsesLibrary().run(my_library_call)
-    assert ("stpipe.UsesLibrary", "INFO", "root says so") in shown(caplog)
     assert lines[2].endswith(" :: stpipe.UsesLibrary :: INFO :: root says so")
+
+
+def test_handlers_at_the_root_logger_get_what_a_library_logs_once_and_as_it_is(caplog):
+    with caplog.at_level(logging.INFO), logconfig.applied():
+        UsesLibrary().run()
+    note = "I want to make note of something"
+    assert [entry for entry in shown(caplog) if entry[2] == note] == [
+        ("some.package", "INFO", note)
+    ]
+
+
+def test_handlers_at_stpipe_get_what_a_library_logs_as_of_the_step(monkeypatch):
+    seen = []
+    handler = logging.Handler()
+    handler.emit = seen.append
+    monkeypatch.setattr(logging.getLogger("stpipe"), "handlers", [handler])
+    with logconfig.applied():
+        UsesLibrary().run(lambda step: logging.getLogger("some.package").error("it broke"))
+    assert [r.name for r in seen if r.getMessage() == "it broke"] == ["stpipe.UsesLibrary"]
 
 
 def test_what_a_library_would_not_emit_on_its_own_does_not_appear(caplog):
@@ -203,19 +224,29 @@ def test_the_record_of_a_library_is_not_changed(monkeypatch):
     assert {record.name for record in seen} == {"some.package"}
 
 
-def test_the_root_logger_is_restored_after_a_failure():
-    """Also where the step changed it."""
+def test_a_run_leaves_the_handlers_and_the_level_of_the_root_logger_alone():
+    """While it is under way as well as after it, also after a failure."""
     root = logging.getLogger()
     before = root.level, root.handlers, list(root.handlers)
+    seen = []
 
-    def spoil(step):
-        logging.basicConfig(level=1, force=True)
+    def fail(step):
+        seen.append((root.level, root.handlers, root.handlers[: len(before[2])]))
         raise RuntimeError("the step failed")
 
-    with pytest.raises(RuntimeError), logconfig.applied():
-        UsesLibrary().run(spoil)
-    assert (root.level, root.handlers, list(root.handlers)) == before
-    assert root.handlers is before[1]
+    with pytest.raises(RuntimeError):
+        UsesLibrary().run(fail)
+    for level, handlers, content in (*seen, (root.level, root.handlers, list(root.handlers))):
+        assert level == before[0]
+        assert handlers is before[1]
+        assert content == before[2]
+
+
+def test_what_a_step_does_to_the_root_logger_stays(monkeypatch):
+    root, mine = logging.getLogger(), logging.NullHandler()
+    monkeypatch.setattr(root, "handlers", list(root.handlers))
+    UsesLibrary().run(lambda step: root.addHandler(mine))
+    assert root.handlers[-1] is mine
 
 
 def test_a_message_with_wrong_arguments_does_not_stop_the_run(monkeypatch, capsys):

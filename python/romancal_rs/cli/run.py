@@ -24,6 +24,7 @@ from ..stpipe.elsewhere import ABSENCE
 from ..stpipe.parameters import REQUIRED, ParameterError, ParameterSpec, Setting
 from ..stpipe.pipeline import Pipeline
 from ..stpipe.registry import ALIASES, find_class
+from ..stpipe.run import Run
 from .options import path
 
 if TYPE_CHECKING:
@@ -195,15 +196,14 @@ def _nested(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(options: argparse.Namespace) -> int:
-    step = _make_step(options)
-    result = _run_step(step, options)
+    done = _run_step(_make_step(options), options)
     from .summary import summary
 
-    print(summary(step, result))
+    print(summary(done))
     return 0
 
 
-def step_from_cmdline(arguments: list[str], step_class: type[Step]) -> Step:
+def run_from_cmdline(arguments: list[str], step_class: type[Step]) -> Run:
     """Runs what a command line says, from Python.
 
     Parameters
@@ -226,9 +226,7 @@ def step_from_cmdline(arguments: list[str], step_class: type[Step]) -> Step:
         arguments = [f"{step_class.__module__}.{step_class.__qualname__}", *arguments]
     add_arguments_of_target(parser, arguments)
     options = parser.parse_intermixed_args(arguments)
-    step = _make_step(options)
-    _run_step(step, options)
-    return step
+    return _run_step(_make_step(options), options)
 
 
 def _names_class(word: str) -> bool:
@@ -269,7 +267,6 @@ def _make_step(options: argparse.Namespace) -> Step:
             step.export_config(options.save_parameters)
     except ParameterError as error:
         options.parser.error(str(error))
-    step._logcfg, step._verbose = options.logcfg, options.verbose
     return step
 
 
@@ -285,12 +282,15 @@ def _check_number_of_inputs(options: argparse.Namespace) -> None:
         )
 
 
-def _run_step(step: Step, options: argparse.Namespace) -> Any:
+def _run_step(step: Step, options: argparse.Namespace) -> Run:
+    """The run of a step, after its end."""
     from .summary import progress_display
 
-    with progress_display(step):
+    with progress_display(step) as observer:
+        run = Run(step, logcfg=options.logcfg, verbose=options.verbose, observer=observer)
         try:
-            return step.run(*options.inputs)
+            run(*options.inputs)
+            return run
         except Exception as error:
             if options.debug:
                 import pdb

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .streams import is_terminal
 
 if TYPE_CHECKING:
-    from ..stpipe import Step, StepReport
+    from ..stpipe import Run, Step, StepReport
+
+    Observer: TypeAlias = Callable[[Step, str], None]
 
 
 @contextmanager
-def progress_display(step: Step) -> Iterator[None]:
-    """Shows on a terminal which step is running; elsewhere nothing."""
+def progress_display(step: Step) -> Iterator[Observer | None]:
+    """An observer of a step's run, which shows on a terminal what is running; elsewhere None."""
     if not is_terminal(sys.stderr):
-        yield
+        yield None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -40,19 +42,15 @@ def progress_display(step: Step) -> Iterator[None]:
             elif running.parent is step or (running is step and not n_steps):
                 progress.advance(task)
 
-        step.observer = show
-        try:
-            yield
-        finally:
-            step.observer = None
+        yield show
 
 
-def summary(step: Step, result: Any) -> str:
+def summary(run: Run) -> str:
     """Steps with their times and references, the flags of the result, and the files written."""
-    lines = [_step_table(step.reports)]
-    if hasattr(result, "meta"):
-        lines += _flag_table(result)
-    lines += [f"wrote {path}" for path in step.saved_files]
+    lines = [_step_table(run.reports)]
+    if hasattr(run.result, "meta"):
+        lines += _flag_table(run.result)
+    lines += [f"wrote {path}" for path in run.saved_files]
     return "\n".join(lines)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import math
+import mmap
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any, Literal
@@ -67,8 +69,9 @@ class ArrayFile:
     Parameters
     ----------
     file
-        Where they are read, by its own `seek` and `read`, or, where it is a plain file of the
-        system, by mapping that into memory.
+        Where they are read, at their positions: any number of threads may read at once. A plain
+        file of the system is not moved; any other has to be, by its own `seek` and `read`, and goes
+        back to where it stood.
     name : str
         For messages.
     blocks : sequence of Block
@@ -85,7 +88,7 @@ class ArrayFile:
         with position_kept(file):
             self.size = file.seek(0, os.SEEK_END)
         self.closed = False
-        self._is_plain = is_plain(file)
+        self._is_plain = is_plain(file) and hasattr(os, "preadv")
 
     def close(self) -> None:
         """No array can be read any more."""
@@ -274,36 +277,70 @@ class ArrayFile:
         """The bytes of a block."""
         size = self._size(block)
         try:
-            with position_kept(self.file):
-                return self._bytes(block, mode, size)
+            return self._bytes(block, mode, size)
         except (RomancalError, ImportError, MemoryError, OSError) as error:
             raise unreadable(self.name, error) from error
 
     def _bytes(self, block: Block, mode: Literal["r", "c"], size: int) -> np.ndarray[Any, Any]:
+        if self._is_plain and size and not block.compression:
+            return self._mapped(block.start, size, mode)
+        stored = self._read_at(block.start, block.used if block.compression else size)
         if block.compression:
-            return read_compressed(self.file, block)
-        if self._is_plain and size:
-            return np.memmap(self.file, np.uint8, mode, block.start, (size,))
-        data = np.empty(size, np.uint8)
-        filled = 0
-        self.file.seek(block.start)
-        while filled < size and (piece := self.file.read(min(size - filled, _CHUNK))):
-            data[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)
-            filled += len(piece)
-        if filled != size:
+            return read_compressed(stored.data, block)
+        if len(stored) != size:
             raise FileFormatError(f"{self.name}: truncated while it was open")
-        return data
+        return stored
+
+    def _mapped(self, start: int, size: int, mode: Literal["r", "c"]) -> np.ndarray[Any, Any]:
+        """Bytes of a plain file as memory; those that are changed there become copies."""
+        # Not `numpy.memmap`, which moves the file to measure it.
+        access = mmap.ACCESS_READ if mode == "r" else mmap.ACCESS_COPY
+        first = start - start % mmap.ALLOCATIONGRANULARITY
+        memory = mmap.mmap(self._number(), start + size - first, access=access, offset=first)
+        return np.frombuffer(memory, np.uint8, size, start - first)
+
+    def _read_at(self, position: int, size: int) -> np.ndarray[Any, Any]:
+        """Bytes from a position on; fewer if the file ends before."""
+        data = np.empty(size, np.uint8)
+        if self._is_plain:
+            number = self._number()
+            filled = _fill(data, lambda part, done: os.preadv(number, [part], position + done))
+        else:
+            file: Any = self.file
+            with position_kept(file):
+                file.seek(position)
+                filled = _fill(data, lambda part, _: file.readinto(part))
+        return data[:filled]
+
+    def _number(self) -> int:
+        """The system's number of a plain file, which then holds what was written to it."""
+        if self.file.writable():
+            self.file.flush()
+        return self.file.fileno()
+
+
+def _fill(data: np.ndarray[Any, Any], read: Callable[[memoryview, int], int]) -> int:
+    """Fills bytes by reading parts of them; how many there were."""
+    filled = 0
+    while filled < len(data) and (n := read(data.data[filled : filled + _CHUNK], filled)):
+        filled += n
+    return filled
+
+
+#: For files that are read by moving them, which may be one behind several models.
+_moving = threading.RLock()
 
 
 @contextmanager
 def position_kept(file: Any) -> Iterator[None]:
-    """Leaves a file where it stood, for whoever else reads it."""
-    position = file.tell()
-    try:
-        yield
-    finally:
-        if not getattr(file, "closed", False):
-            file.seek(position)
+    """Leaves a file where it stood, for whoever else reads it; one thread at a time."""
+    with _moving:
+        position = file.tell()
+        try:
+            yield
+        finally:
+            if not getattr(file, "closed", False):
+                file.seek(position)
 
 
 def is_plain(file: IO[bytes]) -> bool:

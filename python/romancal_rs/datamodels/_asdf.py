@@ -13,6 +13,7 @@ nowhere else. A later version without them is slow, not wrong; a test tells.
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 TIMES = ("asdf-astropy", "asdf")
 #: ... and transforms and world coordinate systems.
 OBJECTS = ("asdf-astropy", "gwcs", "asdf")
+
+#: For what is of the whole process meanwhile: which warnings are shown.
+_one_at_a_time = threading.RLock()
 
 
 @cache
@@ -90,7 +94,7 @@ def configured(packages: Sequence[str]) -> Iterator[AsdfConfig]:
         config.default_array_save_base = False
         # What cannot be made is an error, as what is not there is; `asdf` only warns.
         config.warn_on_failed_conversion = False
-        with warnings.catch_warnings():
+        with _one_at_a_time, warnings.catch_warnings():
             warnings.simplefilter("ignore", asdf.exceptions.AsdfWarning)
             yield config
 

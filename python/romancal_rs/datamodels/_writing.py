@@ -106,12 +106,13 @@ def write(tree: Tree, path: Path, *, compression: str | None) -> None:
     root = writer.root()
     packages = _asdf.OBJECTS if writer.has_wcs else _asdf.TIMES
     names = _schema.properties(tree.schema(()))
-    with _asdf.configured(packages) as config, replacing(path) as file:
-        # Viewers show the first image that a file lists.
-        order = _asdf.in_order(config, tree.tag, names)
-        head, n_blocks = _head(root, order, 0, compression)
-        if n_blocks:  # arrays of objects, which asdf writes, come first
-            head, _ = _head(root, order, n_blocks, compression)
+    with replacing(path) as file:
+        with _asdf.configured(packages) as config:
+            # Viewers show the first image that a file lists.
+            order = _asdf.in_order(config, tree.tag, names)
+            head, n_blocks = _head(root, order, 0, compression)
+            if n_blocks:  # arrays of objects, which asdf writes, come first
+                head, _ = _head(root, order, n_blocks, compression)
         file.write(head)
         write_blocks(file, list(_arrays(root)), compression)
 

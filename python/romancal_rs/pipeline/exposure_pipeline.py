@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from .. import dqflags
 from ..assign_wcs import AssignWcsStep, pointing
+from ..dark_current import DarkCurrentStep
+from ..dq_init import DQInitStep
 from ..errors import InputError
 from ..exposure import SCIENCE, check_exposure, check_usable, describe, is_fully_saturated
 from ..flatfield import FlatFieldStep
+from ..jump import JumpStep
+from ..linearity import LinearityStep
 from ..photom import PhotomStep
-from ..stpipe import RomanPipeline, Step, elsewhere
-from . import one_pass
+from ..ramp_fitting import RampFitStep
+from ..saturation import SaturationStep
+from ..stpipe import FitStep, RampStep, RomanPipeline, RomanStep, Step, elsewhere
+from .plan import Segment, plan
+from .together import MaybeSaturatedError, run_segment
 
 if TYPE_CHECKING:
     from ..datamodels import DataModel, ImageModel, RampModel
 
 __all__ = ["ExposurePipeline"]
 
-#: The arrays that the steps up to the fit change.
+#: The arrays of a ramp that the steps up to the fit change, and those that the first of them does.
 RAMP_ARRAYS = ("data", "pixeldq", "groupdq", "dq")
+DQ_INIT_ARRAYS = ("pixeldq", "dq")
 #: The arrays of an image that are zero where no fit is possible.
 ZEROED_ARRAYS = ("data", "err", "var_poisson", "var_rnoise", "chisq", "dumo")
-AFTER_THE_FIT = ("assign_wcs", "flatfield", "photom")
-AFTER_SATURATION = ("linearity", "dark_current", "jump", "rampfit", *AFTER_THE_FIT)
 
 
 class ExposurePipeline(RomanPipeline):
@@ -37,10 +45,15 @@ class ExposurePipeline(RomanPipeline):
     default_suffix = "cal"
     spec = """
         save_calibrated_ramp = boolean(default=False)  # Save the ramp as it is before the fit
-        fused = boolean(default=True)  # Take the steps up to the fit in one pass where possible
+        fused = boolean(default=True)  # Take steps together where nobody looks at the ramp in between
     """
     step_defs: ClassVar[dict[str, type[Step]]] = {
-        **one_pass.STEPS,  # dq_init to rampfit
+        "dq_init": DQInitStep,
+        "saturation": SaturationStep,
+        "linearity": LinearityStep,
+        "dark_current": DarkCurrentStep,
+        "jump": JumpStep,
+        "rampfit": RampFitStep,
         "assign_wcs": AssignWcsStep,
         "flatfield": FlatFieldStep,
         "photom": PhotomStep,
@@ -70,53 +83,97 @@ class ExposurePipeline(RomanPipeline):
         from .. import datamodels
 
         exposure = datamodels.open(input)
-        not_for_type = steps_not_for(exposure.meta.exposure.type)
-        result: ImageModel | RampModel | None = None
-        obstacle = one_pass.obstacle(self, exposure)
-        if obstacle:
-            self.log.info("Step by step: %s", obstacle)
-        else:
-            is_ours = not isinstance(input, datamodels.DataModel)
-            result = one_pass.calibrate(self, exposure, share_file=is_ours)
-        if result is None:
-            result = self._step_by_step(exposure)
+        is_ours = not isinstance(input, datamodels.DataModel)
+        result = self._up_to_the_fit(exposure, share_file=is_ours)
         if isinstance(result, datamodels.RampModel):
             self.setup_output(result)
-            return self._skip(result, AFTER_THE_FIT, "the ramps are not fitted")
+            return self._skip(result, self._after_the_fit(), "the ramps are not fitted")
         if result.meta.cal_step.ramp_fit == "SKIPPED":
             return result  # zeroed, as all pixels are saturated
         self.setup_output(result)
         check_usable(result, describe(exposure))
-        result = self.assign_wcs(result)
-        for step in (self.flatfield, self.photom):
-            if step.name in not_for_type:
-                result = step.skip_run(result, f"not for {result.meta.exposure.type}")
+        for step in self._after_the_fit():
+            if reason := step.idle(result):
+                result = step.skip_run(result, reason)
             else:
                 result = step(result)
         return result
 
-    def _step_by_step(self, exposure: DataModel) -> ImageModel | RampModel:
-        """The steps up to the fit, one by one."""
+    def _up_to_the_fit(self, exposure: DataModel, *, share_file: bool) -> ImageModel | RampModel:
+        """The steps on the ramp, as the plan takes them together."""
         from .. import datamodels
 
-        if isinstance(exposure, datamodels.RampModel):
-            exposure = exposure.copy_for_change(RAMP_ARRAYS)  # a caller's ramp stays as it is
-        ramp = self.dq_init(exposure)
-        if isinstance(exposure, datamodels.ScienceRawModel):
-            exposure.close()
-        ramp = self.saturation(ramp)
-        if is_fully_saturated(ramp):
-            self.log.warning("All pixels are saturated: the result is a zeroed image")
-            return self.create_fully_saturated_zeroed_image(ramp)
-        ramp = self.jump(self.dark_current(self.linearity(ramp)))
-        if self.save_calibrated_ramp:
-            self.save_model(ramp, "ramp")
-        return self.rampfit(ramp)
+        if not self.assign_wcs.skip:
+            # Modules are imported by one core, and meanwhile the other has nothing to do.
+            threading.Thread(target=datamodels.load_objects, daemon=True).start()
+        everywhere = self._seen_everywhere()
+        if everywhere:
+            self.log.info("Step by step: %s", everywhere)
+        segments = self._plan(exposure, everywhere)
+        model: Any = exposure
+        if isinstance(exposure, datamodels.RampModel):  # a caller's ramp stays as it is
+            model = exposure.copy_for_change(_changed(segments, exposure))
+        for segment in segments:
+            if segment.wall and segment.wall != everywhere:
+                self.log.info("Before %s the ramp is seen: %s", segment.steps[0].name, segment.wall)
+            if self.save_calibrated_ramp and isinstance(segment.steps[0], FitStep):
+                self.save_model(model, "ramp")
+            try:
+                model = run_segment(segment, model, share_file=share_file)
+            except MaybeSaturatedError:
+                return self._one_by_one(segment, model)
+            if self.saturation in segment.steps and self._is_fully_saturated(model):
+                return self.create_fully_saturated_zeroed_image(model)
+        return model
+
+    def _seen_everywhere(self) -> str:
+        """Why the ramp is seen between all steps, if it is."""
+        if not self.fused:
+            return "fused = False"
+        return "" if self.checkpoint is None else "checkpoint is set"
+
+    def _plan(self, exposure: DataModel, everywhere: str) -> list[Segment]:
+        return plan(
+            self._on_ramps(),
+            exposure,
+            everywhere=everywhere,
+            before_fit="save_calibrated_ramp is set" if self.save_calibrated_ramp else "",
+            after=(self.saturation, "all of its pixels may be saturated"),
+        )
+
+    def _one_by_one(self, segment: Segment, model: Any) -> ImageModel | RampModel:
+        """The steps of a segment, to see whether the exposure is saturated throughout."""
+        from .. import datamodels
+
+        if isinstance(model, datamodels.RampModel):
+            model = model.copy_for_change(RAMP_ARRAYS)
+        for step in segment.steps:
+            model = step(model)
+            if step is self.saturation and self._is_fully_saturated(model):
+                return self.create_fully_saturated_zeroed_image(model)
+        return model
+
+    def _is_fully_saturated(self, model: Any) -> bool:
+        from .. import datamodels
+
+        if not isinstance(model, datamodels.RampModel) or not is_fully_saturated(model):
+            return False
+        self.log.warning("All pixels are saturated: the result is a zeroed image")
+        return True
+
+    def _on_ramps(self) -> list[RomanStep]:
+        """The steps up to the fit."""
+        steps = [cast("RomanStep", self.step(name)) for name in self.step_defs]
+        return steps[: 1 + next(i for i, step in enumerate(steps) if isinstance(step, FitStep))]
+
+    def _after_the_fit(self) -> list[RomanStep]:
+        steps = [cast("RomanStep", self.step(name)) for name in self.step_defs]
+        return steps[len(self._on_ramps()) :]
 
     def setup_output(self, model: DataModel) -> None:
-        """Sets what the result's name ends with: ``cal``, or ``ramp`` where no fit was made."""
+        """Decides what the result's name ends with: ``cal``, or ``ramp`` where no fit was made."""
         fitted = model.meta.cal_step.get("ramp_fit") == "COMPLETE"
-        self.default_suffix = "cal" if fitted else "ramp"
+        self.decide_suffix("cal" if fitted else "ramp")
 
     def create_fully_saturated_zeroed_image(self, ramp: RampModel) -> ImageModel:
         """The result for an exposure without a single unsaturated sample.
@@ -139,22 +196,23 @@ class ExposurePipeline(RomanPipeline):
         dq = (ramp.pixeldq | ramp.groupdq[0] | dqflags.SATURATED | dqflags.DO_NOT_USE)[SCIENCE]
         zeroed = {name: np.zeros(dq.shape, dtype=np.float32) for name in ZEROED_ARRAYS}
         image = ImageModel.from_ramp(ramp, dq=dq.astype(np.uint32), **zeroed)
-        self.default_suffix = "cal"
-        return self._skip(image, AFTER_SATURATION, "all pixels are saturated")
+        self.decide_suffix("cal")
+        steps = [self.step(name) for name in self.step_defs]
+        later = steps[steps.index(self.saturation) + 1 :]
+        return self._skip(image, later, "all pixels are saturated")
 
-    def _skip(self, model: Any, names: tuple[str, ...], reason: str) -> Any:
-        for name in names:
-            model = self.step(name).skip_run(model, reason)
+    def _skip(self, model: Any, steps: Sequence[Step], reason: str) -> Any:
+        for step in steps:
+            model = step.skip_run(model, reason)
         return model
 
     def prefetched_steps(self, model: DataModel) -> list[Step]:
-        not_for_type = steps_not_for(model.meta.exposure.type)
-        return [self.step(name) for name in self.step_defs if name not in not_for_type]
+        steps = [cast("RomanStep", self.step(name)) for name in self.step_defs]
+        return [step for step in steps if not step.idle(model)]
 
 
-def steps_not_for(exposure_type: str) -> set[str]:
-    """Names of the steps that an exposure of this type does without.
-
-    The steps know it themselves; the pipeline need not look for their references then.
-    """
-    return set() if exposure_type == "WFI_IMAGE" else {"flatfield", "photom"}
+def _changed(segments: Sequence[Segment], exposure: DataModel) -> tuple[str, ...]:
+    """The arrays of a ramp that segments change in place."""
+    in_place = [segment for segment in segments if not segment.reaches_fit(exposure)]
+    on_ramp = [step for segment in in_place for step in segment.steps]
+    return RAMP_ARRAYS if any(isinstance(step, RampStep) for step in on_ramp) else DQ_INIT_ARRAYS

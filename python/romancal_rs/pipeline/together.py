@@ -6,7 +6,6 @@ that does not takes the ramp through the kernels of its steps in place.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -18,13 +17,11 @@ from ..dq_init import DQInitStep, copy_border
 from ..exposure import BORDER, check_ramp, thread_cap
 from ..ramp_fitting import rate_image
 from ..stpipe import FitStep, RampStep, RomanStep
+from ..stpipe.step import SKIP_IS_SET
 
 if TYPE_CHECKING:
     from ..datamodels import DataModel, ImageModel, RampModel
     from .plan import Segment
-
-ITS_SKIP_PARAMETER = "its skip parameter is set"
-
 
 class MaybeSaturatedError(Exception):
     """Not a single good science pixel is unsaturated: to be looked at before the steps go on."""
@@ -81,7 +78,7 @@ def _together(steps: Sequence[RomanStep], model: DataModel, work: Any) -> Any:
         started = time.perf_counter()
         with ExitStack() as stack:
             reasons = {
-                step: ITS_SKIP_PARAMETER if step.skip else step.reason_to_skip(input)
+                step: SKIP_IS_SET if step.skip else step.reason_to_skip(input)
                 for step in steps
             }
             result, nanoseconds = work(steps, reasons, input, stack)
@@ -89,12 +86,8 @@ def _together(steps: Sequence[RomanStep], model: DataModel, work: Any) -> Any:
         for step, share in _shares(steps, nanoseconds).items():
             if step is last:
                 step.mark(result, True)
-            elif step.skip:
-                step.end_together_skipped(result, reasons[step])
             else:
-                if reasons[step]:
-                    step.log.warning("Step %s skipped: %s", step.name, reasons[step])
-                step.end_together(result, not reasons[step], seconds * share)
+                step.end_together(result, reasons[step], seconds * share)
                 others_took += seconds * share
         return result
 
@@ -102,7 +95,7 @@ def _together(steps: Sequence[RomanStep], model: DataModel, work: Any) -> Any:
     if steps[0].pre_hooks:
         (model,) = steps[0].run_pre_hooks((model,))
     result = last.run_as(process, model)
-    last.root.reports[-1].seconds -= others_took
+    last.report_less(others_took)
     seconds = time.perf_counter() - started
     log.info("Steps %s to %s done in %.2f s", steps[0].name, last.name, seconds)
     return result
@@ -147,14 +140,11 @@ def _to_image(
     *,
     share_file: bool,
 ) -> tuple[ImageModel, dict[Any, int]]:
-    from ..datamodels import Encoding, RampModel, load_objects
+    from ..datamodels import Encoding, RampModel
 
     check_ramp(exposure)
     first, fit_step = steps[0], steps[-1]
     assert isinstance(fit_step, FitStep)
-    if not fit_step.root.is_skipped("assign_wcs"):
-        # Modules are imported by one core, and meanwhile the other has nothing to do.
-        threading.Thread(target=load_objects, daemon=True).start()
     how: dict[str, Any] = {"border": BORDER, "max_threads": _cap(steps)}
     ramp: RampModel | None = None
     if isinstance(first, DQInitStep):

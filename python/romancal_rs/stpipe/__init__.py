@@ -9,8 +9,9 @@ from .parameters import ParameterError, UnknownParameterError
 from .pipeline import Pipeline
 from .ramp import FitStep, RampStep
 from .roman import RomanPipeline, RomanStep
+from .run import Run, StepReport
 from .runlog import BreakLevelError
-from .step import Step, StepReport
+from .step import Step
 from .subproc import SystemCall
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "RampStep",
     "RomanPipeline",
     "RomanStep",
+    "Run",
     "Step",
     "StepReport",
     "SystemCall",

@@ -256,12 +256,12 @@ class Checkpoint:
             )
             self._remove(range(self._count, self._count + 1))
         tree = None if given is None else given._tree
-        n_saved = len(step.root._saved)
+        n_saved = len(step._run.saved_files)
         with runlog.recording() as lines:
             result = work(*args)
         if not isinstance(result, DataModel):
             _tell_not_kept(step, f"it is a {type(result).__name__}, not a data model")
-        elif len(step.root._saved) > n_saved:
+        elif len(step._run.saved_files) > n_saved:
             _tell_not_kept(step, "the step saves files of its own, and has to do so in each run")
         else:
             self._keep(step, result, follows_from, result._tree is tree, lines)
@@ -300,7 +300,7 @@ class Checkpoint:
         step.log.info("Step %s resumed: its result is kept as %s", step.name, path.stem)
         for time, text in manifest.warnings:
             step.log.warning("%s (said at %s)", text, time)
-        step._references_used = dict(manifest.references)
+        step._call.references_used = dict(manifest.references)
         if not manifest.in_place or given is None:
             return model
         # A pipeline may go on with the model that it gave to the step.
@@ -329,7 +329,7 @@ class Checkpoint:
                 files={file.name: _describe_file(file) for file in files},
                 content=content.tree,
                 in_place=in_place,
-                references=dict(step._references_used),
+                references=dict(step._call.references_used),
                 warnings=list(_warnings(lines)),
             ).write(path)
         except UnidentifiedError as reason:

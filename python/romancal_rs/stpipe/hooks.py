@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,9 +55,10 @@ def run_pre_hooks(step: Step, args: tuple[Any, ...]) -> tuple[Any, ...]:
     HookError
         If a hook fails.
     """
-    if step.parent is None:
+    is_outermost = step._is_outermost()
+    if is_outermost:
         check_hooks(step)
-    of_caller = args if step.parent is None else ()
+    of_caller = args if is_outermost else ()
     for hook in _hooks(step, "pre"):
         if _is_python_step(hook.target):
             args = tuple(_copy_if_in(of_caller, arg) for arg in args)
@@ -218,33 +218,12 @@ def _run(hook: _Hook, step: Step, args: tuple[Any, ...], one_by_one: tuple[Any, 
             step.log.info("Skipped %s: its skip parameter is set", hook.label)
             return None
         step.log.info("Running %s", hook.label)
-        with _as_part_of(target, step):
-            return target.run(*(one_by_one if isinstance(target, SystemCall) else args))
+        values = one_by_one if isinstance(target, SystemCall) else args
+        return target._run_within(step._run, values, host=step)
     except (Exception, SystemExit) as error:  # a hook's sys.exit(0) must not pass for success
         raise HookError(
             f"{_full_name(step)}: {hook.label} failed: {type(error).__name__}: {error}"
         ) from error
-
-
-@contextmanager
-def _as_part_of(hook: Step, step: Step) -> Iterator[None]:
-    """Makes a Step object a part of the step that it is a hook of, for a ``with`` block."""
-    before = hook.parent
-    _set_parent(hook, step)
-    try:
-        yield
-    finally:
-        _set_parent(hook, before)
-
-
-def _set_parent(step: Step, parent: Step | None) -> None:
-    from .pipeline import Pipeline
-
-    step.parent = parent
-    step.log = runlog.step_logger(step.qualified_name)
-    if isinstance(step, Pipeline):
-        for name in step.step_defs:
-            _set_parent(step.step(name), step)
 
 
 def _is_python_step(target: Any) -> bool:

@@ -161,8 +161,7 @@ def applied(logcfg: str | os.PathLike[str] | None = None, verbose: bool = False)
     """Shows what steps log, inside the ``with`` block, as a configuration says.
 
     `Step.run` does this for each run; a block around several runs makes them share the log files.
-    These are opened at the start and closed at the end. The root logger's level and handlers are as
-    before when the block ends.
+    These are opened at the start and closed at the end.
 
     Parameters
     ----------

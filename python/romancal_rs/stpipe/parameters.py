@@ -28,10 +28,18 @@ from ..errors import InputError, RomancalError, nearest, one_line
 _PATH_TYPES = ("input_file", "output_file", "directory", "reference", "references")
 
 #: What every step has already, under names that a spec cannot use.
-RESERVED = frozenset(("name", "parent", "config_file", "log", "reports", "observer", "parameters"))
+RESERVED = frozenset(("name", "parent", "config_file", "log", "parameters"))
+
+
+class _Required:
+    """There is one, also after it was pickled or copied."""
+
+    def __reduce__(self) -> str:
+        return "REQUIRED"
+
 
 #: The default of a parameter that has none: it must be given before the step runs.
-REQUIRED = object()
+REQUIRED = _Required()
 
 
 class ParameterError(RomancalError, ValueError):
@@ -231,6 +239,10 @@ class Section(dict[str, Any]):
         for name, section in spec.sections.items():
             super().__setitem__(name, Section(section, f"{owner}.{name}"))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As it is of a dict, its items would be set before there is what checks them.
+        return _section, (self.__dict__["_spec"], self.__dict__["_owner"], dict(self))
+
     def __setitem__(self, name: str, value: Any) -> None:
         spec: ParameterSpec = self.__dict__["_spec"]
         owner: str = self.__dict__["_owner"]
@@ -268,6 +280,13 @@ class Section(dict[str, Any]):
 
     def __setattr__(self, name: str, value: Any) -> None:
         self[name] = value
+
+
+def _section(spec: ParameterSpec, owner: str, values: dict[str, Any]) -> Section:
+    """A section with values that were checked before."""
+    section = Section(spec, owner)
+    dict.update(section, values)
+    return section
 
 
 def reference_types(step_class: type) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import nearest
@@ -106,11 +107,20 @@ class Pipeline(Step):
         return super().__getattr__(name)
 
     def _open_checkpoint(self, args: tuple[Any, ...]) -> Checkpoint | None:
-        if self.checkpoint is None or self.parent is not None:
+        if self.checkpoint is None:
             return None
         from .checkpoint import Checkpoint
 
         return Checkpoint(self.checkpoint, self, args)
+
+    def __copy__(self) -> Pipeline:
+        """A pipeline with the same parameters, and with steps of its own."""
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        for name in self.step_defs:
+            step = other.__dict__[name] = copy(self.step(name))
+            step._parent = other
+        return other
 
     def get_pars(self) -> dict[str, Any]:
         """All parameters with their values, those of the steps under ``steps``."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 from .. import __version__, references
 from ..errors import InputError
 from ..references import NOT_APPLICABLE, ExposureKeys, Match
+from . import run as runs
 from .parameters import reference_types
 from .pipeline import Pipeline
 from .step import Step
@@ -85,7 +86,7 @@ class RomanStep(Step):
                 *(describe(model), self.name, ", ".join(missing)),
             )
         self.warn_if_complete(model)
-        if self.parent is None and isinstance(input, datamodels.DataModel):
+        if self._is_outermost() and isinstance(input, datamodels.DataModel):
             return model.copy_for_change(changes)
         return model
 
@@ -102,7 +103,7 @@ class RomanStep(Step):
             return input
         name = getattr(input, "name", None)
         if isinstance(name, str):
-            self._input_name = os.path.basename(name)
+            self._call.input_name = os.path.basename(name)
         return datamodels.open(input)
 
     def skip_input(self, input: Any) -> Any:
@@ -118,7 +119,7 @@ class RomanStep(Step):
         model = datamodels.open(input)
         if isinstance(model, datamodels.ScienceRawModel):
             model = datamodels.RampModel.from_science_raw(model)  # a raw file records no steps
-        elif self.parent is None and isinstance(input, datamodels.DataModel):
+        elif self._is_outermost() and isinstance(input, datamodels.DataModel):
             model = model.copy_for_change(())
         self.mark(model, success=False)
         return model
@@ -150,10 +151,10 @@ class RomanStep(Step):
         ReferenceFileError
             All that is missing, or does not fit the exposure.
         """
-        self._prefetch(_Sought.of(model), model, steps)
+        with runs.at_hand(self):
+            self._prefetch(_Sought.of(model), model, steps)
 
     def _prefetch(self, sought: _Sought, model: DataModel, steps: Iterable[Step] = ()) -> None:
-        self._forget_outside_of_runs()
         failures = []
         for step in steps or [self]:
             if step.skip or not isinstance(step, RomanStep):
@@ -168,17 +169,18 @@ class RomanStep(Step):
 
     def _match(self, reftype: str, sought: _Sought, model: DataModel) -> Match:
         """The reference of one type for an exposure; looked for once in a run."""
-        found, key = self.root._found_references, self._key(reftype, sought)
-        if key not in found:
-            override = self.overrides(reftype)
-            match = references.resolve(reftype, sought.keys, self._store(), override)
-            self._check_reference(match, reftype, model)
-            found[key] = match
-            if isinstance(match.reference, Path):
-                self.root._digests.start(match)
-            if match.note:
-                self.log.warning("%s", match.note)
-        return found[key]
+        run, key = self._run, self._key(reftype, sought)
+        with run.lock:
+            if key not in run.found_references:
+                override = self.overrides(reftype)
+                match = references.resolve(reftype, sought.keys, self._store(), override)
+                self._check_reference(match, reftype, model)
+                run.found_references[key] = match
+                if isinstance(match.reference, Path):
+                    run.digests.start(match)
+                if match.note:
+                    self.log.warning("%s", match.note)
+            return run.found_references[key]
 
     def overrides(self, reftype: str) -> Any:
         """What the user named for a reference type in place of the store's choice, or None.
@@ -210,10 +212,12 @@ class RomanStep(Step):
         """
         reftype = reftype.lower()
         sought = _Sought.of(model)
-        self._prefetch(sought, model)
-        match = self._match(reftype, sought, model)
-        self._matches_used[reftype] = match
-        self._references_used[reftype] = _recorded_name(match)
+        with runs.at_hand(self):
+            self._prefetch(sought, model)
+            match = self._match(reftype, sought, model)
+        call = self._call
+        call.matches_used[reftype] = match
+        call.references_used[reftype] = _recorded_name(match)
         return match.reference if hasattr(match.reference, "meta") else os.fspath(match.reference)
 
     def idle(self, exposure: DataModel) -> str:
@@ -245,22 +249,17 @@ class RomanStep(Step):
 
         A file is open until the run ends, so that steps that use the same open it once.
         """
-        reference = self.get_reference_file(model, reftype)
-        if hasattr(reference, "meta"):
-            yield reference
-            return
-        self.log.info("Using %s reference %s", reftype.upper(), reference)
-        yield self._opened(reference)
+        with runs.at_hand(self):
+            reference = self.get_reference_file(model, reftype)
+            if hasattr(reference, "meta"):
+                yield reference
+                return
+            self.log.info("Using %s reference %s", reftype.upper(), reference)
+            yield self._opened(reference)
 
     def _opened(self, path: str | os.PathLike[str]) -> DataModel:
         """The model of a reference file, opened once in a run."""
-        from .. import datamodels
-
-        models = self.root._open_references
-        key = os.fspath(path)
-        if key not in models:
-            models[key] = datamodels.open(path)
-        return models[key]
+        return self._run.opened(path)
 
     def found_references(self, model: DataModel) -> dict[str, Match]:
         """What the run at hand found for the step and an exposure, by reference type.
@@ -271,7 +270,8 @@ class RomanStep(Step):
             sought = _Sought.of(model)
         except (AttributeError, KeyError, ValueError):
             return {}
-        found = self.root._found_references
+        run = runs.run_of(self)
+        found = {} if run is None else run.found_references
         keys = {reftype: self._key(reftype, sought) for reftype in self.reference_file_types}
         return {reftype: found[key] for reftype, key in keys.items() if key in found}
 
@@ -288,10 +288,7 @@ class RomanStep(Step):
 
     def _store(self) -> references.Store | None:
         """Where references are looked for; opened once in a run."""
-        key, stores = self._source_key(), self.root._stores
-        if key not in stores:
-            stores[key] = references.open_store(*self._source())
-        return stores[key]
+        return self._run.store(self._source_key(), lambda: references.open_store(*self._source()))
 
     def _source(self) -> tuple[Any, str | None]:
         """Directory and context that are asked for."""
@@ -301,11 +298,6 @@ class RomanStep(Step):
         place, context = self._source()
         is_path = place is None or isinstance(place, str | os.PathLike)
         return (str(place) if is_path else id(place), context)
-
-    def _forget_outside_of_runs(self) -> None:
-        """What was found is kept while a run goes on: outside of runs files may come and go."""
-        if not self.root._is_in_run:
-            self.root._forget_references()
 
     def _check_reference(self, match: Match, reftype: str, model: DataModel) -> None:
         """Checks the arrays of a reference: what its schema says, and the exposure's size."""
@@ -381,7 +373,7 @@ class RomanStep(Step):
         """
         digests = self._record_references(model, reference_files_used)
         for reftype, name in reference_files_used:
-            match = self._matches_used.get(reftype)
+            match = self._call.matches_used.get(reftype)
             if match is None or reftype not in digests:
                 continue
             by = f", by {match.context}" if match.context else ""
@@ -416,8 +408,8 @@ class RomanStep(Step):
         """
         self._add_second_flags(model)
         digests = {
-            reftype: self.root._digests.of(match.reference)
-            for reftype, match in self._matches_used.items()
+            reftype: self._run.digests.of(match.reference)
+            for reftype, match in self._call.matches_used.items()
             if isinstance(match.reference, Path)
         }
         if not reference_files_used:
@@ -428,7 +420,8 @@ class RomanStep(Step):
         if digests:
             ref_file["sha256"] = {**ref_file.get("sha256", {}), **digests}
         # Of the whole run: none chose any where a raw file still names the one of its own making.
-        found = self.root._found_references.values()
+        with runs.at_hand(self) as run:
+            found = run.found_references.values()
         contexts = sorted({match.context for match in found if match.context})
         ref_file.crds["context"] = ", ".join(contexts) or NOT_APPLICABLE
         if contexts:
@@ -440,7 +433,7 @@ class RomanStep(Step):
 
         if not isinstance(model, datamodels.RampModel | datamodels.ImageModel):
             return
-        for match in self._matches_used.values():
+        for match in self._call.matches_used.values():
             if match.reference == NOT_APPLICABLE:
                 continue
             is_model = isinstance(match.reference, datamodels.DataModel)
@@ -473,9 +466,9 @@ class RomanStep(Step):
             return model
         saved = model.copy_for_change(())
         self._make_valid(saved)
-        self._record_references(saved, list(self._references_used.items()))
+        self._record_references(saved, list(self._call.references_used.items()))
         self.keep_log(saved, lines)
-        self.root.keep_record(saved, self.root._args)
+        self._run.step.keep_record(saved, self._run.args)
         return saved
 
 

@@ -6,9 +6,9 @@ logging configuration admits: that of `romancal_rs.stpipe.logconfig`, or else wh
 with Python's ``logging``.
 
 Libraries log to loggers of their own, and their messages end at the root logger. While runs are
-under way, a stand-in is its only handler: what was logged during a step's work it gives the step's
-name and hands to `_take` as well, and all else it passes on to the handlers it stands for. At the
-end the root logger gets its handlers and its level back.
+under way, a handler of ours is there beside those of the user: what was logged during a step's work
+it hands to `_take` as well, in a copy with the step's name. The user's handlers get what a library
+logs from Python's logging, as ever. The root logger's level and its other handlers are left alone.
 
 What belongs to which run is in context variables, so that runs in several threads keep apart.
 """
@@ -20,7 +20,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -108,25 +108,20 @@ class _Keeper(logging.Handler):
             self.handleError(record)
 
 
-class _StandIn(logging.Handler):
-    """Takes the place of the root logger's handlers while runs are under way."""
+class _Listener(logging.Handler):
+    """Hears at the root logger what libraries log while runs are under way."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.handlers: list[logging.Handler] = []
-        self._level_before = logging.WARNING
         self._runs = 0
         self._runs_lock = threading.Lock()
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """The first run puts it in place; the last one to end restores the root logger."""
+        """Each run puts it in place, the last one to end takes it away."""
         root = logging.getLogger()
         with self._runs_lock:
-            if self._runs == 0:
-                # Another list, not other contents: another thread may be walking along this one.
-                self.handlers, self._level_before = root.handlers, root.level
-                root.handlers = [self]
+            root.addHandler(self)  # which does nothing where it is there already
             self._runs += 1
         try:
             yield
@@ -134,29 +129,22 @@ class _StandIn(logging.Handler):
             with self._runs_lock:
                 self._runs -= 1
                 if self._runs == 0:
-                    root.handlers = self.handlers
-                    root.setLevel(self._level_before)
+                    root.removeHandler(self)
 
     def handle(self, record: logging.LogRecord) -> bool:
         # Not emit: that would hold this handler's lock while others work, and invite a deadlock.
         owner = _owner.get()
-        shown_below = [
-            handler
-            for handler in _handlers(record.name, with_root=False)
-            if _admits(handler, record)
-        ]
+        had = _handlers(record.name)
         if owner is not None:
             of_step = copy.copy(record)
             of_step.name = owner.name
-            _take(of_step, on_console=any(_is_console(handler) for handler in shown_below))
-        elif self.handlers:
-            _hand_to(self.handlers, record)
-        elif not shown_below and logging.lastResort is not None:
-            _hand_to([logging.lastResort], record)
+            _take(of_step, had)
+        elif not had and logging.lastResort is not None:
+            _hand_to([logging.lastResort], record)  # Python sees a handler here, and does not
         return True
 
 
-_STAND_IN = _StandIn()
+_LISTENER = _Listener()
 _DEFAULT_HANDLER = ConsoleHandler("stderr")
 
 #: What keeps messages now, in this thread: one for each run that is under way.
@@ -170,8 +158,8 @@ _display_of: ContextVar[Callable[[str], Display] | None] = ContextVar("display_o
 def step_logger(qualified_name: str) -> logging.Logger:
     """The logger of a step; its messages are kept while a run is being recorded."""
     logger = logging.getLogger(qualified_name)
-    logger.setLevel(logging.DEBUG)
     if _divert not in logger.filters:
+        logger.setLevel(logging.DEBUG)
         logger.addFilter(_divert)
     return logger
 
@@ -220,9 +208,6 @@ def as_python_logging(name: str) -> Display:
 def showing(display_of: Callable[[str], Display] = as_python_logging) -> Iterator[None]:
     """Shows what steps log inside the ``with`` block, in this thread, as a configuration says.
 
-    The root logger's handlers and level are those of before when the block ends; where blocks of
-    several threads overlap, when the last one ends.
-
     Parameters
     ----------
     display_of : callable
@@ -230,7 +215,7 @@ def showing(display_of: Callable[[str], Display] = as_python_logging) -> Iterato
     """
     token = _display_of.set(display_of)
     try:
-        with _STAND_IN.in_place():
+        with _LISTENER.in_place():
             yield
     finally:
         _display_of.reset(token)
@@ -242,15 +227,15 @@ def _divert(record: logging.LogRecord) -> bool:
     return False
 
 
-def _take(record: logging.LogRecord, on_console: bool = False) -> None:
+def _take(record: logging.LogRecord, had: Sequence[logging.Handler] = ()) -> None:
     """Keeps a step's message, shows it, and stops the run where its level asks for that.
 
     Parameters
     ----------
     record : logging.LogRecord
         Has the name of the step's logger.
-    on_console : bool
-        The message is on the terminal already.
+    had : sequence of logging.Handler
+        Those that Python's logging gives the message to, as one of a library.
     """
     _hand_to(_keepers.get(), record)
     display = (_display_of.get() or as_python_logging)(record.name)
@@ -259,11 +244,11 @@ def _take(record: logging.LogRecord, on_console: bool = False) -> None:
         if display.handlers is not None:
             attached = [handler for handler in handlers if not _is_console(handler)]
             handlers = [*display.handlers, *attached]
-        if not handlers:
+        if not handlers and not had:
             handlers = [_DEFAULT_HANDLER]
-        if on_console:
+        if any(_is_console(handler) and _admits(handler, record) for handler in had):
             handlers = [handler for handler in handlers if not _is_console(handler)]
-        _hand_to(handlers, record)
+        _hand_to([handler for handler in handlers if handler not in had], record)
     if display.break_level is not None and record.levelno >= display.break_level:
         error = BreakLevelError(
             f"{record.name.removeprefix(LOGGER_NAME + '.')} logged at level {record.levelname}: "
@@ -274,14 +259,12 @@ def _take(record: logging.LogRecord, on_console: bool = False) -> None:
         raise error
 
 
-def _handlers(name: str, with_root: bool = True) -> list[logging.Handler]:
-    """The handlers that Python's logging calls for a logger, were there no stand-in."""
+def _handlers(name: str) -> list[logging.Handler]:
+    """The handlers that Python's logging calls for a logger, but for ours."""
     found: list[logging.Handler] = []
-    root = logging.getLogger()
     logger: logging.Logger | None = logging.getLogger(name)
-    while logger is not None and (with_root or logger is not root):
-        for handler in logger.handlers:
-            found.extend(_STAND_IN.handlers if handler is _STAND_IN else [handler])
+    while logger is not None:
+        found.extend(handler for handler in logger.handlers if handler is not _LISTENER)
         logger = logger.parent if logger.propagate else None
     return found
 

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._files import local_path
 from ..errors import nearest
-from ..references import Match, RunDigests
-from . import elsewhere, hooks, logconfig, output, runlog
+from . import elsewhere, hooks, output, runlog
+from . import run as runs
 from .parameters import REQUIRED, ParameterError, ParameterSpec, Section, Setting
+from .run import Call, Run, StepReport
 
 if TYPE_CHECKING:
     from .checkpoint import Checkpoint
 
 
-@dataclass
-class StepReport:
-    """What one step did in a run."""
-
-    name: str
-    status: str
-    seconds: float
-    references: dict[str, str] = field(default_factory=dict)
+#: Why a step that is not to run is skipped.
+SKIP_IS_SET = "its skip parameter is set"
 
 
 class _StepType(type):
@@ -57,6 +52,9 @@ class _StepType(type):
 
 class Step(metaclass=_StepType):
     """Base class of all steps: subclasses give ``process``, and may give ``spec``.
+
+    A step holds its parameters, and nothing of its runs: one object may run in several threads at
+    once, and be sent to other processes (see `Run`).
 
     Parameters
     ----------
@@ -97,9 +95,6 @@ class Step(metaclass=_StepType):
     reference_file_types: ClassVar[list[str]] = []
 
     _made = False
-    _running = False
-    #: Whether a run of the outermost step goes on.
-    _is_in_run = False
 
     def __init__(
         self,
@@ -109,30 +104,8 @@ class Step(metaclass=_StepType):
         **parameters: Any,
     ) -> None:
         self.name = name or type(self).__name__
-        self.parent = parent
+        self._parent = parent
         self.config_file = None if config_file is None else os.fspath(config_file)
-        self.log = runlog.step_logger(self.qualified_name)
-        #: What the steps of the last run did, in order; kept by the outermost step.
-        self.reports: list[StepReport] = []
-        #: Called as `observer(step, event)` when a step starts and ends: "start", "end".
-        self.observer: Callable[[Step, str], None] | None = None
-        self._input_name: str | None = None
-        #: What the run at hand works on.
-        self._args: tuple[Any, ...] = ()
-        self._references_used: dict[str, str] = {}
-        self._matches_used: dict[str, Match] = {}
-        #: The references that the run at hand found, kept by the outermost step.
-        self._found_references: dict[Any, Any] = {}
-        self._stores: dict[Any, Any] = {}
-        #: The models of their files by path, open until the run ends.
-        self._open_references: dict[str, Any] = {}
-        self._digests = RunDigests()
-        self._saved: list[Path] = []
-        #: The log messages of the run at hand, until they are in its result.
-        self._log_lines: list[str] | None = None
-        self._checkpoint: Checkpoint | None = None
-        self._logcfg: str | os.PathLike[str] | None = None
-        self._verbose = False
         for key, parameter in self.parameters.items():
             if parameter.default is not REQUIRED:
                 self.__dict__[key] = copy(parameter.default)  # no two steps share a list
@@ -172,7 +145,7 @@ class Step(metaclass=_StepType):
 
     def _is_closed_to(self, name: str) -> bool:
         """A step's own code may set what it likes; from outside it is most likely a typo."""
-        if not self._made or self._running or name.startswith("_"):
+        if not self._made or name.startswith("_") or runs.call_of(self) is not None:
             return False
         return name not in self.__dict__ and not hasattr(type(self), name)
 
@@ -190,6 +163,19 @@ class Step(metaclass=_StepType):
         """All parameters with their values; those that have none yet are left out."""
         names = [*self.parameters, *self.parameters.sections]
         return {name: self.__dict__[name] for name in names if name in self.__dict__}
+
+    @property
+    def parent(self) -> Step | None:
+        """The pipeline that the step is part of; of a hook that runs, the step around it."""
+        call = runs.call_of(self)
+        if call is not None and call.host is not None:
+            return call.host
+        return self.__dict__.get("_parent")
+
+    @property
+    def log(self) -> logging.Logger:
+        """The step's logger."""
+        return runlog.step_logger(self.qualified_name)
 
     @property
     def qualified_name(self) -> str:
@@ -243,8 +229,7 @@ class Step(metaclass=_StepType):
         file = None if config_file is None else config.load(config_file)
         input = args[0] if args else None
         step = configure.build(cls, input, config=file, parameters=parameters)
-        step._logcfg = logcfg
-        return step.run(*args)
+        return Run(step, logcfg=logcfg)(*args)
 
     @classmethod
     def from_cmdline(cls, arguments: list[str]) -> Step:
@@ -260,9 +245,9 @@ class Step(metaclass=_StepType):
         Step
             The step, after its run.
         """
-        from ..cli.run import step_from_cmdline
+        from ..cli.run import run_from_cmdline
 
-        return step_from_cmdline(arguments, cls)
+        return run_from_cmdline(arguments, cls).step
 
     def export_config(self, path: str | os.PathLike[str]) -> Path:
         """Writes the step's parameters to a parameter file, which runs the same again."""
@@ -288,19 +273,29 @@ class Step(metaclass=_StepType):
         object
             The result of ``process``; of a skipped step its input, marked SKIPPED.
         """
-        outermost = self.parent is None
-        if outermost:
-            self._begin()
-        if args and isinstance(args[0], str | os.PathLike):
-            self._input_name = local_path(args[0])
-            args = (self._find_input(self._input_name), *args[1:])
-        args = tuple(self.open_input(arg) for arg in args)
-        self._references_used, self._matches_used = {}, {}
-        self._args = args
-        with self._recorded() if outermost else nullcontext():
-            result = self._run_logged(args)
-            if outermost:
-                lines, self._log_lines = self._log_lines, None
+        run = None if self.parent is None else runs.run_of(self)
+        return Run(self)(*args) if run is None else self._run_within(run, args)
+
+    __call__ = run
+
+    def _run_within(
+        self,
+        run: Run,
+        args: tuple[Any, ...],
+        host: Step | None = None,
+        process: Callable[..., Any] | None = None,
+    ) -> Any:
+        """Runs the step in a run, as a hook of `host` if there is one."""
+        with runs.calling(run, self, host) as call:
+            if args and isinstance(args[0], str | os.PathLike):
+                call.input_name = local_path(args[0])
+                args = (self._find_input(call.input_name), *args[1:])
+            args = tuple(self.open_input(arg) for arg in args)
+            if call.is_outermost:
+                run.args = args
+            result = self._run_logged(run, args, process)
+            if call.is_outermost:
+                lines, run.log_lines = run.log_lines, None
                 for model in self._as_list(result):
                     self.keep_log(model, lines or [])
                     self.keep_record(model, args)
@@ -308,119 +303,130 @@ class Step(metaclass=_StepType):
                 self._save_result(result)
         return result
 
-    def _begin(self) -> None:
-        """Forgets what the last run left."""
-        self.reports = []
-        self._saved = []
-        self._forget_references()
-        self._input_name = None
+    def _is_outermost(self) -> bool:
+        """Whether the user called the step, and not a pipeline that it is part of."""
+        run = runs.run_of(self)
+        return run is None or run.step is self
 
-    def _forget_references(self) -> None:
-        self._close_references()
-        self._found_references = {}
-        self._stores = {}
-        self._digests = RunDigests()
+    @property
+    def _run(self) -> Run:
+        """The run at hand."""
+        run = runs.run_of(self)
+        if run is None:
+            raise RuntimeError(f"{self.name}: this is for the time of a run, and there is none")
+        return run
 
-    @contextmanager
-    def _recorded(self) -> Iterator[None]:
-        """Keeps the run's log messages, and shows them as the user wants."""
-        with logconfig.applied(self._logcfg, self._verbose), runlog.recording() as self._log_lines:
-            self._is_in_run = True
-            try:
-                yield
-            finally:
-                self._log_lines, self._args = None, ()
-                self._is_in_run = False
-                self._close_references()
+    @property
+    def _call(self) -> Call:
+        """The call of this step that goes on, or an empty one."""
+        return runs.call_of(self) or Call(Run(self), self, None)
 
-    def _close_references(self) -> None:
-        self._digests.close()
-        for reference in self._open_references.values():
-            reference.close()
-        self._open_references = {}
-
-    __call__ = run
+    @property
+    def _input_name(self) -> str | None:
+        """The path that the step was called with."""
+        call = runs.call_of(self)
+        return None if call is None else call.input_name
 
     def run_as(self, process: Callable[..., Any], *args: Any) -> Any:
-        """Runs the step, but for its work: that is done by a function in place of ``process``.
+        """Runs the step within the run at hand, but has a function do the work of ``process``.
 
         For a pipeline that takes the steps before this one together with it.
         """
-        return self._run_logged(args, process)
+        return self._run_within(self._run, args, process=process)
 
     def run_pre_hooks(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Runs the hooks of a step whose work another does; returns what it gets."""
         with runlog.owner(self.log):
             return hooks.run_pre_hooks(self, args)
 
-    def _run_logged(self, args: tuple[Any, ...], process: Callable[..., Any] | None = None) -> Any:
+    def _run_logged(
+        self, run: Run, args: tuple[Any, ...], process: Callable[..., Any] | None
+    ) -> Any:
         if self.skip:
-            return self.skip_run(args[0] if args else None, "its skip parameter is set")
-        self._notify("start")
+            return self.skip_run(args[0] if args else None, SKIP_IS_SET)
+        self._notify_start()
         started = time.perf_counter()
         self.log.info("Step %s running", self.name)
         self._check_required()
         self._check_output_dir()
-        checkpoint = self.root._checkpoint
-        if checkpoint is None or self.parent is None:
-            result = self._work(*args)
+        if run.checkpoint is None:
+            result = self._work(args, process)
         else:
-            result = checkpoint.run(self, args, self._work)
+            result = run.checkpoint.run(self, args, lambda *args: self._work(args, process))
         seconds = time.perf_counter() - started
         self.log.info("Step %s done in %.2f s", self.name, seconds)
-        self.root.reports.append(
-            StepReport(self.name, self.status_of(result), seconds, dict(self._references_used))
-        )
-        self._notify("end")
+        self._report(self.status_of(result), seconds)
         return result
 
-    def _work(self, *args: Any) -> Any:
+    def _notify_start(self) -> None:
+        run = runs.run_of(self)
+        if run is not None:
+            run.notify(self, "start")
+
+    def _report(self, status: str, seconds: float) -> None:
+        """Reports the end of the step to the run at hand."""
+        run = runs.run_of(self)
+        if run is not None:
+            used = dict(self._call.references_used)
+            run.reports.append(StepReport(self.name, status, seconds, used))
+            run.notify(self, "end")
+
+    def _work(self, args: tuple[Any, ...], process: Callable[..., Any] | None) -> Any:
         """What the step does with its arguments: hooks, ``process``, and the results' metadata."""
+        call = self._call
         with runlog.owner(self.log):
             args = hooks.run_pre_hooks(self, args)
             self.before_process(args)
-            self._checkpoint = self._open_checkpoint(args)
-            self._running = True
+            if call.is_outermost:
+                call.run.checkpoint = self._open_checkpoint(args)
             try:
-                result = self.process(*args)
+                result = (process or self.process)(*args)
             finally:
-                self._running = False
-                self._checkpoint = None
+                if call.is_outermost:
+                    call.run.checkpoint = None
             result = hooks.run_post_hooks(self, result)
         for model in self._as_list(result):
-            self.finalize_result(model, list(self._references_used.items()))
+            self.finalize_result(model, list(call.references_used.items()))
         return result
+
+    def report_less(self, seconds: float) -> None:
+        """Takes off the report of this step, which is the last, what others took of its time [s]."""
+        self._run.reports[-1].seconds -= seconds
 
     def begin_together(self) -> None:
         """Begins a step whose work its pipeline does, together with that of others."""
-        self._references_used, self._matches_used = {}, {}
-        self._notify("start")
+        runs.begin_together(self)
+        self._notify_start()
 
-    def end_together(self, result: Any, success: bool, seconds: float) -> None:
-        """Ends such a step: completes the metadata of the result, in place, and reports."""
-        self.mark(result, success)
-        self.finalize_result(result, list(self._references_used.items()))
-        status = "COMPLETE" if success else "SKIPPED"
-        if success:
+    def end_together(self, result: Any, skipped: str, seconds: float) -> None:
+        """Ends such a step: completes the metadata of the result, in place, and reports.
+
+        Parameters
+        ----------
+        result : data model
+        skipped : str
+            Why the step had nothing to do; empty if it had.
+        seconds : float
+            What it took of the time [s].
+        """
+        self.mark(result, not skipped)
+        if not self.skip:
+            self.finalize_result(result, list(self._call.references_used.items()))
+        if skipped:
+            level = logging.INFO if self.skip else logging.WARNING
+            self.log.log(level, "Step %s skipped: %s", self.name, skipped)
+        else:
             self.log.info("Step %s done, together with others", self.name)
-        self.root.reports.append(
-            StepReport(self.name, status, seconds, dict(self._references_used))
-        )
-        self._notify("end")
+        self._report("SKIPPED" if skipped else "COMPLETE", seconds)
+        runs.end_together(self)
 
     def skip_run(self, input: Any, reason: str) -> Any:
         """Does not run the step: reports it, and returns its input, marked SKIPPED."""
-        self._notify("start")
+        self._notify_start()
         self.log.info("Step %s skipped: %s", self.name, reason)
         result = self.skip_input(input)
-        self.root.reports.append(StepReport(self.name, "SKIPPED", 0.0))
-        self._notify("end")
+        self._report("SKIPPED", 0.0)
         return result
-
-    def _notify(self, event: str) -> None:
-        observer = self.root.observer
-        if observer is not None:
-            observer(self, event)
 
     @staticmethod
     def _as_list(result: Any) -> list[Any]:
@@ -494,6 +500,14 @@ class Step(metaclass=_StepType):
             numbered = len(results) > 1 and self.output_use_index
             self.save_model(model, index=index if numbered else None)
 
+    def decide_suffix(self, suffix: str) -> None:
+        """Says what the product's name ends with, where only ``process`` sees what it is.
+
+        It holds for the run at hand. The ``suffix`` parameter wins over it, and it over
+        ``default_suffix``.
+        """
+        self._call.suffix = suffix
+
     def make_output_path(
         self, suffix: str | None = None, model: Any = None, index: int | None = None
     ) -> Path:
@@ -507,7 +521,8 @@ class Step(metaclass=_StepType):
         if (self.output_use_model or base is None) and model is not None:
             base = str(model.meta.get("filename") or "") or base
         base = base or f"{self.name}{self.output_ext}"
-        suffix = suffix or self.suffix or self.default_suffix or type(self).__name__.lower()
+        suffix = suffix or self.suffix or self._call.suffix or self.default_suffix
+        suffix = suffix or type(self).__name__.lower()
         directory = self.search_attr("output_dir")
         if directory is None and asked_for is not None:
             directory = os.path.dirname(asked_for) or None
@@ -526,19 +541,15 @@ class Step(metaclass=_StepType):
         if not path.suffix:
             path = path.with_suffix(self.output_ext)
         path.parent.mkdir(parents=True, exist_ok=True)
-        lines = self.root._log_lines
-        if lines is not None:
-            model = self.as_saved(model, lines)
+        run = runs.run_of(self)
+        if run is not None and run.log_lines is not None:
+            model = self.as_saved(model, run.log_lines)
         self.write_model(model, path)
         self.log.info("Saved %s", path)
-        self.root._saved.append(path)
+        if run is not None:
+            run.saved_files.append(path)
         return path
 
     def write_model(self, model: Any, path: Path) -> None:
         """Writes a product; subclasses may say how."""
         model.save(path)
-
-    @property
-    def saved_files(self) -> list[Path]:
-        """The files that the last run wrote, in order."""
-        return list(self.root._saved)

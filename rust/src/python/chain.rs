@@ -8,7 +8,7 @@ use pyo3::types::PyDict;
 use super::arrays::{Arrays, Reference};
 use super::detached::detached;
 use super::fit::{Fit, NewImage};
-use super::kernel::{Kernel, make_all, open_all};
+use super::kernel::{Kernel, make_all, nanoseconds, open_all};
 use super::whole::Whole;
 use crate::chain::{Chain, Source};
 use crate::encoding::Encoding;
@@ -103,8 +103,4 @@ pub fn calibrate<'py>(
     }
     took.push(("fit", nanoseconds(report.fit)));
     Ok((image.into_dict(py)?, report.unsaturated, took))
-}
-
-fn nanoseconds(time: std::time::Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -268,6 +268,7 @@ impl<'py, T: Element, D: Dimension> Lent<'py, T, D> {
 }
 
 /// Takes a whole ramp through kernels, in place. `groupdq` may be left out where none asks for it.
+/// Returns the nanoseconds that each took.
 #[pyfunction]
 #[pyo3(signature = (kernels, data, groupdq, pixeldq, max_threads, band_rows, tile_cols))]
 #[expect(clippy::too_many_arguments, reason = "a ramp, and how to work on it")]
@@ -280,7 +281,7 @@ pub fn apply(
     max_threads: Option<Whole>,
     band_rows: Option<Whole>,
     tile_cols: Option<Whole>,
-) -> PyResult<()> {
+) -> PyResult<Vec<u64>> {
     let of_all = |all: Changes, kernel: &PyRef<'_, Kernel>| all.or(kernel.changes);
     let changes = kernels.iter().fold(Changes::default(), of_all);
     let mut arrays = Arrays::default();
@@ -303,8 +304,13 @@ pub fn apply(
         },
         pixeldq.lend(),
     );
-    detached(py, max_threads, (band_rows, tile_cols), |execution| {
+    let times = detached(py, max_threads, (band_rows, tile_cols), |execution| {
         let kernels: Vec<&dyn BandKernel> = made.iter().map(|kernel| &**kernel).collect();
         driver::run(&kernels, &mut ramp, execution)
-    })
+    })?;
+    Ok(times.into_iter().map(nanoseconds).collect())
+}
+
+pub fn nanoseconds(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
