@@ -173,11 +173,20 @@ class TestDark:
             assert isinstance(dark, datamodels.DarkRefModel)
             assert dark.data[:, 8, 8].tolist() == [1.5, 3.75, 9.0]
 
-    def test_accumulated_signal_is_subtracted_as_it_is(self):
+    def test_accumulated_signal_without_a_rate_is_subtracted_as_it_is(self):
         dark = self.rate_dark()
         dark["data"] = np.stack([full(1.0), full(2.0), full(4.0)])
+        dark.dark_slope = np.full(IMAGE, np.nan, np.float32)
         result = DarkCurrentStep.call(ramp_of([10, 20, 30], UNEVEN), override_dark=dark)
         assert result.data[:, 8, 8].tolist() == [9, 18, 26]
+
+    @pytest.mark.parametrize("number", [None, -999999, -999999.0, np.int64(-999999)])
+    def test_planes_of_an_unstated_read_out_do_not_serve_where_there_is_a_rate(self, number):
+        dark = self.long_dark(table="?")
+        dark["data"] = np.array(dark.data[:3])
+        dark.meta.exposure["ma_table_number"] = number
+        result = DarkCurrentStep.call(ramp_of([10, 20, 30], UNEVEN), override_dark=dark)
+        assert result.data[:, 8, 8].tolist() == [8.5, 16.25, 21.0]
 
     def test_another_number_of_resultants_is_an_error(self):
         dark = self.rate_dark()
