@@ -136,7 +136,8 @@ class ExposurePipeline(RomanPipeline):
 
         from ..datamodels import ImageModel
 
-        dq = (ramp.pixeldq | ramp.groupdq[0] | dqflags.SATURATED | dqflags.DO_NOT_USE)[SCIENCE]
+        of_samples = ramp.groupdq[0] & dqflags.IN_SAMPLE_AND_PIXEL
+        dq = (ramp.pixeldq | of_samples | dqflags.SATURATED | dqflags.DO_NOT_USE)[SCIENCE]
         zeroed = {name: np.zeros(dq.shape, dtype=np.float32) for name in ZEROED_ARRAYS}
         image = ImageModel.from_ramp(ramp, dq=dq.astype(np.uint32), **zeroed)
         self.default_suffix = "cal"
