@@ -31,7 +31,7 @@ from .keys import naive_utc
 CACHE_VARIABLE = "ROMANCAL_RS_CACHE"
 INDEX_NAME = ".romancal-rs-index.json"
 # To be raised with each change of what `read_head` takes from a file, or of how it is kept.
-_VERSION = 2
+_VERSION = 3
 #: What reading an index that is not as it should be may raise.
 DAMAGE = (ValueError, TypeError, LookupError, RecursionError)
 # A file may change twice within one tick of its file system's clock: some ms, but for the clocks of
