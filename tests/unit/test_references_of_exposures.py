@@ -5,6 +5,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from astropy.time import Time
 
 from romancal_rs import datamodels
 from romancal_rs.datamodels import testing
+from romancal_rs.errors import ArgumentTypeError
 from romancal_rs.flatfield import FlatFieldStep
 from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.references import ReferenceFileError
@@ -114,6 +116,43 @@ def test_files_that_come_and_go_between_two_questions_are_seen(refs):
     assert Path(step.get_reference_file(exposure, "flat")).name == "new.asdf"
     (refs / "new.asdf").unlink()
     assert Path(step.get_reference_file(exposure, "flat")).name == "flat_0.asdf"
+
+
+def test_two_references_are_open_at_once_outside_of_a_run(refs):
+    gain = datamodels.GainRefModel(testing.create_gain(shape=(8, 8), detector="WFI01"))
+    gain.data = np.full((8, 8), 3, np.float32)
+    gain.save(refs / "gain.asdf")
+    step, exposure = FlatFieldStep(references=str(refs)), image(*EXPOSURES[0][:3])
+    with step.get_reference_file_model(exposure, "flat") as flat:
+        with step.get_reference_file_model(exposure, "gain") as gain:
+            step.get_reference_file(exposure, "flat")
+            assert flat.data[0, 0] == FLATS[0][3]
+            assert gain.data[0, 0] == 3
+        step.run(exposure)
+        assert not flat.err.any()
+    with pytest.raises(datamodels.ModelError, match="closed"):
+        _ = flat.dq
+
+
+def test_a_model_of_the_missions_library_is_an_override(refs):
+    mission = pytest.importorskip("roman_datamodels.datamodels")
+    with mission.open(refs / "flat_3.asdf") as flat:
+        result = FlatFieldStep.call(image(*EXPOSURES[0][:3]), override_flat=flat)
+        pipeline = Flats(override_flat=flat)
+        (again,) = pipeline.run(image(*EXPOSURES[0][:3]))
+    assert result.data[0, 0] == again.data[0, 0] == 2
+    assert result.meta.ref_file.flat == again.meta.ref_file.flat == "FlatRefModel in memory"
+    with (
+        mission.open(refs / "flat_2.asdf") as flat,
+        pytest.raises(ReferenceFileError, match="WFI02"),
+    ):
+        FlatFieldStep.call(image(*EXPOSURES[0][:3]), override_flat=flat)
+
+
+def test_another_object_with_metadata_is_no_override():
+    other = SimpleNamespace(meta=SimpleNamespace(reftype="FLAT"))
+    with pytest.raises(ArgumentTypeError, match=r"override_flat: expected a path.* got SimpleN"):
+        FlatFieldStep.call(image(*EXPOSURES[0][:3]), override_flat=other)
 
 
 def test_a_type_that_a_step_did_not_declare_is_found(refs):

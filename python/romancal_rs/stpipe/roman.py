@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 
 from .. import __version__, references
-from ..errors import InputError
+from ..errors import ArgumentTypeError, InputError
 from ..references import NOT_APPLICABLE, ExposureKeys, Match
 from .parameters import reference_types
 from .pipeline import Pipeline
@@ -166,7 +166,7 @@ class RomanStep(Step):
         """The reference of one type for an exposure; looked for once in a run."""
         found, key = self.root._found_references, self._key(reftype, sought)
         if key not in found:
-            override = self.overrides(reftype)
+            override = _as_own_model(self.overrides(reftype), f"override_{reftype}")
             match = references.resolve(reftype, sought.keys, self._store(), override)
             self._check_reference(match, reftype, model)
             found[key] = match
@@ -197,7 +197,8 @@ class RomanStep(Step):
         Returns
         -------
         str or DataModel
-            Its path, the model given as override, or ``"N/A"``: there is none, skip the step.
+            Its path, the model given as override (as one of this package where it is of the
+            mission's library), or ``"N/A"``: there is none, skip the step.
 
         Raises
         ------
@@ -216,14 +217,22 @@ class RomanStep(Step):
     def get_reference_file_model(self, model: DataModel, reftype: str) -> Iterator[Any]:
         """The model of the reference of a type, for a ``with`` block.
 
-        A file is open until the run ends, so that steps that use the same open it once.
+        A file is open until the run ends, so that steps that use the same open it once; outside of
+        runs until the block ends.
         """
         reference = self.get_reference_file(model, reftype)
         if hasattr(reference, "meta"):
             yield reference
             return
         self.log.info("Using %s reference %s", reftype.upper(), reference)
-        yield self._opened(reference)
+        opened = self._opened(reference)
+        if self.root._is_in_run:
+            yield opened
+            return
+        # It is the block's own now, so that no other question closes it.
+        del self.root._open_references[reference]
+        with opened:
+            yield opened
 
     def _opened(self, path: str | os.PathLike[str]) -> DataModel:
         """The model of a reference file, opened once in a run."""
@@ -467,6 +476,20 @@ class _Sought(NamedTuple):
         border = 0 if len(model.shape) == 3 else 2 * BORDER
         frame = tuple(length + border for length in model.shape[-2:])
         return cls(keys, (keys.identity, frame))
+
+
+def _as_own_model(override: Any, name: str) -> Any:
+    """An override, with a model of the mission's library made one of this package."""
+    from .. import datamodels
+
+    if datamodels.can_open(override):
+        return datamodels.open(override)
+    if hasattr(override, "meta") and not isinstance(override, datamodels.DataModel):
+        raise ArgumentTypeError(
+            f"{name}: expected a path, a model of this package or of roman_datamodels, or 'N/A', "
+            f"got {type(override).__name__}"
+        )
+    return override
 
 
 def _recorded_name(match: Match) -> str:
