@@ -42,8 +42,13 @@ def local_path(path: str | os.PathLike[str]) -> str:
 
 
 def refuse_url(path: str | os.PathLike[str]) -> None:
-    """Raises an InputError if a path is a URL, which a file system takes for a relative path."""
+    """Raises an InputError if a path is a URL, which a file system takes for a relative path.
+
+    Or if it holds a NUL, which no path can.
+    """
     name = os.fspath(path)
+    if "\0" in name:
+        raise InputError(f"{name!r}: no path can hold a NUL character")
     url = _URL.match(name)
     if url is None:
         return

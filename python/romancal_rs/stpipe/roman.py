@@ -94,12 +94,7 @@ class RomanStep(Step):
         """Opens, once, what is neither a path nor a model of ours: open files, models of others."""
         from .. import datamodels
 
-        if not datamodels.can_open(input):
-            return input
-        name = getattr(input, "name", None)
-        if isinstance(name, str):
-            self._input_name = os.path.basename(name)
-        return datamodels.open(input)
+        return datamodels.open(input) if datamodels.can_open(input) else input
 
     def skip_input(self, input: Any) -> Any:
         """The input of a step that does not run, marked SKIPPED.

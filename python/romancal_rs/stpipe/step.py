@@ -291,6 +291,7 @@ class Step(metaclass=_StepType):
         outermost = self.parent is None
         if outermost:
             self._begin()
+        self._input_name = output.name_of_open(args[0]) if args else None
         if args and isinstance(args[0], str | os.PathLike):
             self._input_name = local_path(args[0])
             args = (self._find_input(self._input_name), *args[1:])
@@ -313,7 +314,6 @@ class Step(metaclass=_StepType):
         self.reports = []
         self._saved = []
         self._forget_references()
-        self._input_name = None
 
     def _forget_references(self) -> None:
         self._close_references()
@@ -493,7 +493,7 @@ class Step(metaclass=_StepType):
         asked_for = self.search_attr("output_file") if self.search_output_file else self.output_file
         base = asked_for or self.search_attr("_input_name")
         if (self.output_use_model or base is None) and model is not None:
-            base = str(model.meta.get("filename") or "") or base
+            base = output.usable_name(model.meta.get("filename")) or base
         base = base or f"{self.name}{self.output_ext}"
         suffix = suffix or self.suffix or self.default_suffix or type(self).__name__.lower()
         directory = self.search_attr("output_dir")
