@@ -1,6 +1,7 @@
 """Each exposure gets the references that fit it, whatever a step or pipeline object did before."""
 
 import re
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -187,13 +188,38 @@ def check_names(image, number: int) -> None:
         assert image.meta.ref_file[reftype] == f"roman_wfi_{reftype}_{number:04d}.asdf"
 
 
-def test_one_pipeline_object_calibrates_all_detectors(all_detectors):
+def difference(image, other) -> list[str]:
+    """The names of the arrays in which two images differ."""
+    names = [name for name, _ in image.arrays()]
+    return [n for n in names if not np.array_equal(image[n], other[n], equal_nan=True)]
+
+
+def test_one_pipeline_object_calibrates_each_detector_as_if_it_were_alone(all_detectors, tmp_path):
     pipeline = ExposurePipeline(references=str(all_detectors[0].references))
     for number, made in enumerate(all_detectors, 1):
         image = pipeline.run(made.exposure)
         assert image.meta.instrument.detector == f"WFI{number:02d}"
         assert image.meta.cal_step.photom == "COMPLETE"
         check_names(image, number)
+        own = tmp_path / f"{number}"
+        own.mkdir()
+        for path in made.reference_files.values():
+            shutil.copy(path, own)
+        alone = ExposurePipeline.call(made.exposure, references=str(own))
+        assert difference(image, alone) == []
+        assert image.meta.photometry == alone.meta.photometry
+
+
+def test_the_references_of_another_detector_make_another_product(all_detectors, tmp_path):
+    made, other = all_detectors[:2]
+    for path in other.reference_files.values():
+        content = path.read_bytes()
+        assert b"WFI02" in content
+        (tmp_path / path.name).write_bytes(content.replace(b"detector: WFI02", b"detector: WFI01"))
+    right = ExposurePipeline.call(made.exposure, references=str(made.references))
+    wrong = ExposurePipeline.call(made.exposure, references=str(tmp_path))
+    assert {"data", "dq", "err", "var_flat"} <= set(difference(right, wrong))
+    assert right.meta.photometry != wrong.meta.photometry
 
 
 @pytest.mark.slow

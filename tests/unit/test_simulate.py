@@ -48,6 +48,31 @@ def test_a_seed_gives_the_same_exposure_and_another_seed_another(tmp_path):
         assert not np.array_equal(first[name], other[name])
 
 
+def test_no_two_detectors_of_a_seed_are_alike(tmp_path):
+    from romancal_rs import datamodels
+
+    def arrays(detector):
+        config = SimulationConfig(
+            **{"rows": 32, "cols": 41, "n_resultants": 3, "n_reads": 2, "encoded": True},
+            **{"star_density": 0.05, "cosmic_ray_rate": 1e4, "bad_pixel_fraction": 0.1},
+            detector=detector,
+        )
+        made = simulate(config, tmp_path)
+        found = {}
+        for name, path in {"L1": made.exposure, **made.reference_files}.items():
+            with datamodels.open(path) as model:
+                found |= {(name, key): np.array(array) for key, array in model.arrays()}
+                if name == "PHOTOM":
+                    found["PHOTOM", "F158"] = model.phot_table.F158.photmjsr
+        with np.load(made.truth) as truth:
+            return found | {("truth", key): truth[key] for key in ("star_flux", "cr_electrons")}
+
+    first, second = arrays("WFI01"), arrays("WFI07")
+    for name, values in first.items():
+        assert not np.array_equal(values, second[name]), name
+    assert first["PHOTOM", "F158"] == pytest.approx(second["PHOTOM", "F158"], rel=0.11)
+
+
 def test_noiseless_exposure_gives_the_true_rate(tmp_path):
     from romancal_rs import datamodels
 

@@ -48,7 +48,7 @@ def encode(config: SimulationConfig, detector: Detector, ramp: Ramp) -> dict[str
     dict of str to ndarray
         ``data``, ``amp33``, ``reference_read`` and ``reference_amp33``, all uint16.
     """
-    rng = generator(config.seed, Stream.REFERENCE_READ)
+    rng = generator(config.seed, config.detector, Stream.REFERENCE_READ)
     shape = ramp.data.shape[1:]
     noise = rng.standard_normal(shape, dtype=np.float32) * detector.read_noise
     reference_read = _whole(config.pedestal + noise)
