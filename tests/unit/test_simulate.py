@@ -7,8 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from romancal_rs.exposure import BORDER
 from romancal_rs.simulate import SimulationConfig, parse_read_pattern, simulate
 from romancal_rs.simulate.detector import PIXEL_KINDS, make_detector
+from romancal_rs.simulate.encoding import guide_window
 from romancal_rs.simulate.metadata import exposure_metadata
 from romancal_rs.simulate.pointing import (
     attitude_matrix,
@@ -279,6 +281,20 @@ def test_impossible_configurations_are_refused(field, value, message):
     with pytest.raises(ValueError, match=message) as refused:
         SimulationConfig(**{field: value})
     assert str(refused.value).startswith(f"{field}:")
+
+
+@pytest.mark.parametrize("rows", [9, 10, 16, 24, 25, 40])
+def test_the_guide_window_leaves_science_pixels(rows):
+    config = SimulationConfig(rows=rows, cols=max(rows, 10), encoded=True)
+    window = guide_window(config)
+    assert BORDER <= window.ystart < window.ystop <= rows - BORDER
+    assert BORDER <= window.xstart < window.xstop <= config.cols - BORDER
+    assert window.xstop - window.xstart <= (config.cols - 2 * BORDER) / 2
+
+
+def test_a_detector_of_one_science_pixel_cannot_be_encoded():
+    with pytest.raises(ValueError, match="encoded: the guide window leaves none of the science"):
+        SimulationConfig(rows=9, cols=9, encoded=True)
 
 
 @pytest.mark.parametrize(

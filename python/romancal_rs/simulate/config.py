@@ -176,6 +176,11 @@ class SimulationConfig:
         self._check_nonlinearity()
         self._check_mode()
         self._check_start_time()
+        if self.encoded and self.rows == self.cols == 2 * BORDER + 1:
+            raise InputError(
+                "encoded: the guide window leaves none of the science pixels of 9 x 9; take more "
+                "rows or cols"
+            )
         if self.read_pattern is not None:
             # The way to set a field of a frozen dataclass while it is being made.
             object.__setattr__(self, "read_pattern", check_read_pattern(self.read_pattern))
