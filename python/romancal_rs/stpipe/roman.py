@@ -31,7 +31,7 @@ class RomanStep(Step):
         references = references(default=None)  # Directory of reference files
         context = string(default=None)  # CRDS context, such as roman_0017.pmap or latest
         output_ext = option('.asdf', default='.asdf')  # Extension of output files
-        array_compression = option('lz4', 'zlib', 'none', default=None)  # Of arrays; lz4 by default
+        array_compression = option('lz4', 'zlib', 'none', default='lz4')  # Of arrays
         validate = option('error', 'warn', default='error')  # Of metadata that break the schema
     """
 
@@ -370,10 +370,9 @@ class RomanStep(Step):
 
         ``validate = warn`` of a pipeline holds for its steps.
         """
-        step: Step | None = self
-        while step is not None and getattr(step, "validate", "error") != "warn":
-            step = step.parent
-        return None if step is None else lambda message: self.log.warning("%s", message)
+        if self._chosen("validate") == "error":
+            return None
+        return lambda message: self.log.warning("%s", message)
 
     def _make_valid(self, model: Any) -> None:
         """Sets what the schema forbids to unknown, where ``validate`` says so."""
@@ -441,8 +440,18 @@ class RomanStep(Step):
         if not isinstance(model, datamodels.DataModel):
             super().write_model(model, path)
             return
-        compression = self.search_attr("array_compression") or "lz4"
+        compression = self._chosen("array_compression")
         model.save(path, compression=None if compression == "none" else compression)
+
+    def _chosen(self, name: str) -> Any:
+        """The first value that is not the default, of the step or the pipelines around it."""
+        owner: Step | None = self
+        while owner is not None:
+            parameter = owner.parameters.get(name)
+            if parameter is not None and getattr(owner, name) != parameter.default:
+                return getattr(owner, name)
+            owner = owner.parent
+        return getattr(self, name)
 
     def as_saved(self, model: DataModel, lines: list[str]) -> DataModel:
         """A product that is saved within the run, with the provenance and the log so far."""
