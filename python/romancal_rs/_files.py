@@ -13,7 +13,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -39,6 +39,21 @@ def local_path(path: str | os.PathLike[str]) -> str:
     name = os.path.expandvars(os.path.expanduser(os.fspath(path)))
     refuse_url(name)
     return name
+
+
+def path_in(variable: str, environ: Mapping[str, str] | None = None) -> Path | None:
+    """The local path that a variable of the environment holds; None if it is not set, or empty.
+
+    Raises
+    ------
+    InputError
+        If it is a URL; the message names the variable.
+    """
+    value = (os.environ if environ is None else environ).get(variable)
+    try:
+        return Path(local_path(value)) if value else None
+    except InputError as error:
+        raise InputError(f"{variable} = {error}") from None
 
 
 def refuse_url(path: str | os.PathLike[str]) -> None:

@@ -174,6 +174,32 @@ def test_a_url_in_the_environment(monkeypatch, simulated):
         DQInitStep.call(simulated.exposure)
 
 
+CRDS_VARIABLES = ("CRDS_PATH", "CRDS_PATH_SINGLE", "CRDS_MAPPATH", "CRDS_MAPPATH_SINGLE")
+
+
+@pytest.mark.parametrize("variable", ["ROMANCAL_RS_CACHE", *CRDS_VARIABLES])
+def test_a_url_of_a_cache_in_the_environment_makes_no_folder(
+    variable, tmp_path, monkeypatch, simulated
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(variable, "s3://bucket/cache")
+    with pytest.raises(InputError, match=f"^{variable} = s3://bucket/cache: a URL; only local"):
+        DQInitStep.call(simulated.exposure, references=str(simulated.references))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tilde_and_variables_in_the_environment(home, monkeypatch):
+    assert main(["references", "build-cache", "~/refs", "--to=~/crds"]) == 0
+    monkeypatch.setenv("CRDS_PATH", "$DATA/../crds")
+    monkeypatch.setenv("ROMANCAL_RS_CACHE", "~/cache")
+    assert main(["run", "dq_init", "~/x_uncal.asdf", "--output_dir=~"]) == 0
+    monkeypatch.delenv("CRDS_PATH")
+    shutil.copytree(home / "refs", home / "data" / "refs")
+    monkeypatch.setenv("ROMANCAL_RS_REFERENCES", "$DATA/refs")
+    assert main(["run", "dq_init", "~/x_uncal.asdf", "--output_dir=~"]) == 0
+    assert list((home / "cache").iterdir()) != []
+
+
 def test_a_name_of_a_crds_cache_is_told_from_a_url():
     with pytest.raises(ParameterError, match="a file of a CRDS cache, no path; give the path"):
         DQInitStep(override_mask="crds://roman_wfi_mask_0001.asdf")

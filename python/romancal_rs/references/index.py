@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .._files import replacing
+from .._files import path_in, replacing
 from .._yaml_head import HeadError
 from .errors import ReferenceFileError
 from .head import ReferenceHead, read_head
@@ -93,10 +93,10 @@ class IndexFile:
                 return
 
     def _places(self) -> Iterator[Path]:
-        named = os.environ.get(CACHE_VARIABLE)
+        named = path_in(CACHE_VARIABLE)
         if self._beside and not named:
             yield self._directory / self._name
-        cache = Path(named) if named else _user_cache()
+        cache = named or _user_cache()
         if cache is not None:
             resolved = os.fsencode(os.path.realpath(self._directory))
             yield cache / f"{hashlib.sha256(resolved).hexdigest()[:32]}{self._name}"
