@@ -13,10 +13,11 @@ from romancal_rs import datamodels, dqflags
 from romancal_rs.dark_current import DarkCurrentStep
 from romancal_rs.datamodels import testing
 from romancal_rs.dq_init import DQInitStep
-from romancal_rs.errors import InputError
+from romancal_rs.errors import ArgumentTypeError, InputError
 from romancal_rs.flatfield import FlatFieldStep
 from romancal_rs.jump import JumpStep
 from romancal_rs.linearity import LinearityStep
+from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.ramp_fitting import RampFitStep
 from romancal_rs.references import ReferenceMismatchError
 from romancal_rs.saturation import SaturationStep
@@ -228,6 +229,13 @@ class TestDark:
         ramp.meta.exposure["ma_table_name"] = "T2"
         with pytest.raises(InputError, match=r"without a rate \(dark_slope\).*MA table another"):
             DarkCurrentStep.call(ramp, override_dark=dark)
+
+
+@pytest.mark.parametrize(("made", "inputs"), [(ExposurePipeline, ()), (DarkCurrentStep, "ab")])
+def test_a_wrong_number_of_inputs_is_an_error_that_says_how_many(made, inputs):
+    told = rf"{made.__name__} takes 1 input\(s\) \(input\), got {len(inputs)}"
+    with pytest.raises(ArgumentTypeError, match=told):
+        made.call(*(ramp_of([1, 2], EVEN[:2]) for _ in inputs))
 
 
 class TestJump:

@@ -25,7 +25,7 @@ from ._exposures import (
     ScienceRawModel,
     add_second_flags,
 )
-from ._inputs import can_open
+from ._inputs import can_open, path_of
 from ._nodes import DNode, LNode
 from ._references import (
     BamRefModel,
@@ -78,5 +78,6 @@ __all__ = [
     "load_objects",
     "noise_of_one_read",
     "open",
+    "path_of",
     "reference_model",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping, Sequence
 from typing import IO, Any, cast
 
@@ -23,6 +24,23 @@ def is_open_file(source: object) -> bool:
 def can_open(source: object) -> bool:
     """Whether `open` takes it, and it is neither a path nor a model of this package."""
     return is_open_file(source) or is_of_the_mission(source)
+
+
+def path_of(source: object) -> str | None:
+    """The path of an open file whose content, from where it stands, is that of the file there.
+
+    None for anything else: what unpacks or fetches as it is read, or a file that was renamed.
+    """
+    if not isinstance(source, io.IOBase) or source.closed or not is_plain(cast("Any", source)):
+        return None
+    name = getattr(source, "name", None)
+    if not isinstance(name, str) or source.tell() != 0:
+        return None
+    try:
+        is_there = os.path.samestat(os.stat(name), os.fstat(source.fileno()))
+    except (OSError, ValueError):
+        return None
+    return name if is_there else None
 
 
 def name_of(file: Any) -> str:

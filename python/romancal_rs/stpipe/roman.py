@@ -96,6 +96,12 @@ class RomanStep(Step):
 
         return datamodels.open(input) if datamodels.can_open(input) else input
 
+    def recorded_input(self, input: Any, opened: Any) -> Any:
+        """The path of a file that the caller opened, where it has one."""
+        from .. import datamodels
+
+        return datamodels.path_of(input) or opened
+
     def skip_input(self, input: Any) -> Any:
         """The input of a step that does not run, marked SKIPPED.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._files import local_path
-from ..errors import nearest
+from ..errors import ArgumentTypeError, nearest
 from ..references import Match, RunDigests
 from . import elsewhere, hooks, logconfig, output, runlog
 from .parameters import REQUIRED, ParameterError, ParameterSpec, Section, Setting
@@ -117,7 +118,7 @@ class Step(metaclass=_StepType):
         #: Called as `observer(step, event)` when a step starts and ends: "start", "end".
         self.observer: Callable[[Step, str], None] | None = None
         self._input_name: str | None = None
-        #: What the run at hand works on.
+        #: What the record of the run at hand says that it works on.
         self._args: tuple[Any, ...] = ()
         self._references_used: dict[str, str] = {}
         self._matches_used: dict[str, Match] = {}
@@ -295,16 +296,17 @@ class Step(metaclass=_StepType):
         if args and isinstance(args[0], str | os.PathLike):
             self._input_name = local_path(args[0])
             args = (self._find_input(self._input_name), *args[1:])
-        args = tuple(self.open_input(arg) for arg in args)
+        opened = tuple(self.open_input(arg) for arg in args)
         self._references_used, self._matches_used = {}, {}
-        self._args = args
+        self._args = tuple(map(self.recorded_input, args, opened))
+        args = opened
         with self._recorded() if outermost else nullcontext():
             result = self._run_logged(args)
             if outermost:
                 lines, self._log_lines = self._log_lines, None
                 for model in self._as_list(result):
                     self.keep_log(model, lines or [])
-                    self.keep_record(model, args)
+                    self.keep_record(model, self._args)
             if self.save_results or self.output_file is not None:
                 self._save_result(result)
         return result
@@ -366,6 +368,7 @@ class Step(metaclass=_StepType):
         """What the step does with its arguments: hooks, ``process``, and the results' metadata."""
         with runlog.owner(self.log):
             args = hooks.run_pre_hooks(self, args)
+            self._check_number_of_inputs(args)
             self.before_process(args)
             self._checkpoint = self._open_checkpoint(args)
             self._running = True
@@ -427,6 +430,10 @@ class Step(metaclass=_StepType):
         """What ``process`` gets of an input; subclasses open what only they know."""
         return input
 
+    def recorded_input(self, input: Any, opened: Any) -> Any:
+        """What the record of a run names as its input, which `open_input` made `opened` of."""
+        return opened
+
     def _open_checkpoint(self, args: tuple[Any, ...]) -> Checkpoint | None:
         """What keeps the results of the steps, where a pipeline has a place for it."""
         return None
@@ -468,6 +475,16 @@ class Step(metaclass=_StepType):
         for name, parameter in self.parameters.items():
             if parameter.default is REQUIRED:
                 getattr(self, name)  # tells that it is to be set
+
+    def _check_number_of_inputs(self, args: tuple[Any, ...]) -> None:
+        wanted = inspect.signature(self.process)
+        try:
+            wanted.bind(*args)
+        except TypeError:
+            raise ArgumentTypeError(
+                f"{self.name} takes {len(wanted.parameters)} input(s) "
+                f"({', '.join(wanted.parameters)}), got {len(args)}"
+            ) from None
 
     def _check_output_dir(self) -> None:
         path = self.output_dir
