@@ -208,7 +208,7 @@ def _plain(value: Any, unit: str, place: str) -> float | None:
 def _exposure_meta(old: dict[str, Any], kind: str) -> dict[str, Any]:
     meta = dict(old)
     if "guidestar" in meta:
-        meta["guide_star"] = meta.pop("guidestar")
+        meta["guide_star"] = _guide_star(meta.pop("guidestar"))
     for block, names in _RENAMED.items():
         if block in meta:
             meta[block] = {names.get(key, key): value for key, value in meta[block].items()}
@@ -237,6 +237,25 @@ def _exposure_meta(old: dict[str, Any], kind: str) -> dict[str, Any]:
     if "photometry" in meta:
         meta["photometry"] = _photometry(meta["photometry"])
     return meta
+
+
+def _guide_star(old: dict[str, Any]) -> dict[str, Any]:
+    """The guide window by today's names, in whole pixels; the end follows from the size if need be.
+
+    The libraries of these years made some of the numbers as floats.
+    """
+    new = {}
+    for name, value in old.items():
+        if name.startswith("gw_window_"):
+            name = name.removeprefix("gw_")
+            is_whole = isinstance(value, float) and value.is_integer()
+            value = int(value) if is_whole else value
+        new[name] = value
+    for axis in "xy":
+        start, size = new.get(f"window_{axis}start"), new.get(f"window_{axis}size")
+        if new.get(f"window_{axis}stop") is None and None not in (start, size):
+            new[f"window_{axis}stop"] = start + size
+    return new
 
 
 def _photometry(old: Mapping[str, Any]) -> dict[str, Any]:

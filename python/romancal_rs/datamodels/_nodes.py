@@ -317,9 +317,9 @@ def deep_copy(value: Any) -> Any:
         return {key: deep_copy(item) for key, item in value.items()}
     if isinstance(value, list):
         return [deep_copy(item) for item in value]
-    if isinstance(value, np.ndarray):
+    if type(value) in (np.ndarray, np.memmap):
         return np.array(value)
-    return copy.deepcopy(value)
+    return copy.deepcopy(value)  # arrays with a unit or a mask keep it
 
 
 def copy_containers(value: Any) -> Any:
