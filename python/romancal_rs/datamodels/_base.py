@@ -444,12 +444,12 @@ def _read(source: str | os.PathLike[str] | IO[bytes]) -> Tree:
             _eras.to_today(tree)
     except Exception as error:
         tree.close()
+        where = tree.source or "the given model"
         if isinstance(error, ModelError):
-            raise ModelError(f"{tree.source}: {error}") from error
+            raise ModelError(f"{where}: {error}") from error
         if isinstance(error, (KeyError, TypeError, AttributeError)):
             raise ModelError(
-                f"{tree.source}: looks like a file of 2022 to 2024, but its structure is not: "
-                f"{error!r}"
+                f"{where}: looks like a file of 2022 to 2024, but its structure is not: {error!r}"
             ) from error
         raise
     return tree

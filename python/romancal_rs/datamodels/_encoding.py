@@ -62,14 +62,14 @@ class Encoding:
         if offset is None:
             offset = 0
         where = f"{raw.source}: " if raw.source else ""
-        whole = isinstance(offset, int) and not isinstance(offset, bool)
+        whole = isinstance(offset, (int, np.integer)) and not isinstance(offset, bool)
         if not whole or abs(offset) > _MOST:
             raise ModelError(
                 f"{where}meta.instrument.data_encoding_offset is {offset!r}; expected a whole "
                 f"number of DN, at most {_MOST}, or none for 0"
             )
         read = _reference(raw, _READS, "data", where)
-        return cls(read, _reference(raw, _AMP33_READS, "amp33", where), offset)
+        return cls(read, _reference(raw, _AMP33_READS, "amp33", where), int(offset))
 
     @property
     def changes_amp33(self) -> bool:

@@ -9,7 +9,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from ._arrays import is_plain
-from ._errors import ModelTypeError
+from ._errors import ModelError, ModelTypeError
 from ._nodes import Tree, Unread
 
 _OF_THE_MISSION = "roman_datamodels."
@@ -100,6 +100,8 @@ def tree_of(model: Any) -> Tree:
     ------
     ModelTypeError
         If it does not tell what it is.
+    ModelError
+        If its file was closed.
     """
     tag = getattr(model, "tag", None)
     if not isinstance(tag, str) or not hasattr(model, "keys"):
@@ -107,8 +109,26 @@ def tree_of(model: Any) -> Tree:
             f"a {type(model).__module__}.{type(model).__qualname__} that does not state its tag; "
             "save it, and pass the path of its file"
         )
-    data = {str(key): _plain(model[key]) for key in model.keys()}  # noqa: SIM118 (no Mapping)
-    return Tree(data, tag, source="")
+    try:
+        data = {str(key): _plain(model[key]) for key in model.keys()}  # noqa: SIM118 (no Mapping)
+        return Tree(data, tag, header=_header(model))
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise ModelError(
+            f"a {type(model).__name__} whose file was closed; open it anew, or pass the path of "
+            "its file"
+        ) from error
+
+
+def _header(model: Any) -> dict[str, Any]:
+    """What the file says of itself that a model came from: who wrote it, and by that when.
+
+    Only a private attribute knows it. A model that was made in memory has nothing of the kind.
+    """
+    file = getattr(model, "_asdf", None)
+    tree = {} if file is None else file.tree
+    return {str(key): _plain(tree[key]) for key in tree if key != "roman"}
 
 
 def _plain(value: Any) -> Any:
@@ -116,11 +136,13 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(value[key]) for key in value}
     if isinstance(value, str):
         return str(value)
+    if isinstance(value, np.generic):
+        return value.item()
     if isinstance(value, np.ndarray) and not hasattr(value, "unit"):
         return value.astype(np.float32) if value.dtype == np.float16 else value
     if hasattr(value, "dtype") and hasattr(value, "shape") and hasattr(value, "__array__"):
         return value if hasattr(value, "unit") else _lazy(value)
-    if isinstance(value, Sequence) and not isinstance(value, bytes | tuple):
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
         return [_plain(item) for item in value]
     if type(value).__module__.startswith(_OF_THE_MISSION):
         return _base_of(value)
