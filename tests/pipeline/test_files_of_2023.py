@@ -1,5 +1,6 @@
 """Files of 2023 and 2024, whose arrays carry units, are read as what they are."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -151,11 +152,13 @@ def test_models_of_the_missions_library_are_calibrated_as_their_files(exposure, 
     references = tmp_path / "references"
     references.mkdir()
     write_references(references)
-    with mission.open(exposure) as theirs:
+    with ExitStack() as opened:
+        theirs = opened.enter_context(mission.open(exposure))
         assert str(theirs.data.unit) == "DN"
         overrides = {}
         for name in ("readnoise", "gain", "dark", "saturation", "flat", "linearity", "mask"):
-            model = datamodels.open(mission.open(references / f"roman_wfi_{name}.asdf"))
+            reference = mission.open(references / f"roman_wfi_{name}.asdf")
+            model = datamodels.open(opened.enter_context(reference))
             assert model.era == "2023-2024"
             model.validate(metadata=False)
             overrides[f"override_{name}"] = model

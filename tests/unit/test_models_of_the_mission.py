@@ -69,9 +69,29 @@ def test_flags_of_2022_that_are_in_memory_are_widened(mission, tmp_path):
 
 def test_a_model_whose_file_was_closed_says_so(mission):
     with mission.open(READNOISE) as theirs:
-        pass
-    with pytest.raises(datamodels.ModelError, match="ReadnoiseRefModel whose file was closed"):
-        datamodels.open(theirs)
+        model = datamodels.open(theirs)
+    with pytest.raises(datamodels.ModelError, match="was closed; keep the model open"):
+        model.data  # noqa: B018
+    with pytest.raises(datamodels.ModelError, match="was closed; keep the model open"):
+        datamodels.open(theirs)  # and nobody would tell from when it is
+
+
+def test_an_array_of_a_model_of_the_missions_library_is_read_when_it_is_touched(mission):
+    """`hasattr` on what `asdf` has in place of an array reads the array."""
+    with mission.open(READNOISE) as theirs:
+        model = datamodels.open(theirs)
+        assert model.shape == (128, 128)
+        assert "(unloaded)" in repr(theirs.data)
+        assert model.data.any()
+
+
+def test_a_model_of_the_missions_library_is_kept_while_its_arrays_are_unread(mission):
+    model = datamodels.open(mission.open(READNOISE))
+    theirs = model._tree.shares_with
+    copy = model.copy_for_change(())
+    assert copy._tree.shares_with is model._tree
+    assert copy.data.any()
+    theirs.close()
 
 
 # --- numbers of NumPy

@@ -251,7 +251,7 @@ def _guide_star(old: dict[str, Any]) -> dict[str, Any]:
 
     The libraries of these years made some of the numbers as floats.
     """
-    new = {}
+    new: dict[str, Any] = {}
     for name, value in old.items():
         if name.startswith("gw_window_"):
             name = name.removeprefix("gw_")
@@ -260,7 +260,7 @@ def _guide_star(old: dict[str, Any]) -> dict[str, Any]:
         new[name] = value
     for axis in "xy":
         start, size = new.get(f"window_{axis}start"), new.get(f"window_{axis}size")
-        if new.get(f"window_{axis}stop") is None and None not in (start, size):
+        if start is not None and size is not None and new.get(f"window_{axis}stop") is None:
             new[f"window_{axis}stop"] = start + size
     return new
 

@@ -9,8 +9,8 @@ import numpy as np
 from ..exposure import BORDER
 from . import _schema
 from ._base import DataModel, words
-from ._defaults import conform
-from ._encoding import ENCODING_ARRAYS, Encoding
+from ._defaults import complete, conform
+from ._encoding import ENCODING_ARRAYS, Encoding, check_restored, is_encoded, mark_restored
 from ._errors import ModelError, ModelTypeError
 from ._nodes import Tree, deep_copy
 
@@ -103,24 +103,80 @@ class RampModel(DataModel):
         old = raw._tree
         tag = _sibling(raw.tag, cls)
         tree = Tree({}, tag, header=old.header, source=old.source, origin=old.origin)
-        n_resultants, n_rows, n_cols = raw.shape
         meta = deep_copy(raw._tree.data["meta"])
         meta["cal_step"] = steps_to_do(tree)
+        mark_restored(meta)
         tree.data["meta"] = meta
         encoding = Encoding.of(raw)
         if encoding.changes_amp33:
             tree.data["amp33"] = encoding.amp33(raw.stored("amp33"))
         else:
             tree.share("amp33", raw._tree, share_file)
-        border = border_shapes(n_rows, n_cols)
-        for side, shape in border.items():
-            tree.data[f"border_ref_pix_{side}"] = np.zeros((n_resultants, *shape), np.float32)
-        for side, shape in border.items():
-            tree.data[f"dq_border_ref_pix_{side}"] = np.zeros(shape, np.uint32)
-        if _schema.child(tree.schema(()), cls._second_flags):
-            tree.data[cls._second_flags] = np.zeros((n_rows, n_cols), np.uint32)
+        ramp = cls._view(tree, owner=True)
+        ramp.add_missing(raw.shape)
         _carry_over(raw._tree, tree, share_file)
-        return cls._view(tree, owner=True)
+        return ramp
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether the samples are still as they were sent, in a ramp that another library made.
+
+        So they are where a reference read is there (`ENCODING_ARRAYS`), or an offset stated, and
+        ``meta.cal_step.dq_init`` is INCOMPLETE. Only dq_init takes such a ramp.
+        """
+        return is_encoded(self)
+
+    def restore_counts(self) -> None:
+        """Undoes the encoding of a ramp that `is_encoded`, as `from_science_raw` does.
+
+        `data`, `amp33` and `groupdq` become new arrays, and the reference reads go. Nothing happens
+        to any other ramp.
+
+        Raises
+        ------
+        ModelError
+            If what it states of its encoding does not fit its arrays, or contradicts its status.
+        """
+        if not self.is_encoded:
+            check_restored(self)
+            return
+        counts, encoding = self.stored("data"), Encoding.of(self)
+        groupdq = np.array(self.stored("groupdq"))
+        encoding.flag_floor(counts, groupdq)
+        content = self._tree.data
+        if encoding.changes_amp33:
+            content["amp33"] = encoding.amp33(self.stored("amp33"))
+        content.update(data=encoding.samples(counts), groupdq=groupdq)
+        for name in ENCODING_ARRAYS:
+            content.pop(name, None)
+        mark_restored(content["meta"])
+
+    def add_missing(self, shape: tuple[int, ...] = ()) -> None:
+        """Adds what a ramp of the mission's library may lack, and dq_init, or a later step, fills.
+
+        That are the border reference pixels and `pixeldq2`, which are zero, and names of types in
+        ``meta.ref_file``, which are N/A.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of `data`, if that is not there yet.
+        """
+        n_resultants, n_rows, n_cols = shape or self.shape
+        content = self._tree.data
+        references = ("meta", "ref_file")
+        if isinstance(content["meta"].get("ref_file"), dict):
+            content["meta"]["ref_file"] = complete(
+                content["meta"]["ref_file"], self._tree.schema(references), references
+            )
+        border = border_shapes(n_rows, n_cols)
+        for side, size in border.items():
+            cube = np.zeros((n_resultants, *size), np.float32)
+            content.setdefault(f"border_ref_pix_{side}", cube)
+        for side, size in border.items():
+            content.setdefault(f"dq_border_ref_pix_{side}", np.zeros(size, np.uint32))
+        if _schema.child(self._tree.schema(()), self._second_flags):
+            content.setdefault(self._second_flags, np.zeros((n_rows, n_cols), np.uint32))
 
     def _before_writing(self, tree: Tree) -> None:
         # Series 1.0 to 1.6 require a cube of errors, which no step has ever filled.

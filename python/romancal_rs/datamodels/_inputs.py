@@ -13,6 +13,9 @@ from ._errors import ModelError, ModelTypeError
 from ._nodes import Tree, Unread
 
 _OF_THE_MISSION = "roman_datamodels."
+_CLOSED = (
+    "the file of a model of roman_datamodels was closed; keep the model open until all is read"
+)
 
 
 def is_open_file(source: object) -> bool:
@@ -109,25 +112,27 @@ def tree_of(model: Any) -> Tree:
             f"a {type(model).__module__}.{type(model).__qualname__} that does not state its tag; "
             "save it, and pass the path of its file"
         )
-    try:
-        data = {str(key): _plain(model[key]) for key in model.keys()}  # noqa: SIM118 (no Mapping)
-        return Tree(data, tag, header=_header(model))
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise ModelError(
-            f"a {type(model).__name__} whose file was closed; open it anew, or pass the path of "
-            "its file"
-        ) from error
+    data = {str(key): _plain(model[key]) for key in model.keys()}  # noqa: SIM118 (no Mapping)
+    tree = Tree(data, tag, header=_header(model))
+    tree.shares_with = model  # which closes its file when nobody has it any more
+    return tree
 
 
 def _header(model: Any) -> dict[str, Any]:
     """What the file says of itself that a model came from: who wrote it, and by that when.
 
     Only a private attribute knows it. A model that was made in memory has nothing of the kind.
+
+    Raises
+    ------
+    ModelError
+        If the file was closed.
     """
     file = getattr(model, "_asdf", None)
-    tree = {} if file is None else file.tree
+    try:
+        tree = {} if file is None else file.tree
+    except OSError as error:
+        raise ModelError(_CLOSED) from error
     return {str(key): _plain(tree[key]) for key in tree if key != "roman"}
 
 
@@ -138,10 +143,10 @@ def _plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, np.ndarray) and not hasattr(value, "unit"):
+    if isinstance(value, np.ndarray):
         return value.astype(np.float32) if value.dtype == np.float16 else value
     if hasattr(value, "dtype") and hasattr(value, "shape") and hasattr(value, "__array__"):
-        return value if hasattr(value, "unit") else _lazy(value)
+        return _lazy(value)  # asking it for more would read it
     if isinstance(value, Sequence) and not isinstance(value, bytes):
         return [_plain(item) for item in value]
     if type(value).__module__.startswith(_OF_THE_MISSION):
@@ -153,7 +158,12 @@ def _lazy(array: Any) -> Unread:
     """An array of a file that the mission's library has open: read when it is first touched."""
 
     def stored() -> np.ndarray[Any, Any]:
-        return np.asarray(array)
+        try:
+            return np.asarray(array)
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise ModelError(_CLOSED) from error
 
     def read() -> np.ndarray[Any, Any]:
         values = stored()

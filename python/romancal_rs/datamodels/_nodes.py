@@ -134,7 +134,8 @@ class Tree:
         self.header = dict(header or {})
         self.close = close or (lambda: None)
         self.origin = origin
-        self.shares_with: Tree | None = None
+        #: What keeps a file open that some of the values are still in: another tree, a model.
+        self.shares_with: Any = None
         self._schemas: dict[Path, _schema.Schema] = {}
 
     @property

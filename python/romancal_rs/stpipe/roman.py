@@ -78,6 +78,11 @@ class RomanStep(Step):
             raise InputError(
                 f"{self.name} takes a {model_class.__name__}, got: {type(model).__name__}{source}"
             )
+        if self.builds_on and isinstance(model, datamodels.RampModel) and model.is_encoded:
+            raise InputError(
+                f"{describe(model)}: its counts are still as they were sent: run dq_init before "
+                f"{self.name}"
+            )
         cal_step = model.meta.cal_step
         if missing := [name for name in self.builds_on if cal_step.get(name) == "INCOMPLETE"]:
             self.log.warning(
