@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -35,9 +36,13 @@ class GuideWindow(NamedTuple):
         Raises
         ------
         InputError
-            If a limit is no whole number.
+            If a limit is no whole number, or ``meta.guide_star`` no mapping.
         """
         guide_star = exposure.meta.get("guide_star") or {}
+        if not isinstance(guide_star, Mapping):
+            raise InputError(
+                f"{describe(exposure)}: meta.guide_star is {guide_star!r}; expected a mapping"
+            )
         limits: list[int] = []
         for name in cls._fields:
             limit = guide_star.get(f"window_{name}")

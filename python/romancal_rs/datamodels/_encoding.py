@@ -15,6 +15,7 @@ that dq_init has not seen yet, a mark.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,18 +67,9 @@ class Encoding:
         ModelError
             If a reference does not fit the array it was subtracted from, or the offset is none.
         """
-        offset = raw.meta.instrument.get("data_encoding_offset")
-        if offset is None:
-            offset = 0
         where = f"{raw.source}: " if raw.source else ""
-        whole = isinstance(offset, (int, np.integer)) and not isinstance(offset, bool)
-        if not whole or abs(offset) > _MOST:
-            raise ModelError(
-                f"{where}meta.instrument.data_encoding_offset is {offset!r}; expected a whole "
-                f"number of DN, at most {_MOST}, or none for 0"
-            )
         read = _reference(raw, _READS, "data", where)
-        return cls(read, _reference(raw, _AMP33_READS, "amp33", where), int(offset))
+        return cls(read, _reference(raw, _AMP33_READS, "amp33", where), encoding_offset(raw))
 
     @property
     def changes_amp33(self) -> bool:
@@ -145,6 +137,30 @@ class Encoding:
             restored += self.reference_amp33
         restored -= self.offset
         return restored.clip(0, _MOST).astype(np.uint16)
+
+
+def encoding_offset(exposure: ScienceRawModel | RampModel) -> int:
+    """What was added to the counts on board [DN], as ``meta.instrument`` states it; 0 if nothing.
+
+    Raises
+    ------
+    ModelError
+        If that is no whole number of at most 16 bits.
+    """
+    where = f"{exposure.source}: " if exposure.source else ""
+    instrument = exposure.meta.get("instrument")
+    if not isinstance(instrument, Mapping):
+        raise ModelError(f"{where}meta.instrument is {instrument!r}; expected a mapping")
+    offset = instrument.get("data_encoding_offset")
+    if offset is None:
+        return 0
+    whole = isinstance(offset, (int, np.integer)) and not isinstance(offset, bool)
+    if not whole or abs(offset) > _MOST:
+        raise ModelError(
+            f"{where}meta.instrument.data_encoding_offset is {offset!r}; expected a whole "
+            f"number of DN, at most {_MOST}, or none for 0"
+        )
+    return int(offset)
 
 
 def is_encoded(ramp: RampModel) -> bool:

@@ -11,7 +11,7 @@ from . import _schema
 from ._base import DataModel, words
 from ._defaults import complete, conform
 from ._encoding import ENCODING_ARRAYS, Encoding, check_restored, is_encoded, mark_restored
-from ._errors import ModelError, ModelTypeError
+from ._errors import ModelError, ModelTypeError, ValidationError
 from ._nodes import Tree, deep_copy
 
 
@@ -20,6 +20,7 @@ class ScienceRawModel(DataModel):
 
     _kind = "wfi_science_raw"
     _new_version = "2.1.0"
+    _for_steps = ("data", "amp33", "resultantdq")
 
 
 class RampModel(DataModel):
@@ -30,6 +31,7 @@ class RampModel(DataModel):
 
     _kind = "ramp"
     _new_version = "2.1.0"
+    _for_steps = ("data", "groupdq", "pixeldq")
     _second_flags = "pixeldq2"
 
     @classmethod
@@ -97,9 +99,12 @@ class RampModel(DataModel):
         ------
         ModelTypeError
             If `raw` is another kind of model.
+        ValidationError
+            If an array is missing, or does not fit; see `check_arrays`.
         """
         if not isinstance(raw, ScienceRawModel):
             raise ModelTypeError(f"expected {words(ScienceRawModel)}, got {raw!r}")
+        check_arrays(raw)
         old = raw._tree
         tag = _sibling(raw.tag, cls)
         tree = Tree({}, tag, header=old.header, source=old.source, origin=old.origin)
@@ -193,6 +198,7 @@ class ImageModel(DataModel):
 
     _kind = "wfi_image"
     _new_version = "2.1.0"
+    _for_steps = ("data", "dq", "var_poisson", "var_rnoise", "dumo")
     _second_flags = "dq2"
 
     @classmethod
@@ -294,6 +300,33 @@ class RampFitOutputModel(DataModel):
         for name, array in arrays.items():
             product[name] = array
         return product
+
+
+def check_arrays(exposure: ScienceRawModel | RampModel | ImageModel) -> None:
+    """Checks the arrays that steps use: that they are there, of their types, and fit each other.
+
+    Raises
+    ------
+    ValidationError
+        Naming the file that the exposure came from, and the array.
+    """
+    tree = exposure._tree
+    needed = _schema.required(tree.schema(()))
+    for name in exposure._for_steps:
+        if name not in tree.data:
+            if name in needed:
+                raise ValidationError(name, None, "required but missing", tree.source)
+            continue
+        array = tree.data[name]
+        try:
+            _schema.validate(array, tree.schema((name,)), (name,))
+        except ValidationError as error:
+            raise ValidationError(name, array, error.rule, tree.source) from None
+        # Flags, and planes of an image, are of the same samples, or of the same pixels.
+        expected = exposure.shape[-len(array.shape) :]
+        if name != "amp33" and array.shape != expected:
+            rule = f"expected shape {expected}, as data has it, got {array.shape}"
+            raise ValidationError(name, array, rule, tree.source)
 
 
 def border_shapes(n_rows: int, n_cols: int) -> dict[str, tuple[int, int]]:

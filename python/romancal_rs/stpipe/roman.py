@@ -60,10 +60,10 @@ class RomanStep(Step):
         Raises
         ------
         InputError
-            If the input is another kind of model, or too raw.
+            If the input is another kind of model, or too raw, or lacks what steps go by.
         """
         from .. import datamodels
-        from ..exposure import describe
+        from ..exposure import check_for_step, describe
 
         model = datamodels.open(input)
         if isinstance(model, datamodels.ScienceRawModel) and model_class is datamodels.RampModel:
@@ -72,12 +72,15 @@ class RomanStep(Step):
                     f"{self.name} takes a ramp, got a raw exposure, {describe(model)}: run "
                     f"{', '.join(self.builds_on)} first"
                 )
+            check_for_step(model)
             return cast("Model", datamodels.RampModel.from_science_raw(model))
         if not isinstance(model, model_class):
             source = f" from {input}" if isinstance(input, str | os.PathLike) else ""
             raise InputError(
                 f"{self.name} takes a {model_class.__name__}, got: {type(model).__name__}{source}"
             )
+        if isinstance(model, datamodels.RampModel | datamodels.ImageModel):
+            check_for_step(model)
         if self.builds_on and isinstance(model, datamodels.RampModel) and model.is_encoded:
             raise InputError(
                 f"{describe(model)}: its counts are still as they were sent: run dq_init before "
@@ -115,8 +118,13 @@ class RomanStep(Step):
             Marked in place where a pipeline handed it over, else a copy of its metadata is.
         """
         from .. import datamodels
+        from ..exposure import check_for_step
 
         model = datamodels.open(input)
+        if isinstance(
+            model, datamodels.ScienceRawModel | datamodels.RampModel | datamodels.ImageModel
+        ):
+            check_for_step(model)
         if isinstance(model, datamodels.ScienceRawModel):
             model = datamodels.RampModel.from_science_raw(model)  # a raw file records no steps
         elif self.parent is None and isinstance(input, datamodels.DataModel):
@@ -438,12 +446,16 @@ class RomanStep(Step):
 
     def write_model(self, model: Any, path: Path) -> None:
         from .. import datamodels
+        from ..exposure import invalid
 
         if not isinstance(model, datamodels.DataModel):
             super().write_model(model, path)
             return
         compression = self.search_attr("array_compression") or "lz4"
-        model.save(path, compression=None if compression == "none" else compression)
+        try:
+            model.save(path, compression=None if compression == "none" else compression)
+        except datamodels.ValidationError as error:
+            raise invalid(model, error, is_hinted=self.metadata_warning() is None) from error
 
     def as_saved(self, model: DataModel, lines: list[str]) -> DataModel:
         """A product that is saved within the run, with the provenance and the log so far."""
