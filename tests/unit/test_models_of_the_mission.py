@@ -56,6 +56,24 @@ def test_a_model_made_by_todays_library_is_of_today(mission):
     assert not model.is_cds
 
 
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_model_of_the_missions_library_may_be_an_override(mission, simulated, fused):
+    """It was taken for a path where it was opened."""
+    (path,) = simulated.references.glob("*gain*.asdf")
+    expected = ExposurePipeline.call(
+        str(simulated.exposure), references=str(simulated.references), fused=fused
+    )
+    with mission.open(path) as gain:
+        result = ExposurePipeline.call(
+            str(simulated.exposure),
+            references=str(simulated.references),
+            override_gain=gain,
+            fused=fused,
+        )
+    np.testing.assert_array_equal(result.data, expected.data)
+    assert result.meta.ref_file.gain == path.name
+
+
 def test_flags_of_2022_that_are_in_memory_are_widened(mission, tmp_path):
     content = {"meta": old_files.reference_meta("MASK"), "dq": np.full((8, 8), 3, np.uint16)}
     path = old_files.write(tmp_path / "mask.asdf", "reference_files/mask", content, "0.13.0")

@@ -177,9 +177,13 @@ class RomanStep(Step):
 
     def _match(self, reftype: str, sought: _Sought, model: DataModel) -> Match:
         """The reference of one type for an exposure; looked for once in a run."""
+        from .. import datamodels
+
         found, key = self.root._found_references, self._key(reftype, sought)
         if key not in found:
             override = self.overrides(reftype)
+            if datamodels.can_open(override):
+                override = datamodels.open(override)
             match = references.resolve(reftype, sought.keys, self._store(), override)
             self._check_reference(match, reftype, model)
             found[key] = match
