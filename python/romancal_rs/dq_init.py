@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .exposure import BORDER, check_ramp
+from .exposure import BORDER, check_for_step, check_ramp
 from .guide_window import GuideWindow
 from .stpipe import RomanStep
 
@@ -57,6 +57,7 @@ class DQInitStep(RomanStep):
 
         ramp: Any = datamodels.open(input)
         if isinstance(ramp, datamodels.RampModel):
+            check_for_step(ramp)
             if self.parent is None:
                 ramp = ramp.copy_for_change(())
             ramp.restore_counts()  # while the ramp says that this is to be done

@@ -117,6 +117,8 @@ def test_a_skipped_step_names_what_is_wrong_too():
     for name, place in (("dq_init", "data"), ("jump", "meta.cal_step")):
         with pytest.raises(InputError, match=f"{place}: required but missing"):
             call(name, model_for(name, place), skip=True)
+    with pytest.raises(InputError, match="data: required but missing"):
+        call("dq_init", model_for("jump", "data"), skip=True)
 
 
 def test_what_a_step_does_not_use_may_be_missing():
