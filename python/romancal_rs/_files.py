@@ -56,6 +56,29 @@ def path_in(variable: str, environ: Mapping[str, str] | None = None) -> Path | N
         raise InputError(f"{variable} = {error}") from None
 
 
+def existing_or_local(path: str | os.PathLike[str], *, to_write: bool = False) -> str:
+    """The path that a user means, as of `local_path`, but for a ``$`` in a name that exists.
+
+    For functions that users call with a path as they write it, and the package with one of a
+    directory, whose name may well hold a ``$``.
+
+    Parameters
+    ----------
+    path : path
+    to_write : bool
+        Whether it is the directory that has to exist.
+
+    Raises
+    ------
+    InputError
+        If it is a URL.
+    """
+    name = os.path.expanduser(os.fspath(path))
+    refuse_url(name)
+    known = os.path.dirname(name) if to_write else name
+    return name if known and os.path.exists(known) else local_path(name)
+
+
 def refuse_url(path: str | os.PathLike[str]) -> None:
     """Raises an InputError if a path is a URL, which a file system takes for a relative path.
 

@@ -102,3 +102,23 @@ def test_both_ways_restore_the_same_bits(plain, tmp_path, offset, has_read):
     for image in images:
         for name in (*ARRAYS, "amp33", "border_ref_pix_left"):
             np.testing.assert_array_equal(image[name], expected[name], err_msg=name)
+
+
+@pytest.mark.filterwarnings("ignore")  # that the mission's library makes ramps otherwise now
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_ramp_that_the_missions_library_made_of_it(plain, tmp_path, skip):
+    """Its ramp holds the counts as they were sent; nor has it borders, or second flags."""
+    mission = pytest.importorskip("roman_datamodels.datamodels")
+    encoded = simulate(SimulationConfig(**CONFIG, encoded=True), tmp_path)
+    parameters = {"steps": {"dq_init": {"skip": skip}}, "fused": False, "validate": "warn"}
+    expected = run(encoded.exposure, plain[0], **parameters)
+    with mission.open(encoded.exposure) as theirs:
+        ramp = mission.RampModel.from_science_raw(theirs)
+        assert "reference_read" in ramp
+        image = run(ramp, plain[0], **parameters)
+        alone = DQInitStep.call(ramp, references=str(plain[0].references), skip=skip)
+    for name in (*ARRAYS, "amp33", "border_ref_pix_left", "dq_border_ref_pix_top"):
+        np.testing.assert_array_equal(image[name], expected[name], err_msg=name)
+    image.validate()
+    assert "border_ref_pix_left" in alone
+    assert "reference_read" not in alone

@@ -61,7 +61,11 @@ class ExposurePipeline(RomanPipeline):
                     f"{self.name} takes a raw exposure or a ramp, got {describe(exposure)} "
                     f"({type(exposure).__name__})"
                 )
-            check_exposure(exposure, self.metadata_warning())
+            checked = exposure
+            if isinstance(exposure, datamodels.RampModel):
+                checked = exposure.copy_for_change(())
+                checked.add_missing()  # as dq_init does
+            check_exposure(checked, self.metadata_warning())
             if not self.assign_wcs.skip:
                 pointing(exposure)
             super().before_process((exposure, *args[1:]))

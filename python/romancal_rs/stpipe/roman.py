@@ -60,10 +60,10 @@ class RomanStep(Step):
         Raises
         ------
         InputError
-            If the input is another kind of model, or too raw.
+            If the input is another kind of model, or too raw, or lacks what steps go by.
         """
         from .. import datamodels
-        from ..exposure import describe
+        from ..exposure import check_for_step, describe
 
         model = datamodels.open(input)
         if isinstance(model, datamodels.ScienceRawModel) and model_class is datamodels.RampModel:
@@ -72,11 +72,19 @@ class RomanStep(Step):
                     f"{self.name} takes a ramp, got a raw exposure, {describe(model)}: run "
                     f"{', '.join(self.builds_on)} first"
                 )
+            check_for_step(model)
             return cast("Model", datamodels.RampModel.from_science_raw(model))
         if not isinstance(model, model_class):
             source = f" from {input}" if isinstance(input, str | os.PathLike) else ""
             raise InputError(
                 f"{self.name} takes a {model_class.__name__}, got: {type(model).__name__}{source}"
+            )
+        if isinstance(model, datamodels.RampModel | datamodels.ImageModel):
+            check_for_step(model)
+        if self.builds_on and isinstance(model, datamodels.RampModel) and model.is_encoded:
+            raise InputError(
+                f"{describe(model)}: its counts are still as they were sent: run dq_init before "
+                f"{self.name}"
             )
         cal_step = model.meta.cal_step
         if missing := [name for name in self.builds_on if cal_step.get(name) == "INCOMPLETE"]:
@@ -111,8 +119,13 @@ class RomanStep(Step):
             Marked in place where a pipeline handed it over, else a copy of its metadata is.
         """
         from .. import datamodels
+        from ..exposure import check_for_step
 
         model = datamodels.open(input)
+        if isinstance(
+            model, datamodels.ScienceRawModel | datamodels.RampModel | datamodels.ImageModel
+        ):
+            check_for_step(model)
         if isinstance(model, datamodels.ScienceRawModel):
             model = datamodels.RampModel.from_science_raw(model)  # a raw file records no steps
         elif self.parent is None and isinstance(input, datamodels.DataModel):
@@ -165,6 +178,7 @@ class RomanStep(Step):
 
     def _match(self, reftype: str, sought: _Sought, model: DataModel) -> Match:
         """The reference of one type for an exposure; looked for once in a run."""
+
         found, key = self.root._found_references, self._key(reftype, sought)
         if key not in found:
             override = _as_own_model(self.overrides(reftype), f"override_{reftype}")
@@ -442,12 +456,16 @@ class RomanStep(Step):
 
     def write_model(self, model: Any, path: Path) -> None:
         from .. import datamodels
+        from ..exposure import invalid
 
         if not isinstance(model, datamodels.DataModel):
             super().write_model(model, path)
             return
         compression = self._chosen("array_compression")
-        model.save(path, compression=None if compression == "none" else compression)
+        try:
+            model.save(path, compression=None if compression == "none" else compression)
+        except datamodels.ValidationError as error:
+            raise invalid(model, error, is_hinted=self.metadata_warning() is None) from error
 
     def _chosen(self, name: str) -> Any:
         """The first value that is not the default, of the step or the pipelines around it."""
