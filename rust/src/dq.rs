@@ -2,7 +2,7 @@
 //!
 //! Only those that a kernel sets or asks for; `romancal_rs.dqflags` has them all.
 
-/// Flags of one sample, a byte. The same bits mean the same in `pixeldq`.
+/// Flags of one sample, a byte. Those of [`group::OF_PIXELS`] mean the same in `pixeldq`.
 pub mod group {
     /// Bad sample.
     pub const DO_NOT_USE: u8 = 1;
@@ -13,6 +13,12 @@ pub mod group {
     /// At or below the floor of the A/D converter.
     pub const AD_FLOOR: u8 = 1 << 6;
 
+    /// The first resultant of detector WFI18, where its transient could not be taken off. Of a pixel
+    /// the same bit says that it is an outlier.
+    pub const WFI18_TRANSIENT: u8 = 1 << 7;
+
+    /// What is said of a pixel if it is said of one of its samples.
+    pub const OF_PIXELS: u8 = !(DO_NOT_USE | WFI18_TRANSIENT);
     /// A sample with either of these takes no part in any calculation.
     pub const UNUSABLE: u8 = SATURATED | DO_NOT_USE;
 }

@@ -19,7 +19,7 @@ use crate::kernels::ramp_fit::{self, FitRows, SegmentArrays};
 ///     Rate [DN/s].
 /// dq : ndarray, uint32
 ///     Flags of each pixel: those of `pixeldq` and of all samples, but DO_NOT_USE of a sample only
-///     where no sample could be used.
+///     where no sample could be used, and WFI18_TRANSIENT of none.
 /// var_poisson, var_rnoise : ndarray, float32
 ///     Variance of the rate from photon noise and from read noise [(DN/s)^2].
 /// err : ndarray, float32

@@ -122,7 +122,7 @@ fn load_block(kernel: &RampFit<'_>, row: &FitRow<'_>, cols: &Range<usize>, block
     // A single resultant has no differences, and is always looked at more closely.
     let single = block.samples.len() < 2;
     for lane in 0..LANES {
-        block.dq[lane] |= u32::from(flags[lane] & !group::DO_NOT_USE);
+        block.dq[lane] |= u32::from(flags[lane] & group::OF_PIXELS);
         block.irregular[lane] = u8::from(single)
             | u8::from(!sum[lane].is_finite())
             | u8::from(flags[lane] & (group::UNUSABLE | group::JUMP_DET) != 0)

@@ -155,6 +155,22 @@ fn pixels_that_cannot_be_fitted_are_zero() {
 }
 
 #[test]
+fn a_transient_of_the_first_sample_is_no_outlier_of_the_pixel() {
+    let result = fit(&[
+        (
+            [20.0, 40.0, 60.0],
+            [group::WFI18_TRANSIENT | group::DO_NOT_USE, 0, 0],
+        ),
+        (
+            [20.0, 40.0, 60.0],
+            [group::WFI18_TRANSIENT, 0, group::AD_FLOOR],
+        ),
+    ]);
+    assert_eq!(result.dq[[0, 0]], 0);
+    assert_eq!(result.dq[[0, 1]], u32::from(group::AD_FLOOR));
+}
+
+#[test]
 fn a_ramp_without_any_noise_has_the_slope_of_its_segments() {
     // No read noise and no signal: the variances are 0, and the weights would be infinite.
     let result = fit_with(&[([7.0, 7.0, 9.0, 9.0], [0, 0, JUMP, 0])], 2.0, 0.0);
