@@ -13,7 +13,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -41,9 +41,52 @@ def local_path(path: str | os.PathLike[str]) -> str:
     return name
 
 
+def path_in(variable: str, environ: Mapping[str, str] | None = None) -> Path | None:
+    """The local path that a variable of the environment holds; None if it is not set, or empty.
+
+    Raises
+    ------
+    InputError
+        If it is a URL; the message names the variable.
+    """
+    value = (os.environ if environ is None else environ).get(variable)
+    try:
+        return Path(local_path(value)) if value else None
+    except InputError as error:
+        raise InputError(f"{variable} = {error}") from None
+
+
+def existing_or_local(path: str | os.PathLike[str], *, to_write: bool = False) -> str:
+    """The path that a user means, as of `local_path`, but for a ``$`` in a name that exists.
+
+    For functions that users call with a path as they write it, and the package with one of a
+    directory, whose name may well hold a ``$``.
+
+    Parameters
+    ----------
+    path : path
+    to_write : bool
+        Whether it is the directory that has to exist.
+
+    Raises
+    ------
+    InputError
+        If it is a URL.
+    """
+    name = os.path.expanduser(os.fspath(path))
+    refuse_url(name)
+    known = os.path.dirname(name) if to_write else name
+    return name if known and os.path.exists(known) else local_path(name)
+
+
 def refuse_url(path: str | os.PathLike[str]) -> None:
-    """Raises an InputError if a path is a URL, which a file system takes for a relative path."""
+    """Raises an InputError if a path is a URL, which a file system takes for a relative path.
+
+    Or if it holds a NUL, which no path can.
+    """
     name = os.fspath(path)
+    if "\0" in name:
+        raise InputError(f"{name!r}: no path can hold a NUL character")
     url = _URL.match(name)
     if url is None:
         return

@@ -17,14 +17,16 @@ The WCS is a chain of frames, each with the transform to the next::
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
+
+import numpy as np
 
 from .errors import InputError, one_line
 from .exposure import describe
 from .stpipe import RomanStep
 
 if TYPE_CHECKING:
-    import numpy as np
     from astropy.modeling import Model
     from gwcs import WCS
 
@@ -102,10 +104,13 @@ def pointing(image: DataModel) -> dict[str, float]:
     """
     from .datamodels import is_unknown
 
+    wcsinfo = image.meta.get("wcsinfo")
+    if not isinstance(wcsinfo, Mapping):
+        raise InputError(f"{describe(image)}: meta.wcsinfo is {wcsinfo!r}; the WCS needs it")
     numbers = {}
     for key in ("v2_ref", "v3_ref", "ra_ref", "dec_ref", "roll_ref"):
-        value = image.meta.wcsinfo.get(key)
-        if value is None or is_unknown(value) or not math.isfinite(value):
+        value = wcsinfo.get(key)
+        if not is_finite(value) or is_unknown(value):
             raise InputError(
                 f"{describe(image)}: meta.wcsinfo.{key} is {value}; the WCS needs a finite number"
             )
@@ -121,10 +126,14 @@ def aberration_scale(image: ImageModel) -> float | None:
     """
     if image.meta.exposure.get("group_time") is not None:
         return None
-    scale = image.meta.get("velocity_aberration", {}).get("scale_factor")
-    if scale is None or not (math.isfinite(scale) and scale > 0):
-        return None
-    return float(scale)
+    aberration = image.meta.get("velocity_aberration")
+    scale = aberration.get("scale_factor") if isinstance(aberration, Mapping) else None
+    return float(scale) if is_finite(scale) and scale > 0 else None
+
+
+def is_finite(value: Any) -> TypeGuard[float]:
+    """Whether it is a number, and neither infinite nor NaN."""
+    return isinstance(value, int | float | np.number) and math.isfinite(value)
 
 
 def build_wcs(
@@ -233,8 +242,6 @@ def footprint(wcs: WCS, shape: tuple[int, int]) -> np.ndarray:
     ndarray, (4, 2), float64
         RA and Dec [deg] at the lower left, upper left, upper right and lower right corner.
     """
-    import numpy as np
-
     right, top = shape[1] - 0.5, shape[0] - 0.5
     x = np.array([-0.5, -0.5, right, right])
     y = np.array([-0.5, top, top, -0.5])

@@ -64,21 +64,25 @@ def dark_arrays(
 
     Notes
     -----
-    Files of 2023 to 2025 hold both. The accumulated signal is used where it is that of the
-    exposure's own read-out, as of 2022; else the rate; else, if there is none, the first planes of
-    a longer DARK of the same MA table.
+    Files of 2023 to 2025 hold both. The accumulated signal is used where it is known to be that of
+    the exposure's own read-out: of its MA table, which the file has to state, and as long. Else the
+    rate is. A file without a rate, as of 2022, serves by its accumulated signal where it is as long
+    and not of another MA table, or by its first planes where it is longer and of the same one.
     """
     if "data" not in dark:
         return dark.stored("dark_slope"), dark.stored("dq")
     signal, dq = dark.stored("data"), dark.stored("dq")
     n_resultants = exposure.shape[0]
     same_table = ma_tables_agree(dark, exposure)
-    if signal.shape == exposure.shape and same_table is not False:
+    as_long = signal.shape == exposure.shape
+    if as_long and same_table:
         return signal, dq
     if "dark_slope" in dark:
         rate = dark.stored("dark_slope")
         if has_finite(rate):
             return rate, dq
+    if as_long and same_table is None:
+        return signal, dq
     if signal.shape[0] > n_resultants and signal.shape[1:] == exposure.shape[1:] and same_table:
         return signal[:n_resultants], dq
     raise InputError(
@@ -90,10 +94,13 @@ def dark_arrays(
 
 def ma_tables_agree(dark: DarkRefModel, exposure: ScienceRawModel | RampModel) -> bool | None:
     """Whether a DARK is of the exposure's MA table; None where it does not say of which it is."""
+    from .datamodels import is_unknown
+
     agreements = [
         stated == exposure.meta.exposure.get(name)
         for name in ("ma_table_name", "ma_table_number")
-        if (stated := dark.meta.get("exposure", {}).get(name)) not in (None, "?", -999999)
+        if (stated := dark.meta.get("exposure", {}).get(name)) not in (None, "?")
+        and not is_unknown(stated)
     ]
     return all(agreements) if agreements else None
 

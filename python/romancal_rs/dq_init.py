@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .exposure import BORDER, check_ramp
+from .exposure import BORDER, check_for_step, check_ramp
 from .guide_window import GuideWindow
 from .stpipe import RomanStep
 
@@ -38,6 +38,8 @@ class DQInitStep(RomanStep):
 
         ramp = self.prepare(input, RampModel, changes=["pixeldq", "dq"])
         check_ramp(ramp)
+        ramp.restore_counts()
+        ramp.add_missing()
         window = GuideWindow.of(ramp)
         if window is not None:
             window.flag(ramp.pixeldq, self.expand_gw_flagging)
@@ -76,7 +78,16 @@ class DQInitStep(RomanStep):
         return dq
 
     def skip_input(self, input: Any) -> RampModel:
-        ramp = super().skip_input(input)
+        from . import datamodels
+
+        ramp: Any = datamodels.open(input)
+        if isinstance(ramp, datamodels.RampModel):
+            check_for_step(ramp)
+            if self.parent is None:
+                ramp = ramp.copy_for_change(())
+            ramp.restore_counts()  # while the ramp says that this is to be done
+            ramp.add_missing()
+        ramp = super().skip_input(ramp)
         copy_border_of(ramp)  # no later step does, and every product has it
         return ramp
 

@@ -92,6 +92,12 @@ _OF_BOTH: Final = {
     "AD_FLOOR": AD_FLOOR,
 }
 
+IN_SAMPLE_AND_PIXEL: Final = sum(_OF_BOTH.values())
+"""The bits that mean the same in a sample and in its pixel: only these become flags of the pixel.
+
+Bit 7 is left out: WFI18_TRANSIENT of a sample, OUTLIER of a pixel.
+"""
+
 group: Final[Mapping[str, int]] = MappingProxyType(
     {
         **_OF_BOTH,

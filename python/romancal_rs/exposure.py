@@ -11,7 +11,14 @@ from .errors import InputError, NoScienceDataError, one_line, shortened
 from .kernels import ReadPattern
 
 if TYPE_CHECKING:
-    from .datamodels import DataModel, ImageModel, RampModel, Replacement, ScienceRawModel
+    from .datamodels import (
+        DataModel,
+        ImageModel,
+        RampModel,
+        Replacement,
+        ScienceRawModel,
+        ValidationError,
+    )
 
 #: Width of the frame of reference pixels around the science pixels.
 BORDER = 4
@@ -64,9 +71,44 @@ _USED = (
 )
 
 
-def _is_used(place: str) -> bool:
+#: What every step goes by, to find references and to record what it did. What else a step needs
+#: and does not find, it tells itself.
+_USED_BY_ALL = (
+    "meta.instrument",
+    *(f"meta.exposure.{name}" for name in ("type", "start_time")),
+    "meta.cal_step",
+    "meta.ref_file",
+)
+#: Blocks to which steps add names.
+_ADDED_TO = ("meta.cal_step.", "meta.ref_file.")
+
+
+def _is_used(place: str, names: tuple[str, ...] = _USED) -> bool:
     """Whether the pipeline goes by what stands at a place, or by a part of it."""
-    return any(f"{place}.".startswith(f"{used}.") or used.startswith(f"{place}.") for used in _USED)
+    return any(f"{place}.".startswith(f"{name}.") or name.startswith(f"{place}.") for name in names)
+
+
+def check_for_step(model: ScienceRawModel | RampModel | ImageModel) -> None:
+    """Checks what any step on an exposure goes by: its arrays, and a few of its metadata.
+
+    Raises
+    ------
+    InputError
+        Naming the exposure, the place in it, and what is wrong.
+    """
+    from .datamodels import ScienceRawModel
+
+    # A raw exposure records no steps.
+    names = _USED_BY_ALL[:-2] if isinstance(model, ScienceRawModel) else _USED_BY_ALL
+    for problem in model.metadata_problems():
+        is_addition = problem.is_missing and problem.place.startswith(_ADDED_TO)
+        if _is_used(problem.place, names) and not is_addition:
+            raise InputError(f"{describe(model)}: {_told(problem)}")
+    if "meta.cal_step" in names and not isinstance(model.meta.get("cal_step"), Mapping):
+        # Which the schemas of images do not ask for.
+        raise InputError(f"{describe(model)}: meta.cal_step: required but missing")
+    _check_arrays(model)
+    _check_records(model)
 
 
 def check_exposure(
@@ -89,16 +131,14 @@ def check_exposure(
     NoScienceDataError
         If the ramp has no resultants, or nothing but border.
     """
-    from .datamodels import ValidationError
+    from . import datamodels
 
     problems = model.metadata_problems() if warn else []
     try:
         model.validate(metadata=warn is None)
-    except ValidationError as error:
-        problems = model.metadata_problems()
-        can_go_on = problems and not any(_is_used(problem.place) for problem in problems)
-        hint = "; validate = warn goes on, as no step uses it" if can_go_on and warn is None else ""
-        raise InputError(f"{describe(model)}: {error.problem}{hint}") from error
+    except datamodels.ValidationError as error:
+        raise invalid(model, error, is_hinted=warn is None) from error
+    _check_arrays(model)
     for problem in problems:
         what = f"{describe(model)}: {_told(problem)}"
         if warn is None or _is_used(problem.place):
@@ -106,7 +146,21 @@ def check_exposure(
         warn(f"{what}; no step uses it")
     check_ramp(model)
     read_pattern(model)
-    for key, kind in (("cal_logs", str), ("cal_runs", Mapping)):  # which a run goes on with
+    _check_records(model)
+
+
+def _check_arrays(model: ScienceRawModel | RampModel | ImageModel) -> None:
+    from . import datamodels
+
+    try:
+        datamodels.check_arrays(model)
+    except datamodels.ValidationError as error:
+        raise InputError(f"{describe(model)}: {error.path}: {error.rule}") from error
+
+
+def _check_records(model: DataModel) -> None:
+    """Checks the messages and records of earlier runs, which a run goes on with."""
+    for key, kind in (("cal_logs", str), ("cal_runs", Mapping)):
         kept = model.meta.get(key, [])
         if isinstance(kept, str) or not isinstance(kept, Sequence):
             raise InputError(f"{describe(model)}: meta.{key} is no list")
@@ -114,8 +168,28 @@ def check_exposure(
             raise InputError(f"{describe(model)}: meta.{key} holds what no run has written")
 
 
+def invalid(model: DataModel, error: ValidationError, *, is_hinted: bool) -> InputError:
+    """The error for a model that breaks the mission's schema.
+
+    Parameters
+    ----------
+    model
+        What it is named after.
+    error
+        What its check told.
+    is_hinted
+        Whether to say so where ``validate = warn`` would go on.
+    """
+    problems = model.metadata_problems() if is_hinted and error.path.startswith("meta") else []
+    can_go_on = problems and not any(_is_used(problem.place) for problem in problems)
+    hint = "; validate = warn goes on, as no step uses it" if can_go_on else ""
+    return InputError(f"{describe(model)}: {error.problem}{hint}")
+
+
 def make_product_valid(model: DataModel, warn: Callable[[str], None]) -> None:
     """Sets what the schema of a product forbids in its metadata to unknown, in place.
+
+    Nothing is changed where the pipeline goes by one of these places: then it cannot be saved.
 
     Parameters
     ----------
@@ -123,17 +197,13 @@ def make_product_valid(model: DataModel, warn: Callable[[str], None]) -> None:
         The product.
     warn : callable
         Called with a message for each such place.
-
-    Raises
-    ------
-    InputError
-        If the pipeline goes by what stands there.
     """
-    for problem in model.metadata_problems():
-        if _is_used(problem.place):
-            raise InputError(f"{describe(model)}: {_told(problem)}")
-    for problem in model.make_metadata_valid():
-        warn(f"{_told(problem)}; the product has {problem.instead!r}")
+    used = [problem for problem in model.metadata_problems() if _is_used(problem.place)]
+    for problem in used:
+        warn(f"{describe(model)}: {_told(problem)}; it cannot be saved like that")
+    if not used:
+        for problem in model.make_metadata_valid():
+            warn(f"{_told(problem)}; the product has {problem.instead!r}")
 
 
 def _told(replacement: Replacement) -> str:

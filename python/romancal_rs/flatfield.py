@@ -51,6 +51,7 @@ def apply_flat(image: ImageModel, flat: FlatRefModel) -> None:
     arrays = [flat.stored(name) for name in ("data", "err", "dq")]
     if arrays[0].shape == (n_rows + 2 * BORDER, n_cols + 2 * BORDER):
         arrays = [array[SCIENCE] for array in arrays]
+    dumo = image.dumo if "dumo" in image else None  # which older series do not have
     image.var_flat, image.err = kernels.apply_flat(
-        image.data, image.dq, image.var_poisson, image.var_rnoise, *arrays, dumo=image.dumo
+        image.data, image.dq, image.var_poisson, image.var_rnoise, *arrays, dumo=dumo
     )

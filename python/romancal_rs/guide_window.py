@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from .dqflags import DO_NOT_USE, GW_AFFECTED_DATA
 from .errors import InputError
 from .exposure import describe
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from .datamodels import RampModel, ScienceRawModel
 
 
@@ -35,20 +36,24 @@ class GuideWindow(NamedTuple):
         Raises
         ------
         InputError
-            If a limit is no whole number.
+            If a limit is no whole number, or ``meta.guide_star`` no mapping.
         """
         guide_star = exposure.meta.get("guide_star") or {}
+        if not isinstance(guide_star, Mapping):
+            raise InputError(
+                f"{describe(exposure)}: meta.guide_star is {guide_star!r}; expected a mapping"
+            )
         limits: list[int] = []
         for name in cls._fields:
             limit = guide_star.get(f"window_{name}")
             if limit is None:
                 return None
-            if not isinstance(limit, int) or isinstance(limit, bool):
+            if not isinstance(limit, (int, np.integer)) or isinstance(limit, bool):
                 raise InputError(
                     f"{describe(exposure)}: meta.guide_star.window_{name} is {limit!r}; expected a "
                     "whole number of pixels"
                 )
-            limits.append(limit)
+            limits.append(int(limit))
         n_rows, n_cols = exposure.shape[-2:]
         window = cls(*limits)
         begins_inside = 0 <= window.xstart < n_cols and 0 <= window.ystart < n_rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import InputError
@@ -110,7 +110,6 @@ def set_photometry(image: ImageModel, photometry: Photometry) -> None:
 
     The manual's names (``conversion_microjanskys``, ``pixelarea_arcsecsq`` ...) follow from them.
     """
-    target = image.meta.photometry
-    target.conversion_megajanskys = photometry.conversion_megajanskys
-    target.conversion_megajanskys_uncertainty = photometry.conversion_megajanskys_uncertainty
-    target.pixel_area = photometry.pixel_area
+    known = image.meta.get("photometry")
+    kept = known if isinstance(known, Mapping) else {}
+    image.meta["photometry"] = {**kept, **asdict(photometry)}

@@ -42,4 +42,6 @@ def floor_of(exposure: DataModel) -> float:
     Where a reference read was added as well, counts of 0 are flagged already, and nothing else lies
     so low.
     """
-    return float(-(exposure.meta.instrument.get("data_encoding_offset") or 0))
+    from .datamodels import encoding_offset
+
+    return float(-encoding_offset(exposure))

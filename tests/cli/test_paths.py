@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from romancal_rs import datamodels
 from romancal_rs.cli import main
+from romancal_rs.datamodels import testing
 from romancal_rs.dq_init import DQInitStep
 from romancal_rs.errors import InputError, RomancalError
 from romancal_rs.pipeline import ExposurePipeline
@@ -150,9 +152,6 @@ def test_a_url_in_a_parameter_file(tmp_path, simulated, capsys):
 @pytest.mark.parametrize("url", [URL, Path(URL), "https://host/x.asdf", "file:///tmp/x.asdf"])
 def test_a_url_from_python(url, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    from romancal_rs import datamodels
-    from romancal_rs.datamodels.testing import create_wfi_image
-
     with pytest.raises(ParameterError, match="a URL; only local paths"):
         ExposurePipeline(output_dir=url)
     with pytest.raises(InputError, match="a URL; only local paths"):
@@ -160,7 +159,7 @@ def test_a_url_from_python(url, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="a URL; only local paths"):
         datamodels.open(url)
     with pytest.raises(InputError, match="a URL; only local paths"):
-        datamodels.ImageModel(create_wfi_image((8, 8))).save(url)
+        datamodels.ImageModel(testing.create_wfi_image((8, 8))).save(url)
     with pytest.raises(InputError, match="a URL; only local paths"):
         DQInitStep().export_config(url)
     with pytest.raises(RomancalError, match="a URL; only local paths"):
@@ -174,6 +173,32 @@ def test_a_url_in_the_environment(monkeypatch, simulated):
         DQInitStep.call(simulated.exposure)
 
 
+CRDS_VARIABLES = ("CRDS_PATH", "CRDS_PATH_SINGLE", "CRDS_MAPPATH", "CRDS_MAPPATH_SINGLE")
+
+
+@pytest.mark.parametrize("variable", ["ROMANCAL_RS_CACHE", *CRDS_VARIABLES])
+def test_a_url_of_a_cache_in_the_environment_makes_no_folder(
+    variable, tmp_path, monkeypatch, simulated
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(variable, "s3://bucket/cache")
+    with pytest.raises(InputError, match=f"^{variable} = s3://bucket/cache: a URL; only local"):
+        DQInitStep.call(simulated.exposure, references=str(simulated.references))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tilde_and_variables_in_the_environment(home, monkeypatch):
+    assert main(["references", "build-cache", "~/refs", "--to=~/crds"]) == 0
+    monkeypatch.setenv("CRDS_PATH", "$DATA/../crds")
+    monkeypatch.setenv("ROMANCAL_RS_CACHE", "~/cache")
+    assert main(["run", "dq_init", "~/x_uncal.asdf", "--output_dir=~"]) == 0
+    monkeypatch.delenv("CRDS_PATH")
+    shutil.copytree(home / "refs", home / "data" / "refs")
+    monkeypatch.setenv("ROMANCAL_RS_REFERENCES", "$DATA/refs")
+    assert main(["run", "dq_init", "~/x_uncal.asdf", "--output_dir=~"]) == 0
+    assert list((home / "cache").iterdir()) != []
+
+
 def test_a_name_of_a_crds_cache_is_told_from_a_url():
     with pytest.raises(ParameterError, match="a file of a CRDS cache, no path; give the path"):
         DQInitStep(override_mask="crds://roman_wfi_mask_0001.asdf")
@@ -182,3 +207,30 @@ def test_a_name_of_a_crds_cache_is_told_from_a_url():
 @pytest.mark.parametrize("path", ["C:/data/out", r"C:\data", "run:1/x", "./s3:/x", "a://b"])
 def test_paths_with_a_colon_that_are_no_urls(path):
     assert Step(output_dir=path).output_dir == os.fspath(path)
+
+
+@pytest.mark.parametrize("path", ["~/x.asdf", "$PLACE/x.asdf", Path("~/x.asdf")])
+def test_models_are_opened_and_saved_where_the_user_means(path, tmp_path, monkeypatch):
+    for name in ("HOME", "USERPROFILE", "PLACE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    model = datamodels.MaskRefModel(testing.create_mask((16, 16)))
+    assert model.save(path) == tmp_path / "x.asdf"
+    with datamodels.open(path) as again, datamodels.MaskRefModel(path) as typed:
+        assert again.source == typed.source == str(tmp_path / "x.asdf")
+
+
+def test_a_directory_whose_name_looks_like_a_variable_is_that_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLACE", str(tmp_path / "elsewhere"))
+    directory = tmp_path / "a $PLACE"
+    directory.mkdir()
+    path = datamodels.MaskRefModel(testing.create_mask((16, 16))).save(directory / "x.asdf")
+    assert path == directory / "x.asdf"
+    with datamodels.open(path) as again:
+        assert again.source == str(path)
+
+
+def test_a_url_is_told_as_it_was_given():
+    model = datamodels.MaskRefModel(testing.create_mask((16, 16)))
+    for use in (datamodels.open, datamodels.MaskRefModel, model.save):
+        with pytest.raises(InputError, match=f"^{URL}: a URL"):
+            use(URL)

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from romancal_rs import datamodels
+from romancal_rs import datamodels, dqflags
 from romancal_rs.cli import main
+from romancal_rs.datamodels import testing
 from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.stpipe import ParameterError, Step
 
@@ -107,6 +109,20 @@ def test_the_summary_of_a_ramp_counts_flags_of_samples(run, simulated, tmp_path)
     run("saturation", product(tmp_path, "dq_init"))
     printed = run("jump", product(tmp_path, "saturation")).out
     assert "JUMP_DET" in printed
+
+
+def test_the_summary_of_a_ramp_does_not_take_a_transient_for_an_outlier():
+    from romancal_rs.cli.summary import _flag_table
+
+    groupdq = np.zeros((2, 10, 10), np.uint8)
+    groupdq[1, 0] = dqflags.WFI18_TRANSIENT
+    pixeldq = np.zeros((10, 10), np.uint32)
+    pixeldq[0, 0] = dqflags.OUTLIER
+    ramp = datamodels.RampModel(
+        testing.create_ramp(shape=groupdq.shape, groupdq=groupdq, pixeldq=pixeldq)
+    )
+    table = [line.split()[:2] for line in _flag_table(ramp)[1:]]
+    assert table == [["OUTLIER", "1"], ["WFI18_TRANSIENT", "10"]]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 """An exposure in its encoded and its plain form gives the same product, both ways."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from romancal_rs import datamodels, dqflags
+from romancal_rs.dq_init import DQInitStep
 from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.simulate import SimulationConfig, simulate
 from romancal_rs.simulate.encoding import guide_window
@@ -59,6 +62,29 @@ def test_the_simulated_exposure_as_it_is_sent(plain, tmp_path, fused):
     image.validate()
 
 
+def test_only_samples_of_0_counts_differ_where_noise_reaches_the_floor(tmp_path):
+    config = SimulationConfig(**CONFIG | {"pedestal": 0.0, "n_resultants": 3, "n_reads": 1})
+    made = simulate(config, tmp_path / "plain")
+    encoded = simulate(dataclasses.replace(config, encoded=True), tmp_path / "encoded")
+    with datamodels.open(made.exposure) as raw:
+        at_floor = (raw.data == 0).any(axis=0)[4:-4, 4:-4]
+    with datamodels.open(encoded.exposure) as raw:
+        flagged = DQInitStep.call(raw, references=str(made.references)).pixeldq[4:-4, 4:-4]
+    in_window = flagged & (dqflags.DO_NOT_USE | dqflags.GW_AFFECTED_DATA) != 0
+    near = np.lib.stride_tricks.sliding_window_view(np.pad(at_floor | in_window, 1), (3, 3))
+    plain, sent = run(made.exposure, made), run(encoded.exposure, made)
+    differs = plain.data != sent.data
+    assert differs[at_floor & ~in_window].any()
+    assert not differs[~near.any(axis=(2, 3))].any()
+
+
+def test_a_small_detector_keeps_science_pixels_beside_the_guide_window(tmp_path):
+    config = SimulationConfig(**CONFIG | {"rows": 24, "cols": 24}, encoded=True)
+    made = simulate(config, tmp_path)
+    image = run(made.exposure, made)
+    assert np.count_nonzero(image.dq & dqflags.DO_NOT_USE == 0) > image.dq.size / 2
+
+
 @pytest.mark.parametrize("offset", [0, 500])
 @pytest.mark.parametrize("has_read", [True, False])
 def test_both_ways_restore_the_same_bits(plain, tmp_path, offset, has_read):
@@ -76,3 +102,23 @@ def test_both_ways_restore_the_same_bits(plain, tmp_path, offset, has_read):
     for image in images:
         for name in (*ARRAYS, "amp33", "border_ref_pix_left"):
             np.testing.assert_array_equal(image[name], expected[name], err_msg=name)
+
+
+@pytest.mark.filterwarnings("ignore")  # that the mission's library makes ramps otherwise now
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_ramp_that_the_missions_library_made_of_it(plain, tmp_path, skip):
+    """Its ramp holds the counts as they were sent; nor has it borders, or second flags."""
+    mission = pytest.importorskip("roman_datamodels.datamodels")
+    encoded = simulate(SimulationConfig(**CONFIG, encoded=True), tmp_path)
+    parameters = {"steps": {"dq_init": {"skip": skip}}, "fused": False, "validate": "warn"}
+    expected = run(encoded.exposure, plain[0], **parameters)
+    with mission.open(encoded.exposure) as theirs:
+        ramp = mission.RampModel.from_science_raw(theirs)
+        assert "reference_read" in ramp
+        image = run(ramp, plain[0], **parameters)
+        alone = DQInitStep.call(ramp, references=str(plain[0].references), skip=skip)
+    for name in (*ARRAYS, "amp33", "border_ref_pix_left", "dq_border_ref_pix_top"):
+        np.testing.assert_array_equal(image[name], expected[name], err_msg=name)
+    image.validate()
+    assert "border_ref_pix_left" in alone
+    assert "reference_read" not in alone

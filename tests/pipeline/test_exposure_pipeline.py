@@ -139,6 +139,16 @@ def test_a_fully_saturated_exposure_is_a_zeroed_result(run, simulated):
     assert path.name.endswith("_cal.asdf")
 
 
+def test_the_transient_of_a_sample_is_no_outlier_of_a_zeroed_result(run, simulated):
+    exposure = raw(simulated)
+    exposure.data[:, 4:-4, 4:-4] = 65535
+    flags = dqflags.WFI18_TRANSIENT | dqflags.PERSISTENCE
+    exposure["resultantdq"] = np.full(exposure.shape, flags, np.uint8)
+    image, _ = run(exposure)
+    assert np.all(image.dq & dqflags.PERSISTENCE)
+    assert not np.any(image.dq & dqflags.OUTLIER)
+
+
 def test_one_unsaturated_pixel_makes_it_an_ordinary_exposure(run, simulated):
     exposure = raw(simulated)
     exposure.data[:, 4:-4, 4:-4] = 65535

@@ -1,5 +1,6 @@
 """Files of 2023 and 2024, whose arrays carry units, are read as what they are."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +143,50 @@ def test_an_exposure_is_calibrated_with_references_of_its_time(exposure, tmp_pat
     expected = 12 * (5**2 / 2) / ((N_RESULTANTS**3 - N_RESULTANTS) * 6**2) / 0.5**2
     np.testing.assert_allclose(result.var_rnoise, expected, rtol=1e-5)
     result.validate()
+
+
+@pytest.mark.filterwarnings("ignore")  # of names and tags, by the mission's library
+def test_models_of_the_missions_library_are_calibrated_as_their_files(exposure, tmp_path):
+    """Their arrays are quantities in memory, not in a file."""
+    mission = pytest.importorskip("roman_datamodels.datamodels")
+    references = tmp_path / "references"
+    references.mkdir()
+    write_references(references)
+    with ExitStack() as opened:
+        theirs = opened.enter_context(mission.open(exposure))
+        assert str(theirs.data.unit) == "DN"
+        overrides = {}
+        for name in ("readnoise", "gain", "dark", "saturation", "flat", "linearity", "mask"):
+            reference = mission.open(references / f"roman_wfi_{name}.asdf")
+            model = datamodels.open(opened.enter_context(reference))
+            assert model.era == "2023-2024"
+            model.validate(metadata=False)
+            overrides[f"override_{name}"] = model
+        assert datamodels.open(theirs).era == "2023-2024"
+        result = ExposurePipeline.call(theirs, references=str(references), **overrides)
+    expected = ExposurePipeline.call(str(exposure), references=str(references))
+    for name in ("data", "dq", "err", "var_rnoise", "amp33"):
+        assert type(result[name]) is np.ndarray
+        np.testing.assert_array_equal(result[name], expected[name], err_msg=name)
+
+
+def test_another_unit_in_a_model_of_the_missions_library_is_an_error(tmp_path):
+    mission = pytest.importorskip("roman_datamodels.datamodels")
+    content = {"meta": reference_meta("GAIN"), "data": with_unit(full(1), "DN / electron")}
+    path = write(tmp_path / "gain.asdf", "reference_files/gain", content, "0.17.0")
+    told = "the given model: the unit of data is 'DN / electron'; expected 'electron / DN'"
+    with mission.open(path) as theirs, pytest.raises(ModelError, match=told):
+        datamodels.open(theirs)
+
+
+def test_units_of_content_that_no_schema_knows_are_left_alone(tmp_path):
+    data = with_unit(full(1), "electron / DN")
+    content = {"meta": reference_meta("GAIN"), "data": data, "mine": with_unit(full(2), "km")}
+    with datamodels.open(
+        write(tmp_path / "x.asdf", "reference_files/gain", content, "0.17.0")
+    ) as x:
+        assert type(x.data) is np.ndarray
+        assert str(x.mine.unit) == "km"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A product says what made it, and the run can be repeated from it alone."""
 
 import hashlib
+import io
 import shutil
 import subprocess
 from pathlib import Path
@@ -58,6 +59,28 @@ def test_the_run_is_repeated_with_the_same_bits(product, data, capsys):
     again = Path("second") / product.name
     assert arrays(again) == arrays(product)
     assert last_run(again)["steps"][4]["parameters"]["rejection_threshold"] == THRESHOLD
+
+
+@pytest.mark.parametrize("how", ["open", "renamed", "in memory", "not from its start"])
+def test_the_input_of_an_open_file_is_the_file_that_was_opened(data, tmp_path, how):
+    exposure, references = data
+    product = tmp_path / "out" / exposure.name.replace("_uncal", "_cal")
+    if how == "not from its start":
+        exposure.write_bytes(b"more" + exposure.read_bytes())
+    with exposure.open("rb") as opened:
+        file = io.BytesIO(opened.read()) if how == "in memory" else opened
+        file.seek(4 if how == "not from its start" else 0)
+        if how == "renamed":
+            shutil.copy(exposure, tmp_path / "new")
+            (tmp_path / "new").replace(exposure)
+        out = str(product.parent)
+        ExposurePipeline.call(file, references=str(references), output_dir=out, save_results=True)
+    (entry,) = last_run(product)["inputs"]
+    if how == "open":
+        assert entry["path"] == str(exposure)
+        assert provenance.reproduction(product).missing == []
+    else:
+        assert entry == {"filename": f"in memory: ScienceRawModel {exposure.name}"}
 
 
 def test_what_a_product_says(product, data):

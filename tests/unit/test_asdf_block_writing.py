@@ -13,7 +13,7 @@ from romancal_rs.datamodels import ModelError, testing
 from romancal_rs.dq_init import DQInitStep
 from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.simulate import SimulationConfig, simulate
-from romancal_rs.stpipe import Run
+from romancal_rs.stpipe import ParameterError, Run
 
 
 def compressions(path) -> set[bytes]:
@@ -98,6 +98,13 @@ def test_the_steps_of_a_pipeline_save_as_it_says(made, tmp_path, given, expected
     assert len(run.saved_files) == 2
     for path in run.saved_files:
         assert compressions(path) == {expected}, path
+
+
+@pytest.mark.parametrize("none", [None, "None"])
+def test_the_compression_is_lz4_and_never_none_in_another_sense(none):
+    assert DQInitStep().array_compression == ExposurePipeline().array_compression == "lz4"
+    with pytest.raises(ParameterError, match="array_compression"):
+        DQInitStep(array_compression=none)
 
 
 def test_a_step_may_differ_from_its_pipeline_and_run_alone(made, tmp_path):

@@ -1,6 +1,7 @@
 """Arrays of files: how they are read, and in which of the forms that the standard has."""
 
 import io
+import json
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from romancal_rs import datamodels
+from romancal_rs._asdf_blocks import NO_CHECKSUM, Block
 from romancal_rs.datamodels import FileFormatError, _arrays, testing
 
 CUBE = np.arange(3 * 16 * 16, dtype=np.uint16).reshape(3, 16, 16)
@@ -150,3 +152,56 @@ def test_opening_a_file_and_reading_its_arrays_does_without_asdf(tmp_path):
     )
     run = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
     assert run.stdout.split() == [str(sum(range(CUBE.size))), "False"], run.stderr
+
+
+# ---- what no array can be ------------------------------------------------------------------
+
+TWO_TO_40 = 1 << 40
+
+
+def file_with(says, streamed=False):
+    """A MASK whose only block holds four numbers, and what its head says of them."""
+    head = (
+        "#ASDF 1.0.0\n#ASDF_STANDARD 1.6.0\n%YAML 1.1\n%TAG ! tag:stsci.edu:asdf/\n---\n"
+        "!core/asdf-1.1.0\nroman: !<asdf://stsci.edu/datamodels/roman/tags/reference_files/"
+        "mask-2.0.0>\n  meta: {}\n  dq: !core/ndarray-1.1.0 "
+    )
+    says = {"source": 0, "datatype": "uint32", "byteorder": "little", "shape": [4], **says}
+    data = np.arange(4, dtype="<u4").tobytes()
+    block = Block(0, streamed, b"", 16, 16, 16, NO_CHECKSUM)
+    return io.BytesIO(f"{head}{json.dumps(says)}\n...\n".encode() + block.header() + data)
+
+
+@pytest.mark.parametrize(
+    ("says", "streamed"),
+    [
+        ({"datatype": ["ucs4", 99_999_999_999]}, False),
+        ({"datatype": ["ascii", 10**30]}, False),
+        ({"datatype": ["ucs4", 2**29]}, False),
+        ({"datatype": ["ucs4", 0]}, False),
+        ({"shape": ["*", 2], "offset": "abc"}, True),
+        ({"shape": ["*", 2], "offset": 100}, True),
+        ({"shape": [0, TWO_TO_40, TWO_TO_40]}, False),
+        ({"shape": [1] * 70}, False),
+        ({"shape": [1] * 70, "strides": [4] * 70}, False),
+        ({"shape": [2, 2], "strides": [10**30, 4]}, False),
+    ],
+)
+def test_an_array_that_cannot_be_is_damage(says, streamed):
+    with pytest.raises(FileFormatError, match="damaged ASDF file: an array") as caught:
+        datamodels.open(file_with(says, streamed))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("says", "expected"),
+    [
+        ({"shape": [0, 5], "offset": 1_000_000}, np.zeros((0, 5))),
+        ({"shape": [0, 5], "strides": [10**30, -4]}, np.zeros((0, 5))),
+        ({"shape": [1, 4], "strides": [10**30, 4]}, [[0, 1, 2, 3]]),
+    ],
+)
+def test_what_is_said_of_no_element_does_not_matter(says, expected):
+    with datamodels.open(file_with(says)) as model:
+        np.testing.assert_array_equal(model.stored("dq"), expected)
+        np.testing.assert_array_equal(model.dq, expected)

@@ -126,6 +126,30 @@ def test_content_beside_meta_is_a_copy():
     assert raw.my_notes.observer == "me"
 
 
+def test_units_and_masks_survive_a_copy(tmp_path):
+    """Whatever is an array became a plain one."""
+    from astropy.units import Quantity
+
+    telemetry = {
+        "distance": Quantity(3.0, "km"),
+        "several": [Quantity(90.0, "K"), Quantity([0.0, 1.0], "mV")],
+        "masked": np.ma.masked_array([1.0, 2.0], [False, True]),
+    }
+    raw = raw_exposure(telemetry=telemetry)
+    raw.meta["mine"] = {"exposed": Quantity(7.0, "s")}
+    ramp = DQInitStep.call(raw, override_mask=MaskRefModel(testing.create_mask()))
+    for model in (raw.copy(), ramp, image_of(ramp)):
+        assert model.telemetry.distance == Quantity(3.0, "km")
+        assert str(model.telemetry.several[1].unit) == "mV"
+        assert model.telemetry.masked.mask.tolist() == [False, True]
+        assert model.meta.mine.exposed == Quantity(7.0, "s")
+    ramp.telemetry.several[1][0] = Quantity(5.0, "mV")
+    assert raw.telemetry.several[1][0] == Quantity(0.0, "mV")
+    del ramp.telemetry["masked"]
+    with datamodels.open(ramp.save(tmp_path / "x.asdf")) as again:
+        assert again.copy().telemetry.several[1][0] == Quantity(5.0, "mV")
+
+
 def test_names_of_the_schemas_are_not_carried_over():
     raw = raw_exposure(resultantdq=np.ones((3, 16, 16), np.uint8))
     ramp = RampModel.from_science_raw(raw)

@@ -10,6 +10,7 @@ import pytest
 
 from romancal_rs import datamodels
 from romancal_rs.datamodels import _eras, testing
+from romancal_rs.guide_window import GuideWindow
 from romancal_rs.stpipe.fingerprint import Fingerprints
 
 SEED_ERA = Path(__file__).parents[1] / "data" / "seed_era"
@@ -222,3 +223,29 @@ def test_a_kind_of_2022_without_a_model_is_named_with_its_file(tmp_path, kind):
         assert str(path) in str(caught.value)
         assert repr(kind) in str(caught.value)
         assert "2.0.0" not in str(caught.value)
+
+
+NO_SIZE, NO_STOP = ("xstop", 46.0, "ystop", 56), ("xsize", 16.0, "ysize", 16)
+
+
+@pytest.mark.parametrize("ends", [NO_SIZE, NO_STOP], ids=["stop", "size"])
+def test_the_guide_window_of_2022_is_flagged(tmp_path, ends):
+    limits = {"xstart": 30.0, "ystart": 40, ends[0]: ends[1], ends[2]: ends[3]}
+    known = b"      gs_pattern_error: -999999\n"
+    added = "".join(f"      gw_window_{name}: {limit}\n" for name, limit in limits.items())
+    path = tmp_path / "x_uncal.asdf"
+    content = UNCAL.read_bytes().replace(known, known + added.encode())
+    path.write_bytes(content[: content.index(b"#ASDF BLOCK INDEX")])
+    with datamodels.open(path) as raw:
+        window = {name: raw.meta.guide_star[f"window_{name}"] for name in GuideWindow._fields}
+        assert window == {"xstart": 30, "xstop": 46, "ystart": 40, "ystop": 56}
+        assert not any(name.startswith("gw_window") for name in raw.meta.guide_star)
+        assert GuideWindow.of(raw) == GuideWindow(**window)
+        raw.validate()
+
+
+def test_a_placeholder_of_2022_is_no_guide_window():
+    with datamodels.open(UNCAL) as raw:
+        old = {"gw_window_xstart": -999999, "gw_window_xsize": 170, "gw_window_ystart": None}
+        raw._tree.data["meta"]["guide_star"] = _eras._guide_star(old)
+        assert GuideWindow.of(raw) is None

@@ -66,6 +66,14 @@ def test_todays_values_are_those_of_the_mission_library() -> None:
             assert dqflags.group[name] == int(flag), name
 
 
+def test_the_transient_of_a_sample_is_no_outlier_of_its_pixel() -> None:
+    assert dqflags.names(dqflags.IN_SAMPLE_AND_PIXEL) == dqflags.names(127)
+    assert not dqflags.IN_SAMPLE_AND_PIXEL & dqflags.OUTLIER
+    for name, flag in dqflags.group.items():
+        if flag & dqflags.IN_SAMPLE_AND_PIXEL:
+            assert dqflags.pixel[name] == flag
+
+
 def test_names_of_flags() -> None:
     assert dqflags.names(0) == []
     assert dqflags.names(1 | 1 << 19) == ["DO_NOT_USE", "NO_GAIN_VALUE"]

@@ -139,6 +139,75 @@ def test_a_reference_read_of_another_size_is_refused():
         dq_init(exposure([1, 2], reference_read=np.zeros((3, 4), np.uint16)))
 
 
+# --- ramps that another library made of what was sent
+
+
+def ramp_as_sent(raw: datamodels.ScienceRawModel, dq_init: str = "INCOMPLETE"):
+    """As the mission's library makes it: counts and reference reads as they were sent."""
+    tree = datamodels.RampModel(testing.create_ramp(shape=raw.shape))._tree
+    data = {**raw.copy()._tree.data, "data": raw.data.astype(np.float32)}
+    data["groupdq"] = data.pop("resultantdq", np.zeros(raw.shape, np.uint8))
+    data["pixeldq"] = np.zeros(IMAGE, np.uint32)
+    data["meta"]["cal_step"] = {**tree.data["meta"]["cal_step"], "dq_init": dq_init}
+    tree.data.clear()
+    tree.data.update(data)
+    return datamodels.RampModel(datamodels.RampModel._view(tree, owner=True))
+
+
+def sent(*, reads: bool, offset: int | None) -> datamodels.ScienceRawModel:
+    flags = np.zeros((3, *IMAGE), np.uint8)
+    flags[1, 8, 8] = dqflags.DROPOUT
+    raw = exposure([0, 940, 2000], offset, resultantdq=flags)
+    raw.amp33 = amp33_of(raw, 1200)
+    if reads:
+        raw.reference_read = plane(25000)
+        raw.reference_amp33 = np.full(raw.amp33.shape[1:], 300, np.uint16)
+    return raw
+
+
+ENCODINGS = [(True, 1000), (True, None), (False, 1000), (False, None)]
+
+
+@pytest.mark.parametrize(("reads", "offset"), ENCODINGS)
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_ramp_made_elsewhere_is_restored_as_the_exposure_is(reads, offset, skip):
+    raw = sent(reads=reads, offset=offset)
+    ramp = ramp_as_sent(raw)
+    before = ramp.copy()
+    expected = DQInitStep.call(raw, override_mask=MASK, skip=skip)
+    result = DQInitStep.call(ramp, override_mask=MASK, skip=skip)
+    assert {name for name in result if name != "meta"} == {n for n in expected if n != "meta"}
+    for name, array in expected.arrays():
+        np.testing.assert_array_equal(result[name], array, err_msg=name)
+    assert result.meta.cal_step.dq_init == expected.meta.cal_step.dq_init
+    for name, array in before.arrays():  # the caller's
+        np.testing.assert_array_equal(ramp[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize(("reads", "offset"), ENCODINGS)
+def test_a_ramp_is_restored_once(reads, offset, tmp_path):
+    raw = sent(reads=reads, offset=offset)
+    expected = dq_init(raw).data
+    of_ours = datamodels.RampModel.from_science_raw(raw)  # not through dq_init, but restored
+    saved = of_ours.save(tmp_path / "ramp.asdf")
+    of_theirs = DQInitStep.call(ramp_as_sent(raw), override_mask=MASK)
+    for ramp in (of_ours, saved, of_theirs, of_theirs.save(tmp_path / "again.asdf")):
+        again = DQInitStep.call(ramp, override_mask=MASK)
+        np.testing.assert_array_equal(again.data, expected)
+
+
+def test_a_ramp_of_dq_init_that_holds_a_reference_read_is_refused():
+    ramp = ramp_as_sent(sent(reads=True, offset=None), "COMPLETE")
+    with pytest.raises(datamodels.ModelError, match=r"holds reference_read.*dq_init is COMPLETE"):
+        DQInitStep.call(ramp, override_mask=MASK)
+
+
+@pytest.mark.parametrize(("reads", "offset"), ENCODINGS[:3])
+def test_a_ramp_as_it_was_sent_is_for_dq_init_alone(reads, offset):
+    with pytest.raises(InputError, match="as they were sent: run dq_init before Saturation"):
+        SaturationStep.call(ramp_as_sent(sent(reads=reads, offset=offset)))
+
+
 # --- the guide window
 
 

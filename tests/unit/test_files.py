@@ -5,12 +5,14 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from torture.disturbed import has_nameless_files
 
 from romancal_rs import _files
-from romancal_rs._files import copy, open_regular, replacing, write_text
+from romancal_rs._files import copy, local_path, open_regular, replacing, write_text
+from romancal_rs.errors import InputError
 
 
 @pytest.fixture(params=["nameless", "named"])
@@ -176,6 +178,15 @@ def test_copies_keep_time_and_permissions(way, tmp_path):
     assert (tmp_path / "new" / "b").read_bytes() == source.read_bytes()
     assert stat.S_IMODE(status.st_mode) == 0o640
     assert status.st_mtime_ns == 10**18 + 123
+
+
+@pytest.mark.parametrize(
+    "call", [local_path, open_regular, lambda name: write_text(Path(name), "")]
+)
+def test_a_nul_in_a_name_is_an_error_that_says_so(tmp_path, call):
+    with pytest.raises(InputError, match=r"a\\x00b': no path can hold a NUL"):
+        call(f"{tmp_path}/new/a\0b")
+    assert names(tmp_path) == []
 
 
 def test_a_pipe_or_a_device_is_no_file_to_read(tmp_path):

@@ -1,11 +1,14 @@
 """Names of output files: the manual's sections 6.2 and 7.2."""
 
+import gzip
+import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from romancal_rs.stpipe import Run, Step
-from romancal_rs.stpipe.output import KNOWN_SUFFIXES, output_path, remove_suffix
+from romancal_rs.stpipe import Pipeline, Run, Step
+from romancal_rs.stpipe.output import KNOWN_SUFFIXES, name_of_open, output_path, remove_suffix
 
 ROOT = "r0000101001001001001_01101_0001_WFI01"
 
@@ -38,7 +41,7 @@ class Smooth(Step):
 
     spec = "n = integer(default=1)"
 
-    def process(self, input):
+    def process(self, input, *others):
         results = [Model("from_model_uncal.asdf") for _ in range(self.n)]
         return results[0] if self.n == 1 else results
 
@@ -79,6 +82,78 @@ def test_where_the_result_goes(parameters, name):
 
 def test_several_results_are_numbered():
     assert run(save_results=True, n=2) == [f"{ROOT}_smooth_0.asdf", f"{ROOT}_smooth_1.asdf"]
+
+
+def opened(**names):
+    return SimpleNamespace(read=lambda size=-1: b"", **names)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ({"name": "data/x_uncal.asdf"}, "x_uncal.asdf"),
+        ({"name": "x_uncal.asdf.gz"}, "x_uncal.asdf"),
+        ({"name": "x_uncal.asdf.bz2"}, "x_uncal.asdf"),
+        ({"path": "bucket/x_uncal.asdf"}, "x_uncal.asdf"),
+        ({"path": "https://host/x_uncal.asdf?token=a/b"}, "x_uncal.asdf"),
+        ({"name": "/tmp/" + "0a" * 32, "original": "bucket/x_uncal.asdf"}, "x_uncal.asdf"),
+        ({"name": "/tmp/" + "0a" * 32}, None),
+        ({"name": ""}, None),
+        ({"name": "?"}, None),
+        ({"name": "a\0b"}, None),
+        ({"name": 5}, None),
+        ({}, None),
+    ],
+)
+def test_an_open_file_is_named_by_what_was_opened(names, expected):
+    assert name_of_open(opened(**names)) == expected
+
+
+def test_what_gzip_unpacks_is_named_without_its_ending(tmp_path):
+    path = tmp_path / "x_uncal.asdf.gz"
+    path.write_bytes(gzip.compress(b""))
+    with gzip.open(path) as file:
+        assert name_of_open(file) == "x_uncal.asdf"
+    with gzip.open(io.BytesIO(path.read_bytes())) as file:
+        assert name_of_open(file) is None
+
+
+@pytest.mark.parametrize("first", [f"{ROOT}_uncal.asdf", opened(name=f"{ROOT}_uncal.asdf")])
+def test_only_the_first_argument_names_the_product(first):
+    step = Smooth(save_results=True)
+    step.run(first, opened(name="flat.asdf"))
+    assert [path.name for path in step.saved_files] == [f"{ROOT}_smooth.asdf"]
+
+
+@pytest.mark.parametrize("name", ["?", "", None, "a\0b"])
+def test_an_unknown_name_in_the_metadata_is_no_name(name):
+    class Unknown(Smooth):
+        def process(self, input):
+            return Model(name)
+
+    step = Unknown(save_results=True, output_use_model=True)
+    step.run(f"{ROOT}_uncal.asdf")
+    step.run(opened())
+    assert [path.name for path in step.saved_files] == ["Unknown_unknown.asdf"]
+    step.run(f"{ROOT}_uncal.asdf")
+    assert [path.name for path in step.saved_files] == [f"{ROOT}_unknown.asdf"]
+
+
+class Twice(Pipeline):
+    """Runs its step on a path, then on something without a name."""
+
+    step_defs = {"smooth": Smooth}
+
+    def process(self, input):
+        self.smooth("other_uncal.asdf")
+        return self.smooth(opened())
+
+
+def test_a_step_of_a_pipeline_forgets_the_name_of_its_last_input():
+    pipeline = Twice(steps={"smooth": {"save_results": True}})
+    pipeline.run(f"{ROOT}_uncal.asdf")
+    saved = [path.name for path in pipeline.saved_files]
+    assert saved == ["other_smooth.asdf", f"{ROOT}_smooth.asdf"]
 
 
 def test_a_skipped_step_saves_nothing():

@@ -497,6 +497,34 @@ def test_a_dark_of_2022_needs_the_read_out_it_was_made_for(refs, exposure, diffe
             refs.find("dark")
 
 
+@pytest.mark.parametrize(
+    ("exposure", "fits"),
+    [
+        ("{ngroups: 9, ma_table_name: IM_8, ma_table_number: 5}", True),
+        ("{ngroups: 9, ma_table_name: '?', ma_table_number: 5}", True),
+        ("{ngroups: 9, ma_table_name: IM_8, ma_table_number: 6}", False),
+        ("{ngroups: 9, ma_table_name: '?', ma_table_number: -999999}", False),
+        ("{ngroups: 9}", False),
+    ],
+)
+def test_a_longer_dark_of_the_same_ma_table_serves_by_its_first_planes(refs, exposure, fits):
+    refs.add("x.asdf", "DARK", exposure=exposure, useafter="2026-06-01T00:00:00")
+    if fits:
+        assert refs.found("dark") == "x.asdf"
+    else:
+        assert "9 resultants" in refs.miss("dark")
+    own = "{ngroups: 8, ma_table_name: IM_8, ma_table_number: 5}"
+    refs.add("own.asdf", "DARK", exposure=own, useafter="2026-01-01T00:00:00")
+    assert refs.found("dark") == "own.asdf"  # though it is earlier
+
+
+def test_a_placeholder_is_no_other_ma_table(refs):
+    refs.add(
+        "x.asdf", "DARK", exposure="{ngroups: 8, ma_table_name: '?', ma_table_number: -999999}"
+    )
+    assert refs.found("dark") == "x.asdf"
+
+
 @pytest.mark.parametrize(("shape", "fits"), [("[8, 64, 64]", True), ("[7, 64, 64]", False)])
 def test_a_dark_with_an_image_per_resultant_needs_as_many(refs, shape, fits):
     refs.add("x.asdf", "DARK", more=f"  data: {{source: 0, shape: {shape}}}\n")

@@ -290,6 +290,18 @@ def test_a_dark_for_each_resultant_is_for_its_read_out_alone(refs, changes, foun
     assert answer(crds_store(refs), "dark", replace(KEYS, **changes)) == found
 
 
+def test_a_longer_dark_of_the_ma_table_is_for_shorter_exposures_in_rules_too(refs):
+    refs.add("long.asdf", "DARK", ngroups=8, ma_table_name="IM_8", useafter="2026-01-01T00:00:00")
+    refs.add("own.asdf", "DARK", ngroups=6, ma_table_name="IM_8", useafter="2025-01-01T00:00:00")
+    refs.add("unknown.asdf", "DARK", ngroups=9, useafter="2026-01-01T00:00:00")
+    refs.build()
+    store = crds_store(refs)
+    for n, found in ((8, "long.asdf"), (7, "long.asdf"), (6, "own.asdf"), (1, "long.asdf")):
+        of_length = replace(KEYS, n_resultants=n)
+        assert answer(DirectoryStore(refs.path), "dark", of_length) == found
+        assert answer(store, "dark", of_length) == found
+
+
 def test_a_dark_for_the_element_comes_before_a_later_one_for_another(refs):
     refs.add("d158.asdf", "DARK", element="F158", useafter="2025-01-01T00:00:00")
     refs.add("d129.asdf", "DARK", element="F129", useafter="2026-01-01T00:00:00")

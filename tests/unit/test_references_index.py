@@ -314,7 +314,7 @@ def test_without_any_place_to_write_all_works(refs, tmp_path, monkeypatch, reads
         lambda content: b"[" * 100_000,
         lambda content: content[:-10],
         lambda content: content.replace(b"WFI07", b"WFI08"),
-        lambda content: content.replace(b'json":2', b'json":1'),
+        lambda content: content.replace(b'json":3', b'json":2'),
         lambda content: content.partition(b"\n")[0],
     ],
 )
@@ -352,7 +352,7 @@ def test_an_index_that_somebody_else_wrote_does_no_harm(refs, beside, rows):
     size = path.stat().st_size
     table = {"files": f"a.asdf/{size}/{LONG_AGO}", "groups": [["GAIN", "WFI07"]]}
     body = b"\n".join(json.dumps(line).encode() for line in (table, [], rows))
-    IndexFile(refs, INDEX_NAME, 2).write(body)
+    IndexFile(refs, INDEX_NAME, 3).write(body)
     if rows == {}:
         assert names(refs) == []  # it is believed that there is nothing
     else:
@@ -364,14 +364,14 @@ def test_such_an_index_is_believed_if_it_is_as_it_should_be(refs, beside):
     size = write(refs / "a.asdf").stat().st_size
     table = {"files": f"a.asdf/{size}/{LONG_AGO}", "groups": [["GAIN", "WFI01"]]}
     body = b"\n".join(json.dumps(line).encode() for line in (table, [], [ROW]))
-    IndexFile(refs, INDEX_NAME, 2).write(body)
+    IndexFile(refs, INDEX_NAME, 3).write(body)
     assert [head.detector for head in DirectoryIndex(refs).heads("GAIN")] == ["WFI01"]
 
 
 @pytest.mark.parametrize("table", [[], 5, {"files": "x"}, {"files": 1, "groups": 1}, None])
 def test_a_table_that_somebody_else_wrote_does_no_harm(refs, beside, table):
     write(refs / "a.asdf")
-    IndexFile(refs, INDEX_NAME, 2).write(json.dumps(table).encode() + b"\n[]\n[]")
+    IndexFile(refs, INDEX_NAME, 3).write(json.dumps(table).encode() + b"\n[]\n[]")
     assert names(refs) == ["a.asdf"]
 
 
@@ -379,7 +379,7 @@ def test_unreadable_files_that_are_not_listed_do_no_harm(refs, beside):
     size = write(refs / "a.asdf").stat().st_size
     table = {"files": f"a.asdf/{size}/{LONG_AGO}", "groups": []}
     body = json.dumps(table).encode() + b'\n[[1, "no reason"]]'
-    IndexFile(refs, INDEX_NAME, 2).write(body)
+    IndexFile(refs, INDEX_NAME, 3).write(body)
     assert DirectoryIndex(refs).unreadable == []
     assert names(refs) == ["a.asdf"]
 

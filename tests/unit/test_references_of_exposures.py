@@ -1,10 +1,12 @@
 """Each exposure gets the references that fit it, whatever a step or pipeline object did before."""
 
 import re
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from astropy.time import Time
 
 from romancal_rs import datamodels
 from romancal_rs.datamodels import testing
+from romancal_rs.errors import ArgumentTypeError
 from romancal_rs.flatfield import FlatFieldStep
 from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.references import ReferenceFileError
@@ -116,6 +119,43 @@ def test_files_that_come_and_go_between_two_questions_are_seen(refs):
     assert Path(step.get_reference_file(exposure, "flat")).name == "flat_0.asdf"
 
 
+def test_two_references_are_open_at_once_outside_of_a_run(refs):
+    gain = datamodels.GainRefModel(testing.create_gain(shape=(8, 8), detector="WFI01"))
+    gain.data = np.full((8, 8), 3, np.float32)
+    gain.save(refs / "gain.asdf")
+    step, exposure = FlatFieldStep(references=str(refs)), image(*EXPOSURES[0][:3])
+    with step.get_reference_file_model(exposure, "flat") as flat:
+        with step.get_reference_file_model(exposure, "gain") as gain:
+            step.get_reference_file(exposure, "flat")
+            assert flat.data[0, 0] == FLATS[0][3]
+            assert gain.data[0, 0] == 3
+        step.run(exposure)
+        assert not flat.err.any()
+    with pytest.raises(datamodels.ModelError, match="closed"):
+        _ = flat.dq
+
+
+def test_a_model_of_the_missions_library_is_an_override(refs):
+    mission = pytest.importorskip("roman_datamodels.datamodels")
+    with mission.open(refs / "flat_3.asdf") as flat:
+        result = FlatFieldStep.call(image(*EXPOSURES[0][:3]), override_flat=flat)
+        pipeline = Flats(override_flat=flat)
+        (again,) = pipeline.run(image(*EXPOSURES[0][:3]))
+    assert result.data[0, 0] == again.data[0, 0] == 2
+    assert result.meta.ref_file.flat == again.meta.ref_file.flat == "FlatRefModel in memory"
+    with (
+        mission.open(refs / "flat_2.asdf") as flat,
+        pytest.raises(ReferenceFileError, match="WFI02"),
+    ):
+        FlatFieldStep.call(image(*EXPOSURES[0][:3]), override_flat=flat)
+
+
+def test_another_object_with_metadata_is_no_override():
+    other = SimpleNamespace(meta=SimpleNamespace(reftype="FLAT"))
+    with pytest.raises(ArgumentTypeError, match=r"override_flat: expected a path.* got SimpleN"):
+        FlatFieldStep.call(image(*EXPOSURES[0][:3]), override_flat=other)
+
+
 def test_a_type_that_a_step_did_not_declare_is_found(refs):
     step = RomanStep(references=str(refs))
     path = step.get_reference_file(image("F062", "WFI01", "2027-01-01"), "FLAT")
@@ -148,13 +188,38 @@ def check_names(image, number: int) -> None:
         assert image.meta.ref_file[reftype] == f"roman_wfi_{reftype}_{number:04d}.asdf"
 
 
-def test_one_pipeline_object_calibrates_all_detectors(all_detectors):
+def difference(image, other) -> list[str]:
+    """The names of the arrays in which two images differ."""
+    names = [name for name, _ in image.arrays()]
+    return [n for n in names if not np.array_equal(image[n], other[n], equal_nan=True)]
+
+
+def test_one_pipeline_object_calibrates_each_detector_as_if_it_were_alone(all_detectors, tmp_path):
     pipeline = ExposurePipeline(references=str(all_detectors[0].references))
     for number, made in enumerate(all_detectors, 1):
         image = pipeline.run(made.exposure)
         assert image.meta.instrument.detector == f"WFI{number:02d}"
         assert image.meta.cal_step.photom == "COMPLETE"
         check_names(image, number)
+        own = tmp_path / f"{number}"
+        own.mkdir()
+        for path in made.reference_files.values():
+            shutil.copy(path, own)
+        alone = ExposurePipeline.call(made.exposure, references=str(own))
+        assert difference(image, alone) == []
+        assert image.meta.photometry == alone.meta.photometry
+
+
+def test_the_references_of_another_detector_make_another_product(all_detectors, tmp_path):
+    made, other = all_detectors[:2]
+    for path in other.reference_files.values():
+        content = path.read_bytes()
+        assert b"WFI02" in content
+        (tmp_path / path.name).write_bytes(content.replace(b"detector: WFI02", b"detector: WFI01"))
+    right = ExposurePipeline.call(made.exposure, references=str(made.references))
+    wrong = ExposurePipeline.call(made.exposure, references=str(tmp_path))
+    assert {"data", "dq", "err", "var_flat"} <= set(difference(right, wrong))
+    assert right.meta.photometry != wrong.meta.photometry
 
 
 @pytest.mark.slow

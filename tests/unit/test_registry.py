@@ -1,5 +1,8 @@
 """What pipelines and steps are called: aliases, class paths, suffixes, entries in cal_step."""
 
+import re
+import sys
+
 import pytest
 
 from romancal_rs.pipeline import ExposurePipeline
@@ -64,11 +67,27 @@ def test_class_paths_of_2022(old, new):
     ("name", "told"),
     [
         ("roman_epl", "did you mean 'roman_elp'"),
+        ("romancal.step.Foo", "romancal.step.Foo: this package has no such class; it has Assign"),
+        ("romancal.step.JumpStop", "this package has no such class; did you mean 'JumpStep'?"),
+        ("nomodule.Foo", "there is no module nomodule installed"),
         ("romancal_rs.jump.JumpStop", "did you mean 'JumpStep'"),
         ("romancal_rs.jmp.JumpStep", "romancal_rs.jmp"),
         ("romancal_rs.kernels.ReadPattern", "is no step or pipeline"),
     ],
 )
 def test_what_is_no_class_is_told(name, told):
-    with pytest.raises(ParameterError, match=told):
+    with pytest.raises(ParameterError, match=re.escape(told)):
         find_class(name)
+
+
+def test_a_class_in_the_current_directory_is_pointed_at(tmp_path, monkeypatch):
+    (tmp_path / "my_own_step.py").write_text("class Bad: pass\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [item for item in sys.path if item not in ("", ".")])
+    with pytest.raises(ParameterError) as caught:
+        find_class("my_own_step.Bad")
+    assert str(caught.value) == (
+        "my_own_step.Bad: there is no module my_own_step installed; my_own_step in the current "
+        "directory is not looked at: name it in a parameter file that lies beside it, or set "
+        "PYTHONPATH=."
+    )

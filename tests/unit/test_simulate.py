@@ -7,8 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from romancal_rs.exposure import BORDER
 from romancal_rs.simulate import SimulationConfig, parse_read_pattern, simulate
 from romancal_rs.simulate.detector import PIXEL_KINDS, make_detector
+from romancal_rs.simulate.encoding import guide_window
 from romancal_rs.simulate.metadata import exposure_metadata
 from romancal_rs.simulate.pointing import (
     attitude_matrix,
@@ -46,6 +48,31 @@ def test_a_seed_gives_the_same_exposure_and_another_seed_another(tmp_path):
         np.testing.assert_array_equal(values, again[name], err_msg=name)
     for name in ("data", "amp33", "rate", "rate_electrons"):
         assert not np.array_equal(first[name], other[name])
+
+
+def test_no_two_detectors_of_a_seed_are_alike(tmp_path):
+    from romancal_rs import datamodels
+
+    def arrays(detector):
+        config = SimulationConfig(
+            **{"rows": 32, "cols": 41, "n_resultants": 3, "n_reads": 2, "encoded": True},
+            **{"star_density": 0.05, "cosmic_ray_rate": 1e4, "bad_pixel_fraction": 0.1},
+            detector=detector,
+        )
+        made = simulate(config, tmp_path)
+        found = {}
+        for name, path in {"L1": made.exposure, **made.reference_files}.items():
+            with datamodels.open(path) as model:
+                found |= {(name, key): np.array(array) for key, array in model.arrays()}
+                if name == "PHOTOM":
+                    found["PHOTOM", "F158"] = model.phot_table.F158.photmjsr
+        with np.load(made.truth) as truth:
+            return found | {("truth", key): truth[key] for key in ("star_flux", "cr_electrons")}
+
+    first, second = arrays("WFI01"), arrays("WFI07")
+    for name, values in first.items():
+        assert not np.array_equal(values, second[name]), name
+    assert first["PHOTOM", "F158"] == pytest.approx(second["PHOTOM", "F158"], rel=0.11)
 
 
 def test_noiseless_exposure_gives_the_true_rate(tmp_path):
@@ -254,6 +281,20 @@ def test_impossible_configurations_are_refused(field, value, message):
     with pytest.raises(ValueError, match=message) as refused:
         SimulationConfig(**{field: value})
     assert str(refused.value).startswith(f"{field}:")
+
+
+@pytest.mark.parametrize("rows", [9, 10, 16, 24, 25, 40])
+def test_the_guide_window_leaves_science_pixels(rows):
+    config = SimulationConfig(rows=rows, cols=max(rows, 10), encoded=True)
+    window = guide_window(config)
+    assert BORDER <= window.ystart < window.ystop <= rows - BORDER
+    assert BORDER <= window.xstart < window.xstop <= config.cols - BORDER
+    assert window.xstop - window.xstart <= (config.cols - 2 * BORDER) / 2
+
+
+def test_a_detector_of_one_science_pixel_cannot_be_encoded():
+    with pytest.raises(ValueError, match="encoded: the guide window leaves none of the science"):
+        SimulationConfig(rows=9, cols=9, encoded=True)
 
 
 @pytest.mark.parametrize(

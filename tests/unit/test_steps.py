@@ -13,10 +13,11 @@ from romancal_rs import datamodels, dqflags
 from romancal_rs.dark_current import DarkCurrentStep
 from romancal_rs.datamodels import testing
 from romancal_rs.dq_init import DQInitStep
-from romancal_rs.errors import InputError
+from romancal_rs.errors import ArgumentTypeError, InputError
 from romancal_rs.flatfield import FlatFieldStep
 from romancal_rs.jump import JumpStep
 from romancal_rs.linearity import LinearityStep
+from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.ramp_fitting import RampFitStep
 from romancal_rs.references import ReferenceMismatchError
 from romancal_rs.saturation import SaturationStep
@@ -173,11 +174,20 @@ class TestDark:
             assert isinstance(dark, datamodels.DarkRefModel)
             assert dark.data[:, 8, 8].tolist() == [1.5, 3.75, 9.0]
 
-    def test_accumulated_signal_is_subtracted_as_it_is(self):
+    def test_accumulated_signal_without_a_rate_is_subtracted_as_it_is(self):
         dark = self.rate_dark()
         dark["data"] = np.stack([full(1.0), full(2.0), full(4.0)])
+        dark.dark_slope = np.full(IMAGE, np.nan, np.float32)
         result = DarkCurrentStep.call(ramp_of([10, 20, 30], UNEVEN), override_dark=dark)
         assert result.data[:, 8, 8].tolist() == [9, 18, 26]
+
+    @pytest.mark.parametrize("number", [None, -999999, -999999.0, np.int64(-999999)])
+    def test_planes_of_an_unstated_read_out_do_not_serve_where_there_is_a_rate(self, number):
+        dark = self.long_dark(table="?")
+        dark["data"] = np.array(dark.data[:3])
+        dark.meta.exposure["ma_table_number"] = number
+        result = DarkCurrentStep.call(ramp_of([10, 20, 30], UNEVEN), override_dark=dark)
+        assert result.data[:, 8, 8].tolist() == [8.5, 16.25, 21.0]
 
     def test_another_number_of_resultants_is_an_error(self):
         dark = self.rate_dark()
@@ -219,6 +229,13 @@ class TestDark:
         ramp.meta.exposure["ma_table_name"] = "T2"
         with pytest.raises(InputError, match=r"without a rate \(dark_slope\).*MA table another"):
             DarkCurrentStep.call(ramp, override_dark=dark)
+
+
+@pytest.mark.parametrize(("made", "inputs"), [(ExposurePipeline, ()), (DarkCurrentStep, "ab")])
+def test_a_wrong_number_of_inputs_is_an_error_that_says_how_many(made, inputs):
+    told = rf"{made.__name__} takes 1 input\(s\) \(input\), got {len(inputs)}"
+    with pytest.raises(ArgumentTypeError, match=told):
+        made.call(*(ramp_of([1, 2], EVEN[:2]) for _ in inputs))
 
 
 class TestJump:

@@ -192,11 +192,11 @@ def test_a_signal_is_named():
 
 
 def test_a_command_that_cannot_be_started(caplog):
-    command = "echo {0}"
-    with pytest.raises(SystemCallError, match=r"cannot start 'echo \{0\}': embedded null byte"):
-        SystemCall(command=command).run("a\0b")
-    SystemCall(command=command, failure_as_exception=False).run("a\0b")
-    assert caplog.records[-1].getMessage().startswith("cannot start 'echo {0}'")
+    command = "echo {1}"
+    with pytest.raises(SystemCallError, match=r"cannot start 'echo \{1\}': embedded null byte"):
+        SystemCall(command=command).run("x", "a\0b")
+    SystemCall(command=command, failure_as_exception=False).run("x", "a\0b")
+    assert caplog.records[-1].getMessage().startswith("cannot start 'echo {1}'")
 
 
 def test_a_command_does_not_wait_for_the_keyboard():

@@ -73,18 +73,22 @@ def _flag_table(result: Any) -> list[str]:
 
     if "groupdq" in result:
         in_any_resultant = np.bitwise_or.reduce(result.groupdq, axis=0)
-        flags = result.pixeldq | in_any_resultant
+        of_pixels = result.pixeldq | (in_any_resultant & dqflags.IN_SAMPLE_AND_PIXEL)
+        of_samples_only = in_any_resultant & ~np.uint8(dqflags.IN_SAMPLE_AND_PIXEL)
+        tables = [(of_pixels, dqflags.pixel), (of_samples_only, dqflags.group)]
     elif "dq" in result:
-        flags = result.dq
+        tables = [(result.dq, dqflags.pixel)]
     else:
         return []
-    lines = [f"flags of {flags.size} pixels"]
-    flagged = flags[flags != 0]  # few
-    for bit in range(32):
-        count = np.count_nonzero(flagged & np.uint32(1 << bit))
-        if count:
-            (flag,) = dqflags.names(1 << bit)
-            lines.append(f"  {flag:<18}  {count:>9}  {100 * count / flags.size:7.3f} %")
+    n_pixels = tables[0][0].size
+    lines = [f"flags of {n_pixels} pixels"]
+    for flags, kind in tables:
+        flagged = flags[flags != 0]  # few
+        for bit in range(8 * flags.dtype.itemsize):
+            count = np.count_nonzero(flagged & flags.dtype.type(1 << bit))
+            if count:
+                (flag,) = dqflags.names(1 << bit, kind)
+                lines.append(f"  {flag:<18}  {count:>9}  {100 * count / n_pixels:7.3f} %")
     if len(lines) == 1:
         lines.append("  none is set")
     return lines

@@ -10,7 +10,7 @@ from ..exposure import BORDER
 from ._asdf import load_objects
 from ._base import DataModel, open
 from ._defaults import Replacement, is_unknown
-from ._encoding import ENCODING_ARRAYS, Encoding
+from ._encoding import ENCODING_ARRAYS, Encoding, encoding_offset
 from ._errors import (
     FileFormatError,
     ModelError,
@@ -24,8 +24,9 @@ from ._exposures import (
     RampModel,
     ScienceRawModel,
     add_second_flags,
+    check_arrays,
 )
-from ._inputs import can_open
+from ._inputs import can_open, path_of
 from ._nodes import DNode, LNode
 from ._references import (
     BamRefModel,
@@ -74,9 +75,12 @@ __all__ = [
     "WfiImgPhotomRefModel",
     "add_second_flags",
     "can_open",
+    "check_arrays",
+    "encoding_offset",
     "is_unknown",
     "load_objects",
     "noise_of_one_read",
     "open",
+    "path_of",
     "reference_model",
 ]

@@ -26,6 +26,8 @@ from ._errors import FileFormatError, ModelError
 #: show a part.
 _MOST_UNUSED = 64 * 2**20
 _CHUNK = 1 << 24
+#: Of a text in an array; NumPy counts its bytes, four for a letter, with 31 bits.
+_MOST_LETTERS = 2**29 - 1
 _NUMBERS = {
     **{f"{kind}int{bits}": f"{kind}int{bits}" for kind in ("", "u") for bits in (8, 16, 32, 64)},
     **{name: name for name in ("float16", "float32", "float64", "complex64", "complex128")},
@@ -140,17 +142,23 @@ class ArrayFile:
         what = f"an array of shape {shape} in block {source}"
         if not isinstance(shape, list):
             raise self.damaged(f"{what}: expected a list")
+        if not _is_number(offset):
+            raise self.damaged(f"{what} at {offset!r}: expected a whole number from 0")
         if block.is_streamed and shape and shape[0] == "*" and all(map(_is_number, shape[1:])):
             row = math.prod(shape[1:]) * dtype.itemsize
             shape = [(self._size(block) - offset) // row if row else 0, *shape[1:]]
-        if not all(map(_is_number, (offset, *shape))):
-            raise self.damaged(f"{what} at {offset!r}: expected whole numbers from 0")
+        if not all(map(_is_number, shape)):
+            raise self.damaged(f"{what}: expected whole numbers from 0")
+        if not _can_be(shape, dtype):
+            raise self.damaged(f"{what} of {dtype}: no array can be so large")
         if strides is not None and not (
             isinstance(strides, list)
             and len(strides) == len(shape)
             and all(isinstance(step, int) for step in strides)
         ):
             raise self.damaged(f"{what} with strides {strides!r}: expected one for each axis")
+        if strides is not None:  # along an axis of length 1 there are none, whatever is said
+            strides = [step if n > 1 else 0 for n, step in zip(shape, strides, strict=True)]
         array = StoredArray(
             source,
             tuple(shape),
@@ -208,7 +216,7 @@ class ArrayFile:
         if isinstance(datatype, str) and datatype in _NUMBERS:
             return np.dtype(_NUMBERS[datatype]).newbyteorder(mark)
         if isinstance(datatype, list) and len(datatype) == 2 and datatype[0] in list(_TEXTS):
-            if _is_number(datatype[1]):
+            if _is_number(datatype[1]) and 0 < datatype[1] <= _MOST_LETTERS:
                 return np.dtype(f"{mark}{_TEXTS[datatype[0]]}{datatype[1]}")
         elif isinstance(datatype, list) and datatype:
             try:
@@ -264,6 +272,8 @@ class ArrayFile:
             return array.numbers.copy()
         assert isinstance(array.source, int)
         self.check_open()
+        if 0 in array.shape:  # which lies nowhere
+            return np.empty(array.shape, array.dtype)
         data = self._data(self.blocks[array.source], mode)
         result = np.ndarray(array.shape, array.dtype, data, array.offset, array.strides)
         return np.asarray(result, order="C")
@@ -368,6 +378,17 @@ def _untagged(value: Any) -> Any:
         text = str(value.value)
         return complex(text[:-1] + "j" if text[-1:] in "iIJ" else text)
     return value
+
+
+def _can_be(shape: list[int], dtype: np.dtype[Any]) -> bool:
+    """Whether NumPy has arrays of so many axes, and so long ones, even where one has length 0."""
+    if math.prod(n or 1 for n in shape) * dtype.itemsize > sys.maxsize:
+        return False
+    try:
+        np.broadcast_to(np.empty((), np.uint8), shape)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_number(value: object) -> bool:

@@ -9,6 +9,7 @@ from typing import IO, Any, ClassVar, Self
 
 import numpy as np
 
+from .._files import existing_or_local
 from .._version import software_version
 from . import _asdf, _display, _eras, _io, _schema, _writing
 from ._defaults import Replacement, conform
@@ -349,7 +350,7 @@ class DataModel(_display.PrintedByAsdf):
         Parameters
         ----------
         path
-            Name of the file, ending in .asdf.
+            Name of the file, ending in .asdf; ``~`` and ``$VARIABLES`` are expanded.
         compression
             Of the arrays: "lz4", as the mission's files have it, "zlib", "bzp2", or None, for
             arrays that can be mapped into memory.
@@ -367,8 +368,10 @@ class DataModel(_display.PrintedByAsdf):
             If the name does not end in .asdf.
         OSError
             If the file cannot be written; it names `path` and the reason.
+        InputError
+            If `path` is a URL.
         """
-        path = Path(path)
+        path = Path(existing_or_local(path, to_write=True))
         tree = self._to_write()
         meta = dict(tree.data.get("meta", {}))
         known = tree.schema(("meta",))
@@ -444,12 +447,12 @@ def _read(source: str | os.PathLike[str] | IO[bytes]) -> Tree:
             _eras.to_today(tree)
     except Exception as error:
         tree.close()
+        where = tree.source or "the given model"
         if isinstance(error, ModelError):
-            raise ModelError(f"{tree.source}: {error}") from error
+            raise ModelError(f"{where}: {error}") from error
         if isinstance(error, (KeyError, TypeError, AttributeError)):
             raise ModelError(
-                f"{tree.source}: looks like a file of 2022 to 2024, but its structure is not: "
-                f"{error!r}"
+                f"{where}: looks like a file of 2022 to 2024, but its structure is not: {error!r}"
             ) from error
         raise
     return tree
@@ -465,7 +468,8 @@ def open(source: str | os.PathLike[str] | IO[bytes] | DataModel) -> DataModel:
     Parameters
     ----------
     source : str, path, binary file, DataModel or model of roman_datamodels
-        A file that is open is read from where it stands, and left there; it has to stay open until
+        ``~`` and ``$VARIABLES`` in a path are expanded, unless there is a file of just that name. A
+        file that is open is read from where it stands, and left there; it has to stay open until
         all is read. Of a model of the mission's library the arrays are shared, not copied. A model
         of this package is returned as a second view of the same content; closing that view leaves
         the model open.
@@ -485,6 +489,8 @@ def open(source: str | os.PathLike[str] | IO[bytes] | DataModel) -> DataModel:
         If there is no model for its kind.
     ModelTypeError
         If it is an association.
+    InputError
+        If it is a URL.
     """
     if isinstance(source, DataModel):
         return type(source)(source)

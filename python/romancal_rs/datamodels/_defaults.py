@@ -17,6 +17,7 @@ from ._errors import ValidationError
 
 UNKNOWN_TEXT = "?"
 UNKNOWN_NUMBER = -999999
+_MISSING = "required but missing"
 
 
 def is_unknown(value: Any) -> bool:
@@ -101,6 +102,11 @@ class Replacement:
     problem: str
     instead: object
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is no such item."""
+        return self.problem == _MISSING
+
 
 def conform(
     value: Mapping[str, Any],
@@ -134,7 +140,7 @@ def conform(
         sub = _schema.child(schema, name, here)
         if name not in result and _schema.keyword(sub, "datatype") is None:
             result[name] = unknown(sub, here)
-            told.append(Replacement(_schema.dotted(here), "required but missing", result[name]))
+            told.append(Replacement(_schema.dotted(here), _MISSING, result[name]))
     return result
 
 

@@ -6,10 +6,16 @@ below 0 is not cut off::
     sent = resultant - reference_read + data_encoding_offset
 
 The amplifier 33 is treated alike, with a reference of its own.
+
+A ramp that this package makes is not encoded any more. One that the mission's library makes of a
+Level 1 exposure is, until dq_init: it holds the reference reads, and those go when they are added.
+That the offset is gone, which stays in the metadata, the status of dq_init tells, and, of a ramp
+that dq_init has not seen yet, a mark.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +25,7 @@ from .. import dqflags
 from ._errors import ModelError
 
 if TYPE_CHECKING:
-    from ._exposures import ScienceRawModel
+    from ._exposures import RampModel, ScienceRawModel
 
 #: Names of the read that was subtracted: today's, and that of the series 1.1 to 1.3.
 _READS = ("reference_read", "reset_read")
@@ -27,6 +33,9 @@ _AMP33_READS = ("reference_amp33", "reset_amp33")
 
 #: What a Level 1 file holds for the sake of its encoding, and nothing made of it does.
 ENCODING_ARRAYS = (*_READS, *_AMP33_READS)
+
+#: Of ``meta.instrument``, in ramps whose offset was taken off: that it was.
+_MARK = "data_encoding_undone"
 
 _MOST = 65535
 
@@ -50,26 +59,17 @@ class Encoding:
     offset: int = 0
 
     @classmethod
-    def of(cls, raw: ScienceRawModel) -> Encoding:
-        """The encoding that a Level 1 exposure states.
+    def of(cls, raw: ScienceRawModel | RampModel) -> Encoding:
+        """The encoding that a Level 1 exposure states, or a ramp that `is_encoded`.
 
         Raises
         ------
         ModelError
             If a reference does not fit the array it was subtracted from, or the offset is none.
         """
-        offset = raw.meta.instrument.get("data_encoding_offset")
-        if offset is None:
-            offset = 0
         where = f"{raw.source}: " if raw.source else ""
-        whole = isinstance(offset, int) and not isinstance(offset, bool)
-        if not whole or abs(offset) > _MOST:
-            raise ModelError(
-                f"{where}meta.instrument.data_encoding_offset is {offset!r}; expected a whole "
-                f"number of DN, at most {_MOST}, or none for 0"
-            )
         read = _reference(raw, _READS, "data", where)
-        return cls(read, _reference(raw, _AMP33_READS, "amp33", where), offset)
+        return cls(read, _reference(raw, _AMP33_READS, "amp33", where), encoding_offset(raw))
 
     @property
     def changes_amp33(self) -> bool:
@@ -139,8 +139,69 @@ class Encoding:
         return restored.clip(0, _MOST).astype(np.uint16)
 
 
+def encoding_offset(exposure: ScienceRawModel | RampModel) -> int:
+    """What was added to the counts on board [DN], as ``meta.instrument`` states it; 0 if nothing.
+
+    Raises
+    ------
+    ModelError
+        If that is no whole number of at most 16 bits.
+    """
+    where = f"{exposure.source}: " if exposure.source else ""
+    instrument = exposure.meta.get("instrument")
+    if not isinstance(instrument, Mapping):
+        raise ModelError(f"{where}meta.instrument is {instrument!r}; expected a mapping")
+    offset = instrument.get("data_encoding_offset")
+    if offset is None:
+        return 0
+    whole = isinstance(offset, (int, np.integer)) and not isinstance(offset, bool)
+    if not whole or abs(offset) > _MOST:
+        raise ModelError(
+            f"{where}meta.instrument.data_encoding_offset is {offset!r}; expected a whole "
+            f"number of DN, at most {_MOST}, or none for 0"
+        )
+    return int(offset)
+
+
+def is_encoded(ramp: RampModel) -> bool:
+    """Whether the samples of a ramp are still as they were sent; see `RampModel.is_encoded`."""
+    instrument = ramp.meta.get("instrument") or {}
+    has_offset = bool(instrument.get("data_encoding_offset")) and not instrument.get(_MARK)
+    has_read = any(name in ramp for name in ENCODING_ARRAYS)
+    return _is_to_do(ramp) and (has_read or has_offset)
+
+
+def check_restored(ramp: RampModel) -> None:
+    """Checks that a ramp which is not encoded does not look as if it were.
+
+    Raises
+    ------
+    ModelError
+        If it holds a reference read, which dq_init takes away, and dq_init is done.
+    """
+    name = next((name for name in ENCODING_ARRAYS if name in ramp), None)
+    if name is not None and not _is_to_do(ramp):
+        where = f"{ramp.source}: " if ramp.source else ""
+        raise ModelError(
+            f"{where}holds {name}, as an encoded ramp does, but meta.cal_step.dq_init is "
+            f"{ramp.meta.cal_step.dq_init}; remove {name} if it was added to the data"
+        )
+
+
+def _is_to_do(ramp: RampModel) -> bool:
+    status = (ramp.meta.get("cal_step") or {}).get("dq_init", "INCOMPLETE")
+    return bool(status == "INCOMPLETE")
+
+
+def mark_restored(meta: dict[str, Any]) -> None:
+    """Notes in the metadata of a ramp, in place, that its offset, if it had one, was taken off."""
+    instrument = meta.get("instrument")
+    if isinstance(instrument, dict) and instrument.get("data_encoding_offset"):
+        instrument[_MARK] = True
+
+
 def _reference(
-    raw: ScienceRawModel, names: tuple[str, ...], of: str, where: str
+    raw: ScienceRawModel | RampModel, names: tuple[str, ...], of: str, where: str
 ) -> np.ndarray[Any, Any] | None:
     name = next((name for name in names if name in raw), None)
     if name is None:

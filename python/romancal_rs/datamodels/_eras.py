@@ -17,7 +17,7 @@ import numpy as np
 from . import _schema
 from ._defaults import UNKNOWN_TEXT, conform
 from ._errors import ModelError
-from ._nodes import ERA_2022, ERA_2023, TODAY, Tree, Unread, UnreadQuantity
+from ._nodes import ERA_2022, ERA_2023, TODAY, Tree, Unread
 
 _EXPOSURES = ("wfi_science_raw", "ramp", "wfi_image", "ramp_fit_output")
 
@@ -80,7 +80,7 @@ def era_of(tree: Tree) -> str:
     writer = _writer_version(tree.header)
     if _FIRST_OF_2023 <= writer < _FIRST_OF_2025:
         return ERA_2023
-    if any(isinstance(item, UnreadQuantity) for item in data.values()):
+    if any(map(_has_unit, data.values())):
         return ERA_2023
     if name in _EXPOSURES:
         exposure = data["meta"].get("exposure", {})
@@ -99,7 +99,9 @@ def era_of(tree: Tree) -> str:
 
 def _writer_version(header: Mapping[str, Any]) -> tuple[int, ...]:
     """Version of the mission's library that wrote the file; (9999,) if something else did."""
-    for extension in header.get("history", {}).get("extensions", ()):
+    history = header.get("history")
+    extensions = history.get("extensions", ()) if isinstance(history, Mapping) else ()
+    for extension in extensions:
         software = extension.get("software", {})
         if software.get("name") in ("roman-datamodels", "roman_datamodels"):
             numbers = str(software.get("version", "")).split(".")[:2]
@@ -115,8 +117,9 @@ def to_today(tree: Tree) -> None:
     if name == "reference_files/dark" and "data" not in data:
         version = _TODAY_OTHER_REFERENCES
     tree.tag = f"{_schema.TAGS}{name}-{version}"
+    known = _schema.properties(tree.schema(()))
     for key, value in data.items():
-        if isinstance(value, UnreadQuantity):
+        if key in known and _has_unit(value):
             data[key] = _without_unit(value, name, key)
     for key, value in data.items():
         data[key] = _widened(value, _schema.keyword(tree.schema((key,)), "datatype"))
@@ -137,8 +140,13 @@ def to_today(tree: Tree) -> None:
 # ---- arrays --------------------------------------------------------------------------------
 
 
-def _without_unit(array: UnreadQuantity, kind: str, name: str) -> Unread:
-    """The numbers of an array, still in its file, once its unit is known to be the right one."""
+def _has_unit(value: Any) -> bool:
+    """Whether it is an array with a unit: in a file, or of a model of the mission's library."""
+    return hasattr(value, "unit") and bool(getattr(value, "shape", ()))
+
+
+def _without_unit(array: Any, kind: str, name: str) -> Any:
+    """The numbers of an array, once its unit is known to be the right one; nothing is read."""
     from astropy.units import Unit
 
     units = _UNITS.get(kind, {})
@@ -148,11 +156,8 @@ def _without_unit(array: UnreadQuantity, kind: str, name: str) -> Unread:
     except ValueError:
         is_right = False
     if not is_right:
-        raise ModelError(
-            f"the unit of {name} is {array.unit!r}; expected {right!r}"
-            if right
-            else f"the unit of {name} is {array.unit!r}; expected none"
-        )
+        expected = repr(right) if right else "none"
+        raise ModelError(f"the unit of {name} is {str(array.unit)!r}; expected {expected}")
     return array.value
 
 
@@ -162,12 +167,14 @@ def _widened(value: Any, datatype: str | None) -> Any:
     The schemas of these years took the types that could be cast safely.
     """
     dtype = getattr(value, "dtype", None)
-    if datatype is None or dtype is None or not isinstance(value, Unread):
+    if datatype is None or dtype is None:
         return value
     wanted = np.dtype("float32" if datatype == "float16" else datatype)
     found = dtype.newbyteorder("=")
     if found in (wanted, np.float16) or not np.can_cast(found, wanted, "safe"):
         return value
+    if not isinstance(value, Unread):
+        return value.astype(wanted)
     return Unread(
         lambda: value.read().astype(wanted),
         value.shape,
@@ -208,7 +215,7 @@ def _plain(value: Any, unit: str, place: str) -> float | None:
 def _exposure_meta(old: dict[str, Any], kind: str) -> dict[str, Any]:
     meta = dict(old)
     if "guidestar" in meta:
-        meta["guide_star"] = meta.pop("guidestar")
+        meta["guide_star"] = _guide_star(meta.pop("guidestar"))
     for block, names in _RENAMED.items():
         if block in meta:
             meta[block] = {names.get(key, key): value for key, value in meta[block].items()}
@@ -237,6 +244,25 @@ def _exposure_meta(old: dict[str, Any], kind: str) -> dict[str, Any]:
     if "photometry" in meta:
         meta["photometry"] = _photometry(meta["photometry"])
     return meta
+
+
+def _guide_star(old: dict[str, Any]) -> dict[str, Any]:
+    """The guide window by today's names, in whole pixels; the end follows from the size if need be.
+
+    The libraries of these years made some of the numbers as floats.
+    """
+    new: dict[str, Any] = {}
+    for name, value in old.items():
+        if name.startswith("gw_window_"):
+            name = name.removeprefix("gw_")
+            is_whole = isinstance(value, float) and value.is_integer()
+            value = int(value) if is_whole else value
+        new[name] = value
+    for axis in "xy":
+        start, size = new.get(f"window_{axis}start"), new.get(f"window_{axis}size")
+        if start is not None and size is not None and new.get(f"window_{axis}stop") is None:
+            new[f"window_{axis}stop"] = start + size
+    return new
 
 
 def _photometry(old: Mapping[str, Any]) -> dict[str, Any]:

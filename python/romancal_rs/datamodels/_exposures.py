@@ -9,9 +9,9 @@ import numpy as np
 from ..exposure import BORDER
 from . import _schema
 from ._base import DataModel, words
-from ._defaults import conform
-from ._encoding import ENCODING_ARRAYS, Encoding
-from ._errors import ModelError, ModelTypeError
+from ._defaults import complete, conform
+from ._encoding import ENCODING_ARRAYS, Encoding, check_restored, is_encoded, mark_restored
+from ._errors import ModelError, ModelTypeError, ValidationError
 from ._nodes import Tree, deep_copy
 
 
@@ -20,6 +20,7 @@ class ScienceRawModel(DataModel):
 
     _kind = "wfi_science_raw"
     _new_version = "2.1.0"
+    _for_steps = ("data", "amp33", "resultantdq")
 
 
 class RampModel(DataModel):
@@ -30,6 +31,7 @@ class RampModel(DataModel):
 
     _kind = "ramp"
     _new_version = "2.1.0"
+    _for_steps = ("data", "groupdq", "pixeldq")
     _second_flags = "pixeldq2"
 
     @classmethod
@@ -97,30 +99,89 @@ class RampModel(DataModel):
         ------
         ModelTypeError
             If `raw` is another kind of model.
+        ValidationError
+            If an array is missing, or does not fit; see `check_arrays`.
         """
         if not isinstance(raw, ScienceRawModel):
             raise ModelTypeError(f"expected {words(ScienceRawModel)}, got {raw!r}")
+        check_arrays(raw)
         old = raw._tree
         tag = _sibling(raw.tag, cls)
         tree = Tree({}, tag, header=old.header, source=old.source, origin=old.origin)
-        n_resultants, n_rows, n_cols = raw.shape
         meta = deep_copy(raw._tree.data["meta"])
         meta["cal_step"] = steps_to_do(tree)
+        mark_restored(meta)
         tree.data["meta"] = meta
         encoding = Encoding.of(raw)
         if encoding.changes_amp33:
             tree.data["amp33"] = encoding.amp33(raw.stored("amp33"))
         else:
             tree.share("amp33", raw._tree, share_file)
-        border = border_shapes(n_rows, n_cols)
-        for side, shape in border.items():
-            tree.data[f"border_ref_pix_{side}"] = np.zeros((n_resultants, *shape), np.float32)
-        for side, shape in border.items():
-            tree.data[f"dq_border_ref_pix_{side}"] = np.zeros(shape, np.uint32)
-        if _schema.child(tree.schema(()), cls._second_flags):
-            tree.data[cls._second_flags] = np.zeros((n_rows, n_cols), np.uint32)
+        ramp = cls._view(tree, owner=True)
+        ramp.add_missing(raw.shape)
         _carry_over(raw._tree, tree, share_file)
-        return cls._view(tree, owner=True)
+        return ramp
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether the samples are still as they were sent, in a ramp that another library made.
+
+        So they are where a reference read is there (`ENCODING_ARRAYS`), or an offset stated, and
+        ``meta.cal_step.dq_init`` is INCOMPLETE. Only dq_init takes such a ramp.
+        """
+        return is_encoded(self)
+
+    def restore_counts(self) -> None:
+        """Undoes the encoding of a ramp that `is_encoded`, as `from_science_raw` does.
+
+        `data`, `amp33` and `groupdq` become new arrays, and the reference reads go. Nothing happens
+        to any other ramp.
+
+        Raises
+        ------
+        ModelError
+            If what it states of its encoding does not fit its arrays, or contradicts its status.
+        """
+        if not self.is_encoded:
+            check_restored(self)
+            return
+        counts, encoding = self.stored("data"), Encoding.of(self)
+        groupdq = np.array(self.stored("groupdq"))
+        encoding.flag_floor(counts, groupdq)
+        content = self._tree.data
+        if encoding.changes_amp33:
+            content["amp33"] = encoding.amp33(self.stored("amp33"))
+        content.update(data=encoding.samples(counts), groupdq=groupdq)
+        for name in ENCODING_ARRAYS:
+            content.pop(name, None)
+        mark_restored(content["meta"])
+
+    def add_missing(self, shape: tuple[int, ...] = ()) -> None:
+        """Adds what a ramp of the mission's library may lack, and dq_init, or a later step, fills.
+
+        That are the border reference pixels and `pixeldq2`, which are zero, and names of types in
+        ``meta.ref_file``, which are N/A.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of `data`, if that is not there yet.
+        """
+        n_resultants, n_rows, n_cols = shape or self.shape
+        content = self._tree.data
+        references = ("meta", "ref_file")
+        if isinstance(content["meta"].get("ref_file"), dict):
+            content["meta"]["ref_file"] = complete(
+                content["meta"]["ref_file"], self._tree.schema(references), references
+            )
+        border = border_shapes(n_rows, n_cols)
+        for side, size in border.items():
+            cube = np.zeros((n_resultants, *size), np.float32)
+            content.setdefault(f"border_ref_pix_{side}", cube)
+        for side, size in border.items():
+            content.setdefault(f"dq_border_ref_pix_{side}", np.zeros(size, np.uint32))
+        if _schema.child(self._tree.schema(()), self._second_flags):
+            content.setdefault(self._second_flags, np.zeros((n_rows, n_cols), np.uint32))
 
     def _before_writing(self, tree: Tree) -> None:
         # Series 1.0 to 1.6 require a cube of errors, which no step has ever filled.
@@ -137,6 +198,7 @@ class ImageModel(DataModel):
 
     _kind = "wfi_image"
     _new_version = "2.1.0"
+    _for_steps = ("data", "dq", "var_poisson", "var_rnoise", "dumo")
     _second_flags = "dq2"
 
     @classmethod
@@ -238,6 +300,33 @@ class RampFitOutputModel(DataModel):
         for name, array in arrays.items():
             product[name] = array
         return product
+
+
+def check_arrays(exposure: ScienceRawModel | RampModel | ImageModel) -> None:
+    """Checks the arrays that steps use: that they are there, of their types, and fit each other.
+
+    Raises
+    ------
+    ValidationError
+        Naming the file that the exposure came from, and the array.
+    """
+    tree = exposure._tree
+    needed = _schema.required(tree.schema(()))
+    for name in exposure._for_steps:
+        if name not in tree.data:
+            if name in needed:
+                raise ValidationError(name, None, "required but missing", tree.source)
+            continue
+        array = tree.data[name]
+        try:
+            _schema.validate(array, tree.schema((name,)), (name,))
+        except ValidationError as error:
+            raise ValidationError(name, array, error.rule, tree.source) from None
+        # Flags, and planes of an image, are of the same samples, or of the same pixels.
+        expected = exposure.shape[-len(array.shape) :]
+        if name != "amp33" and array.shape != expected:
+            rule = f"expected shape {expected}, as data has it, got {array.shape}"
+            raise ValidationError(name, array, rule, tree.source)
 
 
 def border_shapes(n_rows: int, n_cols: int) -> dict[str, tuple[int, int]]:

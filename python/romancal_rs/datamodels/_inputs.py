@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping, Sequence
 from typing import IO, Any, cast
 
 import numpy as np
 
 from ._arrays import is_plain
-from ._errors import ModelTypeError
+from ._errors import ModelError, ModelTypeError
 from ._nodes import Tree, Unread
 
 _OF_THE_MISSION = "roman_datamodels."
+_CLOSED = (
+    "the file of a model of roman_datamodels was closed; keep the model open until all is read"
+)
 
 
 def is_open_file(source: object) -> bool:
@@ -23,6 +27,23 @@ def is_open_file(source: object) -> bool:
 def can_open(source: object) -> bool:
     """Whether `open` takes it, and it is neither a path nor a model of this package."""
     return is_open_file(source) or is_of_the_mission(source)
+
+
+def path_of(source: object) -> str | None:
+    """The path of an open file whose content, from where it stands, is that of the file there.
+
+    None for anything else: what unpacks or fetches as it is read, or a file that was renamed.
+    """
+    if not isinstance(source, io.IOBase) or source.closed or not is_plain(cast("Any", source)):
+        return None
+    name = getattr(source, "name", None)
+    if not isinstance(name, str) or source.tell() != 0:
+        return None
+    try:
+        is_there = os.path.samestat(os.stat(name), os.fstat(source.fileno()))
+    except (OSError, ValueError):
+        return None
+    return name if is_there else None
 
 
 def name_of(file: Any) -> str:
@@ -100,6 +121,8 @@ def tree_of(model: Any) -> Tree:
     ------
     ModelTypeError
         If it does not tell what it is.
+    ModelError
+        If its file was closed.
     """
     tag = getattr(model, "tag", None)
     if not isinstance(tag, str) or not hasattr(model, "keys"):
@@ -108,7 +131,27 @@ def tree_of(model: Any) -> Tree:
             "save it, and pass the path of its file"
         )
     data = {str(key): _plain(model[key]) for key in model.keys()}  # noqa: SIM118 (no Mapping)
-    return Tree(data, tag, source="")
+    tree = Tree(data, tag, header=_header(model))
+    tree.shares_with = model  # which closes its file when nobody has it any more
+    return tree
+
+
+def _header(model: Any) -> dict[str, Any]:
+    """What the file says of itself that a model came from: who wrote it, and by that when.
+
+    Only a private attribute knows it. A model that was made in memory has nothing of the kind.
+
+    Raises
+    ------
+    ModelError
+        If the file was closed.
+    """
+    file = getattr(model, "_asdf", None)
+    try:
+        tree = {} if file is None else file.tree
+    except OSError as error:
+        raise ModelError(_CLOSED) from error
+    return {str(key): _plain(tree[key]) for key in tree if key != "roman"}
 
 
 def _plain(value: Any) -> Any:
@@ -116,11 +159,13 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(value[key]) for key in value}
     if isinstance(value, str):
         return str(value)
-    if isinstance(value, np.ndarray) and not hasattr(value, "unit"):
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
         return value.astype(np.float32) if value.dtype == np.float16 else value
     if hasattr(value, "dtype") and hasattr(value, "shape") and hasattr(value, "__array__"):
-        return value if hasattr(value, "unit") else _lazy(value)
-    if isinstance(value, Sequence) and not isinstance(value, bytes | tuple):
+        return _lazy(value)  # asking it for more would read it
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
         return [_plain(item) for item in value]
     if type(value).__module__.startswith(_OF_THE_MISSION):
         return _base_of(value)
@@ -131,7 +176,12 @@ def _lazy(array: Any) -> Unread:
     """An array of a file that the mission's library has open: read when it is first touched."""
 
     def stored() -> np.ndarray[Any, Any]:
-        return np.asarray(array)
+        try:
+            return np.asarray(array)
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise ModelError(_CLOSED) from error
 
     def read() -> np.ndarray[Any, Any]:
         values = stored()

@@ -11,7 +11,7 @@ from typing import IO, Any
 import numpy as np
 
 from .._asdf_blocks import Block, find_first_block, read_blocks, read_index
-from .._files import open_regular
+from .._files import existing_or_local, open_regular
 from .._tagged import Tagged
 from ..errors import one_line
 from . import _asdf, _inputs, _schema
@@ -42,9 +42,11 @@ def read(source: str | os.PathLike[str] | IO[bytes]) -> Tree:
         If the file is not ASDF, is damaged, or holds nothing under ``roman``.
     ModelTypeError
         If it is an association (.json), or no file.
+    InputError
+        If it is a URL.
     """
     if isinstance(source, (str, os.PathLike)):
-        path = Path(source)
+        path = Path(existing_or_local(source))
         if path.suffix.lower() == ".json":
             raise ModelTypeError(
                 f"{path}: an association cannot be opened as a data model; give an .asdf file"

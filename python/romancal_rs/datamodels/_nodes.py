@@ -134,7 +134,8 @@ class Tree:
         self.header = dict(header or {})
         self.close = close or (lambda: None)
         self.origin = origin
-        self.shares_with: Tree | None = None
+        #: What keeps a file open that some of the values are still in: another tree, a model.
+        self.shares_with: Any = None
         self._schemas: dict[Path, _schema.Schema] = {}
 
     @property
@@ -317,9 +318,9 @@ def deep_copy(value: Any) -> Any:
         return {key: deep_copy(item) for key, item in value.items()}
     if isinstance(value, list):
         return [deep_copy(item) for item in value]
-    if isinstance(value, np.ndarray):
+    if type(value) in (np.ndarray, np.memmap):
         return np.array(value)
-    return copy.deepcopy(value)
+    return copy.deepcopy(value)  # arrays with a unit or a mask keep it
 
 
 def copy_containers(value: Any) -> Any:

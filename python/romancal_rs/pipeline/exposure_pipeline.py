@@ -74,7 +74,11 @@ class ExposurePipeline(RomanPipeline):
                     f"{self.name} takes a raw exposure or a ramp, got {describe(exposure)} "
                     f"({type(exposure).__name__})"
                 )
-            check_exposure(exposure, self.metadata_warning())
+            checked = exposure
+            if isinstance(exposure, datamodels.RampModel):
+                checked = exposure.copy_for_change(())
+                checked.add_missing()  # as dq_init does
+            check_exposure(checked, self.metadata_warning())
             if not self.assign_wcs.skip:
                 pointing(exposure)
             super().before_process((exposure, *args[1:]))
@@ -193,7 +197,8 @@ class ExposurePipeline(RomanPipeline):
 
         from ..datamodels import ImageModel
 
-        dq = (ramp.pixeldq | ramp.groupdq[0] | dqflags.SATURATED | dqflags.DO_NOT_USE)[SCIENCE]
+        of_samples = ramp.groupdq[0] & dqflags.IN_SAMPLE_AND_PIXEL
+        dq = (ramp.pixeldq | of_samples | dqflags.SATURATED | dqflags.DO_NOT_USE)[SCIENCE]
         zeroed = {name: np.zeros(dq.shape, dtype=np.float32) for name in ZEROED_ARRAYS}
         image = ImageModel.from_ramp(ramp, dq=dq.astype(np.uint32), **zeroed)
         self.decide_suffix("cal")

@@ -167,6 +167,9 @@ class TypeRules:
         keys = [_key(stated | readout)]
         if readout and head.has_rate:  # which serves other read-outs as well
             keys.append(_key(stated))
+        elif len(_key(readout)) > 1:  # with an MA table: its first planes serve as well
+            shorter = ({"n_resultants": n} for n in range(1, head.n_groups or 0))
+            keys += [_key(stated | readout | length) for length in shorter]
         if head.exposure_types and (kind in _BY_EXPOSURE_TYPE or parameters):
             keys = _both(keys, _exposure_types(head.exposure_types))
         if element is not None and (tie or kind == "DARK"):

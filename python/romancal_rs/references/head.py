@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .._yaml_head import HeadError, read_tree
 from .keys import naive_utc
+
+_Value = TypeVar("_Value", str, int)
 
 
 @dataclass(frozen=True)
 class ReferenceHead:
     """What a reference file says about itself. A key that the file lacks is None.
+
+    So is an MA table that is a placeholder, "?" or -999999.
 
     Attributes
     ----------
@@ -75,8 +79,8 @@ def read_head(path: Path) -> ReferenceHead | None:
         optical_element=_text(_child(instrument, "optical_element")),
         exposure_types=_exposure_types(exposure),
         n_groups=_n_groups(roman, exposure),
-        ma_table_name=_text(_child(exposure, "ma_table_name")),
-        ma_table_number=_integer(_child(exposure, "ma_table_number")),
+        ma_table_name=_known(_text(_child(exposure, "ma_table_name"))),
+        ma_table_number=_known(_integer(_child(exposure, "ma_table_number"))),
         has_rate=_child(roman, "dark_slope") is not None,
     )
 
@@ -97,6 +101,11 @@ def _child(node: Any, key: str) -> Any:
 
 def _text(node: Any) -> str | None:
     return node.strip() if isinstance(node, str) else None
+
+
+def _known(value: _Value | None) -> _Value | None:
+    """A value that is more than the placeholder of one that nobody knows."""
+    return None if value in ("?", -999999) else value
 
 
 def _integer(node: Any) -> int | None:

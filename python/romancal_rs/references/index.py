@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .._files import replacing
+from .._files import path_in, replacing
 from .._yaml_head import HeadError
 from .errors import ReferenceFileError
 from .head import ReferenceHead, read_head
@@ -31,7 +31,7 @@ from .keys import naive_utc
 CACHE_VARIABLE = "ROMANCAL_RS_CACHE"
 INDEX_NAME = ".romancal-rs-index.json"
 # To be raised with each change of what `read_head` takes from a file, or of how it is kept.
-_VERSION = 2
+_VERSION = 3
 #: What reading an index that is not as it should be may raise.
 DAMAGE = (ValueError, TypeError, LookupError, RecursionError)
 # A file may change twice within one tick of its file system's clock: some ms, but for the clocks of
@@ -93,10 +93,10 @@ class IndexFile:
                 return
 
     def _places(self) -> Iterator[Path]:
-        named = os.environ.get(CACHE_VARIABLE)
+        named = path_in(CACHE_VARIABLE)
         if self._beside and not named:
             yield self._directory / self._name
-        cache = Path(named) if named else _user_cache()
+        cache = named or _user_cache()
         if cache is not None:
             resolved = os.fsencode(os.path.realpath(self._directory))
             yield cache / f"{hashlib.sha256(resolved).hexdigest()[:32]}{self._name}"

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from .._files import local_path
+from .._files import local_path, path_in
 from .._yaml_head import HeadError
 from ..errors import ArgumentTypeError
 from .chain import StoreChain
@@ -65,11 +65,10 @@ def open_store(
         return references
     stores: list[Store] = []
     cache = CrdsCache.from_environment()
-    directory = references or os.environ.get(ENVIRONMENT_VARIABLE)
-    directory = local_path(directory) if directory else None
-    if directory and is_cache(Path(directory)):
-        cache = CrdsCache.at(Path(directory))
-    elif directory:
+    directory = Path(local_path(references)) if references else path_in(ENVIRONMENT_VARIABLE)
+    if directory is not None and is_cache(directory):
+        cache = CrdsCache.at(directory)
+    elif directory is not None:
         stores.append(DirectoryStore(directory))
     if cache is not None:
         by_rules = CrdsStore(cache, context, Fetcher.if_wanted(cache))

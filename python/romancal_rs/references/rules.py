@@ -9,8 +9,8 @@ type        detector  optical element    exposure type  also
 PHOTOM      where has - (row of table)   -
 FLAT        yes       where file has one -
 DISTORTION  yes       where file has one -
-DARK        yes       a preference       where has one  per group: MA table and its length,
-                                                        unless it has a rate as well
+DARK        yes       a preference       where has one  per group: MA table and its length, or
+                                                        longer; unless it has a rate as well
 READNOISE   yes       -                  where has one
 EPSF        yes       where file has one -
 BAM etc.    -         -                  -              one file for all detectors
@@ -102,7 +102,7 @@ def compare(head: ReferenceHead, keys: ExposureKeys) -> tuple[str, ...]:
         and _type_names(keys).isdisjoint(head.exposure_types)
     ):
         found.append(f"exposure type {'|'.join(head.exposure_types)}")
-    if not head.has_rate:
+    if not head.has_rate and not _serves_by_first_planes(head, keys):
         found.extend(_compare_readout(head, keys))
     if head.useafter > keys.start_time:
         found.append(f"useafter {head.useafter.isoformat()}")
@@ -192,7 +192,8 @@ def rank(fitting: Iterable[ReferenceHead], keys: ExposureKeys) -> list[Candidate
     The latest `useafter` wins; of two with the same one, the file made for the exposure's detector,
     and for its optical element, wins over a file that names none. A DARK for another element comes
     last: a dark does not depend on the filter, but a file made for this one is the surer choice.
-    Before it come those whose planes are of another read-out, so that only their rate can serve.
+    Before it come those whose planes are not of the very read-out, so that only their rate, or the
+    first of the planes, can serve.
 
     Returns
     -------
@@ -283,6 +284,16 @@ def _compare_readout(head: ReferenceHead, keys: ExposureKeys) -> list[str]:
     ):
         found.append(f"MA table {_ma_table(head)}")
     return found
+
+
+def _serves_by_first_planes(head: ReferenceHead, keys: ExposureKeys) -> bool:
+    """Whether a per-group dark was made with more resultants of the very MA table."""
+    if head.n_groups is None or keys.n_resultants is None or head.n_groups <= keys.n_resultants:
+        return False
+    stated = (head.ma_table_name, head.ma_table_number)
+    wanted = (keys.ma_table_name, keys.ma_table_number)
+    agreements = [a == b for a, b in zip(stated, wanted, strict=True) if a is not None]
+    return bool(agreements) and all(agreements)
 
 
 def _ma_table(record: ReferenceHead | ExposureKeys) -> str:

@@ -12,6 +12,9 @@ import numpy as np
 from ..errors import InputError
 from ..exposure import BORDER
 
+MAX_SIZE = 4096
+"""The most rows or columns of a detector."""
+
 DETECTORS = tuple(f"WFI{number:02d}" for number in range(1, 19))
 FILTERS = ("F062", "F087", "F106", "F129", "F146", "F158", "F184", "F213")
 DISPERSERS = ("GRISM", "PRISM")
@@ -57,7 +60,8 @@ class SimulationConfig:
     start_time : str
         UTC, ISO 8601.
     seed : int
-        The same configuration with the same seed gives the same bits.
+        The same configuration with the same seed gives the same bits. No two detectors of a seed
+        are alike: maps, sky and noise are their own.
     ra, dec, position_angle : float
         Where the centre of the focal plane points, and the position angle of its y axis [deg].
     program, visit, exposure : int
@@ -138,8 +142,8 @@ class SimulationConfig:
     def __post_init__(self) -> None:
         self._check_types()
         for name, low, high in (
-            ("rows", 2 * BORDER + 1, 4096),
-            ("cols", 2 * BORDER + 1, 4096),
+            ("rows", 2 * BORDER + 1, MAX_SIZE),
+            ("cols", 2 * BORDER + 1, MAX_SIZE),
             ("n_resultants", 1, math.inf),
             ("n_reads", 1, math.inf),
             ("seed", 0, math.inf),
@@ -172,6 +176,11 @@ class SimulationConfig:
         self._check_nonlinearity()
         self._check_mode()
         self._check_start_time()
+        if self.encoded and self.rows == self.cols == 2 * BORDER + 1:
+            raise InputError(
+                "encoded: the guide window leaves none of the science pixels of 9 x 9; take more "
+                "rows or cols"
+            )
         if self.read_pattern is not None:
             # The way to set a field of a frozen dataclass while it is being made.
             object.__setattr__(self, "read_pattern", check_read_pattern(self.read_pattern))
@@ -256,6 +265,11 @@ class SimulationConfig:
         """The file name without suffix: ``r<visit>_<exposure>_wfi<NN>_<element>``."""
         mode = f"{self.detector}_{self.optical_element}".lower()
         return f"r{self.visit_id}_{self.exposure:04d}_{mode}"
+
+
+def detector_number(detector: str) -> int:
+    """The number of a detector by its name, 7 for ``WFI07``."""
+    return int(detector.removeprefix("WFI"))
 
 
 def check_read_pattern(pattern: Sequence[Sequence[int]]) -> ReadPatternTable:

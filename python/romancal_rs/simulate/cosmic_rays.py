@@ -67,7 +67,7 @@ def make_cosmic_rays(config: SimulationConfig, sensitive: NDArray[np.bool_]) -> 
     sensitive : ndarray, (rows, cols), bool
         Pixels that collect charge.
     """
-    rng = generator(config.seed, Stream.COSMIC_RAYS)
+    rng = generator(config.seed, config.detector, Stream.COSMIC_RAYS)
     n_frames = config.pattern[-1][-1]
     area = config.rows * config.cols * PIXEL_AREA_CM2
     n_hits = rng.poisson(config.cosmic_ray_rate * area * n_frames * config.frame_time)

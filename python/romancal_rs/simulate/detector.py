@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exposure import BORDER
-from .config import SimulationConfig
+from .config import SimulationConfig, detector_number
 from .streams import Stream, generator
 
 PIXEL_KINDS = (
@@ -88,7 +88,7 @@ class Detector:
 
 def make_detector(config: SimulationConfig) -> Detector:
     """Draw the maps of a detector from the configuration's seed."""
-    rng = generator(config.seed, Stream.DETECTOR)
+    rng = generator(config.seed, config.detector, Stream.DETECTOR)
     shape = (config.rows, config.cols)
     kind = _draw_kinds(config, rng)
 
@@ -177,8 +177,12 @@ def _draw_kinds(config: SimulationConfig, rng: np.random.Generator) -> NDArray[n
 
 
 def _large_scale_pattern(config: SimulationConfig) -> NDArray[np.float32]:
-    """A smooth flat field around 1: brighter in the middle, with a ripple along the columns."""
+    """A smooth flat field around 1: brighter in the middle, with a ripple along the columns.
+
+    The ripple lies elsewhere in each detector.
+    """
     y = np.linspace(-1, 1, config.rows, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, config.cols, dtype=np.float32)[None, :]
-    pattern = 0.5 - (x * x + y * y) / 2 + 0.3 * np.cos(5 * x + 2 * y)
+    phase = np.float32(detector_number(config.detector) - 1)
+    pattern = 0.5 - (x * x + y * y) / 2 + 0.3 * np.cos(5 * x + 2 * y + phase)
     return 1 + np.float32(config.flat_amplitude) * pattern

@@ -24,8 +24,13 @@ _WINDOW_SIZE = 16
 
 
 def guide_window(config: SimulationConfig) -> GuideWindow:
-    """Where an encoded exposure is guided: inside the border, left of and below the middle."""
-    n_rows, n_cols = (min(_WINDOW_SIZE, n - 2 * BORDER) for n in (config.rows, config.cols))
+    """Where an encoded exposure is guided: inside the border, left of and below the middle.
+
+    It takes at most half of the science pixels' rows and columns (one at least).
+    """
+    n_rows, n_cols = (
+        min(_WINDOW_SIZE, max((n - 2 * BORDER) // 2, 1)) for n in (config.rows, config.cols)
+    )
     ystart, xstart = ((n - size) // 3 for n, size in ((config.rows, n_rows), (config.cols, n_cols)))
     ystart, xstart = max(ystart, BORDER), max(xstart, BORDER)
     return GuideWindow(xstart, xstart + n_cols, ystart, ystart + n_rows)
@@ -48,7 +53,7 @@ def encode(config: SimulationConfig, detector: Detector, ramp: Ramp) -> dict[str
     dict of str to ndarray
         ``data``, ``amp33``, ``reference_read`` and ``reference_amp33``, all uint16.
     """
-    rng = generator(config.seed, Stream.REFERENCE_READ)
+    rng = generator(config.seed, config.detector, Stream.REFERENCE_READ)
     shape = ramp.data.shape[1:]
     noise = rng.standard_normal(shape, dtype=np.float32) * detector.read_noise
     reference_read = _whole(config.pedestal + noise)

@@ -83,7 +83,7 @@ def _expose_band(
     start: int,
 ) -> None:
     """Read out the rows from `start` on, into `ramp`."""
-    rng = generator(config.seed, Stream.RAMP, start // BAND_ROWS)
+    rng = generator(config.seed, config.detector, Stream.RAMP, start // BAND_ROWS)
     rows = slice(start, min(start + BAND_ROWS, config.rows))
     rate = electron_rate[rows].astype(np.float64)
     gain = detector.gain[rows].astype(np.float64)

@@ -16,15 +16,17 @@ from .config import (
     FILTERS,
     REFERENCE_USEAFTER,
     SimulationConfig,
+    detector_number,
 )
 from .detector import Detector, linearity_coefficients, saturation_threshold
 from .pointing import PIXEL_SCALE, Pointing, distortion
+from .streams import Stream, generator
 
 FLAT_ERROR = 0.001
 DARK_RELATIVE_ERROR = 0.06
 
-# Band edges [micrometre] and surface brightness of 1 DN/s [MJy/sr], near the values of the
-# mission's photometry.
+# Band edges [micrometre] and surface brightness of 1 DN/s [MJy/sr] at the mean throughput, near the
+# values of the mission's photometry.
 _BANDS = {
     "F062": (0.48, 0.76, 0.57),
     "F087": (0.76, 0.977, 0.77),
@@ -43,7 +45,7 @@ _THROUGHPUT = 0.5
 
 def reference_path(directory: Path, reftype: str, config: SimulationConfig) -> Path:
     """The mission's name for a reference file, with the detector's number as its version."""
-    number = int(config.detector.removeprefix("WFI"))
+    number = detector_number(config.detector)
     return directory / f"roman_wfi_{reftype.lower()}_{number:04d}.asdf"
 
 
@@ -120,7 +122,7 @@ def reference_contents(
             )
         },
     )
-    yield "PHOTOM", {"phot_table": photometry_table()}
+    yield "PHOTOM", {"phot_table": photometry_table(config)}
     yield "READNOISE", {"data": detector.read_noise}
     threshold = saturation_threshold(detector, config.pedestal)
     yield (
@@ -132,18 +134,26 @@ def reference_contents(
     )
 
 
-def photometry_table() -> dict[str, dict[str, Any]]:
-    """Surface-brightness conversion and effective area of every optical element."""
+def photometry_table(config: SimulationConfig) -> dict[str, dict[str, Any]]:
+    """Surface-brightness conversion and effective area of every optical element.
+
+    Detectors differ in their throughput by some per cent, in all elements alike.
+    """
+    rng = generator(config.seed, config.detector, Stream.PHOTOMETRY)
+    throughput = rng.uniform(0.95, 1.05)
+    largest_area = _THROUGHPUT * throughput * _COLLECTING_AREA
     pixel_area = float(np.radians(PIXEL_SCALE / 3600) ** 2)
     table: dict[str, dict[str, Any]] = {}
     for element in FILTERS + DISPERSERS:
         blue, red, brightness = _BANDS[element]
+        if brightness is not None:
+            brightness /= throughput
         width = 0.05 * (red - blue)
         # A box with sloping sides.
         wavelength = np.array(
             [blue - width, blue + width, red - width, red + width], dtype=np.float32
         )
-        area = np.array([0, 1, 1, 0], dtype=np.float32) * np.float32(_THROUGHPUT * _COLLECTING_AREA)
+        area = np.array([0, 1, 1, 0], dtype=np.float32) * np.float32(largest_area)
         table[element] = {
             "photmjsr": brightness,
             "uncertainty": None if brightness is None else 0.01 * brightness,

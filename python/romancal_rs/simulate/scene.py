@@ -47,7 +47,7 @@ def make_scene(config: SimulationConfig) -> Scene:
 
     The DARK element lets no light through.
     """
-    rng = generator(config.seed, Stream.SCENE)
+    rng = generator(config.seed, config.detector, Stream.SCENE)
     rows, cols = config.rows, config.cols
     if config.optical_element == "DARK":
         nothing = np.empty(0)

@@ -6,8 +6,13 @@ from enum import IntEnum
 
 import numpy as np
 
+from .config import MAX_SIZE, detector_number
+
 BAND_ROWS = 64
 """Rows that share a random stream. Part of what a seed means: changing it changes the exposures."""
+
+
+_BANDS_OF_A_DETECTOR = MAX_SIZE // BAND_ROWS
 
 
 class Stream(IntEnum):
@@ -18,9 +23,15 @@ class Stream(IntEnum):
     COSMIC_RAYS = 2
     RAMP = 3
     REFERENCE_READ = 4
+    PHOTOMETRY = 5
 
 
-def generator(seed: int, stream: Stream, band: int = 0) -> np.random.Generator:
-    """The random generator of one purpose and band of rows."""
-    sequence = np.random.SeedSequence(seed, spawn_key=(int(stream), band))
+def generator(seed: int, detector: str, stream: Stream, band: int = 0) -> np.random.Generator:
+    """The random generator of one purpose, for one detector (``WFI01``) and band of its rows.
+
+    The bands of the detectors are counted on from one to the next.
+    """
+    number = detector_number(detector) - 1
+    key = (int(stream), number * _BANDS_OF_A_DETECTOR + band)
+    sequence = np.random.SeedSequence(seed, spawn_key=key)
     return np.random.Generator(np.random.SFC64(sequence))

@@ -75,10 +75,12 @@ def _import_module(name: str, path: str, directories: list[str]) -> ModuleType:
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            installed = ", neither installed" if directories else " installed"
+            hint = _in_current_directory(top) if error.name == top else ""
             raise ParameterError(
-                f"{path}: there is no module {error.name}, neither installed"
+                f"{path}: there is no module {error.name}{installed}"
                 f"{''.join(f' nor in {item}' for item in directories)}"
-                f"{_nearest_module(error.name, directories)}"
+                f"{hint or _nearest_module(error.name, directories)}"
             ) from error
         raise _failed_import(name, path, home, error) from error
     except (Exception, SystemExit) as error:
@@ -193,6 +195,16 @@ def _nearest_module(name: str, directories: list[str]) -> str:
         return nearest(last, [found.name for found in pkgutil.iter_modules(places)])
     names = {found.name for found in pkgutil.iter_modules([*directories, *sys.path])}
     return nearest(last, sorted(names | sys.stdlib_module_names))
+
+
+def _in_current_directory(top: str) -> str:
+    """A hint at a module in the current directory, where nothing is looked for."""
+    if top not in {found.name for found in pkgutil.iter_modules([os.curdir])}:
+        return ""
+    return (
+        f"; {top} in the current directory is not looked at: name it in a parameter file that lies "
+        "beside it, or set PYTHONPATH=."
+    )
 
 
 def _passed_over(top: str, directories: list[str]) -> str:

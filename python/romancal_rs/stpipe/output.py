@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
+from typing import Any
 
 #: Suffixes that the pipeline writes, today's and those of 2022: they are replaced, others kept.
 KNOWN_SUFFIXES = (
@@ -30,6 +33,13 @@ KNOWN_SUFFIXES = (
 #: Extensions of files that a name may derive from.
 EXTENSIONS = (".asdf", ".fits", ".json")
 
+#: What the name of a compressed file ends with besides.
+_COMPRESSED = (".gz", ".bz2", ".xz", ".lzma", ".zst")
+#: The name that a cache gives to its copy of a file: a hash.
+_NAME_OF_A_COPY = re.compile(r"[0-9a-f]{32,}")
+#: What tells the name of an open file: of a copy that fsspec made, of a file, of one elsewhere.
+_NAMES_OF_OPEN_FILES = ("original", "name", "path")
+
 _LONGEST_FIRST = sorted(KNOWN_SUFFIXES, key=len, reverse=True)
 
 
@@ -47,6 +57,33 @@ def remove_suffix(name: str) -> str:
             if name.endswith(tail) and len(name) > len(tail):
                 return name[: -len(tail)]
     return name
+
+
+def name_of_open(file: Any) -> str | None:
+    """The name that the products of an open file derive from; None where it does not tell one.
+
+    It is that of the file that was opened, whatever unpacks it or keeps a copy of it.
+    """
+    if not hasattr(file, "read"):
+        return None
+    for attribute in _NAMES_OF_OPEN_FILES:
+        name = getattr(file, attribute, None)
+        if not isinstance(name, str):
+            continue
+        if "://" in name:
+            name = name.partition("?")[0]
+        name = usable_name(os.path.basename(name))
+        if name is not None and not _NAME_OF_A_COPY.fullmatch(name):
+            stem, extension = os.path.splitext(name)
+            return stem if extension in _COMPRESSED else name
+    return None
+
+
+def usable_name(name: Any) -> str | None:
+    """A name that a file can have and that says something, or None."""
+    if not isinstance(name, str) or name in ("", "?") or "\0" in name:
+        return None
+    return str(name)
 
 
 def output_path(

@@ -83,6 +83,12 @@ def find_class(name: str, directory: str | None = None) -> type[Step]:
     class_name = rest.rpartition(".")[2]
     if name in absent or (package in _OTHER_PACKAGES and class_name in absent.values()):
         raise ParameterError(f"{name} is of {elsewhere.TODAY}, and not in this package")
+    if package in _OTHER_PACKAGES and path == name:
+        known = {path.rpartition(".")[2] for path in ALIASES.values()}
+        raise ParameterError(
+            f"{name}: this package has no such class"
+            + (nearest(class_name, sorted(known)) or f"; it has {', '.join(sorted(known))}")
+        )
     if "." not in path:
         raise ParameterError(
             f"there is no pipeline or step called {name!r}{nearest(name, list(ALIASES))}; "

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 
 from .. import __version__, references
-from ..errors import InputError
+from ..errors import ArgumentTypeError, InputError
 from ..references import NOT_APPLICABLE, ExposureKeys, Match
 from . import run as runs
 from .parameters import reference_types
@@ -32,7 +32,7 @@ class RomanStep(Step):
         references = references(default=None)  # Directory of reference files
         context = string(default=None)  # CRDS context, such as roman_0017.pmap or latest
         output_ext = option('.asdf', default='.asdf')  # Extension of output files
-        array_compression = option('lz4', 'zlib', 'none', default=None)  # Of arrays; lz4 by default
+        array_compression = option('lz4', 'zlib', 'none', default='lz4')  # Of arrays
         validate = option('error', 'warn', default='error')  # Of metadata that break the schema
     """
 
@@ -61,10 +61,10 @@ class RomanStep(Step):
         Raises
         ------
         InputError
-            If the input is another kind of model, or too raw.
+            If the input is another kind of model, or too raw, or lacks what steps go by.
         """
         from .. import datamodels
-        from ..exposure import describe
+        from ..exposure import check_for_step, describe
 
         model = datamodels.open(input)
         if isinstance(model, datamodels.ScienceRawModel) and model_class is datamodels.RampModel:
@@ -73,11 +73,19 @@ class RomanStep(Step):
                     f"{self.name} takes a ramp, got a raw exposure, {describe(model)}: run "
                     f"{', '.join(self.builds_on)} first"
                 )
+            check_for_step(model)
             return cast("Model", datamodels.RampModel.from_science_raw(model))
         if not isinstance(model, model_class):
             source = f" from {input}" if isinstance(input, str | os.PathLike) else ""
             raise InputError(
                 f"{self.name} takes a {model_class.__name__}, got: {type(model).__name__}{source}"
+            )
+        if isinstance(model, datamodels.RampModel | datamodels.ImageModel):
+            check_for_step(model)
+        if self.builds_on and isinstance(model, datamodels.RampModel) and model.is_encoded:
+            raise InputError(
+                f"{describe(model)}: its counts are still as they were sent: run dq_init before "
+                f"{self.name}"
             )
         cal_step = model.meta.cal_step
         if missing := [name for name in self.builds_on if cal_step.get(name) == "INCOMPLETE"]:
@@ -99,12 +107,13 @@ class RomanStep(Step):
         """Opens, once, what is neither a path nor a model of ours: open files, models of others."""
         from .. import datamodels
 
-        if not datamodels.can_open(input):
-            return input
-        name = getattr(input, "name", None)
-        if isinstance(name, str):
-            self._call.input_name = os.path.basename(name)
-        return datamodels.open(input)
+        return datamodels.open(input) if datamodels.can_open(input) else input
+
+    def recorded_input(self, input: Any, opened: Any) -> Any:
+        """The path of a file that the caller opened, where it has one."""
+        from .. import datamodels
+
+        return datamodels.path_of(input) or opened
 
     def skip_input(self, input: Any) -> Any:
         """The input of a step that does not run, marked SKIPPED.
@@ -115,8 +124,13 @@ class RomanStep(Step):
             Marked in place where a pipeline handed it over, else a copy of its metadata is.
         """
         from .. import datamodels
+        from ..exposure import check_for_step
 
         model = datamodels.open(input)
+        if isinstance(
+            model, datamodels.ScienceRawModel | datamodels.RampModel | datamodels.ImageModel
+        ):
+            check_for_step(model)
         if isinstance(model, datamodels.ScienceRawModel):
             model = datamodels.RampModel.from_science_raw(model)  # a raw file records no steps
         elif self._is_outermost() and isinstance(input, datamodels.DataModel):
@@ -172,7 +186,7 @@ class RomanStep(Step):
         run, key = self._run, self._key(reftype, sought)
         with run.lock:
             if key not in run.found_references:
-                override = self.overrides(reftype)
+                override = _as_own_model(self.overrides(reftype), f"override_{reftype}")
                 match = references.resolve(reftype, sought.keys, self._store(), override)
                 self._check_reference(match, reftype, model)
                 run.found_references[key] = match
@@ -203,7 +217,8 @@ class RomanStep(Step):
         Returns
         -------
         str or DataModel
-            Its path, the model given as override, or ``"N/A"``: there is none, skip the step.
+            Its path, the model given as override (as one of this package where it is of the
+            mission's library), or ``"N/A"``: there is none, skip the step.
 
         Raises
         ------
@@ -247,7 +262,8 @@ class RomanStep(Step):
     def get_reference_file_model(self, model: DataModel, reftype: str) -> Iterator[Any]:
         """The model of the reference of a type, for a ``with`` block.
 
-        A file is open until the run ends, so that steps that use the same open it once.
+        A file is open until the run ends, so that steps that use the same open it once; outside of
+        runs until the block ends.
         """
         with runs.at_hand(self):
             reference = self.get_reference_file(model, reftype)
@@ -385,10 +401,9 @@ class RomanStep(Step):
 
         ``validate = warn`` of a pipeline holds for its steps.
         """
-        step: Step | None = self
-        while step is not None and getattr(step, "validate", "error") != "warn":
-            step = step.parent
-        return None if step is None else lambda message: self.log.warning("%s", message)
+        if self._chosen("validate") == "error":
+            return None
+        return lambda message: self.log.warning("%s", message)
 
     def _make_valid(self, model: Any) -> None:
         """Sets what the schema forbids to unknown, where ``validate`` says so."""
@@ -453,12 +468,26 @@ class RomanStep(Step):
 
     def write_model(self, model: Any, path: Path) -> None:
         from .. import datamodels
+        from ..exposure import invalid
 
         if not isinstance(model, datamodels.DataModel):
             super().write_model(model, path)
             return
-        compression = self.search_attr("array_compression") or "lz4"
-        model.save(path, compression=None if compression == "none" else compression)
+        compression = self._chosen("array_compression")
+        try:
+            model.save(path, compression=None if compression == "none" else compression)
+        except datamodels.ValidationError as error:
+            raise invalid(model, error, is_hinted=self.metadata_warning() is None) from error
+
+    def _chosen(self, name: str) -> Any:
+        """The first value that is not the default, of the step or the pipelines around it."""
+        owner: Step | None = self
+        while owner is not None:
+            parameter = owner.parameters.get(name)
+            if parameter is not None and getattr(owner, name) != parameter.default:
+                return getattr(owner, name)
+            owner = owner.parent
+        return getattr(self, name)
 
     def as_saved(self, model: DataModel, lines: list[str]) -> DataModel:
         """A product that is saved within the run, with the provenance and the log so far."""
@@ -487,6 +516,20 @@ class _Sought(NamedTuple):
         border = 0 if len(model.shape) == 3 else 2 * BORDER
         frame = tuple(length + border for length in model.shape[-2:])
         return cls(keys, (keys.identity, frame))
+
+
+def _as_own_model(override: Any, name: str) -> Any:
+    """An override, with a model of the mission's library made one of this package."""
+    from .. import datamodels
+
+    if datamodels.can_open(override):
+        return datamodels.open(override)
+    if hasattr(override, "meta") and not isinstance(override, datamodels.DataModel):
+        raise ArgumentTypeError(
+            f"{name}: expected a path, a model of this package or of roman_datamodels, or 'N/A', "
+            f"got {type(override).__name__}"
+        )
+    return override
 
 
 def _recorded_name(match: Match) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import inspect
 import logging
 import os
 import time
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._files import local_path
-from ..errors import nearest
+from ..errors import ArgumentTypeError, nearest
 from . import elsewhere, hooks, output, runlog
 from . import run as runs
 from .parameters import REQUIRED, ParameterError, ParameterSpec, Section, Setting
@@ -285,20 +285,25 @@ class Step(metaclass=_StepType):
         host: Step | None = None,
         process: Callable[..., Any] | None = None,
     ) -> Any:
-        """Runs the step in a run, as a hook of `host` if there is one."""
+        """Runs the step in a run, as a hook of `host` if there is one.
+
+        `process`, where it is given, does the work in place of the step's own.
+        """
         with runs.calling(run, self, host) as call:
+            call.input_name = output.name_of_open(args[0]) if args else None
             if args and isinstance(args[0], str | os.PathLike):
                 call.input_name = local_path(args[0])
                 args = (self._find_input(call.input_name), *args[1:])
-            args = tuple(self.open_input(arg) for arg in args)
+            opened = tuple(self.open_input(arg) for arg in args)
             if call.is_outermost:
-                run.args = args
+                run.args = tuple(map(self.recorded_input, args, opened))
+            args = opened
             result = self._run_logged(run, args, process)
             if call.is_outermost:
                 lines, run.log_lines = run.log_lines, None
                 for model in self._as_list(result):
                     self.keep_log(model, lines or [])
-                    self.keep_record(model, args)
+                    self.keep_record(model, run.args)
             if self.save_results or self.output_file is not None:
                 self._save_result(result)
         return result
@@ -376,6 +381,7 @@ class Step(metaclass=_StepType):
         call = self._call
         with runlog.owner(self.log):
             args = hooks.run_pre_hooks(self, args)
+            self._check_number_of_inputs(args)
             self.before_process(args)
             if call.is_outermost:
                 call.run.checkpoint = self._open_checkpoint(args)
@@ -445,6 +451,10 @@ class Step(metaclass=_StepType):
         """What ``process`` gets of an input; subclasses open what only they know."""
         return input
 
+    def recorded_input(self, input: Any, opened: Any) -> Any:
+        """What the record of a run names as its input, which `open_input` made `opened` of."""
+        return opened
+
     def _open_checkpoint(self, args: tuple[Any, ...]) -> Checkpoint | None:
         """What keeps the results of the steps, where a pipeline has a place for it."""
         return None
@@ -487,6 +497,16 @@ class Step(metaclass=_StepType):
             if parameter.default is REQUIRED:
                 getattr(self, name)  # tells that it is to be set
 
+    def _check_number_of_inputs(self, args: tuple[Any, ...]) -> None:
+        wanted = inspect.signature(self.process)
+        try:
+            wanted.bind(*args)
+        except TypeError:
+            raise ArgumentTypeError(
+                f"{self.name} takes {len(wanted.parameters)} input(s) "
+                f"({', '.join(wanted.parameters)}), got {len(args)}"
+            ) from None
+
     def _check_output_dir(self) -> None:
         path = self.output_dir
         if path is not None and os.path.exists(path) and not os.path.isdir(path):
@@ -519,7 +539,7 @@ class Step(metaclass=_StepType):
         asked_for = self.search_attr("output_file") if self.search_output_file else self.output_file
         base = asked_for or self.search_attr("_input_name")
         if (self.output_use_model or base is None) and model is not None:
-            base = str(model.meta.get("filename") or "") or base
+            base = output.usable_name(model.meta.get("filename")) or base
         base = base or f"{self.name}{self.output_ext}"
         suffix = suffix or self.suffix or self._call.suffix or self.default_suffix
         suffix = suffix or type(self).__name__.lower()

@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..._files import path_in
 from .conditioning import NOT_APPLICABLE, condition
 from .errors import BadParameterError, NoMatchError, RuleFileError
 from .literal import MAX_BYTES, LiteralError, parse_value
@@ -396,14 +397,14 @@ def flag(name: str, environ: Mapping[str, str] | None = None) -> bool:
 
 
 def _directory(environ: Mapping[str, str], variable: str, subdirectory: str) -> Path | None:
-    if path := environ.get(f"{variable}_SINGLE"):
-        return Path(path)
-    if path := environ.get(variable):
-        return Path(path) / OBSERVATORY
-    if path := environ.get("CRDS_PATH_SINGLE"):
-        return Path(path) / subdirectory
-    if path := environ.get("CRDS_PATH"):
-        return Path(path) / subdirectory / OBSERVATORY
+    if path := path_in(f"{variable}_SINGLE", environ):
+        return path
+    if path := path_in(variable, environ):
+        return path / OBSERVATORY
+    if path := path_in("CRDS_PATH_SINGLE", environ):
+        return path / subdirectory
+    if path := path_in("CRDS_PATH", environ):
+        return path / subdirectory / OBSERVATORY
     return None
 
 
