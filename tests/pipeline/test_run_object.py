@@ -19,7 +19,7 @@ from romancal_rs.jump import JumpStep
 from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.references import ReferenceNotFoundError
 from romancal_rs.simulate import SimulationConfig, simulate
-from romancal_rs.stpipe import Pipeline, RomanPipeline, RomanStep, Run, Step
+from romancal_rs.stpipe import Pipeline, RomanPipeline, RomanStep, Run, RunError, Step
 
 N_THREADS = 8
 DETECTORS = ("WFI01", "WFI05", "WFI09", "WFI13", "WFI18")
@@ -414,7 +414,7 @@ def test_a_run_tells_its_observer_and_shows_its_log_as_asked(capsys):
 def test_a_run_runs_once():
     run = Run(Recursive())
     run(0)
-    with pytest.raises(RuntimeError, match="make another"):
+    with pytest.raises(RunError, match="make another"):
         run(0)
 
 

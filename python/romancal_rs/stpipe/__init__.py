@@ -8,7 +8,7 @@ from .hooks import HookError
 from .parameters import ParameterError, UnknownParameterError
 from .pipeline import Pipeline
 from .roman import RomanPipeline, RomanStep
-from .run import Run, StepReport
+from .run import Run, RunError, StepReport
 from .runlog import BreakLevelError
 from .step import Step
 from .subproc import SystemCall
@@ -21,6 +21,7 @@ __all__ = [
     "RomanPipeline",
     "RomanStep",
     "Run",
+    "RunError",
     "Step",
     "StepReport",
     "SystemCall",
