@@ -61,7 +61,7 @@ class Run:
         image = run("r0000101001001001001_01101_0001_WFI01_uncal.asdf")
         print(run.reports, run.saved_files)
 
-    ``step.run(...)`` does the same, and gives the result alone. Called again, it raises a `RunError`.
+    ``step.run(...)`` does the same, and gives the result alone. A second call is a `RunError`.
 
     Parameters
     ----------
