@@ -19,7 +19,7 @@ from romancal_rs.jump import JumpStep
 from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.references import ReferenceNotFoundError
 from romancal_rs.simulate import SimulationConfig, simulate
-from romancal_rs.stpipe import Pipeline, RomanPipeline, RomanStep, Run, Step
+from romancal_rs.stpipe import Pipeline, RomanPipeline, RomanStep, Run, RunError, Step
 
 N_THREADS = 8
 DETECTORS = ("WFI01", "WFI05", "WFI09", "WFI13", "WFI18")
@@ -260,13 +260,13 @@ def test_a_hook_object_is_part_of_each_of_its_steps_at_once():
         def process(self, value):
             return value
 
-    class Says(Meets):
+    class Host(Meets):
         def process(self, value):
             self.barrier.wait()
             names.append((self.parent.name, self.qualified_name))
             self.barrier.wait()
 
-    shared = Says(name="shared")
+    shared = Host(name="shared")
     steps = [Tells(name=name, pre_hooks=[shared]) for name in ("one", "two")]
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda step: step.run(1), steps))
@@ -382,10 +382,39 @@ def test_blocks_outside_of_runs_may_end_in_any_order(simulated, image):
     assert Run(step)(image).meta.cal_step.flat_field == "COMPLETE"
 
 
+class Says(Step):
+    def process(self, value):
+        self.log.debug("a detail")
+        return value
+
+
+class Conversation(Pipeline):
+    step_defs: ClassVar = {"first": Says, "second": Says}
+
+    def process(self, value):
+        return self.second(self.first(value))
+
+
+def test_a_run_tells_its_observer_and_shows_its_log_as_asked(capsys):
+    told = []
+    pipeline = Conversation(steps={"second": {"skip": True}})
+    run = Run(pipeline, verbose=True, observer=lambda step, event: told.append((step.name, event)))
+    assert run(1) == run.result == 1
+    assert told == [
+        ("Conversation", "start"),
+        ("first", "start"),
+        ("first", "end"),
+        ("second", "start"),
+        ("second", "end"),
+        ("Conversation", "end"),
+    ]
+    assert "stpipe.Conversation.first - DEBUG - a detail" in capsys.readouterr().err
+
+
 def test_a_run_runs_once():
     run = Run(Recursive())
     run(0)
-    with pytest.raises(RuntimeError, match="make another"):
+    with pytest.raises(RunError, match="make another"):
         run(0)
 
 

@@ -259,6 +259,13 @@ def test_a_copy_for_change_outlives_the_model_it_came_from(raw_file):
     assert copy.amp33.sum() == 0
 
 
+def test_a_file_that_is_cut_while_it_is_open_says_so(raw_file):
+    with datamodels.open(raw_file) as model:
+        raw_file.write_bytes(raw_file.read_bytes()[:100])
+        with pytest.raises(FileFormatError, match="truncated while it was open"):
+            _ = model.data
+
+
 def test_a_closed_file_says_so(raw_file):
     model = datamodels.open(raw_file)
     model.close()

@@ -306,7 +306,11 @@ class ArrayFile:
         # Not `numpy.memmap`, which moves the file to measure it.
         access = mmap.ACCESS_READ if mode == "r" else mmap.ACCESS_COPY
         first = start - start % mmap.ALLOCATIONGRANULARITY
-        memory = mmap.mmap(self._number(), start + size - first, access=access, offset=first)
+        length = start + size - first
+        try:
+            memory = mmap.mmap(self._number(), length, access=access, offset=first)
+        except ValueError:
+            raise FileFormatError(f"{self.name}: truncated while it was open") from None
         return np.frombuffer(memory, np.uint8, size, start - first)
 
     def _read_at(self, position: int, size: int) -> np.ndarray[Any, Any]:

@@ -9,7 +9,7 @@ from .parameters import ParameterError, UnknownParameterError
 from .pipeline import Pipeline
 from .ramp import FitStep, RampStep
 from .roman import RomanPipeline, RomanStep
-from .run import Run, StepReport
+from .run import Run, RunError, StepReport
 from .runlog import BreakLevelError
 from .step import Step
 from .subproc import SystemCall
@@ -24,6 +24,7 @@ __all__ = [
     "RomanPipeline",
     "RomanStep",
     "Run",
+    "RunError",
     "Step",
     "StepReport",
     "SystemCall",

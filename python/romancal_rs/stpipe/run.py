@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import RomancalError
 from ..references import Match, RunDigests, Store
 from . import logconfig, runlog
 
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
     from .checkpoint import Checkpoint
     from .step import Step
 
-__all__ = ["Run", "StepReport"]
+__all__ = ["Run", "RunError", "StepReport"]
+
+
+class RunError(RomancalError, RuntimeError):
+    """What is asked of a run that has been, or while there is none."""
 
 
 @dataclass
@@ -56,7 +61,7 @@ class Run:
         image = run("r0000101001001001001_01101_0001_WFI01_uncal.asdf")
         print(run.reports, run.saved_files)
 
-    ``step.run(...)`` does the same, and gives the result alone.
+    ``step.run(...)`` does the same, and gives the result alone. A second call is a `RunError`.
 
     Parameters
     ----------
@@ -113,7 +118,7 @@ class Run:
     def __call__(self, *args: Any) -> Any:
         """Runs the step on what its ``process`` takes, and returns its result."""
         if self._has_begun:
-            raise RuntimeError(f"this run of {self.step.name} has been: make another one")
+            raise RunError(f"this run of {self.step.name} has been: make another one")
         self._has_begun = True
         with logconfig.applied(self.logcfg, self.verbose), runlog.recording() as self.log_lines:
             try:

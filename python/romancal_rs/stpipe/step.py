@@ -16,7 +16,7 @@ from ..errors import ArgumentTypeError, nearest
 from . import elsewhere, hooks, output, runlog
 from . import run as runs
 from .parameters import REQUIRED, ParameterError, ParameterSpec, Section, Setting
-from .run import Call, Run, StepReport
+from .run import Call, Run, RunError, StepReport
 
 if TYPE_CHECKING:
     from .checkpoint import Checkpoint
@@ -318,7 +318,7 @@ class Step(metaclass=_StepType):
         """The run at hand."""
         run = runs.run_of(self)
         if run is None:
-            raise RuntimeError(f"{self.name}: this is for the time of a run, and there is none")
+            raise RunError(f"{self.name}: this is for the time of a run, and there is none")
         return run
 
     @property
