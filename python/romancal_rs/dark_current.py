@@ -112,9 +112,7 @@ def has_finite(rate: np.ndarray) -> bool:
     return bool(np.isfinite(rate[::64, ::64]).any() or np.isfinite(rate).any())
 
 
-def subtracted_dark(
-    exposure: ScienceRawModel | RampModel, dark: DarkRefModel
-) -> DarkRefModel:
+def subtracted_dark(exposure: ScienceRawModel | RampModel, dark: DarkRefModel) -> DarkRefModel:
     """A DARK with the accumulated signal of each resultant [DN] in ``data``."""
     import numpy as np
 

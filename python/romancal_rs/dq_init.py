@@ -52,7 +52,9 @@ class DQInitStep(RomanStep):
         copy_border_of(ramp)
         return ramp
 
-    def first_flags(self, exposure: ScienceRawModel, mask: MaskRefModel | None) -> np.ndarray | None:
+    def first_flags(
+        self, exposure: ScienceRawModel, mask: MaskRefModel | None
+    ) -> np.ndarray | None:
         """The flags that the step gives the pixels of a raw exposure.
 
         Parameters

@@ -32,7 +32,7 @@ class PhotomStep(RomanStep):
         return not_imaging(exposure)
 
     def process(self, input: Any) -> ImageModel:
-        from .datamodels import DataModel, ImageModel
+        from .datamodels import ImageModel
 
         image = self.prepare(input, ImageModel)
         if reason := self.idle(image):

@@ -139,9 +139,9 @@ def segments(image) -> list[str]:
     """What was taken together, and where the ramp was seen, as the log tells."""
     told = []
     for line in image.meta.cal_logs:
-        if match := re.search(r"Steps (\w+ to \w+) running in one pass", line):
-            told.append(match[1])
-        elif match := re.search(r"(Before \w+ the ramp is seen: .*|Step by step: .*)$", line):
+        if (match := re.search(r"Steps (\w+ to \w+) running in one pass", line)) or (
+            match := re.search(r"(Before \w+ the ramp is seen: .*|Step by step: .*)$", line)
+        ):
             told.append(match[1])
     return told
 
@@ -285,7 +285,9 @@ def test_a_step_without_its_reference_is_left_out_of_the_pass(simulated, reftype
     by_step, of_steps = run(simulated.exposure, simulated.references, {}, fused=False, **override)
     assert took_one_pass(fused)
     assert content(fused) == content(by_step)
-    references = [[(r.name, r.status, r.references) for r in it.reports] for it in (of_fused, of_steps)]
+    references = [
+        [(r.name, r.status, r.references) for r in it.reports] for it in (of_fused, of_steps)
+    ]
     assert references[0] == references[1]
 
 

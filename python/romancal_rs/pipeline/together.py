@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..datamodels import DataModel, ImageModel, RampModel
     from .plan import Segment
 
+
 class MaybeSaturatedError(Exception):
     """Not a single good science pixel is unsaturated: to be looked at before the steps go on."""
 
@@ -78,8 +79,7 @@ def _together(steps: Sequence[RomanStep], model: DataModel, work: Any) -> Any:
         started = time.perf_counter()
         with ExitStack() as stack:
             reasons = {
-                step: SKIP_IS_SET if step.skip else step.reason_to_skip(input)
-                for step in steps
+                step: SKIP_IS_SET if step.skip else step.reason_to_skip(input) for step in steps
             }
             result, nanoseconds = work(steps, reasons, input, stack)
         seconds = time.perf_counter() - started
