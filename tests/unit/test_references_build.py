@@ -28,9 +28,9 @@ from romancal_rs.references import (
     ReferenceFileError,
     ReferenceNotFoundError,
 )
-from romancal_rs.references import build as build_module
-from romancal_rs.references.build import build_cache
 from romancal_rs.references.crds_cache.store import header_of
+from romancal_rs.references.librarian import build as build_module
+from romancal_rs.references.librarian import build_cache
 
 KEYS = ExposureKeys(
     detector="WFI01",

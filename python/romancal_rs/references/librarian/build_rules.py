@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from .crds_cache.conditioning import (
+from ..crds_cache.conditioning import (
     ANYTHING,
     NOT_APPLICABLE,
     UNDEFINED,
@@ -24,10 +24,10 @@ from .crds_cache.conditioning import (
     condition_date,
     is_expression,
 )
-from .errors import ReferenceFileError
-from .head import ReferenceHead
-from .keys import ExposureKeys
-from .rules import (
+from ..errors import ReferenceFileError
+from ..head import ReferenceHead
+from ..keys import ExposureKeys
+from ..rules import (
     SPECTRAL_ELEMENTS,
     WITHOUT_DETECTOR,
     compare,

@@ -8,20 +8,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .._yaml_head import HeadError
-from ..errors import one_line
+from ..._yaml_head import HeadError
+from ...errors import one_line
+from ..crds_cache import CrdsCache, MissingFileError
+from ..crds_cache.cache import is_cache
+from ..crds_cache.mapping import ReferenceMap, special
+from ..crds_cache.selector import Row
+from ..errors import ReferenceFileError, ReferenceNotFoundError
+from ..head import ReferenceHead, read_head
+from ..resolve import KNOWN_TYPES
+from ..rules import SPECTRAL_ELEMENTS, WITHOUT_DETECTOR, is_parameter_type, needs_detector
+from ..store import DirectoryStore
 from .blocks import damage
 from .build_rules import TypeRules
 from .check_rules import ContextRules, contradictions
-from .crds_cache import CrdsCache, MissingFileError
-from .crds_cache.cache import is_cache
-from .crds_cache.mapping import ReferenceMap, special
-from .crds_cache.selector import Row
-from .errors import ReferenceFileError, ReferenceNotFoundError
-from .head import ReferenceHead, read_head
-from .resolve import KNOWN_TYPES
-from .rules import SPECTRAL_ELEMENTS, WITHOUT_DETECTOR, is_parameter_type, needs_detector
-from .store import DirectoryStore
 
 INSTRUMENT = "WFI"
 FULL_SIZE = (4096, 4096)
@@ -220,9 +220,9 @@ def _damage(path: Path) -> list[str]:
 def _check_content(head: ReferenceHead) -> tuple[list[str], Size | None]:
     """What is wrong with the arrays and the metadata of a file, and the size of its arrays."""
     # They take long to import, and looking for references does without.
-    from .. import datamodels
-    from ..datamodels._references import reference_model
-    from ..stpipe.roman import IMAGE_ARRAYS
+    from ... import datamodels
+    from ...datamodels._references import reference_model
+    from ...stpipe.roman import IMAGE_ARRAYS
 
     problems = []
     try:
@@ -252,8 +252,8 @@ def _check_content(head: ReferenceHead) -> tuple[list[str], Size | None]:
 
 
 def _parameter_problems(path: Path) -> list[str]:
-    from ..stpipe import config
-    from ..stpipe.parameters import ParameterError
+    from ...stpipe import config
+    from ...stpipe.parameters import ParameterError
 
     try:
         config.load(path)
@@ -267,7 +267,7 @@ def _parameter_problems(path: Path) -> list[str]:
 
 def _size_problems(sizes: Mapping[str, tuple[str, Size]]) -> list[str]:
     """Files of another size than that of the detector or, if it is but one, that of all others."""
-    from ..exposure import BORDER
+    from ...exposure import BORDER
 
     full = {size for reftype, size in sizes.values() if reftype != "FLAT"}
     flats = {size for reftype, size in sizes.values() if reftype == "FLAT"}
