@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ...errors import InputError, nearest
+from ...reference_types import KNOWN_TYPES
 from ..chain import StoreChain
 from ..crds_cache import CrdsStore
 from ..crds_cache.mapping import ReferenceMap, special
@@ -15,7 +16,6 @@ from ..errors import NoStoreError, ReferenceFileError
 from ..head import ReferenceHead
 from ..keys import ExposureKeys
 from ..match import NOT_APPLICABLE, Match, Store
-from ..resolve import KNOWN_TYPES
 from ..rules import is_parameter_type
 from ..store import DirectoryStore
 
