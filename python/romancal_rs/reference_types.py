@@ -198,6 +198,7 @@ _TABLE = (
         tag="pixelarea",
         states=("optical_element",),
         arrays=(_image("data"),),
+        may_be_trimmed=True,  # the mission's tool makes it so
     ),
     ReferenceType("BAM", tag="bam", keys=(), others=("bam_quaternion",)),
     ReferenceType(

@@ -374,8 +374,8 @@ def test_a_name_of_128_letters_is_not_too_long(refs):
 
 def test_files_that_cannot_be_in_rules_are_noted(refs):
     refs.add("mask.asdf", "MASK")
-    refs.add("ipc1.asdf", "IPC")
-    refs.add("ipc2.asdf", "IPC")
+    refs.add("own1.asdf", "OWNTYPE")
+    refs.add("own2.asdf", "OWNTYPE")
     refs.add("pars.asdf", "PARS-../../A", detector=None)
     refs.add("miri.asdf", "GAIN", instrument="MIRI")
     refs.add("nowhere.asdf", "GAIN", detector=None)
@@ -387,7 +387,7 @@ def test_files_that_cannot_be_in_rules_are_noted(refs):
         "cannot be read: x.asdf: not an ASDF file",
         "miri.asdf: is for instrument MIRI, not WFI",
         "never.asdf: its useafter is later than any exposure",
-        "no step uses type IPC: ipc1.asdf, ipc2.asdf",
+        "no step uses type OWNTYPE: own1.asdf, own2.asdf",
         "no step uses type PARS-../../A: pars.asdf",
         "nowhere.asdf: names no detector",
     ]
@@ -395,9 +395,9 @@ def test_files_that_cannot_be_in_rules_are_noted(refs):
 
 
 def test_a_directory_without_references_is_refused(refs):
-    refs.add("ipc.asdf", "IPC")
+    refs.add("own.asdf", "OWNTYPE")
     assert refs.refused(ReferenceNotFoundError) == (
-        f"no reference files for rules in {refs.path}: no step uses type IPC: ipc.asdf"
+        f"no reference files for rules in {refs.path}: no step uses type OWNTYPE: own.asdf"
     )
 
 

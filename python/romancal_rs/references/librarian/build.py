@@ -24,9 +24,8 @@ from ..errors import AmbiguousReferenceError, ReferenceFileError, ReferenceNotFo
 from ..head import ReferenceHead
 from ..rules import is_parameter_type, needs_detector
 from ..store import DirectoryStore
-from .build_rules import END_OF_TIME, TypeRules, listed
+from .build_rules import END_OF_TIME, INSTRUMENT, TypeRules, listed
 
-INSTRUMENT = "WFI"
 #: Says in a pipeline map that it was made here, so that another one can follow.
 _MADE_BY = "romancal-rs references build-cache"
 # Rule files that are derived from something "generated" have no rule file before them.

@@ -37,6 +37,7 @@ from ..rules import (
     rank,
 )
 
+INSTRUMENT = "WFI"
 #: The last start of an exposure that metadata can state: they have thousandths.
 END_OF_TIME = datetime.max.replace(microsecond=999_000)
 

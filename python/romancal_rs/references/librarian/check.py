@@ -20,11 +20,10 @@ from ..head import ReferenceHead, read_head
 from ..rules import SPECTRAL_ELEMENTS, is_parameter_type, needs_detector
 from ..store import DirectoryStore
 from .blocks import damage
-from .build_rules import TypeRules
+from .build_rules import INSTRUMENT, TypeRules
 from .check_rules import ContextRules, contradictions
 from .survey import needs
 
-INSTRUMENT = "WFI"
 FULL_SIZE = (4096, 4096)
 
 #: Told how many files of how many have been looked at.
