@@ -19,6 +19,7 @@ from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from romancal_rs.reference_types import KNOWN_TYPES
 from romancal_rs.references import (
     AmbiguousReferenceError,
     CrdsCache,
@@ -538,7 +539,7 @@ DATES = [
 ELEMENTS = ["F158", "F129", "F062", "GRISM", "PRISM", "DARK"]
 EXPOSURE_TYPES = ["WFI_IMAGE", "WFI_SPECTRAL", "WFI_GRISM", "WFI_PRISM", "WFI_FLAT"]
 READ_OUTS = [(8, "IM_8", 5), (6, "IM_8", 5), (8, "other", 5), (8, "IM_8", 7), (None, None, None)]
-REFTYPES = ["DARK", "FLAT", "READNOISE", "PHOTOM", "MASK", "DISTORTION", "PARS-JUMPSTEP"]
+REFTYPES = [*sorted(KNOWN_TYPES), "PARS-JUMPSTEP"]
 
 
 @st.composite
