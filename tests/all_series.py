@@ -37,11 +37,10 @@ def rewritten(directory):
 
 def made_up(directory):
     """The new files of this package."""
+    classes = datamodels.DataModel.__subclasses__() + datamodels.ReferenceModel.__subclasses__()
     for name in ("wfi_science_raw", "ramp", "wfi_image", "mask", "dark", "flat", "photom"):
         node = getattr(testing, f"create_{name}")()
-        model = next(
-            m for m in datamodels.DataModel.__subclasses__() if m.new_tag() == node._tree.tag
-        )
+        model = next(m for m in classes if m.new_tag() == node._tree.tag)
         model(node).save(directory / f"new_{name}.asdf")
 
 

@@ -80,7 +80,7 @@ class Sound:
 
     @classmethod
     def make(cls, directory: Path) -> Sound:
-        from romancal_rs.references.build import build_cache
+        from romancal_rs.references.librarian import build_cache
         from romancal_rs.simulate import SimulationConfig, simulate
 
         config = SimulationConfig(rows=32, cols=32, n_resultants=4, n_reads=3, seed=11)

@@ -214,7 +214,7 @@ def test_the_class_that_a_parameter_reference_names_is_not_imported(sound, tmp_p
 
 
 def test_a_parameter_reference_of_a_cache_runs_no_code(sound, tmp_path):
-    from romancal_rs.references.build import build_cache
+    from romancal_rs.references.librarian import build_cache
 
     ran = leave_marker(tmp_path)
     place = Place(tmp_path, sound)

@@ -13,7 +13,7 @@ from roman_datamodels import datamodels as rdm
 from romancal_rs.flatfield import FlatFieldStep
 from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.references import RuleFileError
-from romancal_rs.references.build import build_cache
+from romancal_rs.references.librarian import build_cache
 
 TYPES = [
     "mask",

@@ -210,6 +210,24 @@ def test_another_unit_is_an_error_that_says_which_is_right(tmp_path, kind, name,
     assert str(caught.value) == f"{path}: the unit of {name} is {unit!r}; expected {right}"
 
 
+def test_the_areas_of_an_area_file_lose_their_units(tmp_path):
+    areas = {
+        "pixelarea_steradians": with_unit(2.8e-13, "sr"),
+        "pixelarea_arcsecsq": with_unit(0.0121, "arcsec**2"),
+    }
+    content = {"meta": meta_of("AREA", photometry=areas), "data": full(1)}
+    path = write(tmp_path / "area.asdf", "reference_files/pixelarea", content, "0.20.0")
+    with datamodels.open(path) as area:
+        area.validate()
+        assert area.tag.endswith("/pixelarea-2.0.0")
+        assert area.meta.photometry.pixelarea_steradians == pytest.approx(2.8e-13)
+        assert area.meta.photometry.pixelarea_arcsecsq == pytest.approx(0.0121)
+    content["meta"]["photometry"]["pixelarea_arcsecsq"] = with_unit(0.0121, "Jy")
+    write(path, "reference_files/pixelarea", content, "0.20.0")
+    with pytest.raises(ModelError, match=r"the unit of meta.photometry.pixelarea_arcsecsq is 'Jy'"):
+        datamodels.open(path)
+
+
 def test_another_unit_in_a_photom_table_is_an_error_that_names_the_row(tmp_path):
     row = {"photmjsr": with_unit(0.3, "Jy"), "uncertainty": None, "pixelareasr": None}
     content = {"meta": reference_meta("PHOTOM"), "phot_table": {"F158": row}}

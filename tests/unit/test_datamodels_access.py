@@ -290,5 +290,5 @@ def test_repr_names_class_and_shape(image, tmp_path):
 def test_reference_models_have_names():
     assert datamodels.reference_model("PHOTOM") is datamodels.WfiImgPhotomRefModel
     assert datamodels.reference_model("dark") is datamodels.DarkRefModel
-    with pytest.raises(datamodels.UnknownModelError, match="refpix"):
-        datamodels.reference_model("refpix")
+    with pytest.raises(datamodels.UnknownModelError, match="superbias"):
+        datamodels.reference_model("superbias")

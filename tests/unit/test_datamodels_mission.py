@@ -8,6 +8,7 @@ import pytest
 
 from romancal_rs import datamodels
 from romancal_rs.datamodels import ImageModel, RampModel, _schema, testing
+from romancal_rs.reference_types import KNOWN_TYPES, TYPES
 
 SEED_ERA = Path(__file__).parents[1] / "data" / "seed_era"
 TAGS = "asdf://stsci.edu/datamodels/roman/tags/"
@@ -30,22 +31,29 @@ def opens_there(rdm, path: Path, name: str):
     return model
 
 
+def same_arrays(here, there) -> None:
+    """Arrays at any depth of a model from here, and of one from there."""
+    for name, _ in here.arrays():
+        found = there
+        for key in name.split("."):
+            found = found[key]
+        np.testing.assert_array_equal(found, here[name])
+
+
 CREATED = [
     ("create_wfi_science_raw", "ScienceRawModel"),
     ("create_ramp", "RampModel"),
     ("create_wfi_image", "ImageModel"),
     ("create_ramp_fit_output", "RampFitOutputModel"),
-    ("create_dark", "DarkRefModel"),
-    ("create_distortion", "DistortionRefModel"),
-    ("create_flat", "FlatRefModel"),
-    ("create_gain", "GainRefModel"),
-    ("create_linearity", "LinearityRefModel"),
-    ("create_mask", "MaskRefModel"),
-    ("create_photom", "WfiImgPhotomRefModel"),
     ("create_wfi_img_photom", "WfiImgPhotomRefModel"),
-    ("create_readnoise", "ReadnoiseRefModel"),
-    ("create_saturation", "SaturationRefModel"),
-    ("create_bam", "BamRefModel"),
+    ("create_pixelarea", "PixelareaRefModel"),
+    *((f"create_{name.lower()}", TYPES[name].model) for name in sorted(KNOWN_TYPES)),
+]
+#: All versions of the tags of references that there are.
+REFERENCE_TAGS = [
+    (TYPES[name], path.stem)
+    for name in sorted(KNOWN_TYPES)
+    for path in sorted((_schema.resources() / "schemas").glob(f"*/{TYPES[name].tag}-*.yaml"))
 ]
 
 
@@ -59,9 +67,7 @@ def test_made_up_models_validate_there(rdm, create, name, tmp_path):
     needs(getattr(datamodels, name).new_tag())
     model = getattr(datamodels, name)(getattr(testing, create)())
     with opens_there(rdm, model.save(tmp_path / "file.asdf"), name) as there:
-        for key in model:
-            if hasattr(model[key], "dtype"):
-                np.testing.assert_array_equal(there[key], model[key])
+        same_arrays(model, there)
 
 
 @pytest.mark.parametrize("path", sorted(SEED_ERA.glob("*.asdf")), ids=lambda path: path.stem)
@@ -133,23 +139,29 @@ def test_a_series_stays_itself_from_level_1_to_level_2(rdm, version, tmp_path):
     opens_there(rdm, product.save(tmp_path / "fitopt.asdf"), "RampFitOutputModel").close()
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["Dark", "Distortion", "Flat", "Gain", "Linearity", "Mask", "Readnoise", "Saturation"],
-)
-def test_references_written_there_open_here(rdm, name, tmp_path):
-    there = getattr(rdm, f"{name}RefModel").create_fake_data(shape=(4, 4, 4))
-    if name == "Distortion":
+@pytest.mark.parametrize(("kind", "tag"), REFERENCE_TAGS, ids=[tag for _, tag in REFERENCE_TAGS])
+def test_references_of_all_versions_go_from_there_to_here_and_back(rdm, kind, tag, tmp_path):
+    model_class = getattr(rdm, kind.model, None)
+    if model_class is None:
+        pytest.skip(f"the installed roman_datamodels has no {kind.model}")
+    there = model_class.create_fake_data(tag=f"{TAGS}reference_files/{tag}")
+    if kind.reftype == "DISTORTION":
         from astropy.modeling.models import Shift
 
         there.coordinate_distortion_transform = Shift(1.0) & Shift(2.0)
     path = tmp_path / "ref.asdf"
     there.to_asdf(path)
     with datamodels.open(path) as here:
-        assert type(here).__name__ == f"{name}RefModel"
+        assert type(here).__name__ == kind.model
+        assert here.tag == f"{TAGS}reference_files/{tag}"
+        assert here.reference_type is kind
         here.validate()
-        if name == "Distortion":
+        if kind.reftype == "DISTORTION":
             assert here.coordinate_distortion_transform(0.0, 0.0) == (1.0, 2.0)
+        same_arrays(here, there)
+        again = here.save(tmp_path / "again.asdf")
+        with opens_there(rdm, again, kind.model) as back:
+            same_arrays(here, back)
 
 
 def test_both_libraries_can_have_a_file_open_at_once(rdm, tmp_path):

@@ -19,6 +19,7 @@ from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from romancal_rs.reference_types import KNOWN_TYPES
 from romancal_rs.references import (
     AmbiguousReferenceError,
     CrdsCache,
@@ -28,9 +29,9 @@ from romancal_rs.references import (
     ReferenceFileError,
     ReferenceNotFoundError,
 )
-from romancal_rs.references import build as build_module
-from romancal_rs.references.build import build_cache
 from romancal_rs.references.crds_cache.store import header_of
+from romancal_rs.references.librarian import build as build_module
+from romancal_rs.references.librarian import build_cache
 
 KEYS = ExposureKeys(
     detector="WFI01",
@@ -386,8 +387,8 @@ def test_a_name_of_128_letters_is_not_too_long(refs):
 
 def test_files_that_cannot_be_in_rules_are_noted(refs):
     refs.add("mask.asdf", "MASK")
-    refs.add("area1.asdf", "AREA")
-    refs.add("area2.asdf", "AREA")
+    refs.add("own1.asdf", "OWNTYPE")
+    refs.add("own2.asdf", "OWNTYPE")
     refs.add("pars.asdf", "PARS-../../A", detector=None)
     refs.add("miri.asdf", "GAIN", instrument="MIRI")
     refs.add("nowhere.asdf", "GAIN", detector=None)
@@ -399,7 +400,7 @@ def test_files_that_cannot_be_in_rules_are_noted(refs):
         "cannot be read: x.asdf: not an ASDF file",
         "miri.asdf: is for instrument MIRI, not WFI",
         "never.asdf: its useafter is later than any exposure",
-        "no step uses type AREA: area1.asdf, area2.asdf",
+        "no step uses type OWNTYPE: own1.asdf, own2.asdf",
         "no step uses type PARS-../../A: pars.asdf",
         "nowhere.asdf: names no detector",
     ]
@@ -407,9 +408,9 @@ def test_files_that_cannot_be_in_rules_are_noted(refs):
 
 
 def test_a_directory_without_references_is_refused(refs):
-    refs.add("area.asdf", "AREA")
+    refs.add("own.asdf", "OWNTYPE")
     assert refs.refused(ReferenceNotFoundError) == (
-        f"no reference files for rules in {refs.path}: no step uses type AREA: area.asdf"
+        f"no reference files for rules in {refs.path}: no step uses type OWNTYPE: own.asdf"
     )
 
 
@@ -550,7 +551,7 @@ DATES = [
 ELEMENTS = ["F158", "F129", "F062", "GRISM", "PRISM", "DARK"]
 EXPOSURE_TYPES = ["WFI_IMAGE", "WFI_SPECTRAL", "WFI_GRISM", "WFI_PRISM", "WFI_FLAT"]
 READ_OUTS = [(8, "IM_8", 5), (6, "IM_8", 5), (8, "other", 5), (8, "IM_8", 7), (None, None, None)]
-REFTYPES = ["DARK", "FLAT", "READNOISE", "PHOTOM", "MASK", "DISTORTION", "PARS-JUMPSTEP"]
+REFTYPES = [*sorted(KNOWN_TYPES), "PARS-JUMPSTEP"]
 
 
 @st.composite

@@ -20,12 +20,11 @@ from hypothesis import strategies as st
 from romancal_rs import datamodels
 from romancal_rs.cli import main
 from romancal_rs.references import ReferenceFileError
-from romancal_rs.references.blocks import damage
-from romancal_rs.references.build import build_cache
-from romancal_rs.references.check import check
-from romancal_rs.references.check_rules import _overlaps
 from romancal_rs.references.crds_cache import AmbiguousMatchError, NoMatchError
 from romancal_rs.references.crds_cache.mapping import ReferenceMap, checksum
+from romancal_rs.references.librarian import build_cache, check
+from romancal_rs.references.librarian.blocks import damage
+from romancal_rs.references.librarian.check_rules import _overlaps
 
 HEAD = b"#ASDF 1.0.0\n%YAML 1.1\n--- {}\n...\n"
 DATA = bytes(range(256)) * 40

@@ -17,8 +17,8 @@ from romancal_rs.datamodels import testing
 from romancal_rs.errors import ArgumentTypeError
 from romancal_rs.flatfield import FlatFieldStep
 from romancal_rs.pipeline import ExposurePipeline
+from romancal_rs.reference_types import TYPES, type_of
 from romancal_rs.references import ReferenceFileError
-from romancal_rs.references.rules import selection_keys
 from romancal_rs.simulate import SimulationConfig, simulate
 from romancal_rs.stpipe import RomanPipeline, RomanStep
 
@@ -256,13 +256,6 @@ def mission_keys(reftype: str) -> tuple[str, ...]:
 
 
 @pytest.mark.skipif(find_spec("crds") is None, reason="the official CRDS client is not installed")
-@pytest.mark.parametrize(
-    "reftype",
-    [
-        *("DARK", "DISTORTION", "FLAT", "GAIN", "LINEARITY", "MASK", "PHOTOM", "READNOISE"),
-        *("SATURATION", "REFPIX", "DARKDECAYSIGNAL", "INVERSELINEARITY", "INTEGRALNONLINEARITY"),
-        *("BAM", "APCORR", "EPSF", "AREA", "MATABLE", "IPC", "DETECTORSTATUS", "SKYCELLS"),
-    ],
-)
+@pytest.mark.parametrize("reftype", [*TYPES, "IPC"])
 def test_files_are_looked_up_by_the_keys_of_the_missions_rules(reftype):
-    assert selection_keys(reftype) == mission_keys(reftype)
+    assert type_of(reftype).keys == mission_keys(reftype)

@@ -62,7 +62,7 @@ def describe(model: DataModel) -> list[str]:
         lines.append("  arrays")
         width = max(len(key) for key, _ in arrays)
         lines += [
-            f"    {key:<{width}}  {value.dtype!s:<9}{' x '.join(map(str, value.shape))}"
+            f"    {key:<{width}}  {value.dtype!s:<8} {' x '.join(map(str, value.shape))}"
             for key, value in arrays
         ]
     return lines

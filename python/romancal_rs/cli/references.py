@@ -13,7 +13,7 @@ from .streams import complain, is_terminal
 
 if TYPE_CHECKING:
     from ..references import Store
-    from ..references.survey import Choice
+    from ..references.librarian import Choice
 
 _SHOWN = 3  # files that rules name and that are not in the cache
 
@@ -59,7 +59,7 @@ def _add_find(parser: argparse.ArgumentParser) -> None:
 
 def _find(options: argparse.Namespace) -> int:
     from ..references import ExposureKeys
-    from ..references.survey import check_types, idle_steps, survey
+    from ..references.librarian import check_types, idle_steps, survey
 
     types = check_types(options.types)
     keys = ExposureKeys.from_file(Path(options.file))
@@ -110,7 +110,7 @@ def _add_list(parser: argparse.ArgumentParser) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from ..references.survey import check_types, entries, places
+    from ..references.librarian import check_types, entries, places
 
     status = 0
     for place in places(_open(options)):
@@ -161,7 +161,7 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from ..references.check import check
+    from ..references.librarian import check
 
     found = check(options.place, _progress if is_terminal(sys.stderr) else None)
     shown = found.absent if options.verbose else found.absent[:_SHOWN]
@@ -190,7 +190,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from ..references.export import export
+    from ..references.librarian import export
 
     exported = export([Path(file) for file in options.files], Path(options.to), _open(options))
     for name in exported.copied:
@@ -214,7 +214,7 @@ def _add_build_cache(parser: argparse.ArgumentParser) -> None:
 
 
 def _build_cache(options: argparse.Namespace) -> int:
-    from ..references.build import build_cache
+    from ..references.librarian import build_cache
 
     built = build_cache(Path(options.directory), Path(options.to))
     for note in built.notes:

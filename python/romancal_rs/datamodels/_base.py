@@ -47,7 +47,8 @@ class DataModel(_display.PrintedByAsdf):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        CLASSES[cls._kind] = cls
+        if cls._kind:
+            CLASSES[cls._kind] = cls
 
     def __init__(
         self, init: str | os.PathLike[str] | IO[bytes] | DNode | Mapping[str, Any] | DataModel
@@ -130,9 +131,9 @@ class DataModel(_display.PrintedByAsdf):
     def shape(self) -> tuple[int, ...]:
         """Shape of the main array, empty if the model has none. Reads nothing."""
         for name in ("data", "coeffs", "slope", "dark_slope", "dq"):
-            array = self._tree.data.get(name)
-            if array is not None:
-                return tuple(array.shape)
+            shape = getattr(self._tree.data.get(name), "shape", None)
+            if shape is not None:
+                return tuple(shape)
         return ()
 
     def validate(self, *, metadata: bool = True) -> None:

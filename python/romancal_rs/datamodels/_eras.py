@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..reference_types import TYPES
 from . import _schema
 from ._defaults import UNKNOWN_TEXT, conform
 from ._errors import ModelError
@@ -61,13 +62,11 @@ _UNITS = {
         **dict.fromkeys(("yint", "sigyint", "pedestal", "crmag"), "electron"),
         **dict.fromkeys(("var_poisson", "var_rnoise"), "electron2 / s2"),
     },
-    "reference_files/dark": {
-        **dict.fromkeys(("data", "err"), "DN"),
-        **dict.fromkeys(("dark_slope", "dark_slope_error"), "DN / s"),
+    **{
+        f"reference_files/{kind.tag}": {array.name: array.unit for array in kind.arrays}
+        for kind in TYPES.values()
+        if kind.tag
     },
-    "reference_files/gain": {"data": "electron / DN"},
-    "reference_files/readnoise": {"data": "DN"},
-    "reference_files/saturation": {"data": "DN"},
 }
 
 
@@ -134,6 +133,8 @@ def to_today(tree: Tree) -> None:
     elif name == "reference_files/wfi_img_photom":
         for element, row in data["phot_table"].items():
             _photom_row(row, f"phot_table.{element}")
+    elif name == "reference_files/pixelarea" and "photometry" in data["meta"]:
+        data["meta"]["photometry"] = _pixel_area(data["meta"]["photometry"])
     data["meta"] = conform(data["meta"], tree.schema(("meta",)), ("meta",))
 
 
@@ -198,6 +199,12 @@ def _photom_row(row: dict[str, Any], place: str) -> None:
     units = {"photmjsr": "MJy / sr", "uncertainty": "MJy / sr", "pixelareasr": "sr"}
     for key, unit in units.items():
         row[key] = _plain(row.get(key), unit, f"{place}.{key}")
+
+
+def _pixel_area(old: Mapping[str, Any]) -> dict[str, Any]:
+    units = {"pixelarea_steradians": "sr", "pixelarea_arcsecsq": "arcsec2"}
+    areas = {key: _plain(old.get(key), units[key], f"meta.photometry.{key}") for key in units}
+    return {**old, **areas}
 
 
 def _plain(value: Any, unit: str, place: str) -> float | None:

@@ -1,11 +1,15 @@
-"""The models of reference files."""
+"""The models of reference files.
+
+What is in each, and how its files are chosen, is in `romancal_rs.reference_types`.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from ..reference_types import TYPES, ReferenceType, type_of
 from . import _schema
 from ._base import CLASSES, DataModel
 from ._defaults import complete
@@ -13,21 +17,41 @@ from ._errors import UnknownModelError
 from ._nodes import ERA_2022, Tree, Unread
 
 
-class BamRefModel(DataModel):
+class ReferenceModel(DataModel):
+    """What all models of reference files have in common.
+
+    Attributes
+    ----------
+    reference_type : ReferenceType
+        How its files are chosen, and the arrays that they hold.
+    """
+
+    reference_type: ClassVar[ReferenceType]
+    _new_version = "2.0.0"
+
+    def __init_subclass__(cls, reftype: str) -> None:
+        cls.reference_type = TYPES[reftype]
+        cls._kind = f"reference_files/{cls.reference_type.tag}"
+        super().__init_subclass__()
+
+
+class ApcorrRefModel(ReferenceModel, reftype="APCORR"):
+    """APCORR: `data`, a row for each optical element: corrections to fluxes within an aperture.
+
+    Each has `ap_corrections` of `ee_fractions` within `ee_radii`, and the radii of the ring that
+    the sky is taken from, in arcseconds; in files of before 2025 in pixels.
+    """
+
+
+class BamRefModel(ReferenceModel, reftype="BAM"):
     """BAM: `bam_quaternion`, from the observatory's boresight to its guidance system. From rad 1.2.
 
     No step of this package uses it; Level 1 files of series 2.2.0 name it in ``meta.ref_file``.
     """
 
-    _kind = "reference_files/bam"
-    _new_version = "2.0.0"
 
-
-class DarkRefModel(DataModel):
+class DarkRefModel(ReferenceModel, reftype="DARK"):
     """DARK: `dark_slope` [DN/s] today, `data` [DN per resultant] in files of 2022; `dq`."""
-
-    _kind = "reference_files/dark"
-    _new_version = "2.0.0"
 
     def _before_writing(self, tree: Tree) -> None:
         if "data" not in tree.data:
@@ -41,57 +65,62 @@ class DarkRefModel(DataModel):
         tree.data["meta"] = complete(tree.data["meta"], tree.schema(("meta",)), ("meta",))
 
 
-class DistortionRefModel(DataModel):
+class DarkdecaysignalRefModel(ReferenceModel, reftype="DARKDECAYSIGNAL"):
+    """DARKDECAYSIGNAL: `decay_table`, a row for each detector.
+
+    Each has an `amplitude` [DN] and a `time_constant` [s], or null.
+    """
+
+
+class DistortionRefModel(ReferenceModel, reftype="DISTORTION"):
     """DISTORTION: `coordinate_distortion_transform`, from pixels to V2, V3 in arcseconds."""
 
-    _kind = "reference_files/distortion"
-    _new_version = "2.0.0"
+
+class EpsfRefModel(ReferenceModel, reftype="EPSF"):
+    """EPSF: `psf` (n_defocus, n_spectral_types, n_positions, n_rows, n_cols), point sources.
+
+    The positions are ``meta.pixel_x`` and ``meta.pixel_y``; a file may have `extended_psf` as well.
+    """
 
 
-class FlatRefModel(DataModel):
+class FlatRefModel(ReferenceModel, reftype="FLAT"):
     """FLAT: `data`, `err`, `dq`."""
 
-    _kind = "reference_files/flat"
-    _new_version = "2.0.0"
 
-
-class GainRefModel(DataModel):
+class GainRefModel(ReferenceModel, reftype="GAIN"):
     """GAIN: `data` [e-/DN]."""
 
-    _kind = "reference_files/gain"
-    _new_version = "2.0.0"
+
+class IntegralnonlinearityRefModel(ReferenceModel, reftype="INTEGRALNONLINEARITY"):
+    """INTEGRALNONLINEARITY: what is to be added to a sample [DN], by channel of the read-out.
+
+    `value` are the nodes; `inl_table` has a row for each channel, ``science_channel_01`` and so
+    on, with the `correction` at each node, or null.
+    """
 
 
-class LinearityRefModel(DataModel):
+class InverselinearityRefModel(ReferenceModel, reftype="INVERSELINEARITY"):
+    """INVERSELINEARITY: `coeffs` (n_coeffs, n_rows, n_cols), from linear to measured DN; `dq`."""
+
+
+class LinearityRefModel(ReferenceModel, reftype="LINEARITY"):
     """LINEARITY: `coeffs` (n_coeffs, n_rows, n_cols), `dq`."""
 
-    _kind = "reference_files/linearity"
-    _new_version = "2.0.0"
 
-
-class MaskRefModel(DataModel):
+class MaskRefModel(ReferenceModel, reftype="MASK"):
     """MASK: `dq`."""
 
-    _kind = "reference_files/mask"
-    _new_version = "2.0.0"
+
+class PixelareaRefModel(ReferenceModel, reftype="AREA"):
+    """AREA: `data`, the area of each pixel."""
 
 
-class WfiImgPhotomRefModel(DataModel):
-    """PHOTOM: `phot_table`, a row for each optical element, in MJy/sr and sr."""
-
-    _kind = "reference_files/wfi_img_photom"
-    _new_version = "2.0.0"
-
-
-class ReadnoiseRefModel(DataModel):
+class ReadnoiseRefModel(ReferenceModel, reftype="READNOISE"):
     """READNOISE: `data`, the noise of one read [DN]; in files of 2022 of a difference of two.
 
     In memory `data` are the numbers of the file. A model of 2022 is saved as today's files are:
     with the noise of one read.
     """
-
-    _kind = "reference_files/readnoise"
-    _new_version = "2.0.0"
 
     @property
     def is_cds(self) -> bool:
@@ -108,11 +137,20 @@ class ReadnoiseRefModel(DataModel):
         )
 
 
-class SaturationRefModel(DataModel):
+class RefpixRefModel(ReferenceModel, reftype="REFPIX"):
+    """REFPIX: `gamma`, `zeta`, `alpha` (n_channels, n_frequencies), complex128.
+
+    What of the left and of the right reference pixels, and of the reference output, is in the
+    samples of a channel.
+    """
+
+
+class SaturationRefModel(ReferenceModel, reftype="SATURATION"):
     """SATURATION: `data`, the threshold [DN], and `dq`."""
 
-    _kind = "reference_files/saturation"
-    _new_version = "2.0.0"
+
+class WfiImgPhotomRefModel(ReferenceModel, reftype="PHOTOM"):
+    """PHOTOM: `phot_table`, a row for each optical element, in MJy/sr and sr."""
 
 
 def noise_of_one_read(noise_of_two: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -128,8 +166,7 @@ def reference_model(reftype: str) -> type[DataModel]:
     UnknownModelError
         If there is no model for it.
     """
-    name = {"photom": "wfi_img_photom"}.get(reftype.lower(), reftype.lower())
-    try:
-        return CLASSES[f"reference_files/{name}"]
-    except KeyError:
-        raise UnknownModelError(f"no model for reference files of type {reftype!r}") from None
+    tag = type_of(reftype.upper()).tag
+    if not tag:
+        raise UnknownModelError(f"no model for reference files of type {reftype!r}")
+    return CLASSES[f"reference_files/{tag}"]

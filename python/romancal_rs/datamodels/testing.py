@@ -30,6 +30,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..exposure import BORDER
+from ..reference_types import TYPES
 from . import _exposures, _references
 from ._base import DataModel
 from ._defaults import UNKNOWN_NUMBER, complete
@@ -232,28 +233,77 @@ def create_ramp_fit_output(
 
 
 def _reference(
-    model: type[DataModel],
+    reftype: str,
     content: Mapping[str, Any],
     given: Mapping[str, Any],
-    meta: Meta | None,
+    more_meta: Meta | None,
     detector: str,
-    optical_element: str | None = None,
-    exposure_type: str | None = None,
+    optical_element: str = "F158",
+    exposure_type: str = "WFI_IMAGE",
+    **meta: Any,
 ) -> DNode:
+    """A node of a reference file, which states what files of its type state."""
+    stated = TYPES[reftype].stated
     instrument = {"name": "WFI", "detector": detector}
-    if optical_element is not None:
+    if "optical_element" in stated:
         instrument["optical_element"] = optical_element
-    made_up: dict[str, Any] = {"instrument": instrument, "author": "?", "pedigree": "DUMMY"}
-    made_up["description"] = "made up for a test"
-    if exposure_type is not None:
-        made_up["exposure"] = {"type": exposure_type, "p_exptype": f"{exposure_type}|"}
-    return _node(model, made_up, content, given, meta)
+    if "exposure_type" in stated:
+        meta["exposure"] = {"type": exposure_type, "p_exptype": f"{exposure_type}|"}
+    meta |= {"instrument": instrument, "author": "?", "pedigree": "DUMMY"}
+    meta["description"] = "made up for a test"
+    return _node(_references.reference_model(reftype), meta, content, given, more_meta)
+
+
+def _arrays(reftype: str, shape: Sequence[int], **values: float) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays that a file of a type must have, filled with a value, or else with 0.
+
+    `shape` is that of the one with most axes; the others have the last of these.
+    """
+    needed = [array for array in TYPES[reftype].arrays if not array.optional]
+    ndim = max(len(array.axes) for array in needed)
+    shape = _shape(shape, ndim)
+    return {
+        array.name: np.full(
+            shape[ndim - len(array.axes) :], values.get(array.name, 0), np.dtype(array.dtype)
+        )
+        for array in needed
+    }
+
+
+def create_apcorr(*, detector: str = "WFI01", meta: Meta | None = None, **content: Any) -> DNode:
+    """An APCORR with half of the light within 0.1 arcseconds, all within 1, for every filter."""
+    row = {
+        "ap_corrections": np.array([2.0, 1.0]),
+        "ee_fractions": np.array([0.5, 1.0]),
+        "ee_radii": np.array([0.1, 1.0]),
+        "sky_background_rin": 2.0,
+        "sky_background_rout": 3.0,
+    }
+    table = {name: dict(row) for name in _FILTERS}
+    table |= {name: dict.fromkeys(row) for name in ("GRISM", "PRISM", "DARK")}
+    return _reference("APCORR", {"data": table}, content, meta, detector)
+
+
+def create_area(
+    shape: Sequence[int] = (16, 16),
+    *,
+    detector: str = "WFI01",
+    optical_element: str = "F158",
+    meta: Meta | None = None,
+    **arrays: Any,
+) -> DNode:
+    """An AREA of ones; `shape` is (n_rows, n_cols)."""
+    content = _arrays("AREA", shape, data=1)
+    return _reference("AREA", content, arrays, meta, detector, optical_element)
+
+
+create_pixelarea = create_area
 
 
 def create_bam(*, detector: str = "WFI01", meta: Meta | None = None, **content: Any) -> DNode:
     """A BAM that does not rotate. It needs the schemas of rad 1.2."""
     made_up = {"bam_quaternion": [0.0, 0.0, 0.0, 1.0]}
-    return _reference(_references.BamRefModel, made_up, content, meta, detector)
+    return _reference("BAM", made_up, content, meta, detector)
 
 
 def create_dark(
@@ -266,14 +316,17 @@ def create_dark(
     **arrays: Any,
 ) -> DNode:
     """A DARK of zeros, as a rate; `shape` is (n_rows, n_cols)."""
-    shape = _shape(shape, 2)
-    content = {
-        "dq": np.zeros(shape, np.uint32),
-        "dark_slope": np.zeros(shape, np.float32),
-        "dark_slope_error": np.zeros(shape, np.float32),
-    }
-    model = _references.DarkRefModel
-    return _reference(model, content, arrays, meta, detector, optical_element, exposure_type)
+    content = _arrays("DARK", shape)
+    return _reference("DARK", content, arrays, meta, detector, optical_element, exposure_type)
+
+
+def create_darkdecaysignal(
+    *, detector: str = "WFI01", meta: Meta | None = None, **content: Any
+) -> DNode:
+    """A DARKDECAYSIGNAL of 0 DN, and of a second, for each of the 18 detectors."""
+    row = {"amplitude": 0.0, "time_constant": 1.0}
+    table = {f"WFI{number:02d}": dict(row) for number in range(1, 19)}
+    return _reference("DARKDECAYSIGNAL", {"decay_table": table}, content, meta, detector)
 
 
 def create_distortion(
@@ -290,8 +343,32 @@ def create_distortion(
         content["coordinate_distortion_transform"] = Shift(-8.0) & Shift(-8.0) | Scale(0.1) & Scale(
             0.1
         )
-    model = _references.DistortionRefModel
-    return _reference(model, {}, content, meta, detector, optical_element)
+    return _reference("DISTORTION", {}, content, meta, detector, optical_element)
+
+
+def create_epsf(
+    shape: Sequence[int] = (1, 1, 1, 9, 9),
+    *,
+    detector: str = "WFI01",
+    optical_element: str = "F158",
+    meta: Meta | None = None,
+    **arrays: Any,
+) -> DNode:
+    """An EPSF: all light in one pixel.
+
+    `shape` is (n_defocus, n_spectral_types, n_positions, n_rows, n_cols).
+    """
+    content = _arrays("EPSF", shape)
+    n_defocus, n_spectral_types, n_positions, n_rows, n_cols = content["psf"].shape
+    content["psf"][..., n_rows // 2, n_cols // 2] = 1
+    axes: dict[str, Any] = {
+        "oversample": 1,
+        "defocus": list(range(n_defocus)),
+        "spectral_type": ["?"] * n_spectral_types,
+        "pixel_x": [float(position) for position in range(n_positions)],
+        "pixel_y": [float(position) for position in range(n_positions)],
+    }
+    return _reference("EPSF", content, arrays, meta, detector, optical_element, **axes)
 
 
 def create_flat(
@@ -303,13 +380,8 @@ def create_flat(
     **arrays: Any,
 ) -> DNode:
     """A FLAT of ones without error; `shape` is (n_rows, n_cols)."""
-    shape = _shape(shape, 2)
-    content = {
-        "data": np.ones(shape, np.float32),
-        "dq": np.zeros(shape, np.uint32),
-        "err": np.zeros(shape, np.float32),
-    }
-    return _reference(_references.FlatRefModel, content, arrays, meta, detector, optical_element)
+    content = _arrays("FLAT", shape, data=1)
+    return _reference("FLAT", content, arrays, meta, detector, optical_element)
 
 
 def create_gain(
@@ -320,8 +392,41 @@ def create_gain(
     **arrays: Any,
 ) -> DNode:
     """A GAIN of 1 e-/DN; `shape` is (n_rows, n_cols)."""
-    content = {"data": np.ones(_shape(shape, 2), np.float32)}
-    return _reference(_references.GainRefModel, content, arrays, meta, detector)
+    return _reference("GAIN", _arrays("GAIN", shape, data=1), arrays, meta, detector)
+
+
+def create_integralnonlinearity(
+    n_channels: int = 32,
+    *,
+    detector: str = "WFI01",
+    meta: Meta | None = None,
+    **content: Any,
+) -> DNode:
+    """An INTEGRALNONLINEARITY that changes nothing, with a node every 64 DN."""
+    nodes = np.arange(0, 65536, 64, dtype=np.uint16)
+    table = {
+        f"science_channel_{number:02d}": {
+            "instrument_channel": number - 1,
+            "correction": np.zeros(nodes.size),
+        }
+        for number in range(1, n_channels + 1)
+    }
+    made_up = {"value": nodes, "inl_table": table}
+    size: dict[str, Any] = {"n_channels": n_channels, "n_pixels_per_channel": 128}
+    return _reference("INTEGRALNONLINEARITY", made_up, content, meta, detector, **size)
+
+
+def create_inverselinearity(
+    shape: Sequence[int] = (2, 16, 16),
+    *,
+    detector: str = "WFI01",
+    meta: Meta | None = None,
+    **arrays: Any,
+) -> DNode:
+    """An INVERSELINEARITY that changes nothing; `shape` is (n_coeffs, n_rows, n_cols)."""
+    content = _arrays("INVERSELINEARITY", shape)
+    content["coeffs"][1:2] = 1
+    return _reference("INVERSELINEARITY", content, arrays, meta, detector)
 
 
 def create_linearity(
@@ -332,11 +437,9 @@ def create_linearity(
     **arrays: Any,
 ) -> DNode:
     """A LINEARITY that changes nothing; `shape` is (n_coeffs, n_rows, n_cols)."""
-    shape = _shape(shape, 3)
-    coeffs = np.zeros(shape, np.float32)
-    coeffs[1:2] = 1.0
-    content = {"coeffs": coeffs, "dq": np.zeros(shape[1:], np.uint32)}
-    return _reference(_references.LinearityRefModel, content, arrays, meta, detector)
+    content = _arrays("LINEARITY", shape)
+    content["coeffs"][1:2] = 1
+    return _reference("LINEARITY", content, arrays, meta, detector)
 
 
 def create_mask(
@@ -347,8 +450,7 @@ def create_mask(
     **arrays: Any,
 ) -> DNode:
     """A MASK without flags; `shape` is (n_rows, n_cols)."""
-    content = {"dq": np.zeros(_shape(shape, 2), np.uint32)}
-    return _reference(_references.MaskRefModel, content, arrays, meta, detector)
+    return _reference("MASK", _arrays("MASK", shape), arrays, meta, detector)
 
 
 def create_photom(*, detector: str = "WFI01", meta: Meta | None = None, **content: Any) -> DNode:
@@ -371,8 +473,7 @@ def create_photom(*, detector: str = "WFI01", meta: Meta | None = None, **conten
     for name in ("GRISM", "PRISM"):
         table[name] = {**no_photometry, "collecting_area": 1.0, **curve}
     table["DARK"] = {**no_photometry, **dict.fromkeys(("collecting_area", *curve))}
-    model = _references.WfiImgPhotomRefModel
-    return _reference(model, {"phot_table": table}, content, meta, detector)
+    return _reference("PHOTOM", {"phot_table": table}, content, meta, detector)
 
 
 create_wfi_img_photom = create_photom
@@ -387,9 +488,22 @@ def create_readnoise(
     **arrays: Any,
 ) -> DNode:
     """A READNOISE of 1 DN per read; `shape` is (n_rows, n_cols)."""
-    content = {"data": np.ones(_shape(shape, 2), np.float32)}
-    model = _references.ReadnoiseRefModel
-    return _reference(model, content, arrays, meta, detector, None, exposure_type)
+    content = _arrays("READNOISE", shape, data=1)
+    return _reference("READNOISE", content, arrays, meta, detector, exposure_type=exposure_type)
+
+
+def create_refpix(
+    shape: Sequence[int] = (1, 1121),
+    *,
+    detector: str = "WFI01",
+    meta: Meta | None = None,
+    **arrays: Any,
+) -> DNode:
+    """A REFPIX that changes nothing; `shape` is (n_channels, n_frequencies).
+
+    There is a channel for 128 columns; of n_rows rows come 70 * n_rows + 1 frequencies.
+    """
+    return _reference("REFPIX", _arrays("REFPIX", shape), arrays, meta, detector)
 
 
 def create_saturation(
@@ -400,6 +514,5 @@ def create_saturation(
     **arrays: Any,
 ) -> DNode:
     """A SATURATION at 60000 DN; `shape` is (n_rows, n_cols)."""
-    shape = _shape(shape, 2)
-    content = {"data": np.full(shape, 60000.0, np.float32), "dq": np.zeros(shape, np.uint32)}
-    return _reference(_references.SaturationRefModel, content, arrays, meta, detector)
+    content = _arrays("SATURATION", shape, data=60000)
+    return _reference("SATURATION", content, arrays, meta, detector)

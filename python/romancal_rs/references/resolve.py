@@ -9,6 +9,7 @@ from typing import Any
 from .._files import local_path, path_in
 from .._yaml_head import HeadError
 from ..errors import ArgumentTypeError
+from ..reference_types import KNOWN_TYPES
 from .chain import StoreChain
 from .crds_cache import CrdsCache, CrdsStore
 from .crds_cache.cache import is_cache
@@ -25,12 +26,6 @@ from .keys import ExposureKeys
 from .match import NOT_APPLICABLE, Match, Store
 from .rules import fits_detector
 from .store import DirectoryStore
-
-#: The types of the mission's own steps. What a step of somebody else's calls its references is
-#: that step's affair, and so is what the files call themselves.
-KNOWN_TYPES = frozenset(
-    ("DARK", "DISTORTION", "FLAT", "GAIN", "LINEARITY", "MASK", "PHOTOM", "READNOISE", "SATURATION")
-)
 
 
 def open_store(

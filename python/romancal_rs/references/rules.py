@@ -1,9 +1,5 @@
 """Which reference file fits an exposure: the matching rules, and how a choice is made.
 
-The rules, by reference type (all types also need the instrument and a `useafter` that is not later
-than the start of the exposure):
-
-==========  ========  =================  =============  =======================================
 type        detector  optical element    exposure type  also
 ==========  ========  =================  =============  =======================================
 PHOTOM      where has - (row of table)   -
@@ -18,6 +14,9 @@ all others  yes       -                  -
 ==========  ========  =================  =============  =======================================
 
 A test holds them against the specifications of the official CRDS client.
+=======
+`romancal_rs.reference_types` says by what each type is chosen; all types also need the instrument
+and a `useafter` that is not later than the start of the exposure.
 """
 
 from __future__ import annotations
@@ -27,15 +26,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from ..reference_types import type_of
 from .head import ReferenceHead
 from .keys import ExposureKeys
 
-#: One file serves all detectors.
-WITHOUT_DETECTOR = frozenset({"BAM", "DARKDECAYSIGNAL", "DETECTORSTATUS", "MATABLE", "SKYCELLS"})
-#: A file that names no detector serves all.
-_DETECTOR_OPTIONAL = frozenset({"PHOTOM"})
-_BY_ELEMENT = frozenset({"FLAT", "DISTORTION", "EPSF"})
-_BY_EXPOSURE_TYPE = frozenset({"DARK", "READNOISE"})
 SPECTRAL_ELEMENTS = ("GRISM", "PRISM", "GRATING")
 
 
@@ -60,23 +54,14 @@ class Candidate:
 
 def needs_detector(reftype: str) -> bool:
     """Whether a file of this type fits only exposures of the very detector that it names."""
-    optional = reftype in WITHOUT_DETECTOR or reftype in _DETECTOR_OPTIONAL
-    return not optional and not is_parameter_type(reftype)
-
-
-def selection_keys(reftype: str) -> tuple[str, ...]:
-    """What files of a type are looked up by besides instrument and date, in the order of rules."""
-    keys = {
-        "detector": reftype not in WITHOUT_DETECTOR,
-        "optical_element": reftype in _BY_ELEMENT,
-        "exposure_type": reftype in _BY_EXPOSURE_TYPE,
-    }
-    return tuple(name for name, counts in keys.items() if counts)
+    kind = type_of(reftype)
+    return "detector" in kind.keys and not kind.any_detector and not is_parameter_type(reftype)
 
 
 def fits_detector(reftype: str, found: str | None, detector: str) -> bool:
     """Whether a file of this type that names the detector `found`, or none, is for `detector`."""
-    if reftype in WITHOUT_DETECTOR or (found is None and reftype in _DETECTOR_OPTIONAL):
+    kind = type_of(reftype)
+    if "detector" not in kind.keys or (found is None and kind.any_detector):
         return True
     return found == detector
 
@@ -86,18 +71,18 @@ def compare(head: ReferenceHead, keys: ExposureKeys) -> tuple[str, ...]:
 
     Each entry is the file's own value, such as ``"element F129"``.
     """
-    kind = head.reftype
-    if is_parameter_type(kind):
+    if is_parameter_type(head.reftype):
         return _compare_parameters(head, keys)
+    kind = type_of(head.reftype)
     found: list[str] = []
     if head.instrument != keys.instrument:
         found.append(f"instrument {head.instrument}")
-    if not fits_detector(kind, head.detector, keys.detector):
+    if not fits_detector(head.reftype, head.detector, keys.detector):
         found.append(f"detector {head.detector}")
-    if kind in _BY_ELEMENT and head.optical_element not in (None, keys.optical_element):
+    if "optical_element" in kind.keys and head.optical_element not in (None, keys.optical_element):
         found.append(f"element {head.optical_element}")
     if (
-        kind in _BY_EXPOSURE_TYPE
+        "exposure_type" in kind.keys
         and head.exposure_types
         and _type_names(keys).isdisjoint(head.exposure_types)
     ):
@@ -134,15 +119,15 @@ def _compare_parameters(head: ReferenceHead, keys: ExposureKeys) -> tuple[str, .
 
 def describe(reftype: str, keys: ExposureKeys) -> str:
     """Name the keys and values that a file of this type is looked up by."""
-    parameters = is_parameter_type(reftype)
+    kind, parameters = type_of(reftype), is_parameter_type(reftype)
     wanted = []
-    if reftype not in WITHOUT_DETECTOR:
+    if kind.has_key("detector"):
         wanted.append(f"detector {keys.detector}")
-    if reftype in _BY_ELEMENT or reftype == "DARK" or parameters:
+    if kind.has_key("optical_element") or parameters:
         wanted.append(f"element {keys.optical_element}")
-    if reftype in _BY_EXPOSURE_TYPE or parameters:
+    if kind.has_key("exposure_type") or parameters:
         wanted.append(f"exposure type {keys.exposure_type}")
-    if reftype == "DARK":
+    if kind.by_readout:
         wanted.append(f"{keys.n_resultants} resultants")
         wanted.append(f"MA table {_ma_table(keys)}")
     wanted.append(f"instrument {keys.instrument}")
@@ -151,18 +136,17 @@ def describe(reftype: str, keys: ExposureKeys) -> str:
 
 def describe_file(head: ReferenceHead) -> str:
     """Say what a file is for: its values of the keys by which its type is looked up."""
-    kind = head.reftype
-    parameters = is_parameter_type(kind)
+    kind, parameters = type_of(head.reftype), is_parameter_type(head.reftype)
     found = []
-    if head.detector is None or kind in WITHOUT_DETECTOR or parameters:
+    if head.detector is None or not kind.has_key("detector") or parameters:
         found.append(f"instrument {head.instrument}")
-    if kind not in WITHOUT_DETECTOR:
+    if kind.has_key("detector"):
         found.append(f"detector {head.detector}")
-    if kind in _BY_ELEMENT or kind == "DARK" or parameters:
+    if kind.has_key("optical_element") or parameters:
         found.append(f"element {head.optical_element}")
-    if (kind in _BY_EXPOSURE_TYPE or parameters) and head.exposure_types:
+    if (kind.has_key("exposure_type") or parameters) and head.exposure_types:
         found.append(f"exposure type {'|'.join(head.exposure_types)}")
-    if kind == "DARK" and head.n_groups is not None:
+    if kind.by_readout and head.n_groups is not None:
         found.append(f"{head.n_groups} resultants")
         if (head.ma_table_name, head.ma_table_number) != (None, None):
             found.append(f"MA table {_ma_table(head)}")
@@ -250,11 +234,8 @@ def note_on(head: ReferenceHead, keys: ExposureKeys) -> str | None:
 
 def _other_element(head: ReferenceHead, keys: ExposureKeys) -> bool:
     """Whether a DARK names an imaging element that is not the exposure's."""
-    return head.reftype == "DARK" and head.optical_element not in (
-        None,
-        "DARK",
-        keys.optical_element,
-    )
+    elements = (None, "DARK", keys.optical_element)
+    return type_of(head.reftype).prefers_element and head.optical_element not in elements
 
 
 def _type_names(keys: ExposureKeys) -> set[str]:
@@ -273,7 +254,7 @@ def _type_names(keys: ExposureKeys) -> set[str]:
 
 def _compare_readout(head: ReferenceHead, keys: ExposureKeys) -> list[str]:
     """Compare the read-out that a per-group dark was made for: its length and its MA table."""
-    if head.reftype != "DARK" or head.n_groups is None:
+    if not type_of(head.reftype).by_readout or head.n_groups is None:
         return []
     found = []
     if head.n_groups != keys.n_resultants:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..dqflags import pixel
 from ..exposure import SCIENCE
+from ..reference_types import TYPES
 from .config import (
     DISPERSERS,
     FILTERS,
@@ -75,6 +76,17 @@ def reference_contents(
     config: SimulationConfig, detector: Detector, pointing: Pointing
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each reference type with its arrays, one at a time to save memory."""
+    for reftype, content in _with_border(config, detector, pointing):
+        if TYPES[reftype].may_be_trimmed:
+            names = [image.name for image in TYPES[reftype].images if image.name in content]
+            content |= {name: content[name][SCIENCE].copy() for name in names}
+        yield reftype, content
+
+
+def _with_border(
+    config: SimulationConfig, detector: Detector, pointing: Pointing
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The contents with the border of reference pixels around all images."""
     is_kind = detector.is_kind
 
     def flags(**names: str) -> NDArray[np.uint32]:
@@ -95,13 +107,13 @@ def reference_contents(
     )
     yield "DISTORTION", {"coordinate_distortion_transform": distortion(config, pointing)}
 
-    flat = with_nan(detector.response, is_kind("no_flat", "dead"))[SCIENCE].copy()
+    flat = with_nan(detector.response, is_kind("no_flat", "dead"))
     yield (
         "FLAT",
         {
             "data": flat,
             "err": np.full(flat.shape, FLAT_ERROR, dtype=np.float32),
-            "dq": flags(NO_FLAT_FIELD="no_flat dead", LOW_QE="low_qe")[SCIENCE].copy(),
+            "dq": flags(NO_FLAT_FIELD="no_flat dead", LOW_QE="low_qe"),
         },
     )
     yield "GAIN", {"data": with_nan(detector.gain, is_kind("no_gain"))}
@@ -186,8 +198,9 @@ def _metadata(config: SimulationConfig, reftype: str, filename: str) -> dict[str
         "telescope": "ROMAN",
         "useafter": Time(REFERENCE_USEAFTER, format="isot"),
     }
-    if reftype in ("DARK", "DISTORTION", "FLAT"):
+    stated = TYPES[reftype].stated
+    if "optical_element" in stated:
         instrument["optical_element"] = config.optical_element
-    if reftype in ("DARK", "READNOISE"):
+    if "exposure_type" in stated:
         meta["exposure"] = {"type": config.exposure_type, "p_exptype": f"{config.exposure_type}|"}
     return meta

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound="DataModel")
 
-#: Arrays of references that cover the detector, pixel by pixel.
-IMAGE_ARRAYS = ("data", "dq", "dq2", "err", "coeffs", "dark_slope", "dark_slope_error")
-
 
 class RomanStep(Step):
     """Base class of the steps of this pipeline."""
@@ -316,7 +313,7 @@ class RomanStep(Step):
         return (str(place) if is_path else id(place), context)
 
     def _check_reference(self, match: Match, reftype: str, model: DataModel) -> None:
-        """Checks the arrays of a reference: what its schema says, and the exposure's size."""
+        """Checks the arrays of a reference: by its schema, its type, and the exposure's size."""
         from .. import datamodels
         from ..exposure import BORDER, describe
 
@@ -329,26 +326,21 @@ class RomanStep(Step):
             reference.validate(metadata=False)
         except datamodels.ValidationError as error:
             raise references.ReferenceMismatchError(f"{name}: {error.problem}") from error
-        shapes = {key: tuple(array.shape) for key, array in reference.arrays()}
-        if not model.shape:
+        if not model.shape or not isinstance(reference, datamodels.ReferenceModel):
             return
+        kind = reference.reference_type
+        shapes = {key: tuple(array.shape) for key, array in reference.arrays()}
         n_rows, n_cols = model.shape[-2:]
-        allowed = [(n_rows, n_cols)]
-        if reftype == "flat":
-            # A flat comes with or without the border, and so does what it is for.
-            border = -2 * BORDER if len(model.shape) == 3 else 2 * BORDER
-            allowed.append((n_rows + border, n_cols + border))
-        for key in IMAGE_ARRAYS:
-            if key in shapes and shapes[key][-2:] not in allowed:
+        trimmed = 0 if len(model.shape) == 3 else 2 * BORDER  # an image is without its border
+        allowed = kind.sizes((n_rows + trimmed, n_cols + trimmed), BORDER)
+        for array in kind.images:
+            if array.name in shapes and shapes[array.name][-2:] not in allowed:
                 raise references.ReferenceMismatchError(
-                    f"{name}: {reftype.upper()} {key} of shape {shapes[key]} does not fit the "
-                    f"{n_rows} x {n_cols} pixels of {describe(model)}"
+                    f"{name}: {reftype.upper()} {array.name} of shape {shapes[array.name]} does "
+                    f"not fit the {n_rows} x {n_cols} pixels of {describe(model)}"
                 )
-        if "coeffs" in shapes and shapes["coeffs"][0] < 2:
-            raise references.ReferenceMismatchError(
-                f"{name}: {reftype.upper()} coeffs of shape {shapes['coeffs']}: a correction has "
-                "at least 2 coefficients"
-            )
+        for problem in kind.layout_problems(shapes):
+            raise references.ReferenceMismatchError(f"{name}: {reftype.upper()} {problem}")
 
     # --- status and provenance
 

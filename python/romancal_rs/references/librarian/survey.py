@@ -6,18 +6,18 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ..errors import InputError, nearest
-from .chain import StoreChain
-from .crds_cache import CrdsStore
-from .crds_cache.mapping import ReferenceMap, special
-from .crds_cache.selector import Row
-from .errors import NoStoreError, ReferenceFileError
-from .head import ReferenceHead
-from .keys import ExposureKeys
-from .match import NOT_APPLICABLE, Match, Store
-from .resolve import KNOWN_TYPES
-from .rules import is_parameter_type
-from .store import DirectoryStore
+from ...errors import InputError, nearest
+from ...reference_types import KNOWN_TYPES
+from ..chain import StoreChain
+from ..crds_cache import CrdsStore
+from ..crds_cache.mapping import ReferenceMap, special
+from ..crds_cache.selector import Row
+from ..errors import NoStoreError, ReferenceFileError
+from ..head import ReferenceHead
+from ..keys import ExposureKeys
+from ..match import NOT_APPLICABLE, Match, Store
+from ..rules import is_parameter_type
+from ..store import DirectoryStore
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ def places(store: Store) -> tuple[Store, ...]:
 def idle_steps(keys: ExposureKeys) -> tuple[str, ...]:
     """The steps of the exposure pipeline that do not run on an exposure of this type."""
     # Pipelines need references, so that references know them only while they work.
-    from ..pipeline import ExposurePipeline
-    from ..pipeline.exposure_pipeline import steps_not_for
+    from ...pipeline import ExposurePipeline
+    from ...pipeline.exposure_pipeline import steps_not_for
 
     idle = steps_not_for(keys.exposure_type)
     return tuple(name for name in ExposurePipeline.step_defs if name in idle)
@@ -82,7 +82,7 @@ def needs(keys: ExposureKeys | None = None) -> list[Need]:
     keys : ExposureKeys, optional
         Leaves out what the steps that do not run on this exposure would use.
     """
-    from ..pipeline import ExposurePipeline
+    from ...pipeline import ExposurePipeline
 
     idle = () if keys is None else idle_steps(keys)
     steps: dict[str, list[str]] = {}
@@ -95,8 +95,8 @@ def needs(keys: ExposureKeys | None = None) -> list[Need]:
 
 def parameter_needs() -> list[Need]:
     """The parameter references of the exposure pipeline and of its steps."""
-    from ..pipeline import ExposurePipeline
-    from ..stpipe.configure import reference_names
+    from ...pipeline import ExposurePipeline
+    from ...stpipe.configure import reference_names
 
     pipeline = ExposurePipeline()
     steps = [*(pipeline.step(name) for name in pipeline.step_defs), pipeline]
@@ -148,7 +148,7 @@ def _place_of(match: Match, store: Store) -> Store:
 def _parameters(keys: ExposureKeys, store: Store, reftypes: Collection[str]) -> Iterator[Choice]:
     if reftypes and not any(map(is_parameter_type, reftypes)):
         return
-    from ..stpipe.configure import are_parameter_references_off
+    from ...stpipe.configure import are_parameter_references_off
 
     if are_parameter_references_off() or not store.has_parameters:
         return

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from .._asdf_blocks import (
+from ..._asdf_blocks import (
     NO_CHECKSUM,
     Block,
     UnknownCompressionError,
@@ -22,8 +22,8 @@ from .._asdf_blocks import (
     read_blocks,
     unpacked,
 )
-from .._files import open_regular
-from .._yaml_head import read_head_text
+from ..._files import open_regular
+from ..._yaml_head import read_head_text
 
 _CHUNK = 1 << 20
 

@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from .crds_cache.conditioning import (
+from ...reference_types import type_of
+from ..crds_cache.conditioning import (
     ANYTHING,
     NOT_APPLICABLE,
     UNDEFINED,
@@ -24,12 +25,11 @@ from .crds_cache.conditioning import (
     condition_date,
     is_expression,
 )
-from .errors import ReferenceFileError
-from .head import ReferenceHead
-from .keys import ExposureKeys
-from .rules import (
+from ..errors import ReferenceFileError
+from ..head import ReferenceHead
+from ..keys import ExposureKeys
+from ..rules import (
     SPECTRAL_ELEMENTS,
-    WITHOUT_DETECTOR,
     compare,
     is_parameter_type,
     needs_detector,
@@ -37,6 +37,7 @@ from .rules import (
     rank,
 )
 
+INSTRUMENT = "WFI"
 #: The last start of an exposure that metadata can state: they have thousandths.
 END_OF_TIME = datetime.max.replace(microsecond=999_000)
 
@@ -50,8 +51,6 @@ _PARAMETERS = {
     "ma_table_name": "ROMAN.META.EXPOSURE.MA_TABLE_NAME",
     "ma_table_number": "ROMAN.META.EXPOSURE.MA_TABLE_NUMBER",
 }
-_BY_ELEMENT = frozenset({"DISTORTION", "FLAT"})
-_BY_EXPOSURE_TYPE = frozenset({"DARK", "READNOISE"})
 # Rules do not tell capitals from small letters. All values but this come from lists, in capitals.
 _FREE_TEXT = "ma_table_name"
 _VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+\-]*")
@@ -141,10 +140,7 @@ class TypeRules:
 
     def _names(self) -> list[str]:
         used = {name for key in self.table for name, _ in key}
-        if self.reftype in _BY_ELEMENT:
-            used.add("optical_element")
-        if self.reftype in _BY_EXPOSURE_TYPE:
-            used.add("exposure_type")
+        used.update({"optical_element", "exposure_type"}.intersection(type_of(self.reftype).keys))
         return [name for name in _PARAMETERS if name in used]
 
     def _statements(self, head: ReferenceHead, tie: bool) -> list[Key]:
@@ -152,15 +148,15 @@ class TypeRules:
 
         Of a file that is only better for its element, with the element and without it.
         """
-        kind, element = head.reftype, head.optical_element
-        parameters = is_parameter_type(kind)
+        kind, element = type_of(head.reftype), head.optical_element
+        parameters = is_parameter_type(head.reftype)
         stated: dict[str, Any] = {}
-        if kind not in WITHOUT_DETECTOR:
+        if "detector" in kind.keys:
             stated["detector"] = head.detector
-        if kind in _BY_ELEMENT or parameters:
+        if "optical_element" in kind.keys or parameters:
             stated["optical_element"] = element
         readout: dict[str, Any] = {}
-        if kind == "DARK" and head.n_groups is not None:
+        if kind.by_readout and head.n_groups is not None:
             readout["n_resultants"] = head.n_groups
             readout["ma_table_name"] = head.ma_table_name
             readout["ma_table_number"] = head.ma_table_number
@@ -170,9 +166,9 @@ class TypeRules:
         elif len(_key(readout)) > 1:  # with an MA table: its first planes serve as well
             shorter = ({"n_resultants": n} for n in range(1, head.n_groups or 0))
             keys += [_key(stated | readout | length) for length in shorter]
-        if head.exposure_types and (kind in _BY_EXPOSURE_TYPE or parameters):
+        if head.exposure_types and ("exposure_type" in kind.keys or parameters):
             keys = _both(keys, _exposure_types(head.exposure_types))
-        if element is not None and (tie or kind == "DARK"):
+        if element is not None and (tie or kind.prefers_element):
             keys += _both(keys, [frozenset({("optical_element", element)})])
         for name, value in frozenset[tuple[str, Any]]().union(*keys):
             self._check_value(name, value, head)

@@ -8,26 +8,24 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .._yaml_head import HeadError
-from ..errors import one_line
+from ..._yaml_head import HeadError
+from ...errors import one_line
+from ...reference_types import KNOWN_TYPES, TYPES, Size, pixels, type_of
+from ..crds_cache import CrdsCache, MissingFileError
+from ..crds_cache.cache import is_cache
+from ..crds_cache.mapping import ReferenceMap, special
+from ..crds_cache.selector import Row
+from ..errors import ReferenceFileError, ReferenceNotFoundError
+from ..head import ReferenceHead, read_head
+from ..rules import SPECTRAL_ELEMENTS, is_parameter_type, needs_detector
+from ..store import DirectoryStore
 from .blocks import damage
-from .build_rules import TypeRules
+from .build_rules import INSTRUMENT, TypeRules
 from .check_rules import ContextRules, contradictions
-from .crds_cache import CrdsCache, MissingFileError
-from .crds_cache.cache import is_cache
-from .crds_cache.mapping import ReferenceMap, special
-from .crds_cache.selector import Row
-from .errors import ReferenceFileError, ReferenceNotFoundError
-from .head import ReferenceHead, read_head
-from .resolve import KNOWN_TYPES
-from .rules import SPECTRAL_ELEMENTS, WITHOUT_DETECTOR, is_parameter_type, needs_detector
-from .store import DirectoryStore
+from .survey import needs
 
-INSTRUMENT = "WFI"
 FULL_SIZE = (4096, 4096)
 
-#: Rows and columns of the arrays of a file.
-Size = tuple[int, int]
 #: Told how many files of how many have been looked at.
 Progress = Callable[[int, int], None]
 
@@ -220,10 +218,10 @@ def _damage(path: Path) -> list[str]:
 def _check_content(head: ReferenceHead) -> tuple[list[str], Size | None]:
     """What is wrong with the arrays and the metadata of a file, and the size of its arrays."""
     # They take long to import, and looking for references does without.
-    from .. import datamodels
-    from ..datamodels._references import reference_model
-    from ..stpipe.roman import IMAGE_ARRAYS
+    from ... import datamodels
+    from ...datamodels._references import reference_model
 
+    kind = type_of(head.reftype)
     problems = []
     try:
         with warnings.catch_warnings():
@@ -242,18 +240,15 @@ def _check_content(head: ReferenceHead) -> tuple[list[str], Size | None]:
         problems.append(one_line(error.problem))
     except Exception as error:  # whatever a file holds, the others are looked at
         return [one_line(str(error).removeprefix(f"{head.path}: "))], None
-    sizes = {name: shapes[name][-2:] for name in IMAGE_ARRAYS if len(shapes.get(name, ())) > 1}
-    if len(set(sizes.values())) > 1:
-        listed = ", ".join(f"{name} {_pixels(size)}" for name, size in sizes.items())
-        problems.append(f"its arrays differ in size: {listed}")
-    elif sizes:
-        return problems, next(iter(sizes.values()))
-    return problems, None
+    problems += kind.layout_problems(shapes)
+    images = (shapes.get(array.name, ()) for array in kind.images)
+    sizes = {(shape[-2], shape[-1]) for shape in images if len(shape) > 1}
+    return problems, sizes.pop() if len(sizes) == 1 else None
 
 
 def _parameter_problems(path: Path) -> list[str]:
-    from ..stpipe import config
-    from ..stpipe.parameters import ParameterError
+    from ...stpipe import config
+    from ...stpipe.parameters import ParameterError
 
     try:
         config.load(path)
@@ -267,25 +262,19 @@ def _parameter_problems(path: Path) -> list[str]:
 
 def _size_problems(sizes: Mapping[str, tuple[str, Size]]) -> list[str]:
     """Files of another size than that of the detector or, if it is but one, that of all others."""
-    from ..exposure import BORDER
+    from ...exposure import BORDER
 
-    full = {size for reftype, size in sizes.values() if reftype != "FLAT"}
-    flats = {size for reftype, size in sizes.values() if reftype == "FLAT"}
-    full = full or flats
+    full = {size for reftype, size in sizes.values() if not TYPES[reftype].may_be_trimmed}
+    full = full or {size for _, size in sizes.values()}
     expected = next(iter(full)) if len(full) == 1 else FULL_SIZE
-    without_border = expected[0] - 2 * BORDER, expected[1] - 2 * BORDER
     reason = "" if expected == FULL_SIZE else " as in the other files"
     problems = []
     for name, (reftype, size) in sizes.items():
-        allowed = [expected, without_border] if reftype == "FLAT" else [expected]
+        allowed = TYPES[reftype].sizes(expected, BORDER)
         if size not in allowed:
-            wanted = " or ".join(map(_pixels, allowed))
-            problems.append(f"{name}: its arrays are {_pixels(size)}; expected {wanted}{reason}")
+            wanted = " or ".join(map(pixels, allowed))
+            problems.append(f"{name}: its arrays are {pixels(size)}; expected {wanted}{reason}")
     return problems
-
-
-def _pixels(size: Iterable[int]) -> str:
-    return " x ".join(map(str, size))
 
 
 def _is_usable(head: ReferenceHead) -> bool:
@@ -312,12 +301,15 @@ def _check_overlaps(heads: Iterable[ReferenceHead], found: Findings) -> None:
 
 
 def _gaps(heads: Iterable[ReferenceHead]) -> list[str]:
-    """The detectors, and elements, for which there are some types and not others."""
+    """The detectors, and elements, for which there are some types and not others.
+
+    Looked for are the types that the pipeline uses, and those that are there.
+    """
     for_all: set[str] = set()
     detectors: dict[str, set[str]] = defaultdict(set)
     elements: dict[tuple[str, str], set[str | None]] = defaultdict(set)
     for head in heads:
-        if head.reftype not in KNOWN_TYPES - WITHOUT_DETECTOR:
+        if not type_of(head.reftype).model or "detector" not in type_of(head.reftype).keys:
             continue
         if head.detector:
             detectors[head.reftype].add(head.detector)
@@ -325,19 +317,27 @@ def _gaps(heads: Iterable[ReferenceHead]) -> list[str]:
         elif not needs_detector(head.reftype):
             for_all.add(head.reftype)
     there = set().union(*detectors.values())
+    used = {need.reftypes[0] for need in needs()}
+    wanted = [kind for name, kind in TYPES.items() if name in used or name in detectors]
     hints = []
-    for reftype in sorted(KNOWN_TYPES - WITHOUT_DETECTOR - for_all):
-        if missing := sorted(there - detectors[reftype]):
-            hints.append(f"no {reftype} for {', '.join(missing)}")
-    for reftype in ("DISTORTION", "FLAT"):
-        named = {
-            element
-            for (other, _), names in elements.items()
-            if other in ("DISTORTION", "FLAT")
-            for element in names
-            if element and not (reftype == "FLAT" and element.startswith(SPECTRAL_ELEMENTS))
-        }
+    for kind in wanted:
+        missing = sorted(there - detectors[kind.reftype])
+        if missing and "detector" in kind.keys and kind.reftype not in for_all:
+            hints.append(f"no {kind.reftype} for {', '.join(missing)}")
+    by_element = [kind for kind in wanted if "optical_element" in kind.keys]
+    known_to = {kind.reftype for kind in by_element}
+    named = {
+        element
+        for (reftype, _), names in elements.items()
+        if reftype in known_to
+        for element in names
+        if element
+    }
+    for kind in by_element:
+        reftype = kind.reftype
         for element in sorted(named):
+            if kind.imaging_only and element.startswith(SPECTRAL_ELEMENTS):
+                continue
             of_type = {name: elements[reftype, name] for name in sorted(detectors[reftype])}
             missing = [name for name, known in of_type.items() if not known & {element, None}]
             if missing:

@@ -13,20 +13,19 @@ from pathlib import Path
 from pprint import pformat
 from typing import Any
 
-from .._files import copy, write_text
-from .build_rules import END_OF_TIME, TypeRules, listed
-from .crds_cache import CrdsCache, RuleFileError
-from .crds_cache.cache import OBSERVATORY
-from .crds_cache.literal import MAX_BYTES, LiteralError, parse_sections
-from .crds_cache.mapping import checksum
-from .digest import has_same_content
-from .errors import AmbiguousReferenceError, ReferenceFileError, ReferenceNotFoundError
-from .head import ReferenceHead
-from .resolve import KNOWN_TYPES
-from .rules import is_parameter_type, needs_detector
-from .store import DirectoryStore
+from ..._files import copy, write_text
+from ...reference_types import KNOWN_TYPES
+from ..crds_cache import CrdsCache, RuleFileError
+from ..crds_cache.cache import OBSERVATORY
+from ..crds_cache.literal import MAX_BYTES, LiteralError, parse_sections
+from ..crds_cache.mapping import checksum
+from ..digest import has_same_content
+from ..errors import AmbiguousReferenceError, ReferenceFileError, ReferenceNotFoundError
+from ..head import ReferenceHead
+from ..rules import is_parameter_type, needs_detector
+from ..store import DirectoryStore
+from .build_rules import END_OF_TIME, INSTRUMENT, TypeRules, listed
 
-INSTRUMENT = "WFI"
 #: Says in a pipeline map that it was made here, so that another one can follow.
 _MADE_BY = "romancal-rs references build-cache"
 # Rule files that are derived from something "generated" have no rule file before them.

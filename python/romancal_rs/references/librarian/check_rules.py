@@ -8,15 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from ..errors import RomancalError
-from .crds_cache import CrdsCache
-from .crds_cache.cache import OBSERVATORY
-from .crds_cache.conditioning import NOT_APPLICABLE, alternatives, condition, is_expression
-from .crds_cache.mapping import ReferenceMap, special
-from .crds_cache.matchers import MISMATCH
-from .crds_cache.selector import Row
-from .errors import ReferenceFileError
-from .head import ReferenceHead
+from ...errors import RomancalError
+from ..crds_cache import CrdsCache
+from ..crds_cache.cache import OBSERVATORY
+from ..crds_cache.conditioning import NOT_APPLICABLE, alternatives, condition, is_expression
+from ..crds_cache.mapping import ReferenceMap, special
+from ..crds_cache.matchers import MISMATCH
+from ..crds_cache.selector import Row
+from ..errors import ReferenceFileError
+from ..head import ReferenceHead
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?")
 _NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+")

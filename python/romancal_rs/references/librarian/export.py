@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .._files import copy, write_text
-from ..errors import InputError
-from .crds_cache import CrdsCache, CrdsStore
-from .crds_cache.cache import OBSERVATORY, is_cache
-from .crds_cache.mapping import special
-from .digest import has_same_content
-from .errors import ReferenceFileError, all_in_one
-from .keys import ExposureKeys
-from .match import NOT_APPLICABLE, Store
-from .store import DirectoryStore
+from ..._files import copy, write_text
+from ...errors import InputError
+from ..crds_cache import CrdsCache, CrdsStore
+from ..crds_cache.cache import OBSERVATORY, is_cache
+from ..crds_cache.mapping import special
+from ..digest import has_same_content
+from ..errors import ReferenceFileError, all_in_one
+from ..keys import ExposureKeys
+from ..match import NOT_APPLICABLE, Store
+from ..store import DirectoryStore
 from .survey import survey
 
 #: An exposure, its keys, a reference type, and the reference that it uses.
