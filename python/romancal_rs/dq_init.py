@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .exposure import BORDER, check_ramp
+from .border import BORDER
+from .exposure import check_ramp
 from .guide_window import GuideWindow
 from .stpipe import RomanStep
 

@@ -1,4 +1,4 @@
-"""What the steps ask of an exposure beyond its arrays: cadence, science pixels, state."""
+"""What the steps ask of an exposure beyond its arrays: cadence, state, what makes it unusable."""
 
 from __future__ import annotations
 
@@ -7,17 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from . import dqflags
+from .border import BORDER, SCIENCE
 from .errors import InputError, NoScienceDataError, one_line, shortened
 from .kernels import ReadPattern
 
 if TYPE_CHECKING:
     from .datamodels import DataModel, ImageModel, RampModel, Replacement, ScienceRawModel
-
-#: Width of the frame of reference pixels around the science pixels.
-BORDER = 4
-
-#: The science pixels of a full frame with its border.
-SCIENCE = (slice(BORDER, -BORDER), slice(BORDER, -BORDER))
 
 
 def describe(model: DataModel) -> str:

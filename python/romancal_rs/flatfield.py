@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import kernels
-from .exposure import BORDER, SCIENCE
+from .border import BORDER, SCIENCE
 from .stpipe import RomanStep
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import kernels
-from .exposure import SCIENCE, read_pattern, thread_cap
+from .border import SCIENCE
+from .exposure import read_pattern, thread_cap
 from .stpipe import RomanStep
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..exposure import BORDER
+from ..border import BORDER
 from . import _schema
 from ._base import DataModel, words
 from ._defaults import conform

@@ -28,8 +28,8 @@ from typing import Any
 
 import numpy as np
 
+from ..border import BORDER
 from ..errors import InputError
-from ..exposure import BORDER
 from . import _exposures, _references
 from ._base import DataModel
 from ._defaults import UNKNOWN_NUMBER, complete

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import dqflags
 from ..assign_wcs import AssignWcsStep, pointing
+from ..border import SCIENCE
 from ..errors import InputError
-from ..exposure import SCIENCE, check_exposure, check_usable, describe, is_fully_saturated
+from ..exposure import check_exposure, check_usable, describe, is_fully_saturated
 from ..flatfield import FlatFieldStep
 from ..photom import PhotomStep
 from ..stpipe import RomanPipeline, Step, elsewhere

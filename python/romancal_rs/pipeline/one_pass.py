@@ -9,9 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import _core
+from ..border import BORDER
 from ..dark_current import DarkCurrentStep, dark_arrays
 from ..dq_init import DQInitStep, copy_border, first_flags
-from ..exposure import BORDER, check_ramp, read_pattern, thread_cap
+from ..exposure import check_ramp, read_pattern, thread_cap
 from ..jump import MIN_RESULTANTS, JumpStep, too_short
 from ..linearity import LinearityStep
 from ..ramp_fitting import RampFitStep, rate_image, single_read_noise

@@ -9,8 +9,8 @@ from datetime import datetime
 
 import numpy as np
 
+from ..border import BORDER
 from ..errors import InputError
-from ..exposure import BORDER
 
 DETECTORS = tuple(f"WFI{number:02d}" for number in range(1, 19))
 FILTERS = ("F062", "F087", "F106", "F129", "F146", "F158", "F184", "F213")

@@ -283,7 +283,8 @@ class RomanStep(Step):
     def _check_reference(self, match: Match, reftype: str, model: DataModel) -> None:
         """Checks the arrays of a reference: what its schema says, and the exposure's size."""
         from .. import datamodels
-        from ..exposure import BORDER, describe
+        from ..border import BORDER
+        from ..exposure import describe
 
         if match.reference == NOT_APPLICABLE:
             return
@@ -460,7 +461,7 @@ class _Sought(NamedTuple):
 
     @classmethod
     def of(cls, model: DataModel) -> _Sought:
-        from ..exposure import BORDER
+        from ..border import BORDER
 
         keys = ExposureKeys.from_model(model)
         # A ramp and the image made of it, which has lost its border, are of the same frame.
