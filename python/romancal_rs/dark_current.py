@@ -101,10 +101,13 @@ def dark_arrays(
 
 def ma_tables_agree(dark: DarkRefModel, exposure: ScienceRawModel | RampModel) -> bool | None:
     """Whether a DARK is of the exposure's MA table; None where it does not say of which it is."""
+    from .datamodels import is_unknown
+
     agreements = [
         stated == exposure.meta.exposure.get(name)
         for name in ("ma_table_name", "ma_table_number")
-        if (stated := dark.meta.get("exposure", {}).get(name)) not in (None, "?", -999999)
+        if (stated := dark.meta.get("exposure", {}).get(name)) not in (None, "?")
+        and not is_unknown(stated)
     ]
     return all(agreements) if agreements else None
 
