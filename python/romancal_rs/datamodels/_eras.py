@@ -17,7 +17,7 @@ import numpy as np
 from . import _schema
 from ._defaults import UNKNOWN_TEXT, conform
 from ._errors import ModelError
-from ._nodes import ERA_2022, ERA_2023, TODAY, Tree, Unread, UnreadQuantity
+from ._tree import ERA_2022, ERA_2023, TODAY, Tree, Unread, UnreadQuantity
 
 _EXPOSURES = ("wfi_science_raw", "ramp", "wfi_image", "ramp_fit_output")
 

@@ -12,7 +12,7 @@ from ._base import DataModel, words
 from ._defaults import conform
 from ._encoding import ENCODING_ARRAYS, Encoding
 from ._errors import ModelError, ModelTypeError
-from ._nodes import Tree, deep_copy
+from ._tree import Tree, deep_copy
 
 
 class ScienceRawModel(DataModel):
