@@ -25,7 +25,7 @@ class RampFitStep(RomanStep):
     """
 
     spec = """
-        opt_name = string(default='')  # Name of the optional product, instead of the derived one
+        opt_name = output_file(default=None)  # Name of the optional product, instead of the usual
         maximum_cores = cores(default='none')  # Threads: none, quarter, half, all, or a number
         save_opt = boolean(default=False)  # Save the fits of the segments as well
         read_noise_is_cds = auto_boolean(default='auto')  # READNOISE is of a difference of reads

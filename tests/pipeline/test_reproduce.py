@@ -12,7 +12,7 @@ import roman_datamodels
 from romancal_rs import datamodels, kernels
 from romancal_rs.cli import main
 from romancal_rs.pipeline import ExposurePipeline
-from romancal_rs.stpipe import provenance
+from romancal_rs.stpipe import RomanStep, provenance
 
 THRESHOLD = 4.25
 
@@ -112,6 +112,42 @@ def test_all_products_of_a_run_say_it(data, tmp_path):
     assert len(products) == 2
     for path in products:
         assert last_run(path)["steps"][5]["parameters"]["save_opt"] is True
+
+
+class Plot(RomanStep):
+    """Writes files besides its result, which is its input."""
+
+    spec = """
+        picture = output_file(default=None)
+        shelf = directory(default=None)
+        atlas = directory(default=None, role=place)
+        [table]
+        file = output_file(default=None)
+        n_rows = integer(default=3)
+    """
+
+    def process(self, image):
+        return self.prepare(image, datamodels.ImageModel)
+
+
+def test_files_that_a_step_of_ones_own_writes_are_not_written_again(product, tmp_path):
+    Plot.call(
+        str(product),
+        output_file="plotted.asdf",
+        picture="first/picture.png",
+        shelf="shelf",
+        atlas="atlas",
+        table={"file": "first/table.txt", "n_rows": 5},
+    )
+    parameters = provenance.reproduction("plotted_plot.asdf").parameters["parameters"]
+    assert parameters["shelf"] == str(tmp_path / "shelf")
+    assert parameters["table"] == {"n_rows": 5}
+    assert not {"picture", "atlas", "output_file"} & set(parameters)
+    roles = last_run(Path("plotted_plot.asdf"))["roles"]
+    assert roles == {
+        **{"output_file": "place", "picture": "product", "atlas": "place"},
+        "table": {"file": "product"},
+    }
 
 
 def test_runs_add_up(product, data, tmp_path):

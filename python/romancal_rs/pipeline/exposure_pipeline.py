@@ -38,7 +38,7 @@ class ExposurePipeline(RomanPipeline):
     default_suffix = "cal"
     spec = """
         save_calibrated_ramp = boolean(default=False)  # Save the ramp as it is before the fit
-        fused = boolean(default=True)  # Take the steps up to the fit in one pass where possible
+        fused = boolean(default=True, role=speed)  # Take the steps up to the fit in one pass
     """
     step_defs: ClassVar[dict[str, type[Step]]] = {
         **one_pass.STEPS,  # dq_init to rampfit

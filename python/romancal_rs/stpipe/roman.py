@@ -29,9 +29,9 @@ class RomanStep(Step):
 
     spec = """
         references = references(default=None)  # Directory of reference files
-        context = string(default=None)  # CRDS context, such as roman_0017.pmap or latest
-        output_ext = option('.asdf', default='.asdf')  # Extension of output files
-        array_compression = option('lz4', 'zlib', 'none', default=None)  # Of arrays; lz4 by default
+        context = string(default=None, role=store)  # CRDS context: roman_0017.pmap, latest, ...
+        output_ext = option('.asdf', default='.asdf', role=saving)  # Extension of output files
+        array_compression = option('lz4', 'zlib', 'none', default=None, role=saving)  # lz4 if unset
         validate = option('error', 'warn', default='error')  # Of metadata that break the schema
     """
 
