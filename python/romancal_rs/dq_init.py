@@ -32,6 +32,7 @@ class DQInitStep(RomanStep):
     class_alias = "dq_init"
     cal_step_name = "dq_init"
     default_suffix = "dq_init"
+    other_suffixes = ("dqinit",)
     reference_file_types: ClassVar[list[str]] = ["mask"]
 
     def process(self, input: Any) -> RampModel:

@@ -18,6 +18,7 @@ class FlatFieldStep(RomanStep):
     """Divide the rate image by the flat field, and propagate its error."""
 
     class_alias = "flatfield"
+    other_aliases = ("flat_field",)
     cal_step_name = "flat_field"
     builds_on: ClassVar[tuple[str, ...]] = (
         "dq_init",
@@ -28,6 +29,7 @@ class FlatFieldStep(RomanStep):
         "ramp_fit",
     )
     default_suffix = "flat"
+    other_suffixes = ("flatfield",)
     reference_file_types: ClassVar[list[str]] = ["flat"]
 
     def process(self, input: Any) -> ImageModel:

@@ -25,6 +25,7 @@ class PhotomStep(RomanStep):
     cal_step_name = "photom"
     builds_on: ClassVar[tuple[str, ...]] = ("ramp_fit",)
     default_suffix = "phot"
+    other_suffixes = ("photom",)
     reference_file_types: ClassVar[list[str]] = ["photom"]
 
     def process(self, input: Any) -> ImageModel:

@@ -31,9 +31,11 @@ class RampFitStep(RomanStep):
         read_noise_is_cds = auto_boolean(default='auto')  # READNOISE is of a difference of reads
     """
     class_alias = "rampfit"
+    other_aliases = ("ramp_fit",)
     cal_step_name = "ramp_fit"
     builds_on: ClassVar[tuple[str, ...]] = ("dq_init", "saturation", "linearity", "dark", "jump")
     default_suffix = "rampfit"
+    other_suffixes = ("ramp_fit", "fitopt")
     reference_file_types: ClassVar[list[str]] = ["readnoise", "gain"]
     algorithm = "ols"
     weighting = "optimal"

@@ -35,7 +35,9 @@ class ExposurePipeline(RomanPipeline):
     """
 
     class_alias = "roman_elp"
+    other_aliases = ("exposure_pipeline",)
     default_suffix = "cal"
+    other_suffixes = ("uncal", "ramp")
     spec = """
         save_calibrated_ramp = boolean(default=False)  # Save the ramp as it is before the fit
         fused = boolean(default=True, role=speed)  # Take the steps up to the fit in one pass
@@ -47,9 +49,7 @@ class ExposurePipeline(RomanPipeline):
         "photom": PhotomStep,
     }
     step_aliases: ClassVar[dict[str, str]] = {
-        "dark": "dark_current",
-        "flat_field": "flatfield",
-        "ramp_fit": "rampfit",
+        other: name for name, step in step_defs.items() for other in step.other_aliases
     }
     absent_steps = elsewhere.STEPS
 

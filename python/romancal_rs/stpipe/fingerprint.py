@@ -22,11 +22,11 @@ from ..errors import RomancalError
 from ..references import NOT_APPLICABLE, ReferenceFileError
 from ..references.digest import sha256_of
 from .parameters import Role
-from .roman import RomanStep
 
 if TYPE_CHECKING:
     from .parameters import ParameterSpec
     from .pipeline import Pipeline
+    from .roman import RomanStep
     from .step import Step
 
 #: Roles of parameters that change where results go, or how fast they come, but not what they are.
@@ -181,12 +181,13 @@ class Fingerprints:
 
         Results record them.
         """
-        if not isinstance(step, RomanStep) or not step.reference_file_types:
-            return {}
+        if not step.reference_file_types or not hasattr(step, "found_references"):
+            return {}  # no step on Roman data
+        roman_step = cast("RomanStep", step)
         try:
             with datamodels.open(exposure) as model:
-                step.prefetch(model)
-                found = step.found_references(model)
+                roman_step.prefetch(model)
+                found = roman_step.found_references(model)
         except (OSError, ValueError, ReferenceFileError) as error:
             raise UnidentifiedError("its references are not known before it runs") from error
         digests = {}

@@ -4,44 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-#: Suffixes that the pipeline writes, today's and those of 2022: they are replaced, others kept.
-KNOWN_SUFFIXES = (
-    "uncal",
-    "dq_init",
-    "dqinit",
-    "saturation",
-    "linearity",
-    "dark_current",
-    "darkcurrent",
-    "jump",
-    "rampfit",
-    "ramp_fit",
-    "ramp",
-    "fitopt",
-    "assign_wcs",
-    "assignwcs",
-    "flat",
-    "flatfield",
-    "phot",
-    "photom",
-    "cal",
-)
+from . import registry
 
 #: Extensions of files that a name may derive from.
 EXTENSIONS = (".asdf", ".fits", ".json")
 
-_LONGEST_FIRST = sorted(KNOWN_SUFFIXES, key=len, reverse=True)
-
 
 def remove_suffix(name: str) -> str:
-    """Removes a known suffix from a file name without extension.
+    """Removes a suffix that a step or pipeline here gives from a file name without extension.
 
     >>> remove_suffix("r0000101001001001001_01101_0001_WFI01_uncal")
     'r0000101001001001001_01101_0001_WFI01'
     >>> remove_suffix("my_exposure")
     'my_exposure'
     """
-    for suffix in _LONGEST_FIRST:
+    for suffix in registry.suffixes():
         for separator in ("_", "-"):
             tail = separator + suffix
             if name.endswith(tail) and len(name) > len(tail):

@@ -92,8 +92,12 @@ class Step(metaclass=_StepType):
 
     #: Short name of the class on the command line.
     class_alias: ClassVar[str | None] = None
+    #: Further names of it there, and in the pipelines that have it.
+    other_aliases: ClassVar[tuple[str, ...]] = ()
     #: What the names of its products end with, unless the suffix parameter says otherwise.
     default_suffix: str | None = None
+    #: What else names may end with that it takes or made: it gives way to the suffix of a product.
+    other_suffixes: ClassVar[tuple[str, ...]] = ()
     reference_file_types: ClassVar[list[str]] = []
 
     _made = False
