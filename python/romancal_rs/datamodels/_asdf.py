@@ -38,8 +38,9 @@ def _extensions_of(package: str) -> tuple[ExtensionProxy, ...]:
     from asdf.extension import ExtensionProxy
 
     found = distribution(package)
+    resources = asdf.get_config().resource_manager
     with asdf.config_context() as config:
-        config.add_resource_mapping(_BriefManifests(config.resource_manager))
+        config.add_resource_mapping(_BriefManifests(resources))
         return tuple(
             ExtensionProxy(extension, package_name=package, package_version=found.version)
             for point in found.entry_points.select(group="asdf.extensions")
@@ -84,8 +85,10 @@ def configured(packages: Sequence[str]) -> Iterator[AsdfConfig]:
     """Settings of `asdf` for one call: extensions of the named packages, no hidden copies."""
     import asdf
 
+    # Outside of the context, where `asdf` keeps for all that follows what it finds.
+    extensions = [extension for package in packages for extension in _extensions_of(package)]
     with asdf.config_context() as config:
-        use_only(config, [e for package in packages for e in _extensions_of(package)])
+        use_only(config, extensions)
         # The models check their content themselves.
         config.validate_on_read = False
         config.legacy_fill_schema_defaults = False
