@@ -43,6 +43,7 @@ class AssignWcsStep(RomanStep):
     class_alias = "assign_wcs"
     cal_step_name = "assign_wcs"
     default_suffix = "assign_wcs"
+    other_suffixes = ("assignwcs",)
     reference_file_types: ClassVar[list[str]] = ["distortion"]
 
     def process(self, input: Any) -> ImageModel:

@@ -29,9 +29,11 @@ class DarkCurrentStep(RampStep):
         dark_output = output_file(default=None)  # Save the dark that was subtracted to this file
     """
     class_alias = "dark_current"
+    other_aliases = ("dark",)
     cal_step_name = "dark"
     builds_on: ClassVar[tuple[str, ...]] = ("dq_init", "saturation", "linearity")
     default_suffix = "dark_current"
+    other_suffixes = ("darkcurrent",)
     reference_file_types: ClassVar[list[str]] = ["dark"]
 
     def kernel(self, exposure: Any, references: Mapping[str, Any]) -> kernels.Kernel:

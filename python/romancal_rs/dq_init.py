@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .exposure import BORDER, check_for_step, check_ramp
+from .border import BORDER
+from .exposure import check_for_step, check_ramp
 from .guide_window import GuideWindow
 from .stpipe import RomanStep
 
@@ -31,6 +32,7 @@ class DQInitStep(RomanStep):
     class_alias = "dq_init"
     cal_step_name = "dq_init"
     default_suffix = "dq_init"
+    other_suffixes = ("dqinit",)
     reference_file_types: ClassVar[list[str]] = ["mask"]
 
     def process(self, input: Any) -> RampModel:
@@ -66,8 +68,8 @@ class DQInitStep(RomanStep):
         Returns
         -------
         ndarray or None, (n_rows, n_cols), uint32
-            Where there is no guide window they are the mask's own array, which is not to be changed,
-            or None, which stands for zeros.
+            Where there is no guide window they are the mask's own array, which is not to be
+            changed, or None, which stands for zeros.
         """
         import numpy as np
 

@@ -1,4 +1,4 @@
-"""What the steps ask of an exposure beyond its arrays: cadence, science pixels, state."""
+"""What the steps ask of an exposure beyond its arrays: cadence, state, what makes it unusable."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from . import dqflags
+from .border import BORDER, SCIENCE
 from .errors import InputError, NoScienceDataError, one_line, shortened
 from .kernels import ReadPattern
 
@@ -19,12 +20,6 @@ if TYPE_CHECKING:
         ScienceRawModel,
         ValidationError,
     )
-
-#: Width of the frame of reference pixels around the science pixels.
-BORDER = 4
-
-#: The science pixels of a full frame with its border.
-SCIENCE = (slice(BORDER, -BORDER), slice(BORDER, -BORDER))
 
 
 def describe(model: DataModel) -> str:
@@ -253,12 +248,6 @@ def read_pattern(model: ScienceRawModel | RampModel) -> ReadPattern:
         raise InputError(
             f"{describe(model)}: meta.exposure.read_pattern or frame_time: {error}"
         ) from error
-
-
-def not_imaging(model: DataModel) -> str:
-    """Why steps for images do nothing for an exposure; empty if it is one."""
-    exposure_type = model.meta.exposure.type
-    return "" if exposure_type == "WFI_IMAGE" else f"{exposure_type} is no imaging exposure"
 
 
 def is_fully_saturated(model: RampModel) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import kernels
-from .exposure import BORDER, SCIENCE, not_imaging
+from .border import BORDER, SCIENCE
 from .stpipe import RomanStep
 
 if TYPE_CHECKING:
-    from .datamodels import DataModel, FlatRefModel, ImageModel
+    from .datamodels import FlatRefModel, ImageModel
 
 __all__ = ["FlatFieldStep"]
 
@@ -18,6 +18,7 @@ class FlatFieldStep(RomanStep):
     """Divide the rate image by the flat field, and propagate its error."""
 
     class_alias = "flatfield"
+    other_aliases = ("flat_field",)
     cal_step_name = "flat_field"
     builds_on: ClassVar[tuple[str, ...]] = (
         "dq_init",
@@ -28,10 +29,9 @@ class FlatFieldStep(RomanStep):
         "ramp_fit",
     )
     default_suffix = "flat"
+    other_suffixes = ("flatfield",)
+    exposure_types: ClassVar[tuple[str, ...]] = ("WFI_IMAGE",)
     reference_file_types: ClassVar[list[str]] = ["flat"]
-
-    def idle(self, exposure: DataModel) -> str:
-        return not_imaging(exposure)
 
     def process(self, input: Any) -> ImageModel:
         from .datamodels import ImageModel

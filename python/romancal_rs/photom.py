@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import InputError
-from .exposure import not_imaging
 from .stpipe import RomanStep
 
 if TYPE_CHECKING:
-    from .datamodels import DataModel, ImageModel
+    from .datamodels import ImageModel
 
 __all__ = ["PhotomStep"]
 
@@ -26,10 +25,9 @@ class PhotomStep(RomanStep):
     cal_step_name = "photom"
     builds_on: ClassVar[tuple[str, ...]] = ("ramp_fit",)
     default_suffix = "phot"
+    other_suffixes = ("photom",)
+    exposure_types: ClassVar[tuple[str, ...]] = ("WFI_IMAGE",)
     reference_file_types: ClassVar[list[str]] = ["photom"]
-
-    def idle(self, exposure: DataModel) -> str:
-        return not_imaging(exposure)
 
     def process(self, input: Any) -> ImageModel:
         from .datamodels import ImageModel

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import kernels
-from .exposure import SCIENCE, read_pattern, thread_cap
+from .border import SCIENCE
+from .exposure import read_pattern, thread_cap
 from .stpipe import FitStep, RomanStep
 
 if TYPE_CHECKING:
@@ -26,15 +27,17 @@ class RampFitStep(FitStep):
     """
 
     spec = """
-        opt_name = string(default='')  # Name of the optional product, instead of the derived one
+        opt_name = output_file(default=None)  # Name of the optional product, instead of the usual
         maximum_cores = cores(default='none')  # Threads: none, quarter, half, all, or a number
         save_opt = boolean(default=False)  # Save the fits of the segments as well
         read_noise_is_cds = auto_boolean(default='auto')  # READNOISE is of a difference of reads
     """
     class_alias = "rampfit"
+    other_aliases = ("ramp_fit",)
     cal_step_name = "ramp_fit"
     builds_on: ClassVar[tuple[str, ...]] = ("dq_init", "saturation", "linearity", "dark", "jump")
     default_suffix = "rampfit"
+    other_suffixes = ("ramp_fit", "fitopt")
     reference_file_types: ClassVar[list[str]] = ["readnoise", "gain"]
     algorithm = "ols"
     weighting = "optimal"

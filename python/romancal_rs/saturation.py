@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from . import kernels
 from .stpipe import RampStep
-
-if TYPE_CHECKING:
-    from .datamodels import DataModel
 
 __all__ = ["SaturationStep"]
 
@@ -26,7 +23,7 @@ class SaturationStep(RampStep):
     default_suffix = "saturation"
     reference_file_types: ClassVar[list[str]] = ["saturation"]
 
-    def kernel(self, exposure: DataModel, references: Mapping[str, Any]) -> kernels.Kernel:
+    def kernel(self, exposure: Any, references: Mapping[str, Any]) -> kernels.Kernel:
         reference = references["saturation"]
         return kernels.saturation(
             reference.stored("data"),
@@ -36,7 +33,7 @@ class SaturationStep(RampStep):
         )
 
 
-def floor_of(exposure: DataModel) -> float:
+def floor_of(exposure: Any) -> float:
     """The value that a count of 0 has in a ramp [DN]: the offset of the encoding is taken off.
 
     Where a reference read was added as well, counts of 0 are flagged already, and nothing else lies

@@ -105,7 +105,9 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(
-    ("step_class", "n_steps"), [(ExposurePipeline, 9), (DQInitStep, 1)], ids=["pipeline", "step"]
+    ("step_class", "n_steps"),
+    [(ExposurePipeline, len(ExposurePipeline.step_defs)), (DQInitStep, 1)],
+    ids=["pipeline", "step"],
 )
 def test_the_progress_ends_at_as_many_steps_as_there_are(
     simulated, monkeypatch, step_class, n_steps

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from hostile.asdf_parts import Asdf, Block
 
+from romancal_rs.pipeline import ExposurePipeline
+
 # How a case may end.
 ERROR = frozenset({"error"})  # status 1, one line that names the file
 USAGE = frozenset({"usage"})  # status 2
@@ -149,9 +151,10 @@ def of_reference(
         path.write_bytes(damage(sound))
         if not override:
             return place.run()
-        step = {"mask": "dq_init", "flat": "flatfield", "dark": "dark_current"}.get(reftype)
-        step = step or {"gain": "jump", "readnoise": "jump", "distortion": "assign_wcs"}.get(
-            reftype, reftype
+        step = next(
+            name
+            for name, step_class in ExposurePipeline.step_defs.items()
+            if reftype in step_class.reference_file_types
         )
         return place.run(None, f"--steps.{step}.override_{reftype}={path}")
 

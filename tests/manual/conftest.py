@@ -106,8 +106,7 @@ def products(simulated, tmp_path_factory) -> dict[str, Path]:
     directory = tmp_path_factory.mktemp("products")
     made = {}
     source = simulated.exposure
-    for name in ("dq_init", "saturation", "linearity", "dark_current", "jump", "rampfit"):
-        step_class = ExposurePipeline.step_defs[name]
+    for name, step_class in ExposurePipeline.step_defs.items():
         step = step_class(
             save_results=True, output_dir=str(directory), references=str(simulated.references)
         )
@@ -115,6 +114,8 @@ def products(simulated, tmp_path_factory) -> dict[str, Path]:
         run(source)
         (source,) = run.saved_files
         made[name] = source
+        if name == "rampfit":
+            break
     return made
 
 

@@ -14,18 +14,9 @@ from romancal_rs.flatfield import FlatFieldStep
 from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.references import RuleFileError
 from romancal_rs.references.librarian import build_cache
+from romancal_rs.stpipe.parameters import reference_types
 
-TYPES = [
-    "mask",
-    "saturation",
-    "linearity",
-    "dark",
-    "gain",
-    "readnoise",
-    "distortion",
-    "flat",
-    "photom",
-]
+TYPES = reference_types(ExposurePipeline)
 
 
 @pytest.fixture(scope="module")

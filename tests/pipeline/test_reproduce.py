@@ -13,7 +13,7 @@ import roman_datamodels
 from romancal_rs import datamodels, kernels
 from romancal_rs.cli import main
 from romancal_rs.pipeline import ExposurePipeline
-from romancal_rs.stpipe import provenance
+from romancal_rs.stpipe import RomanStep, provenance
 
 THRESHOLD = 4.25
 
@@ -42,6 +42,11 @@ def last_run(path: Path) -> dict:
         return image.meta.cal_runs[-1].copy()
 
 
+def step_of(run: dict, name: str) -> dict:
+    (step,) = (step for step in run["steps"] if step["name"] == name)
+    return step
+
+
 def arrays(path: Path) -> dict[str, bytes]:
     with datamodels.open(path) as image:
         return {name: np.asarray(image[name]).tobytes() for name, _ in image.arrays()}
@@ -58,7 +63,7 @@ def test_the_run_is_repeated_with_the_same_bits(product, data, capsys):
     assert main([*words[:-1], "--output_dir=second"]) == 0
     again = Path("second") / product.name
     assert arrays(again) == arrays(product)
-    assert last_run(again)["steps"][4]["parameters"]["rejection_threshold"] == THRESHOLD
+    assert step_of(last_run(again), "jump")["parameters"]["rejection_threshold"] == THRESHOLD
 
 
 @pytest.mark.parametrize("how", ["open", "renamed", "in memory", "not from its start"])
@@ -134,7 +139,43 @@ def test_all_products_of_a_run_say_it(data, tmp_path):
     products = sorted((tmp_path / "out").iterdir())
     assert len(products) == 2
     for path in products:
-        assert last_run(path)["steps"][5]["parameters"]["save_opt"] is True
+        assert step_of(last_run(path), "rampfit")["parameters"]["save_opt"] is True
+
+
+class Plot(RomanStep):
+    """Writes files besides its result, which is its input."""
+
+    spec = """
+        picture = output_file(default=None)
+        shelf = directory(default=None)
+        atlas = directory(default=None, role=place)
+        [table]
+        file = output_file(default=None)
+        n_rows = integer(default=3)
+    """
+
+    def process(self, image):
+        return self.prepare(image, datamodels.ImageModel)
+
+
+def test_files_that_a_step_of_ones_own_writes_are_not_written_again(product, tmp_path):
+    Plot.call(
+        str(product),
+        output_file="plotted.asdf",
+        picture="first/picture.png",
+        shelf="shelf",
+        atlas="atlas",
+        table={"file": "first/table.txt", "n_rows": 5},
+    )
+    parameters = provenance.reproduction("plotted_plot.asdf").parameters["parameters"]
+    assert parameters["shelf"] == str(tmp_path / "shelf")
+    assert parameters["table"] == {"n_rows": 5}
+    assert not {"picture", "atlas", "output_file"} & set(parameters)
+    roles = last_run(Path("plotted_plot.asdf"))["roles"]
+    assert roles == {
+        **{"output_file": "place", "picture": "product", "atlas": "place"},
+        "table": {"file": "product"},
+    }
 
 
 def test_runs_add_up(product, data, tmp_path):

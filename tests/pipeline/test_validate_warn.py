@@ -50,7 +50,7 @@ def file(exposure, tmp_path, monkeypatch):
     """The same, as a file: written without the check."""
     path = tmp_path / "r1_uncal.asdf"
     with monkeypatch.context() as patch:
-        patch.setattr("romancal_rs.datamodels._nodes.Tree.validate", lambda self: None)
+        patch.setattr("romancal_rs.datamodels._tree.Tree.validate", lambda self: None)
         exposure.save(path)
     return path
 

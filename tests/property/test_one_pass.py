@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from romancal_rs import ReadPattern, kernels
+from romancal_rs.border import SCIENCE
 from romancal_rs.datamodels import Encoding
-from romancal_rs.exposure import SCIENCE
 
 FIT = ("slope", "dq", "err", "var_poisson", "var_rnoise", "chisq", "dumo")
 

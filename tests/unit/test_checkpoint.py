@@ -103,6 +103,36 @@ def test_the_content_of_an_input_file_counts(runs, tmp_path):
     assert runs(Two, steps=steps)[1] == ["second"]
 
 
+class Roles(Step):
+    """A parameter of each role."""
+
+    spec = """
+        amount = float(default=1.0)
+        table = input_file(default=None)
+        report = output_file(default=None)
+        scratch = directory(default=None, role=place)
+        compression = string(default=None, role=saving)
+        catalogue = string(default=None, role=store)
+        quick = boolean(default=True, role=speed)
+        [plot]
+        colour = string(default='red')
+        size = integer(default=3, role=saving)
+    """
+    reference_file_types = ["flat"]
+
+
+def test_what_a_result_follows_from_is_told_by_the_roles_of_parameters(tmp_path):
+    (tmp_path / "table.txt").write_text("1")
+    described = Fingerprints().of_step(Roles(table=str(tmp_path / "table.txt")))["parameters"]
+    assert described == {
+        "amount": 1.0,
+        "table": Fingerprints().of_file(tmp_path / "table.txt"),
+        "report": None,
+        "plot": {"colour": "red"},
+        "skip": False,
+    }
+
+
 class Peeking(Two):
     """Looks at a step's parameter without running the step."""
 

@@ -8,12 +8,26 @@ from types import SimpleNamespace
 import pytest
 
 from romancal_rs.stpipe import Pipeline, Run, Step
-from romancal_rs.stpipe.output import KNOWN_SUFFIXES, name_of_open, output_path, remove_suffix
+from romancal_rs.stpipe.output import name_of_open, output_path, remove_suffix
+from romancal_rs.stpipe.registry import suffixes
 
 ROOT = "r0000101001001001001_01101_0001_WFI01"
 
 
-@pytest.mark.parametrize("suffix", KNOWN_SUFFIXES)
+#: Those of the manual's time, which files may still have.
+OF_2022 = (
+    "dqinit",
+    "darkcurrent",
+    "ramp_fit",
+    "fitopt",
+    "assignwcs",
+    "flatfield",
+    "photom",
+    "uncal",
+)
+
+
+@pytest.mark.parametrize("suffix", sorted({*suffixes(), *OF_2022, "cal", "ramp"}))
 def test_known_suffixes_are_replaced(suffix):
     assert remove_suffix(f"{ROOT}_{suffix}") == ROOT
     assert output_path(f"some/{ROOT}_{suffix}.asdf", "cal", ".asdf", None) == Path(

@@ -236,7 +236,7 @@ def test_classes_beside_the_parameter_file(write, tmp_path):
         "    def process(self, value):\n        return (value, self.n)\n"
     )
     path = write("custom.asdf", "class: mysteps.Custom\nparameters: {n: 5}\n")
-    from romancal_rs.stpipe.registry import find_class
+    from romancal_rs.stpipe.find_class import find_class
 
     file = config.load(path)
     step = configure.build(find_class(file.class_name, file.directory), config=file)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from romancal_rs.stpipe import ParameterError, Pipeline, Run, Step, UnknownParameterError
-from romancal_rs.stpipe.parameters import REQUIRED
+from romancal_rs.stpipe.parameters import REQUIRED, Role
 
 
 class Example(Step):
@@ -208,3 +208,55 @@ def test_a_pipeline_gives_its_steps_other_defaults(capsys):
     assert Other(steps={"sub": {"level": 4}}).sub.level == 4
     with pytest.raises(ParameterError, match="no step 'subb'; did you mean 'sub'"):
         type("Wrong", (Other,), {"spec": "[steps]\n[[subb]]\nlevel = integer(default=1)"})
+
+
+class WithRoles(Step):
+    """Parameters of types that have a role, and of others with one."""
+
+    spec = """
+        table = input_file(default=None)
+        report = output_file(default=None)
+        threads = cores(default='none')
+        quick = boolean(default=True, role=speed)  # not right, but soon
+        kept_in = directory(default=None, role='place')
+        shelf = directory(default=None)
+        n = integer(default=1)
+        suffix = string(default='mine')
+        must = float(role=saving)
+        [plot]
+        file = output_file(default=None)
+    """
+    reference_file_types = ["flat"]
+
+
+def test_a_parameter_has_the_role_of_its_type_or_the_one_that_its_spec_says():
+    roles = {name: parameter.role for name, parameter in WithRoles.parameters.items()}
+    assert roles["table"] is Role.INPUT
+    assert roles["report"] is Role.PRODUCT
+    assert roles["threads"] is roles["quick"] is Role.SPEED
+    assert roles["kept_in"] is roles["output_dir"] is roles["output_file"] is Role.PLACE
+    assert roles["shelf"] is roles["n"] is roles["skip"] is Role.VALUE
+    assert roles["must"] is roles["save_results"] is Role.SAVING
+    assert roles["override_flat"] is Role.REFERENCE
+    assert roles["pre_hooks"] is roles["post_hooks"] is Role.HOOKS
+    assert WithRoles.parameters.sections["plot"]["file"].role is Role.PRODUCT
+
+
+def test_a_parameter_that_is_declared_again_keeps_its_role():
+    assert WithRoles.parameters["suffix"].default == "mine"
+    assert WithRoles.parameters["suffix"].role is Step.parameters["suffix"].role is Role.SAVING
+
+
+def test_a_role_changes_nothing_about_the_values():
+    assert WithRoles.parameters["quick"].check == "boolean(default=True)"
+    assert WithRoles.parameters["quick"].help == "not right, but soon"
+    assert WithRoles.parameters["must"].check == "float()"
+    assert WithRoles.parameters["must"].default is REQUIRED
+    assert WithRoles(quick="no").quick is False
+    with pytest.raises(ParameterError, match=r"the parameter is boolean\(default=True\)$"):
+        WithRoles(quick="maybe")
+
+
+def test_a_role_that_is_none_is_told():
+    with pytest.raises(ParameterError, match="role=sped; did you mean 'speed'"):
+        type("Wrong", (Step,), {"spec": "quick = boolean(default=True, role=sped)"})

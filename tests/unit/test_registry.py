@@ -5,11 +5,14 @@ import sys
 
 import pytest
 
+from romancal_rs.cli import main
 from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.stpipe import ParameterError, Step
-from romancal_rs.stpipe.registry import ALIASES, canonical_path, find_class
+from romancal_rs.stpipe.find_class import find_class
+from romancal_rs.stpipe.output import remove_suffix
+from romancal_rs.stpipe.registry import PIPELINES, aliases, canonical_path, classes, suffixes
 
-#: The manual's table of suffixes, section 7.2.
+#: The manual's table of suffixes, section 7.2, in the order of its steps.
 SUFFIXES = {
     "dq_init": "dq_init",
     "saturation": "saturation",
@@ -23,23 +26,81 @@ SUFFIXES = {
 }
 
 
-@pytest.mark.parametrize("alias", ALIASES)
+@pytest.mark.parametrize("alias", aliases())
 def test_every_alias_is_a_class_at_its_path(alias):
     found = find_class(alias)
     assert issubclass(found, Step)
-    assert find_class(ALIASES[alias]) is found
+    assert find_class(aliases()[alias]) is found
 
 
-def test_every_step_has_its_alias_and_its_suffix():
-    assert list(ExposurePipeline.step_defs) == list(SUFFIXES)
+def test_every_step_of_the_pipeline_has_the_alias_that_is_its_name_there():
     for name, step_class in ExposurePipeline.step_defs.items():
         assert step_class.class_alias == name
         assert find_class(name) is step_class
-        assert step_class.default_suffix == SUFFIXES[name]
+
+
+def test_no_two_classes_share_an_alias_or_a_suffix():
+    for names in (
+        [(c.class_alias, *c.other_aliases) for c in classes().values()],
+        [(c.default_suffix, *c.other_suffixes) for c in classes().values()],
+    ):
+        every = [name for of_one in names for name in of_one]
+        assert len(set(every)) == len(every)
+        assert None not in every
+    assert set(suffixes()) == set(every)
+
+
+def test_the_steps_of_the_manual_have_its_suffixes_and_its_order():
+    steps = ExposurePipeline.step_defs
+    assert [name for name in steps if name in SUFFIXES] == list(SUFFIXES)
+    assert {name: steps[name].default_suffix for name in SUFFIXES} == SUFFIXES
 
 
 def test_the_pipeline_has_both_its_aliases():
     assert find_class("roman_elp") is find_class("exposure_pipeline") is ExposurePipeline
+
+
+def test_the_other_aliases_of_steps_are_names_in_the_pipeline():
+    for name, step_class in ExposurePipeline.step_defs.items():
+        for other in step_class.other_aliases:
+            assert ExposurePipeline().step(other).name == name
+
+
+class Constant(Step):
+    """A step that is added to the pipeline by one line in its ``step_defs``."""
+
+    class_alias = "constant"
+    other_aliases = ("const",)
+    default_suffix = "constant"
+    other_suffixes = ("offset",)
+
+
+@pytest.fixture
+def with_constant(monkeypatch):
+    """The registry of a package whose pipeline has one step more."""
+    from romancal_rs.stpipe import registry
+
+    steps = {"constant": Constant, **ExposurePipeline.step_defs}
+    monkeypatch.setattr(ExposurePipeline, "step_defs", steps)
+    cached = (registry.classes, registry.aliases, registry.suffixes)
+    for function in cached:
+        function.cache_clear()
+    yield
+    for function in cached:
+        function.cache_clear()
+
+
+@pytest.mark.usefixtures("with_constant")
+def test_a_step_that_the_pipeline_has_is_known_by_its_names_and_its_suffixes(capsys):
+    assert aliases()["const"] == aliases()["constant"] == f"{__name__}.Constant"
+    assert {"constant", "offset"} <= set(suffixes())
+    assert remove_suffix("r1_constant") == remove_suffix("r1_offset") == "r1"
+    assert main(["steps"]) == 0
+    assert "constant, const" in capsys.readouterr().out
+
+
+def test_the_pipelines_are_where_the_registry_looks_for_them():
+    assert [find_class(path).class_alias for path in PIPELINES] == ["roman_elp"]
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,15 @@ from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.stpipe import RomanPipeline
 
 SHAPE = (6, 16, 16)
-#: What has to be done before, by the order of the manual's table of steps.
+STEPS = ExposurePipeline.step_defs
+#: The entries of the steps that have to be done before, of those that take a ramp.
 BEFORE = {
-    "saturation": ["dq_init"],
-    "linearity": ["dq_init", "saturation"],
-    "dark_current": ["dq_init", "saturation", "linearity"],
-    "jump": ["dq_init", "saturation", "linearity", "dark"],
-    "rampfit": ["dq_init", "saturation", "linearity", "dark", "jump"],
+    name: list(step_class.builds_on)
+    for name, step_class in STEPS.items()
+    if step_class.builds_on and "ramp_fit" not in step_class.builds_on
 }
+#: The order of the manual's table of steps.
+OF_THE_MANUAL = ("dq_init", "saturation", "linearity", "dark", "jump", "ramp_fit")
 
 
 def model_for(name, status, **other):
@@ -28,10 +29,24 @@ def model_for(name, status, **other):
         model = datamodels.RampModel(testing.create_ramp(SHAPE))
     else:
         model = datamodels.ImageModel(testing.create_wfi_image(SHAPE[1:]))
-    for entry in ("dq_init", "saturation", "linearity", "dark", "jump", "ramp_fit"):
+    for entry in [step_class.cal_step_name for step_class in STEPS.values()]:
         if entry in model.meta.cal_step:
             model.meta.cal_step[entry] = other.get(entry, status)
     return model
+
+
+@pytest.mark.parametrize("entry", OF_THE_MANUAL)
+def test_a_step_builds_on_those_that_are_before_it_in_the_manual(entry):
+    (step_class,) = (found for found in STEPS.values() if found.cal_step_name == entry)
+    before = OF_THE_MANUAL[: OF_THE_MANUAL.index(entry)]
+    assert [name for name in step_class.builds_on if name in OF_THE_MANUAL] == list(before)
+
+
+def test_a_step_builds_on_steps_that_run_before_it():
+    done = []
+    for step_class in STEPS.values():
+        assert set(step_class.builds_on) <= set(done)
+        done.append(step_class.cal_step_name)
 
 
 def warned(name, model, caplog) -> list[str]:

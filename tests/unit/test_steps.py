@@ -10,7 +10,7 @@ import old_files
 import pytest
 
 from romancal_rs import datamodels, dqflags
-from romancal_rs.dark_current import DarkCurrentStep
+from romancal_rs.dark_current import DarkCurrentStep, ma_tables_agree
 from romancal_rs.datamodels import testing
 from romancal_rs.dq_init import DQInitStep
 from romancal_rs.errors import ArgumentTypeError, InputError
@@ -218,6 +218,16 @@ class TestDark:
         ramp.meta.exposure["ma_table_name"] = "T1"
         result = DarkCurrentStep.call(ramp, override_dark=dark)
         assert result.data[:, 8, 8].tolist() == [9.0, 18.0, 26.0]
+
+    @pytest.mark.parametrize("number", [-999999, -999999.0, np.int64(-999999)])
+    def test_a_dark_with_an_unknown_ma_table_is_of_none_and_so_of_no_other(self, number):
+        dark = self.long_dark(table="?")
+        dark.meta.exposure["ma_table_number"] = number
+        ramp = ramp_of([10, 20, 30], UNEVEN)
+        ramp.meta.exposure["ma_table_number"] = 5
+        assert ma_tables_agree(dark, ramp) is None
+        dark.meta.exposure["ma_table_number"] = 6
+        assert ma_tables_agree(dark, ramp) is False
 
     def test_a_longer_dark_without_a_rate_serves_by_its_first_planes(self):
         dark = self.long_dark()

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from romancal_rs import datamodels
+from romancal_rs.border import SCIENCE
 from romancal_rs.dqflags import pixel
-from romancal_rs.exposure import SCIENCE
 from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.simulate import SimulationConfig
 from romancal_rs.simulate.cosmic_rays import CosmicRays

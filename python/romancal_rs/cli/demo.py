@@ -107,8 +107,8 @@ def compare_with_truth(
     import numpy as np
 
     from .. import ReadPattern, datamodels
+    from ..border import SCIENCE
     from ..dqflags import group, pixel
-    from ..exposure import SCIENCE
     from ..simulate.comparison import compare, compare_by_rate, filled_unseen, score_jumps
 
     with np.load(made.truth) as truth:

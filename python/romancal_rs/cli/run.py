@@ -21,9 +21,10 @@ from ..stpipe import config as config_files
 from ..stpipe import elsewhere
 from ..stpipe.config import StepConfig
 from ..stpipe.elsewhere import ABSENCE
+from ..stpipe.find_class import find_class
 from ..stpipe.parameters import REQUIRED, ParameterError, ParameterSpec, Setting
 from ..stpipe.pipeline import Pipeline
-from ..stpipe.registry import ALIASES, find_class
+from ..stpipe.registry import aliases
 from ..stpipe.run import Run
 from .options import path
 
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _complete_target(prefix: str, **_: Any) -> list[str]:
-    return [alias for alias in ALIASES if alias.startswith(prefix)]
+    return [alias for alias in aliases() if alias.startswith(prefix)]
 
 
 def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str]) -> None:

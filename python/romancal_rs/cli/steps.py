@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..stpipe.parameters import reference_types
-from ..stpipe.registry import ALIASES, find_class
+from ..stpipe.registry import aliases, classes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,12 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    aliases: dict[str, list[str]] = {}
-    for alias, path in ALIASES.items():
-        aliases.setdefault(path, []).append(alias)
     rows = [("alias", "class", "references")]
-    for path, names in aliases.items():
-        types = [reftype.upper() for reftype in reference_types(find_class(path))]
+    for path, step_class in classes().items():
+        names = [alias for alias, its_path in aliases().items() if its_path == path]
+        types = [reftype.upper() for reftype in reference_types(step_class)]
         rows.append((", ".join(names), path, ", ".join(types)))
     widths = [max(len(row[i]) for row in rows) for i in range(2)]
     for row in rows:

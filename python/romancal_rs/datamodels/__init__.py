@@ -6,7 +6,7 @@ mission's schemas, read files of today and of 2022 to 2024, and write today's.
 
 from __future__ import annotations
 
-from ..exposure import BORDER
+from ..border import BORDER
 from ._asdf import load_objects
 from ._base import DataModel, open
 from ._defaults import Replacement, is_unknown

@@ -14,13 +14,14 @@ from .._version import software_version
 from . import _asdf, _display, _eras, _io, _schema, _writing
 from ._defaults import Replacement, conform
 from ._errors import ModelError, ModelTypeError, UnknownModelError
-from ._nodes import TODAY, DNode, Origin, Tree, copy_containers, deep_copy, flatten, plain
+from ._nodes import DNode, plain
+from ._tree import TODAY, Origin, Tree, copy_containers, deep_copy, flatten
 
 #: The classes by the name in their tags.
 CLASSES: dict[str, type[DataModel]] = {}
 
 
-class DataModel(_display.PrintedByAsdf):
+class DataModel:
     """The content of one file, with attribute access and checks against the mission's schema.
 
     Parameters
@@ -237,7 +238,9 @@ class DataModel(_display.PrintedByAsdf):
         show_values: bool = True,
         show_blocks: bool = False,
     ) -> None:
-        """Print the tree; ``asdf.info(model)`` prints the same.
+        """Print the tree, with what the file says of itself. No array is read.
+
+        ``asdf.info(model)`` prints the content alone, as of any mapping, and reads the arrays.
 
         Parameters
         ----------
@@ -250,7 +253,7 @@ class DataModel(_display.PrintedByAsdf):
         show_blocks
             Taken because ``asdf.info`` has it; a model has no blocks to print.
         """
-        with _asdf.configured(_asdf.TIMES):
+        with _asdf.configured(_asdf.NOTHING):
             self._as_asdf().info(max_rows=max_rows, max_cols=max_cols, show_values=show_values)
 
     def search(self, key: Any = None, type: Any = None, value: Any = None) -> Any:
@@ -270,7 +273,7 @@ class DataModel(_display.PrintedByAsdf):
             ``numpy.asarray`` of it reads it.
         """
         wanted = {"key": key, "type_": type, "value": value}
-        with _asdf.configured(_asdf.TIMES):
+        with _asdf.configured(_asdf.NOTHING):
             return self._as_asdf().search(**{k: v for k, v in wanted.items() if v is not None})
 
     def _as_asdf(self) -> Any:

@@ -1,4 +1,4 @@
-"""How models and their nodes are printed by ``info``, ``search`` and ``asdf.info``.
+"""How models and their nodes are printed by ``info`` and ``search``.
 
 `asdf` prints a tree of dicts and lists, each with the name of its class. The tree made here has
 the classes of the manual's examples: ``roman (WfiScienceRaw)``, ``cal_step (CalStep)``.
@@ -6,7 +6,6 @@ the classes of the manual's examples: ``roman (WfiScienceRaw)``, ``cal_step (Cal
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -49,9 +48,15 @@ def class_name(path: tuple[str | int, ...], kind: str) -> str:
     if not path:
         group, _, name = kind.rpartition("/")
         return _camel_case(name) + ("Ref" if group else "")
-    if path[0] == "meta" and len(path) == 2:
-        return _CLASS_NAMES.get(str(path[1])) or _camel_case(str(path[1]))
-    return "dict"
+    return block_name(path) or "dict"
+
+
+def block_name(path: tuple[str | int, ...]) -> str:
+    """The mission's name for the class of a block of the metadata; empty for what is none."""
+    if path[:1] != ("meta",) or len(path) != 2:
+        return ""
+    name = _CLASS_NAMES.get(str(path[1])) or _camel_case(str(path[1]))
+    return name if name.isidentifier() else ""
 
 
 def _camel_case(name: str) -> str:
@@ -103,26 +108,8 @@ def print_node(
     show_values: bool,
 ) -> None:
     """Print a part of a tree with a root of class `name`; `asdf.info` would name its own."""
-    from asdf.search import AsdfSearchResult
+    import asdf
 
-    with _asdf.configured(_asdf.TIMES):
-        root = _dict_class(name)(node)
-        print(AsdfSearchResult(["root"], root, None, None, max_rows, max_cols, show_values))
-
-
-class PrintedByAsdf:
-    """Makes ``asdf.info(x)`` print what ``x.info()`` prints.
-
-    ``asdf.info`` asks whether it got an `AsdfFile`, whose ``info`` it then calls. Anything else
-    it copies into a nameless tree (and looks through all installed extensions for that). There is
-    no hook; so to that one question the answer is yes. All others see the class as it is.
-    """
-
-    __slots__ = ()
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> Any:
-        caller = sys._getframe().f_back
-        if caller is not None and caller.f_globals.get("__name__") == "asdf._convenience":
-            return sys.modules["asdf"].AsdfFile
-        return type(self)
+    with _asdf.configured(_asdf.NOTHING):
+        tree = asdf.AsdfFile({"root": _dict_class(name)(node)})
+        print(tree.search()["root"].format(max_rows, max_cols, show_values))

@@ -18,7 +18,7 @@ from ..reference_types import TYPES
 from . import _schema
 from ._defaults import UNKNOWN_TEXT, conform
 from ._errors import ModelError
-from ._nodes import ERA_2022, ERA_2023, TODAY, Tree, Unread
+from ._tree import ERA_2022, ERA_2023, TODAY, Tree, Unread
 
 _EXPOSURES = ("wfi_science_raw", "ramp", "wfi_image", "ramp_fit_output")
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ..exposure import BORDER
+from ..border import BORDER
 from . import _schema
 from ._base import DataModel, words
 from ._defaults import complete, conform
 from ._encoding import ENCODING_ARRAYS, Encoding, check_restored, is_encoded, mark_restored
 from ._errors import ModelError, ModelTypeError, ValidationError
-from ._nodes import Tree, deep_copy
+from ._tree import Tree, deep_copy
 
 
 class ScienceRawModel(DataModel):

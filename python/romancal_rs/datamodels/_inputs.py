@@ -11,7 +11,7 @@ import numpy as np
 
 from ._arrays import is_plain
 from ._errors import ModelError, ModelTypeError
-from ._nodes import Tree, Unread
+from ._tree import Tree, Unread
 
 _OF_THE_MISSION = "roman_datamodels."
 _CLOSED = (

@@ -18,7 +18,7 @@ from . import _asdf, _inputs, _schema
 from ._arrays import ArrayFile, position_kept
 from ._blame import check_tags, unmade
 from ._errors import FileFormatError, ModelTypeError
-from ._nodes import Tree, Unread, UnreadQuantity
+from ._tree import Tree, Unread, UnreadQuantity
 
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _STANDARD = re.compile(rb"^#ASDF_STANDARD (\d+\.\d+\.\d+)\s*$", re.MULTILINE)

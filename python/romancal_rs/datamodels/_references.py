@@ -14,7 +14,7 @@ from . import _schema
 from ._base import CLASSES, DataModel
 from ._defaults import complete
 from ._errors import UnknownModelError
-from ._nodes import ERA_2022, Tree, Unread
+from ._tree import ERA_2022, Tree, Unread
 
 
 class ReferenceModel(DataModel):

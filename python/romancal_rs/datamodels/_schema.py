@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .._private_parts import rad_resources
 from ._errors import ModelError, ValidationError
 
 Schema = dict[str, Any]
@@ -69,13 +69,12 @@ _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-@cache
 def resources() -> Path:
     """Directory of the installed `rad` package's schemas and manifests."""
-    spec = find_spec("rad")
-    if spec is None or not spec.submodule_search_locations:
+    directory = rad_resources()
+    if directory is None:
         raise ModelError("the package `rad`, which holds the mission's schemas, is not installed")
-    return Path(spec.submodule_search_locations[0]) / "resources"
+    return directory
 
 
 def _file_of(uri: str) -> Path:

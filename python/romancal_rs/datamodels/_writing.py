@@ -18,7 +18,7 @@ from .._tagged import Tagged
 from . import _asdf, _schema
 from ._arrays import datatype
 from ._errors import ModelError
-from ._nodes import Tree, Unread
+from ._tree import Tree, Unread
 
 #: The version of the ASDF standard that files are written in; its arrays may be of half precision.
 _STANDARD = "1.6.0"

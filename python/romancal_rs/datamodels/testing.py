@@ -28,13 +28,14 @@ from typing import Any
 
 import numpy as np
 
+from ..border import BORDER
 from ..errors import InputError
-from ..exposure import BORDER
 from ..reference_types import TYPES
 from . import _exposures, _references
 from ._base import DataModel
 from ._defaults import UNKNOWN_NUMBER, complete
-from ._nodes import DNode, Tree
+from ._nodes import DNode
+from ._tree import Tree
 
 _FILTERS = ("F062", "F087", "F106", "F129", "F146", "F158", "F184", "F213")
 _AMP33_COLS = 128

@@ -8,10 +8,10 @@ Nothing is copied or cast silently. Subclasses, such as masked arrays and quanti
 the plain arrays they hold. Bad pixels are flags, never errors. Results beyond the range of float32
 are infinite.
 
-Each algorithm is a function that changes, or fits, a whole ramp. Or it is a kernel, made once of its
-reference arrays and parameters (`saturation`, `linearity`, `dark`, `dark_rate`, `jump`), and a fit
-(`ramp_fit`): `calibrate` takes raw counts through any of them to the rate image in one pass over
-memory, without a ramp in between, to the same bits.
+Each algorithm is a function that changes, or fits, a whole ramp. Or it is a kernel, made once of
+its reference arrays and parameters (`saturation`, `linearity`, `dark`, `dark_rate`, `jump`), and a
+fit (`ramp_fit`): `calibrate` takes raw counts through any of them to the rate image in one pass
+over memory, without a ramp in between, to the same bits.
 
 All functions run in parallel over bands of rows and take
 

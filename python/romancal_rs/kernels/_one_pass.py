@@ -39,7 +39,7 @@ def dark(dark: NDArray[np.float32], ref_dq: NDArray[np.uint32]) -> Kernel:
 def dark_rate(
     rate: NDArray[np.float32], ref_dq: NDArray[np.uint32], read_pattern: ReadPattern
 ) -> Kernel:
-    """The kernel of `romancal_rs.kernels.subtract_dark_rate`, which says what the parameters are."""
+    """The kernel of `romancal_rs.kernels.subtract_dark_rate`, which says what the arguments are."""
     return _core.dark_rate(rate, ref_dq, read_pattern)
 
 
@@ -108,8 +108,8 @@ def calibrate(
     pixeldq : ndarray, (n_rows, n_cols), uint32, optional
         Flags that pixels have from the beginning, as those of a bad pixel mask.
     reference_read : ndarray, (n_rows, n_cols), uint16, optional
-        What was subtracted from the counts of each resultant before they were sent [DN]. Counts of 0
-        are flagged AD_FLOOR and DO_NOT_USE then. Only for counts, as `offset`.
+        What was subtracted from the counts of each resultant before they were sent [DN]. Counts of
+        0 are flagged AD_FLOOR and DO_NOT_USE then. Only for counts, as `offset`.
     offset : float, optional
         What was added to the counts before they were sent [DN]. A saturation kernel needs
         ``floor=-offset`` then.

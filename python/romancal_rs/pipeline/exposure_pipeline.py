@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from .. import dqflags
 from ..assign_wcs import AssignWcsStep, pointing
+from ..border import SCIENCE
 from ..dark_current import DarkCurrentStep
 from ..dq_init import DQInitStep
 from ..errors import InputError
-from ..exposure import SCIENCE, check_exposure, check_usable, describe, is_fully_saturated
+from ..exposure import check_exposure, check_usable, describe, is_fully_saturated
 from ..flatfield import FlatFieldStep
 from ..jump import JumpStep
 from ..linearity import LinearityStep
@@ -42,10 +43,12 @@ class ExposurePipeline(RomanPipeline):
     """
 
     class_alias = "roman_elp"
+    other_aliases = ("exposure_pipeline",)
     default_suffix = "cal"
+    other_suffixes = ("uncal", "ramp")
     spec = """
         save_calibrated_ramp = boolean(default=False)  # Save the ramp as it is before the fit
-        fused = boolean(default=True)  # Take steps together where nobody looks at the ramp in between
+        fused = boolean(default=True, role=speed)  # Take steps together where nobody looks between
     """
     step_defs: ClassVar[dict[str, type[Step]]] = {
         "dq_init": DQInitStep,
@@ -59,9 +62,7 @@ class ExposurePipeline(RomanPipeline):
         "photom": PhotomStep,
     }
     step_aliases: ClassVar[dict[str, str]] = {
-        "dark": "dark_current",
-        "flat_field": "flatfield",
-        "ramp_fit": "rampfit",
+        other: name for name, step in step_defs.items() for other in step.other_aliases
     }
     absent_steps = elsewhere.STEPS
 

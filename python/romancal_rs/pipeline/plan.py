@@ -1,9 +1,9 @@
 """Which steps on a ramp are taken together, and where the ramp is seen in between.
 
 The steps up to the fit follow one another in segments. Between two segments stands a wall: someone
-wants to see the ramp there, be it a hook, a saved step, a checkpoint, or a step with a ``process`` of
-its own. Inside of a segment nobody does, and its steps are taken together. Step by step is the plan
-with all walls.
+wants to see the ramp there, be it a hook, a saved step, a checkpoint, or a step with a ``process``
+of its own. Inside of a segment nobody does, and its steps are taken together. Step by step is the
+plan with all walls.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Runs the segments of a plan: several steps in one pass over memory, to the bits of one by one.
 
-A segment that reaches the fit reads counts, or a ramp, band by band, and writes the image alone. One
-that does not takes the ramp through the kernels of its steps in place.
+A segment that reaches the fit reads counts, or a ramp, band by band, and writes the image alone.
+One that does not takes the ramp through the kernels of its steps in place.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, kernels
+from ..border import BORDER
 from ..dq_init import DQInitStep, copy_border
-from ..exposure import BORDER, check_ramp, thread_cap
+from ..errors import RomancalError
+from ..exposure import check_ramp, thread_cap
 from ..ramp_fitting import rate_image
 from ..stpipe import FitStep, RampStep, RomanStep
 from ..stpipe.step import SKIP_IS_SET
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from .plan import Segment
 
 
-class MaybeSaturatedError(Exception):
+class MaybeSaturatedError(RomancalError):
     """Not a single good science pixel is unsaturated: to be looked at before the steps go on."""
 
 

@@ -9,8 +9,8 @@ from datetime import datetime
 
 import numpy as np
 
+from ..border import BORDER
 from ..errors import InputError
-from ..exposure import BORDER
 
 MAX_SIZE = 4096
 """The most rows or columns of a detector."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..exposure import BORDER
+from ..border import BORDER
 from .config import SimulationConfig, detector_number
 from .streams import Stream, generator
 

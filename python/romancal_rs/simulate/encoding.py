@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..exposure import BORDER
+from ..border import BORDER
 from ..guide_window import GuideWindow
 from .config import SimulationConfig
 from .detector import AD_LIMIT, Detector

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..exposure import BORDER
+from ..border import BORDER
 from .config import SimulationConfig
 
 if TYPE_CHECKING:

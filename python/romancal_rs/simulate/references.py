@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..border import SCIENCE
 from ..dqflags import pixel
-from ..exposure import SCIENCE
 from ..reference_types import TYPES
 from .config import (
     DISPERSERS,

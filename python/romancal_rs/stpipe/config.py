@@ -39,7 +39,7 @@ from configobj import ConfigObj, ConfigObjError
 from .. import _yaml_head
 from .._files import local_path, open_regular, replacing
 from ..errors import one_line
-from .parameters import ParameterError, ParameterSpec, Setting
+from .parameters import ParameterError, ParameterSpec, Role, Setting
 
 if TYPE_CHECKING:
     from .step import Step
@@ -286,15 +286,15 @@ def _writable(
         return {key: _writable(step, key, item, section, in_memory) for key, item in value.items()}
     if isinstance(value, list):
         return [_writable(step, name, item, spec, in_memory) for item in value]
-    parameter = spec.get(name)
-    if parameter is not None and parameter.is_path and isinstance(value, str) and value != "N/A":
+    parameter = spec[name]
+    if parameter.is_path and isinstance(value, str) and value != "N/A":
         if parameter.type_name == "output_file" and not os.path.dirname(value):
             value = os.path.join(step.search_attr("output_dir") or "", value)
         return os.path.abspath(value)
     if value is None or isinstance(value, str | int | float | bool):
         return value
     qualified = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '<')}"
-    if name in ("pre_hooks", "post_hooks") and "<" not in qualified:
+    if parameter.role is Role.HOOKS and "<" not in qualified:
         return qualified
     if in_memory is not None:
         return in_memory(value)

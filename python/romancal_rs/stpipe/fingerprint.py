@@ -21,23 +21,19 @@ from ..datamodels import DataModel
 from ..errors import RomancalError
 from ..references import NOT_APPLICABLE, ReferenceFileError
 from ..references.digest import sha256_of
-from .roman import RomanStep
+from .parameters import Role
 
 if TYPE_CHECKING:
     from .parameters import ParameterSpec
     from .pipeline import Pipeline
+    from .roman import RomanStep
     from .step import Step
 
-#: Parameters that change where results go, or how fast they come, but not what they are. The
-#: reference files themselves stand for ``references`` and for the overrides, and a step with
-#: hooks is not described at all.
-NEUTRAL_PARAMETERS = frozenset(
-    {
-        *("input_dir", "output_dir", "output_ext", "output_file", "output_use_index"),
-        *("output_use_model", "save_results", "search_output_file", "suffix"),
-        *("array_compression", "checkpoint", "fused", "maximum_cores", "references", "context"),
-        *("pre_hooks", "post_hooks"),
-    }
+#: Roles of parameters that change where results go, or how fast they come, but not what they are.
+#: The reference files themselves stand for where they come from, and a step with hooks is not
+#: described at all.
+NEUTRAL_ROLES = frozenset(
+    {Role.PLACE, Role.SAVING, Role.SPEED, Role.REFERENCE, Role.STORE, Role.HOOKS}
 )
 
 _PACKAGE = __name__.partition(".")[0]
@@ -185,12 +181,13 @@ class Fingerprints:
 
         Results record them.
         """
-        if not isinstance(step, RomanStep) or not step.reference_file_types:
-            return {}
+        if not step.reference_file_types or not hasattr(step, "found_references"):
+            return {}  # no step on Roman data
+        roman_step = cast("RomanStep", step)
         try:
             with datamodels.open(exposure) as model:
-                step.prefetch(model)
-                found = step.found_references(model)
+                roman_step.prefetch(model)
+                found = roman_step.found_references(model)
         except (OSError, ValueError, ReferenceFileError) as error:
             raise UnidentifiedError("its references are not known before it runs") from error
         digests = {}
@@ -225,14 +222,7 @@ class Fingerprints:
         return self._files[name]
 
     def _of_parameters(self, step: Step) -> dict[str, Any]:
-        settings = self._of_settings(step.parameters, step.__dict__)
-        content = Content.of(
-            {
-                name: value
-                for name, value in settings.items()
-                if name not in NEUTRAL_PARAMETERS and not name.startswith("override_")
-            }
-        )
+        content = Content.of(self._of_settings(step.parameters, step.__dict__))
         for name in (*content.arrays, *content.objects):
             raise UnidentifiedError(f"its parameter {name} is no plain value")
         return content.tree
@@ -240,8 +230,10 @@ class Fingerprints:
     def _of_settings(self, spec: ParameterSpec, values: Mapping[str, Any]) -> dict[str, Any]:
         settings: dict[str, Any] = {}
         for name, parameter in spec.items():
+            if parameter.role in NEUTRAL_ROLES:
+                continue
             value = values.get(name)
-            if parameter.type_name == "input_file" and value is not None:
+            if parameter.role is Role.INPUT and value is not None:
                 value = self.of_file(value)
             settings[name] = value
         for name, section in spec.sections.items():

@@ -7,28 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-#: Suffixes that the pipeline writes, today's and those of 2022: they are replaced, others kept.
-KNOWN_SUFFIXES = (
-    "uncal",
-    "dq_init",
-    "dqinit",
-    "saturation",
-    "linearity",
-    "dark_current",
-    "darkcurrent",
-    "jump",
-    "rampfit",
-    "ramp_fit",
-    "ramp",
-    "fitopt",
-    "assign_wcs",
-    "assignwcs",
-    "flat",
-    "flatfield",
-    "phot",
-    "photom",
-    "cal",
-)
+from . import registry
 
 #: Extensions of files that a name may derive from.
 EXTENSIONS = (".asdf", ".fits", ".json")
@@ -40,18 +19,16 @@ _NAME_OF_A_COPY = re.compile(r"[0-9a-f]{32,}")
 #: What tells the name of an open file: of a copy that fsspec made, of a file, of one elsewhere.
 _NAMES_OF_OPEN_FILES = ("original", "name", "path")
 
-_LONGEST_FIRST = sorted(KNOWN_SUFFIXES, key=len, reverse=True)
-
 
 def remove_suffix(name: str) -> str:
-    """Removes a known suffix from a file name without extension.
+    """Removes a suffix that a step or pipeline here gives from a file name without extension.
 
     >>> remove_suffix("r0000101001001001001_01101_0001_WFI01_uncal")
     'r0000101001001001001_01101_0001_WFI01'
     >>> remove_suffix("my_exposure")
     'my_exposure'
     """
-    for suffix in _LONGEST_FIRST:
+    for suffix in registry.suffixes():
         for separator in ("_", "-"):
             tail = separator + suffix
             if name.endswith(tail) and len(name) > len(tail):

@@ -5,16 +5,22 @@ A step declares them in its ``spec`` string, in ConfigObj's configspec syntax::
     rejection_threshold = float(default=4.0, min=0)  # CR sigma rejection threshold
 
 The specs of a class and its bases are merged, the most derived winning. The comment is the help.
+What a parameter is for, its `Role`, follows from its type; a last ``role=saving`` and the like says
+it where the type does not::
+
+    save_results = boolean(default=False, role=saving)  # Save the result
 """
 
 from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,6 +32,40 @@ from ..errors import InputError, RomancalError, nearest, one_line
 
 #: Types whose values are paths.
 _PATH_TYPES = ("input_file", "output_file", "directory", "reference", "references")
+
+
+class Role(Enum):
+    """What a parameter is for: checkpoints and the records of runs go by it."""
+
+    VALUE = "value"
+    """The result follows from it, as from any parameter that says nothing else."""
+    INPUT = "input"
+    """A file, from whose content the result follows."""
+    REFERENCE = "reference"
+    """A reference file, or the model of one."""
+    STORE = "store"
+    """Where references are looked for; the result follows from those that are found."""
+    PLACE = "place"
+    """Where a run finds its input, and puts what it keeps."""
+    SAVING = "saving"
+    """Whether results are saved, what they are called, and how they are stored."""
+    PRODUCT = "product"
+    """A file that the step writes besides its result."""
+    SPEED = "speed"
+    """How fast the result comes, which is the same to the bit."""
+    HOOKS = "hooks"
+    """Code that runs before or after the step."""
+
+
+_ROLES_OF_TYPES = {
+    "input_file": Role.INPUT,
+    "reference": Role.REFERENCE,
+    "references": Role.STORE,
+    "output_file": Role.PRODUCT,
+    "cores": Role.SPEED,
+    "hooks": Role.HOOKS,
+}
+_ROLE = re.compile(r",?\s*role\s*=\s*'?(\w+)'?\s*\)$")
 
 #: What every step has already, under names that a spec cannot use.
 RESERVED = frozenset(("name", "parent", "config_file", "log", "parameters"))
@@ -62,12 +102,13 @@ class Setting:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: its name, its configspec check such as ``float(min=0)``, and its help."""
+    """One parameter: its name, its configspec check such as ``float(min=0)``, its help and role."""
 
     name: str
     check: str
     help: str
     default: Any
+    role: Role = Role.VALUE
 
     @property
     def type_name(self) -> str:
@@ -181,12 +222,19 @@ class ParameterSpec(Mapping[str, Parameter]):
                 "reference(default=None)",
                 f"The {reftype.upper()} reference to use: a file, a model, or N/A to do without",
                 None,
+                Role.REFERENCE,
             )
         return merged
 
     def update(self, other: ParameterSpec) -> None:
-        """Takes over the parameters of another spec, which win."""
-        self._parameters.update(other._parameters)
+        """Takes over the parameters of another spec, which win.
+
+        One that is declared again, for another default, keeps its role if no other is given.
+        """
+        for name, parameter in other.items():
+            if name in self and parameter.role is Role.VALUE:
+                parameter = replace(parameter, role=self[name].role)
+            self._parameters[name] = parameter
         for name, section in other.sections.items():
             self.sections.setdefault(name, ParameterSpec()).update(section)
 
@@ -321,13 +369,25 @@ def _parse_section(section: Mapping[str, Any], owner: str) -> ParameterSpec:
             continue
         check, help_text = _split_comment(line)
         try:
+            check, role = _split_role(check)
             default = _VALIDATOR.get_default_value(check)
         except KeyError:
             default = REQUIRED
         except ValidateError as error:
             raise ParameterError(f"{owner}: spec of {name}: {check}: {error}") from error
-        parameters[name] = Parameter(name, check, help_text, default)
+        parameters[name] = Parameter(name, check, help_text, default, role)
     return ParameterSpec(parameters, sections)
+
+
+def _split_role(check: str) -> tuple[str, Role]:
+    """Takes the role off a check, or finds it by the type."""
+    given = _ROLE.search(check)
+    if given is None:
+        return check, _ROLES_OF_TYPES.get(check.partition("(")[0].strip(), Role.VALUE)
+    roles = {role.value: role for role in Role}
+    if given[1] not in roles:
+        raise ValidateError(f"role={given[1]}{nearest(given[1], roles)}: use {', '.join(roles)}")
+    return check[: given.start()] + ")", roles[given[1]]
 
 
 def _split_comment(line: str) -> tuple[str, str]:

@@ -28,7 +28,7 @@ class Pipeline(Step):
     """
 
     spec = """
-        checkpoint = directory(default=None)  # Keep each step's result here, and resume from it
+        checkpoint = directory(default=None, role=place)  # Keep results of steps here, and resume
     """
 
     step_defs: ClassVar[dict[str, type[Step]]] = {}

@@ -21,7 +21,7 @@ from .._version import software_version
 from ..errors import RomancalError, one_line
 from ..references.digest import sha256_of
 from . import config
-from .parameters import ParameterError
+from .parameters import ParameterError, ParameterSpec, Role
 
 if TYPE_CHECKING:
     from ..datamodels import DataModel
@@ -31,10 +31,9 @@ _LIBRARIES = ("numpy", "asdf", "astropy", "gwcs", "rad")
 _PACKAGE = __name__.partition(".")[0]
 #: Stands in a record for a parameter that no file can hold.
 IN_MEMORY = "in memory: "
-#: Where results go is for whoever repeats a run to say.
-_PLACES = ("output_dir", "output_file", "dark_output", "opt_name", "checkpoint", "input_dir")
-#: Where references are looked for; the record names the files themselves.
-_SOURCES = ("references", "context")
+#: Roles of parameters that are not repeated: where results go is for whoever repeats a run to say,
+#: and of references the record names the files themselves.
+_NOT_REPEATED = {Role.PLACE, Role.PRODUCT, Role.STORE}
 
 
 class NoRecordError(RomancalError):
@@ -57,7 +56,7 @@ def record(step: RomanStep, args: tuple[Any, ...], result: DataModel) -> dict[st
         What it made of that.
     """
     return {
-        **config.tree_of(step, in_memory=_name_in_memory),
+        **_with_roles(config.tree_of(step, in_memory=_name_in_memory), step),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S"),
         "software": {
             "romancal-rs": software_version(),
@@ -68,6 +67,27 @@ def record(step: RomanStep, args: tuple[Any, ...], result: DataModel) -> dict[st
         "inputs": [_describe_input(arg) for arg in args],
         "references": _describe_references(step, result),
     }
+
+
+def _with_roles(tree: dict[str, Any], step: Any) -> dict[str, Any]:
+    """What a parameter file holds, and the roles by which not all of it is repeated."""
+    tree["roles"] = _roles(step.parameters, tree["parameters"])
+    for part in tree.get("steps", ()):
+        _with_roles(part, step.step(part["name"]))
+    return tree
+
+
+def _roles(spec: ParameterSpec, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The roles of the parameters that are set but not repeated; those of a section are a dict."""
+    roles: dict[str, Any] = {
+        name: spec[name].role.value
+        for name, value in values.items()
+        if name in spec and spec[name].role in _NOT_REPEATED and value
+    }
+    for name, section in spec.sections.items():
+        if of_section := _roles(section, values.get(name, {})):
+            roles[name] = of_section
+    return roles
 
 
 def _name_in_memory(value: Any) -> str:
@@ -179,15 +199,22 @@ def _steps(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _without_places(run: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a record that is a parameter file."""
-    parameters = {
-        key: value
-        for key, value in run["parameters"].items()
-        if key not in (*_PLACES, *_SOURCES) and not _is_in_memory(value)
-    }
+    parameters = _repeated(run["parameters"], run["roles"])
     tree = {"class": run["class"], "name": run["name"], "parameters": parameters}
     if run.get("steps"):
         tree["steps"] = [_without_places(step) for step in run["steps"]]
     return tree
+
+
+def _repeated(values: Mapping[str, Any], roles: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a record without those that are not repeated."""
+    kept: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            kept[name] = _repeated(value, roles.get(name, {}))
+        elif Role(roles.get(name, "value")) not in _NOT_REPEATED and not _is_in_memory(value):
+            kept[name] = value
+    return kept
 
 
 def _add_input(result: Reproduction, entry: Mapping[str, Any], beside: Path) -> None:

@@ -27,14 +27,16 @@ class RomanStep(Step):
 
     spec = """
         references = references(default=None)  # Directory of reference files
-        context = string(default=None)  # CRDS context, such as roman_0017.pmap or latest
-        output_ext = option('.asdf', default='.asdf')  # Extension of output files
-        array_compression = option('lz4', 'zlib', 'none', default='lz4')  # Of arrays
+        context = string(default=None, role=store)  # CRDS context: roman_0017.pmap, latest, ...
+        output_ext = option('.asdf', default='.asdf', role=saving)  # Extension of output files
+        array_compression = option('lz4', 'zlib', 'none', default='lz4', role=saving)  # Of arrays
         validate = option('error', 'warn', default='error')  # Of metadata that break the schema
     """
 
     #: The step's entry in ``meta.cal_step``.
     cal_step_name: ClassVar[str] = ""
+    #: The types of exposures that it is for; all if there are none.
+    exposure_types: ClassVar[tuple[str, ...]] = ()
     #: The entries of the steps whose work it builds on: it does not take a raw exposure then.
     builds_on: ClassVar[tuple[str, ...]] = ()
 
@@ -234,7 +236,9 @@ class RomanStep(Step):
 
     def idle(self, exposure: DataModel) -> str:
         """Why the step has nothing to do for an exposure; empty if it has."""
-        return ""
+        exposure_type = exposure.meta.exposure.type
+        is_for_it = not self.exposure_types or exposure_type in self.exposure_types
+        return "" if is_for_it else f"not for {exposure_type}"
 
     def reason_to_skip(self, exposure: DataModel) -> str:
         """Why the step does not work on an exposure, in a few words; empty if it does.
@@ -315,7 +319,8 @@ class RomanStep(Step):
     def _check_reference(self, match: Match, reftype: str, model: DataModel) -> None:
         """Checks the arrays of a reference: by its schema, its type, and the exposure's size."""
         from .. import datamodels
-        from ..exposure import BORDER, describe
+        from ..border import BORDER
+        from ..exposure import describe
 
         if match.reference == NOT_APPLICABLE:
             return
@@ -501,7 +506,7 @@ class _Sought(NamedTuple):
 
     @classmethod
     def of(cls, model: DataModel) -> _Sought:
-        from ..exposure import BORDER
+        from ..border import BORDER
 
         keys = ExposureKeys.from_model(model)
         # A ramp and the image made of it, which has lost its border, are of the same frame.

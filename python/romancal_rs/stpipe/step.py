@@ -6,7 +6,7 @@ import inspect
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -74,24 +74,28 @@ class Step(metaclass=_StepType):
     """
 
     spec = """
-        input_dir = directory(default=None)  # Directory of the input, where its name has none
-        output_dir = directory(default=None)  # Directory for output files, made when missing
-        output_ext = string(default='.asdf')  # Extension of output files
-        output_file = output_file(default=None)  # Name to derive the output's name from
-        output_use_index = boolean(default=True)  # Number the files of several results
-        output_use_model = boolean(default=False)  # Name the output after meta.filename
+        input_dir = directory(default=None, role=place)  # Of the input, where its name has none
+        output_dir = directory(default=None, role=place)  # Of output files, made when missing
+        output_ext = string(default='.asdf', role=saving)  # Extension of output files
+        output_file = output_file(default=None, role=place)  # To derive the output's name from
+        output_use_index = boolean(default=True, role=saving)  # Number several results
+        output_use_model = boolean(default=False, role=saving)  # Name it after meta.filename
         pre_hooks = hooks(default=list())  # What runs before the step: classes, functions, commands
         post_hooks = hooks(default=list())  # What runs after it
-        save_results = boolean(default=False)  # Save the result
-        search_output_file = boolean(default=True)  # Use the pipeline's output_file, if it has one
+        save_results = boolean(default=False, role=saving)  # Save the result
+        search_output_file = boolean(default=True, role=saving)  # Use the pipeline's output_file
         skip = boolean(default=False)  # Skip this step
-        suffix = string(default=None)  # What the output's name ends with
+        suffix = string(default=None, role=saving)  # What the output's name ends with
     """
 
     #: Short name of the class on the command line.
     class_alias: ClassVar[str | None] = None
+    #: Further names of it there, and in the pipelines that have it.
+    other_aliases: ClassVar[tuple[str, ...]] = ()
     #: What the names of its products end with, unless the suffix parameter says otherwise.
     default_suffix: str | None = None
+    #: What else names may end with that it takes or made: it gives way to the suffix of a product.
+    other_suffixes: ClassVar[tuple[str, ...]] = ()
     reference_file_types: ClassVar[list[str]] = []
 
     _made = False
@@ -396,7 +400,7 @@ class Step(metaclass=_StepType):
         return result
 
     def report_less(self, seconds: float) -> None:
-        """Takes off the report of this step, which is the last, what others took of its time [s]."""
+        """Takes off the report of this step, the last so far, what others took of its time [s]."""
         self._run.reports[-1].seconds -= seconds
 
     def begin_together(self) -> None:

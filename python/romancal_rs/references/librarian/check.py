@@ -262,7 +262,7 @@ def _parameter_problems(path: Path) -> list[str]:
 
 def _size_problems(sizes: Mapping[str, tuple[str, Size]]) -> list[str]:
     """Files of another size than that of the detector or, if it is but one, that of all others."""
-    from ...exposure import BORDER
+    from ...border import BORDER
 
     full = {size for reftype, size in sizes.values() if not TYPES[reftype].may_be_trimmed}
     full = full or {size for _, size in sizes.values()}

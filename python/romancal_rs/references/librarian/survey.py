@@ -68,10 +68,13 @@ def idle_steps(keys: ExposureKeys) -> tuple[str, ...]:
     """The steps of the exposure pipeline that do not run on an exposure of this type."""
     # Pipelines need references, so that references know them only while they work.
     from ...pipeline import ExposurePipeline
-    from ...pipeline.exposure_pipeline import steps_not_for
 
-    idle = steps_not_for(keys.exposure_type)
-    return tuple(name for name in ExposurePipeline.step_defs if name in idle)
+    def is_idle(step_class: Any) -> bool:
+        types = step_class.exposure_types
+        return bool(types) and keys.exposure_type not in types
+
+    steps = ExposurePipeline.step_defs.items()
+    return tuple(name for name, step_class in steps if is_idle(step_class))
 
 
 def needs(keys: ExposureKeys | None = None) -> list[Need]:

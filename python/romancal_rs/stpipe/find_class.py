@@ -1,0 +1,50 @@
+"""Finds the class of a pipeline or step by what it is called."""
+
+from __future__ import annotations
+
+from ..errors import nearest
+from . import elsewhere, registry
+from .importing import import_object
+from .parameters import ParameterError
+from .step import Step
+
+
+def find_class(name: str, directory: str | None = None) -> type[Step]:
+    """The step or pipeline class of an alias or a class path.
+
+    Parameters
+    ----------
+    name : str
+        ``jump``, ``romancal_rs.jump.JumpStep``, or a path of the mission's own package such as
+        ``romancal.jump.jump_step.JumpStep``, ``calroman.jump.JumpStep`` or
+        ``romancal.step.RampFitStep``.
+    directory : str, optional
+        Where a parameter file lies that names the class: modules beside it are found too.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such class, or it is no step.
+    """
+    path = registry.canonical_path(name)
+    package, _, rest = name.partition(".")
+    absent = {**elsewhere.STEPS, **elsewhere.PIPELINES}
+    class_name = rest.rpartition(".")[2]
+    if name in absent or (package in registry.OTHER_PACKAGES and class_name in absent.values()):
+        raise ParameterError(f"{name} is of {elsewhere.TODAY}, and not in this package")
+    if package in registry.OTHER_PACKAGES and path == name:
+        classes = sorted({path.rpartition(".")[2] for path in registry.aliases().values()})
+        raise ParameterError(
+            f"{name}: this package has no such class"
+            + (nearest(class_name, classes) or f"; it has {', '.join(classes)}")
+        )
+    if "." not in path:
+        known = list(registry.aliases())
+        raise ParameterError(
+            f"there is no pipeline or step called {name!r}{nearest(name, known)}; "
+            f"there are {', '.join(known)}, and class paths"
+        )
+    found = import_object(path, directory)
+    if not (isinstance(found, type) and issubclass(found, Step)):
+        raise ParameterError(f"{name} is no step or pipeline")
+    return found
