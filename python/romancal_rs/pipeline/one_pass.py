@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import ExitStack
 from functools import partial
@@ -83,12 +82,11 @@ def calibrate(pipeline: ExposurePipeline, exposure: Any, *, share_file: bool) ->
         None if there is not a single good, unsaturated science pixel: then the steps have to be
         taken one by one, to see whether the exposure is saturated throughout.
     """
-    from ..datamodels import Encoding, RampModel, load_objects
+    from ..datamodels import Encoding, RampModel, load_objects_ahead
 
     check_ramp(exposure)
     if not pipeline.assign_wcs.skip:
-        # Modules are imported by one core, and meanwhile the other has nothing to do.
-        threading.Thread(target=load_objects, daemon=True).start()
+        load_objects_ahead()
     steps = {name: cast("Any", pipeline.step(name)) for name in STEPS}
     pipeline.log.info("Steps %s to %s running in one pass", *(list(STEPS)[i] for i in (0, -1)))
     started = time.perf_counter()
