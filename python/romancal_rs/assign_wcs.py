@@ -17,16 +17,16 @@ The WCS is a chain of frames, each with the transform to the next::
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
-
-import numpy as np
 
 from .errors import InputError, one_line
 from .exposure import describe
 from .stpipe import RomanStep
 
 if TYPE_CHECKING:
+    import numpy as np
     from astropy.modeling import Model
     from gwcs import WCS
 
@@ -134,7 +134,7 @@ def aberration_scale(image: ImageModel) -> float | None:
 
 def is_finite(value: Any) -> TypeGuard[float]:
     """Whether it is a number, and neither infinite nor NaN."""
-    return isinstance(value, int | float | np.number) and math.isfinite(value)
+    return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
 def build_wcs(
@@ -244,6 +244,8 @@ def footprint(wcs: WCS, shape: tuple[int, int]) -> np.ndarray:
         RA and Dec [deg] at the lower left, upper left, upper right and lower right corner.
     """
     right, top = shape[1] - 0.5, shape[0] - 0.5
+    import numpy as np
+
     x = np.array([-0.5, -0.5, right, right])
     y = np.array([-0.5, top, top, -0.5])
     return np.stack(wcs(x, y, with_bounding_box=False), axis=-1)

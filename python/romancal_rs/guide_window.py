@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral
 from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
 
 from .dqflags import DO_NOT_USE, GW_AFFECTED_DATA
 from .errors import InputError
 from .exposure import describe
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .datamodels import RampModel, ScienceRawModel
 
 
@@ -48,7 +49,7 @@ class GuideWindow(NamedTuple):
             limit = guide_star.get(f"window_{name}")
             if limit is None:
                 return None
-            if not isinstance(limit, (int, np.integer)) or isinstance(limit, bool):
+            if not isinstance(limit, Integral) or isinstance(limit, bool):
                 raise InputError(
                     f"{describe(exposure)}: meta.guide_star.window_{name} is {limit!r}; expected a "
                     "whole number of pixels"

@@ -133,8 +133,8 @@ def test_a_fully_saturated_exposure_is_a_zeroed_result(run, simulated):
     assert not image.err.any()
     assert np.all(image.dq & dqflags.SATURATED)
     assert image.shape == (56, 56)
-    done = STEPS[: STEPS.index("saturation") + 1]
-    expected = dict.fromkeys(STEPS, "SKIPPED") | dict.fromkeys(done, "COMPLETE")
+    complete = STEPS[: STEPS.index("saturation") + 1]
+    expected = dict.fromkeys(STEPS, "SKIPPED") | dict.fromkeys(complete, "COMPLETE")
     assert status(image) == expected
     (path,) = done.saved_files
     assert path.name.endswith("_cal.asdf")

@@ -248,7 +248,7 @@ def test_a_hook_sees_the_ramp_that_step_by_step_would_show(simulated, name):
 
         def keep(given):  # the input before the step, a list of results after it
             (model,) = given if isinstance(given, list) else (given,)
-            arrays = {key: np.array(value) for key, value in model.arrays()}
+            arrays = {key: np.array(model[key]) for key, _ in model.arrays()}
             kept.append((dict(model.meta.get("cal_step", {}).items()), arrays))
 
         steps = {name: {"pre_hooks": [keep], "post_hooks": [keep]}}
@@ -300,7 +300,7 @@ def test_a_ramp_goes_on_in_one_pass_and_stays_as_it_is(simulated):
     assert "saturation to rampfit" in segments(fused)
     by_step, _ = run(ramp, simulated.references, {}, fused=False)
     for name, value in content(by_step).items():
-        assert name == "meta.cal_runs.1.parameters.fused" or content(fused)[name] == value
+        assert name.startswith("meta.cal_runs") or content(fused)[name] == value
     for name, array in ramp.arrays():
         assert array.tobytes() == before[name].tobytes()
 

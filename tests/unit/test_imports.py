@@ -11,7 +11,7 @@ PACKAGE = Path(romancal_rs.__file__).parent
 
 def modules() -> dict[str, Path]:
     """The files of the package by the dotted names of their modules."""
-    names = {}
+    names = {f"{PACKAGE.name}._core": PACKAGE / "_core.pyi"}  # compiled, and imports nothing
     for path in PACKAGE.rglob("*.py"):
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
         names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path

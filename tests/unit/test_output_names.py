@@ -134,9 +134,9 @@ def test_what_gzip_unpacks_is_named_without_its_ending(tmp_path):
 
 @pytest.mark.parametrize("first", [f"{ROOT}_uncal.asdf", opened(name=f"{ROOT}_uncal.asdf")])
 def test_only_the_first_argument_names_the_product(first):
-    step = Smooth(save_results=True)
-    step.run(first, opened(name="flat.asdf"))
-    assert [path.name for path in step.saved_files] == [f"{ROOT}_smooth.asdf"]
+    run = Run(Smooth(save_results=True))
+    run(first, opened(name="flat.asdf"))
+    assert [path.name for path in run.saved_files] == [f"{ROOT}_smooth.asdf"]
 
 
 @pytest.mark.parametrize("name", ["?", "", None, "a\0b"])
@@ -146,11 +146,14 @@ def test_an_unknown_name_in_the_metadata_is_no_name(name):
             return Model(name)
 
     step = Unknown(save_results=True, output_use_model=True)
-    step.run(f"{ROOT}_uncal.asdf")
-    step.run(opened())
-    assert [path.name for path in step.saved_files] == ["Unknown_unknown.asdf"]
-    step.run(f"{ROOT}_uncal.asdf")
-    assert [path.name for path in step.saved_files] == [f"{ROOT}_unknown.asdf"]
+    for input, expected in [
+        (f"{ROOT}_uncal.asdf", f"{ROOT}_unknown.asdf"),
+        (opened(), "Unknown_unknown.asdf"),
+        (f"{ROOT}_uncal.asdf", f"{ROOT}_unknown.asdf"),
+    ]:
+        run = Run(step)
+        run(input)
+        assert [path.name for path in run.saved_files] == [expected]
 
 
 class Twice(Pipeline):
@@ -164,9 +167,9 @@ class Twice(Pipeline):
 
 
 def test_a_step_of_a_pipeline_forgets_the_name_of_its_last_input():
-    pipeline = Twice(steps={"smooth": {"save_results": True}})
-    pipeline.run(f"{ROOT}_uncal.asdf")
-    saved = [path.name for path in pipeline.saved_files]
+    run = Run(Twice(steps={"smooth": {"save_results": True}}))
+    run(f"{ROOT}_uncal.asdf")
+    saved = [path.name for path in run.saved_files]
     assert saved == ["other_smooth.asdf", f"{ROOT}_smooth.asdf"]
 
 

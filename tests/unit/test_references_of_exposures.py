@@ -120,8 +120,8 @@ def test_files_that_come_and_go_between_two_questions_are_seen(refs):
 
 
 def test_two_references_are_open_at_once_outside_of_a_run(refs):
-    gain = datamodels.GainRefModel(testing.create_gain(shape=(8, 8), detector="WFI01"))
-    gain.data = np.full((8, 8), 3, np.float32)
+    gain = datamodels.GainRefModel(testing.create_gain(shape=(16, 16), detector="WFI01"))
+    gain.data = np.full((16, 16), 3, np.float32)
     gain.save(refs / "gain.asdf")
     step, exposure = FlatFieldStep(references=str(refs)), image(*EXPOSURES[0][:3])
     with step.get_reference_file_model(exposure, "flat") as flat:

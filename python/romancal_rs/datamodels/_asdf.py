@@ -13,7 +13,7 @@ import re
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import distribution
 from typing import TYPE_CHECKING, Any
@@ -78,10 +78,19 @@ class _BriefManifests(Mapping[str, bytes]):
         return sum(1 for _ in self)
 
 
-def load_objects() -> None:
-    """Import what transforms and world coordinates need, before it is needed."""
-    for package in OBJECTS:
-        _extensions_of(package)
+def load_objects_ahead() -> None:
+    """Import what transforms and world coordinates need, before it is needed, in another thread.
+
+    Modules are imported by one core, and meanwhile the other has nothing else to do.
+    """
+
+    def load() -> None:
+        # What fails here, as when the process is about to end, is told where it is needed.
+        with suppress(Exception):
+            for package in OBJECTS:
+                _extensions_of(package)
+
+    threading.Thread(target=load, daemon=True).start()
 
 
 @contextmanager

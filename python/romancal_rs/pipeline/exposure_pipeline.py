@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -109,8 +108,7 @@ class ExposurePipeline(RomanPipeline):
         from .. import datamodels
 
         if not self.assign_wcs.skip:
-            # Modules are imported by one core, and meanwhile the other has nothing to do.
-            threading.Thread(target=datamodels.load_objects, daemon=True).start()
+            datamodels.load_objects_ahead()
         everywhere = self._seen_everywhere()
         if everywhere:
             self.log.info("Step by step: %s", everywhere)

@@ -1,20 +1,5 @@
 """Which reference file fits an exposure: the matching rules, and how a choice is made.
 
-type        detector  optical element    exposure type  also
-==========  ========  =================  =============  =======================================
-PHOTOM      where has - (row of table)   -
-FLAT        yes       where file has one -
-DISTORTION  yes       where file has one -
-DARK        yes       a preference       where has one  per group: MA table and its length, or
-                                                        longer; unless it has a rate as well
-READNOISE   yes       -                  where has one
-EPSF        yes       where file has one -
-BAM etc.    -         -                  -              one file for all detectors
-all others  yes       -                  -
-==========  ========  =================  =============  =======================================
-
-A test holds them against the specifications of the official CRDS client.
-=======
 `romancal_rs.reference_types` says by what each type is chosen; all types also need the instrument
 and a `useafter` that is not later than the start of the exposure.
 """
@@ -190,7 +175,7 @@ def rank(fitting: Iterable[ReferenceHead], keys: ExposureKeys) -> list[Candidate
             not _other_element(head, keys),
             not _compare_readout(head, keys),
             head.useafter,
-            head.detector == keys.detector,
+            type_of(head.reftype).has_key("detector") and head.detector == keys.detector,
             head.optical_element == keys.optical_element,
         )
 
