@@ -4,17 +4,11 @@ use ndarray::{Array3, Dimension, Ix2, Ix3};
 use numpy::{Element, PyReadonlyArray, PyReadwriteArray};
 use pyo3::prelude::*;
 
-use super::arrays::{Arrays, Reference};
+use super::arrays::Arrays;
 use super::detached::detached;
-use super::read_pattern::ReadPattern;
 use super::whole::Whole;
 use crate::band::{BandArray, BandKernel, Changes, RampBand};
-use crate::cadence;
 use crate::driver;
-use crate::kernels::dark::{Dark, DarkSignal};
-use crate::kernels::jump::{Jump, JumpParameters};
-use crate::kernels::linearity::Linearity;
-use crate::kernels::saturation::Saturation;
 
 /// A correction of a ramp: reference arrays and parameters.
 ///
@@ -46,8 +40,8 @@ impl Kernel {
 }
 
 impl Kernel {
-    /// Errs unless the arrays are of the right type.
-    fn make(py: Python<'_>, recipe: impl Recipe + 'static) -> PyResult<Self> {
+    /// Of a recipe; errs unless its arrays are of the right type.
+    pub fn make(py: Python<'_>, recipe: impl Recipe + 'static) -> PyResult<Self> {
         let (name, changes) = {
             let opened = recipe.open(py, &mut Arrays::default())?;
             let kernel = opened.kernel();
@@ -71,7 +65,7 @@ impl Kernel {
 }
 
 /// What a kernel is made of, as Python gave it.
-trait Recipe: Send + Sync {
+pub trait Recipe: Send + Sync {
     /// Borrows the arrays.
     fn open<'py>(
         &'py self,
@@ -83,145 +77,6 @@ trait Recipe: Send + Sync {
 /// Borrowed arrays, of which a kernel is made.
 pub trait Opened {
     fn kernel(&self) -> Box<dyn BandKernel + '_>;
-}
-
-/// Declares the Python side of a kernel: the function that makes it, of arrays and of parameters,
-/// each with its type here, that in Python, and what turns that into this; and how the kernel is made
-/// of them.
-macro_rules! kernel {
-    (
-        $make:ident,
-        arrays { $($array:ident: $number:ty, $dims:ty;)* },
-        parameters { $($parameter:ident: $type:ty = $given:ty, $read:expr;)* },
-        |$open:ident| $build:expr
-    ) => {
-        pub mod $make {
-            use super::*;
-
-            struct Made {
-                $($array: Py<PyAny>,)*
-                $($parameter: $type,)*
-            }
-
-            struct Open<'py> {
-                // Not every kernel has parameters, nor every one arrays.
-                #[allow(dead_code)]
-                made: &'py Made,
-                $($array: Reference<'py, $number, $dims>,)*
-            }
-
-            impl Recipe for Made {
-                #[allow(unused_variables)]
-                fn open<'py>(
-                    &'py self,
-                    py: Python<'py>,
-                    arrays: &mut Arrays,
-                ) -> PyResult<Box<dyn Opened + 'py>> {
-                    Ok(Box::new(Open {
-                        made: self,
-                        $($array: arrays.reference(stringify!($array), self.$array.bind(py))?,)*
-                    }))
-                }
-            }
-
-            impl Opened for Open<'_> {
-                fn kernel(&self) -> Box<dyn BandKernel + '_> {
-                    let $open = self;
-                    Box::new($build)
-                }
-            }
-
-            #[pyfunction]
-            #[allow(clippy::too_many_arguments)]
-            pub fn $make(
-                py: Python<'_>,
-                $($array: Py<PyAny>,)*
-                $($parameter: $given,)*
-            ) -> PyResult<Kernel> {
-                Kernel::make(py, Made { $($array,)* $($parameter: ($read)($parameter)?,)* })
-            }
-        }
-    };
-}
-
-fn pixels(number: Whole) -> PyResult<usize> {
-    let expected = "a number of pixels, from 0 to 2^63 - 1";
-    number.at_least(0, "n_pix_grow_sat", expected)
-}
-
-/// Of a parameter that is taken as it is given.
-fn given<T>(value: T) -> PyResult<T> {
-    Ok(value)
-}
-
-fn pattern(of: &Py<ReadPattern>) -> &cadence::ReadPattern {
-    &of.get().0
-}
-
-kernel! {
-    saturation,
-    arrays { threshold: f32, Ix2; ref_dq: u32, Ix2; },
-    parameters { n_pix_grow_sat: usize = Whole, pixels; floor: f32 = f32, given; },
-    |open| Saturation {
-        threshold: open.threshold.plane(),
-        ref_dq: open.ref_dq.plane(),
-        floor: open.made.floor,
-        n_pix_grow: open.made.n_pix_grow_sat,
-    }
-}
-
-kernel! {
-    linearity,
-    arrays { coeffs: f32, Ix3; ref_dq: u32, Ix2; },
-    parameters { },
-    |open| Linearity { coeffs: open.coeffs.cube(), ref_dq: open.ref_dq.plane() }
-}
-
-kernel! {
-    dark,
-    arrays { dark: f32, Ix3; ref_dq: u32, Ix2; },
-    parameters { },
-    |open| Dark {
-        signal: DarkSignal::Accumulated(open.dark.cube()),
-        ref_dq: open.ref_dq.plane(),
-    }
-}
-
-kernel! {
-    dark_rate,
-    arrays { rate: f32, Ix2; ref_dq: u32, Ix2; },
-    parameters { read_pattern: Py<ReadPattern> = Py<ReadPattern>, given; },
-    |open| Dark {
-        signal: DarkSignal::Rate(open.rate.plane(), pattern(&open.made.read_pattern).times()),
-        ref_dq: open.ref_dq.plane(),
-    }
-}
-
-kernel! {
-    jump,
-    arrays { gain: f32, Ix2; read_noise: f32, Ix2; },
-    parameters {
-        read_pattern: Py<ReadPattern> = Py<ReadPattern>, given;
-        rejection_threshold: f64 = f64, given;
-        three_group_rejection_threshold: f64 = f64, given;
-        four_group_rejection_threshold: f64 = f64, given;
-        flag_4_neighbors: bool = bool, given;
-        max_jump_to_flag_neighbors: f64 = f64, given;
-        min_jump_to_flag_neighbors: f64 = f64, given;
-    },
-    |open| Jump::new(
-        open.gain.plane(),
-        open.read_noise.plane(),
-        pattern(&open.made.read_pattern),
-        JumpParameters {
-            rejection_threshold: open.made.rejection_threshold,
-            three_group_rejection_threshold: open.made.three_group_rejection_threshold,
-            four_group_rejection_threshold: open.made.four_group_rejection_threshold,
-            flag_4_neighbors: open.made.flag_4_neighbors,
-            max_jump_to_flag_neighbors: open.made.max_jump_to_flag_neighbors,
-            min_jump_to_flag_neighbors: open.made.min_jump_to_flag_neighbors,
-        },
-    )
 }
 
 /// Borrows the arrays of all kernels.

@@ -10,6 +10,7 @@ mod detached;
 mod fit;
 mod functions;
 mod kernel;
+mod kernels;
 mod read_pattern;
 mod whole;
 
@@ -17,6 +18,8 @@ use pyo3::prelude::*;
 
 #[pymodule]
 mod _core {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use super::chain::calibrate;
     #[pymodule_export]
@@ -24,12 +27,14 @@ mod _core {
     #[pymodule_export]
     use super::functions::{apply_flat, num_threads, set_num_threads, to_half};
     #[pymodule_export]
-    use super::kernel::{
-        Kernel, apply, dark::dark, dark_rate::dark_rate, jump::jump, linearity::linearity,
-        saturation::saturation,
-    };
+    use super::kernel::{Kernel, apply};
     #[pymodule_export]
     use super::read_pattern::ReadPattern;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::kernels::add_makers(module)
+    }
 
     /// The commit that this was built from; empty where that is not known.
     #[pymodule_export]
