@@ -29,10 +29,10 @@ from romancal_rs.rate_offset import RateOffsetStep
 from romancal_rs.simulate import SimulationConfig, simulate
 from romancal_rs.stpipe import Run
 
-made = simulate(SimulationConfig(size=48, n_resultants=6), sys.argv[1])
+made = simulate(SimulationConfig(rows=48, cols=48, n_resultants=6), sys.argv[1])
 
 def run(rate, **parameters):
-    steps = {"rate_offset": {"rate": rate}}
+    steps = {"rate_offset": {"rate": rate}, "flatfield": {"skip": True}}
     run = Run(ExposurePipeline(references=str(made.references), steps=steps, **parameters))
     return run(made.exposure), [report.name for report in run.reports]
 
@@ -41,8 +41,8 @@ fused, names = run(1.5)
 by_step, _ = run(1.5, fused=False)
 assert names.index("rate_offset") == names.index("dark_current") + 1
 assert any("to rampfit running in one pass" in line for line in fused.meta.cal_logs)
-for name, array in fused.arrays():
-    assert np.array_equal(array.view("u1"), by_step[name].view("u1")), name
+for name, _ in fused.arrays():
+    assert fused[name].tobytes() == by_step[name].tobytes(), name
 # A rate is what the fit measures: no noise comes with it but that of the other weights.
 good = (plain.dq == 0) & (fused.dq == 0)
 assert good.mean() > 0.5
@@ -62,7 +62,7 @@ print("the step works")
 
 
 def edits(text: str) -> list[tuple[str, str | None, str]]:
-    """File, line after which to add (None: a new file) and lines, of each edit that a text tells."""
+    """File, line after which to add (None: a new file), and lines, of each edit of a text."""
     found = []
     for told, block in re.findall(r"((?:(?!```).)*?)\n *```\w+\n(.*?)\n *```", text, flags=re.S):
         files = re.findall(r"(New file|In) `([^`]+)`", told)

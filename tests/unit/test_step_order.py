@@ -27,6 +27,9 @@ def model_for(name, status, **other):
     """What a step takes, with all entries of its predecessors at a status."""
     if name in BEFORE:
         model = datamodels.RampModel(testing.create_ramp(SHAPE))
+        model.meta.exposure.read_pattern = [[read + 1] for read in range(SHAPE[0])]
+        model.meta.exposure.nresultants = SHAPE[0]
+        model.meta.exposure.frame_time = 3.04
     else:
         model = datamodels.ImageModel(testing.create_wfi_image(SHAPE[1:]))
     for entry in [step_class.cal_step_name for step_class in STEPS.values()]:
@@ -50,7 +53,7 @@ def test_a_step_builds_on_steps_that_run_before_it():
 
 
 def warned(name, model, caplog) -> list[str]:
-    """What the step warns of about its order; without references it does not do its work."""
+    """What the step warns of about its order, without references."""
     step_class = ExposurePipeline.step_defs[name]
     without = {f"override_{reftype}": "N/A" for reftype in step_class.reference_file_types}
     caplog.clear()
