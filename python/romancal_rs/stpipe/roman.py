@@ -545,7 +545,7 @@ class RomanPipeline(Pipeline, RomanStep):
 
     def prefetched_steps(self, model: DataModel) -> list[Step]:
         """The steps that are going to run on an exposure: their references are found first."""
-        return [self.step(name) for name in self.step_defs]
+        return self.substeps()
 
     def before_process(self, args: tuple[Any, ...]) -> None:
         """Finds the references of all steps before a pixel is touched."""
