@@ -23,7 +23,6 @@ from ..stpipe.config import StepConfig
 from ..stpipe.elsewhere import ABSENCE
 from ..stpipe.find_class import find_class
 from ..stpipe.parameters import REQUIRED, ParameterError, ParameterSpec, Setting
-from ..stpipe.pipeline import Pipeline
 from ..stpipe.registry import aliases
 from ..stpipe.run import Run
 from .options import path
@@ -95,7 +94,7 @@ def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str
 def _explain(step_class: type[Step], option: str) -> str:
     """What an option is that the class does not have, where it is one of other software."""
     path = option.removeprefix("--").split(".")
-    while len(path) > 2 and path[0] == "steps" and issubclass(step_class, Pipeline):
+    while len(path) > 2 and path[0] == "steps":
         name = step_class.step_aliases.get(path[1], path[1])
         if step_class.is_absent(name):
             return f": {name} {ABSENCE}"
@@ -137,19 +136,18 @@ def add_parameters(
     title = f"parameters of {prefix.rstrip('.')}" if prefix else "parameters"
     group = parser.add_argument_group(title)
     _add_spec(group, step_class.parameters, prefix, defaults)
-    steps: dict[str, type[Step]] = getattr(step_class, "step_defs", {})
-    for name, sub_class in steps.items():
+    for name, sub_class in step_class.step_defs.items():
         own = step_class.step_defaults.get(name)
         add_parameters(parser, sub_class, f"{prefix}steps.{name}.", own)
-    for name in getattr(step_class, "absent_steps", ()):
+    for name in step_class.absent_steps:
         parser.add_argument(
             f"--{prefix}steps.{name}.skip",
             dest=f"{_PARAMETER}{prefix}steps.{name}.skip",
             default=argparse.SUPPRESS,
             help=argparse.SUPPRESS,
         )
-    for other, name in getattr(step_class, "step_aliases", {}).items():
-        for key in steps[name].parameters:
+    for other, name in step_class.step_aliases.items():
+        for key in step_class.step_defs[name].parameters:
             parser.add_argument(
                 f"--{prefix}steps.{other}.{key}",
                 dest=f"{_PARAMETER}{prefix}steps.{name}.{key}",

@@ -24,7 +24,7 @@ def progress_display(step: Step) -> Iterator[Observer | None]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    n_steps = len(getattr(step, "step_defs", ()))
+    n_steps = len(step.step_defs)
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description:<14}"),

@@ -10,7 +10,6 @@ from typing import IO, Any, ClassVar, Self
 import numpy as np
 
 from .._files import existing_or_local
-from .._version import software_version
 from . import _asdf, _display, _eras, _io, _schema, _writing
 from ._defaults import Replacement, conform
 from ._errors import ModelError, ModelTypeError, UnknownModelError
@@ -379,7 +378,7 @@ class DataModel:
         tree = self._to_write()
         meta = dict(tree.data.get("meta", {}))
         known = tree.schema(("meta",))
-        for name, value in _stamps(type(self).__name__, path).items():
+        for name, value in _writing.stamps(type(self).__name__, path).items():
             if _schema.child(known, name):
                 meta[name] = value
         tree.data["meta"] = meta
@@ -405,20 +404,6 @@ class DataModel:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def _stamps(model_type: str, path: Path) -> dict[str, Any]:
-    from astropy.time import Time
-
-    now = Time.now()
-    now.format = "isot"
-    return {
-        "file_date": now,
-        "filename": path.name,
-        "model_type": model_type,
-        "calibration_software_name": "romancal-rs",
-        "calibration_software_version": software_version(),
-    }
 
 
 def words(cls: type[DataModel]) -> str:

@@ -15,6 +15,7 @@ from .._asdf_block_writing import COMPRESSIONS, write_blocks
 from .._asdf_blocks import find_first_block, read_blocks
 from .._files import replacing
 from .._tagged import Tagged
+from .._version import software_version
 from . import _asdf, _schema
 from ._arrays import datatype
 from ._errors import ModelError
@@ -165,3 +166,18 @@ def _described(value: Any, numbers: Iterator[int]) -> Any:
     name, order = datatype(value.dtype) or ("", "")
     says = {"datatype": name, "byteorder": order, "shape": list(value.shape)}
     return Tagged(_ARRAY_TAG, {"source": next(numbers), **says})
+
+
+def stamps(model_type: str, path: Path) -> dict[str, Any]:
+    """What a file says of its own making: when, under which name, by which software."""
+    from astropy.time import Time
+
+    now = Time.now()
+    now.format = "isot"
+    return {
+        "file_date": now,
+        "filename": path.name,
+        "model_type": model_type,
+        "calibration_software_name": "romancal-rs",
+        "calibration_software_version": software_version(),
+    }

@@ -178,7 +178,7 @@ class Checkpoint:
             Does the step's work on `args`: hooks, process and provenance.
         """
         has_hooks = bool(step.pre_hooks or step.post_hooks)
-        is_pipeline = hasattr(step, "step_defs")
+        is_pipeline = bool(step.step_defs)
         if self._inside_a_step or self._fingerprint is None or (is_pipeline and not has_hooks):
             return work(*args)
         self._count += 1

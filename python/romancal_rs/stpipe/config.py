@@ -253,8 +253,6 @@ def tree_of(step: Step, in_memory: Callable[[Any], str] | None = None) -> dict[s
     ParameterError
         If there is such a value, and no text for it.
     """
-    from .pipeline import Pipeline
-
     tree: dict[str, Any] = {
         "class": class_path(type(step)),
         "name": step.name,
@@ -264,8 +262,8 @@ def tree_of(step: Step, in_memory: Callable[[Any], str] | None = None) -> dict[s
             if name in step.__dict__
         },
     }
-    if isinstance(step, Pipeline):
-        tree["steps"] = [tree_of(step.step(name), in_memory) for name in step.step_defs]
+    if step.step_defs:
+        tree["steps"] = [tree_of(substep, in_memory) for substep in step.substeps()]
     return tree
 
 

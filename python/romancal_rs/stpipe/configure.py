@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .._files import local_path
 from ..errors import InputError
@@ -99,8 +99,6 @@ def apply_config(
     within : tuple of str
         The files whose ``config_file`` led here.
     """
-    from .pipeline import Pipeline
-
     settings = dict(config.parameters)
     named = settings.pop("config_file", None)
     if named is not None:
@@ -117,10 +115,10 @@ def apply_config(
         if setting is not None:
             _set(step, name, setting, config.directory)
     for sub_config in config.steps:
-        if not isinstance(step, Pipeline):
+        if not step.step_defs:
             raise ParameterError(f"{config.path}: {step.name} is a step, and has no steps itself")
         try:
-            sub_step = _sub_step(step, sub_config)
+            sub_step = _sub_step(cast("Pipeline", step), sub_config)
         except ParameterError as error:
             if not from_store:
                 raise
@@ -252,14 +250,10 @@ def _refuse_from_store(from_store: bool, setting: Setting, name: str) -> None:
 def _apply_parameter_references(step: Step, input: Any, store: Store) -> None:
     """Sets what the parameter references of the store give: of the steps, then of the pipeline."""
     from .. import datamodels, references
-    from .pipeline import Pipeline
 
     with datamodels.open(input) as model:
         keys = references.ExposureKeys.from_model(model)
-    steps: list[Step] = [step]
-    if isinstance(step, Pipeline):
-        steps = [*(step.step(name) for name in step.step_defs), step]
-    for target in steps:
+    for target in (*step.substeps(), step):
         path = store.find_parameters(reference_names(target), keys)
         if path is not None:
             target.log.info("Parameters from %s", path)

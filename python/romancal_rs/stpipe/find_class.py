@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 from ..errors import nearest
 from . import elsewhere, registry
+from .base import StepBase
 from .importing import import_object
 from .parameters import ParameterError
-from .step import Step
+
+if TYPE_CHECKING:
+    from .step import Step
 
 
 def find_class(name: str, directory: str | None = None) -> type[Step]:
@@ -45,6 +50,6 @@ def find_class(name: str, directory: str | None = None) -> type[Step]:
             f"there are {', '.join(known)}, and class paths"
         )
     found = import_object(path, directory)
-    if not (isinstance(found, type) and issubclass(found, Step)):
+    if not (isinstance(found, type) and issubclass(found, StepBase)):
         raise ParameterError(f"{name} is no step or pipeline")
-    return found
+    return cast("type[Step]", found)

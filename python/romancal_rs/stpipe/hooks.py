@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RomancalError
 from . import registry, runlog
+from .base import StepBase
 from .importing import import_object
 from .parameters import ParameterError
 
@@ -28,7 +29,7 @@ class _Hook:
     """One entry of ``pre_hooks`` or ``post_hooks``: what to run, and what to call it."""
 
     label: str
-    target: Step | Callable[..., Any]
+    target: StepBase | Callable[..., Any]
 
 
 def run_pre_hooks(step: Step, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -112,15 +113,12 @@ def check_hooks(step: Step) -> None:
     ParameterError
         If an entry is nothing that can be run. The hooks of skipped steps do not matter.
     """
-    from .pipeline import Pipeline
-
     if step.skip:
         return
     for kind in ("pre", "post"):
         _hooks(step, kind)
-    if isinstance(step, Pipeline):
-        for name in step.step_defs:
-            check_hooks(step.step(name))
+    for substep in step.substeps():
+        check_hooks(substep)
 
 
 # --- from an entry to what it means
@@ -137,19 +135,15 @@ def _hooks(step: Step, kind: str) -> list[_Hook]:
     return hooks
 
 
-def _target(step: Step, entry: Any) -> Step | Callable[..., Any]:
-    from .step import Step
-    from .subproc import SystemCall, shell_script
-
+def _target(step: Step, entry: Any) -> StepBase | Callable[..., Any]:
     found = _find(step, entry.strip()) if isinstance(entry, str) else entry
     if isinstance(found, str):
-        shell_script(found)
-        return SystemCall(command=found, parent=step)
+        return step.hook_of_command(found)
     if isinstance(found, type):
-        if issubclass(found, Step):
+        if issubclass(found, StepBase):
             return found(parent=step)
         raise ParameterError("a class, but no Step; give a Step, a function or a shell command")
-    if isinstance(found, Step) and any(found is owner for owner in _owners(step)):
+    if isinstance(found, StepBase) and any(found is owner for owner in _owners(step)):
         raise ParameterError("a step cannot be a hook of itself")
     if callable(found):
         return found
@@ -206,19 +200,16 @@ def _full_name(step: Step) -> str:
 
 def _run(hook: _Hook, step: Step, args: tuple[Any, ...], one_by_one: tuple[Any, ...]) -> Any:
     """Runs a hook: a command with the values one by one, anything else with `args`."""
-    from .step import Step
-    from .subproc import SystemCall
-
     target = hook.target
     try:
-        if not isinstance(target, Step):
+        if not isinstance(target, StepBase):
             step.log.info("Running %s", hook.label)
             return target(*args)
         if target.skip:
             step.log.info("Skipped %s: its skip parameter is set", hook.label)
             return None
         step.log.info("Running %s", hook.label)
-        values = one_by_one if isinstance(target, SystemCall) else args
+        values = one_by_one if target.is_command else args
         return target._run_within(step._run, values, host=step)
     except (Exception, SystemExit) as error:  # a hook's sys.exit(0) must not pass for success
         raise HookError(
@@ -227,10 +218,7 @@ def _run(hook: _Hook, step: Step, args: tuple[Any, ...], one_by_one: tuple[Any, 
 
 
 def _is_python_step(target: Any) -> bool:
-    from .step import Step
-    from .subproc import SystemCall
-
-    return isinstance(target, Step) and not isinstance(target, SystemCall) and not target.skip
+    return isinstance(target, StepBase) and not target.is_command and not target.skip
 
 
 def _copy_if_in(of_caller: tuple[Any, ...], arg: Any) -> Any:

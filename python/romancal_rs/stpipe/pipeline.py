@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from copy import copy
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from ..errors import nearest
 from .elsewhere import ABSENCE
@@ -30,12 +30,6 @@ class Pipeline(Step):
     spec = """
         checkpoint = directory(default=None, role=place)  # Keep results of steps here, and resume
     """
-
-    step_defs: ClassVar[dict[str, type[Step]]] = {}
-    #: Other names that a step goes by.
-    step_aliases: ClassVar[dict[str, str]] = {}
-    #: Steps of other software that parameter files may name if they skip them.
-    absent_steps: ClassVar[Collection[str]] = ()
 
     def __init__(
         self, *args: Any, steps: Mapping[str, Mapping[str, Any]] | None = None, **kwargs: Any
@@ -78,11 +72,6 @@ class Pipeline(Step):
                 f"its steps are {', '.join(self.step_defs)}"
             )
         return self.__dict__[name]
-
-    @classmethod
-    def is_absent(cls, name: str) -> bool:
-        """Whether a step is one of other software, that can only be skipped."""
-        return name in cls.absent_steps and name not in cls.step_defs
 
     def check_skipped(self, name: str, skip: Any) -> None:
         """Checks that a step which is absent is skipped: `skip` is what was given for it.

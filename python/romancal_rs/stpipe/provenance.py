@@ -123,7 +123,7 @@ def _describe_references(step: RomanStep, result: DataModel) -> dict[str, Any]:
 
 
 def _parts(step: Any) -> list[RomanStep]:
-    return [step, *(step.step(name) for name in getattr(step, "step_defs", ()))]
+    return [step, *step.substeps()]
 
 
 # --- repeating

@@ -1,19 +1,17 @@
-"""What steps on Roman data have in common: models, reference files, status and provenance."""
+"""What steps on Roman data have in common: inputs, status, provenance and products."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from .. import __version__, references
-from ..errors import ArgumentTypeError, InputError
-from ..references import NOT_APPLICABLE, ExposureKeys, Match
-from . import run as runs
+from ..errors import InputError
+from ..references import NOT_APPLICABLE
 from .parameters import reference_types
 from .pipeline import Pipeline
+from .referencing import ReferencingStep
 from .step import Step
 
 if TYPE_CHECKING:
@@ -22,12 +20,10 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", bound="DataModel")
 
 
-class RomanStep(Step):
+class RomanStep(ReferencingStep):
     """Base class of the steps of this pipeline."""
 
     spec = """
-        references = references(default=None)  # Directory of reference files
-        context = string(default=None, role=store)  # CRDS context: roman_0017.pmap, latest, ...
         output_ext = option('.asdf', default='.asdf', role=saving)  # Extension of output files
         array_compression = option('lz4', 'zlib', 'none', default='lz4', role=saving)  # Of arrays
         validate = option('error', 'warn', default='error')  # Of metadata that break the schema
@@ -137,102 +133,7 @@ class RomanStep(Step):
         self.mark(model, success=False)
         return model
 
-    def end_skipped(self, model: Model, reason: str) -> Model:
-        """Ends a step that cannot do its work: warns, and marks the model SKIPPED, in place."""
-        self.log.warning("Step %s skipped: %s", self.name, reason)
-        self.mark(model, success=False)
-        return model
-
-    def skip_without(self, model: Model, reftype: str) -> Model:
-        """Skips the step, as its reference of that type is N/A."""
-        return self.end_skipped(model, f"its {reftype.upper()} is N/A")
-
-    # --- references
-
-    def prefetch(self, model: DataModel, steps: Iterable[Step] = ()) -> None:
-        """Finds every reference that the steps need, before a pixel is touched.
-
-        Parameters
-        ----------
-        model : DataModel
-            The exposure.
-        steps : iterable of RomanStep
-            The steps that are going to run; this step by default.
-
-        Raises
-        ------
-        ReferenceFileError
-            All that is missing, or does not fit the exposure.
-        """
-        with runs.at_hand(self):
-            self._prefetch(_Sought.of(model), model, steps)
-
-    def _prefetch(self, sought: _Sought, model: DataModel, steps: Iterable[Step] = ()) -> None:
-        failures = []
-        for step in steps or [self]:
-            if step.skip or not isinstance(step, RomanStep):
-                continue
-            for reftype in step.reference_file_types:
-                try:
-                    step._match(reftype, sought, model)
-                except references.ReferenceFileError as error:
-                    failures.append(error)
-        if failures:
-            raise references.all_in_one(failures)
-
-    def _match(self, reftype: str, sought: _Sought, model: DataModel) -> Match:
-        """The reference of one type for an exposure; looked for once in a run."""
-        run, key = self._run, self._key(reftype, sought)
-        with run.lock:
-            if key not in run.found_references:
-                override = _as_own_model(self.overrides(reftype), f"override_{reftype}")
-                match = references.resolve(reftype, sought.keys, self._store(), override)
-                self._check_reference(match, reftype, model)
-                run.found_references[key] = match
-                if isinstance(match.reference, Path):
-                    run.digests.start(match)
-                if match.note:
-                    self.log.warning("%s", match.note)
-            return run.found_references[key]
-
-    def overrides(self, reftype: str) -> Any:
-        """What the user named for a reference type in place of the store's choice, or None.
-
-        A pipeline's override holds for all its steps that have none of their own.
-        """
-        return self.search_attr(f"override_{reftype}")
-
-    def get_reference_file(self, model: DataModel, reftype: str) -> str | DataModel:
-        """The reference of a type for an exposure.
-
-        Parameters
-        ----------
-        model : DataModel
-            The exposure.
-        reftype : str
-            Such as ``flat``. Those of ``reference_file_types`` are found before a pipeline begins,
-            and may be overridden; any other is looked for when it is asked for.
-
-        Returns
-        -------
-        str or DataModel
-            Its path, the model given as override (as one of this package where it is of the
-            mission's library), or ``"N/A"``: there is none, skip the step.
-
-        Raises
-        ------
-        ReferenceFileError
-            If there is none, or it does not fit the exposure.
-        """
-        reftype = reftype.lower()
-        sought = _Sought.of(model)
-        with runs.at_hand(self):
-            self._prefetch(sought, model)
-            match = self._match(reftype, sought, model)
-        call = self._call
-        call.matches_used[reftype] = match
-        call.references_used[reftype] = _recorded_name(match)
-        return match.reference if hasattr(match.reference, "meta") else os.fspath(match.reference)
+    # --- whether it works on an exposure
 
     def idle(self, exposure: DataModel) -> str:
         """Why the step has nothing to do for an exposure; empty if it has."""
@@ -252,100 +153,15 @@ class RomanStep(Step):
                 return f"its {reftype.upper()} is N/A"
         return ""
 
-    def open_references(self, exposure: DataModel, stack: ExitStack) -> dict[str, Any]:
-        """The models of the step's references by type, open until `stack` ends."""
-        return {
-            reftype: stack.enter_context(self.get_reference_file_model(exposure, reftype))
-            for reftype in self.reference_file_types
-        }
+    def end_skipped(self, model: Model, reason: str) -> Model:
+        """Ends a step that cannot do its work: warns, and marks the model SKIPPED, in place."""
+        self.log.warning("Step %s skipped: %s", self.name, reason)
+        self.mark(model, success=False)
+        return model
 
-    @contextmanager
-    def get_reference_file_model(self, model: DataModel, reftype: str) -> Iterator[Any]:
-        """The model of the reference of a type, for a ``with`` block.
-
-        A file is open until the run ends, so that steps that use the same open it once; outside of
-        runs until the block ends.
-        """
-        with runs.at_hand(self):
-            reference = self.get_reference_file(model, reftype)
-            if hasattr(reference, "meta"):
-                yield reference
-                return
-            self.log.info("Using %s reference %s", reftype.upper(), reference)
-            yield self._opened(reference)
-
-    def _opened(self, path: str | os.PathLike[str]) -> DataModel:
-        """The model of a reference file, opened once in a run."""
-        return self._run.opened(path)
-
-    def found_references(self, model: DataModel) -> dict[str, Match]:
-        """What the run at hand found for the step and an exposure, by reference type.
-
-        Empty for a model that is no exposure.
-        """
-        try:
-            sought = _Sought.of(model)
-        except (AttributeError, KeyError, ValueError):
-            return {}
-        run = runs.run_of(self)
-        found = {} if run is None else run.found_references
-        keys = {reftype: self._key(reftype, sought) for reftype in self.reference_file_types}
-        return {reftype: found[key] for reftype, key in keys.items() if key in found}
-
-    def _key(self, reftype: str, sought: _Sought) -> Any:
-        """Under which key a run keeps what was found.
-
-        Steps share what was found, unless they have an override or a directory of their own.
-        """
-        owner: Step | None = self
-        while owner is not None and owner.__dict__.get(f"override_{reftype}") is None:
-            owner = owner.parent
-        source = self._source_key() if owner is None else (owner.qualified_name,)
-        return reftype, owner is None, source, sought.identity
-
-    def _store(self) -> references.Store | None:
-        """Where references are looked for; opened once in a run."""
-        return self._run.store(self._source_key(), lambda: references.open_store(*self._source()))
-
-    def _source(self) -> tuple[Any, str | None]:
-        """Directory and context that are asked for."""
-        return self.search_attr("references"), self.search_attr("context")
-
-    def _source_key(self) -> tuple[Any, ...]:
-        place, context = self._source()
-        is_path = place is None or isinstance(place, str | os.PathLike)
-        return (str(place) if is_path else id(place), context)
-
-    def _check_reference(self, match: Match, reftype: str, model: DataModel) -> None:
-        """Checks the arrays of a reference: by its schema, its type, and the exposure's size."""
-        from .. import datamodels
-        from ..border import BORDER
-        from ..exposure import describe
-
-        if match.reference == NOT_APPLICABLE:
-            return
-        is_model = isinstance(match.reference, datamodels.DataModel)
-        name = f"override_{reftype}" if is_model else str(match.reference)
-        reference = match.reference if is_model else self._opened(match.reference)
-        try:
-            reference.validate(metadata=False)
-        except datamodels.ValidationError as error:
-            raise references.ReferenceMismatchError(f"{name}: {error.problem}") from error
-        if not model.shape or not isinstance(reference, datamodels.ReferenceModel):
-            return
-        kind = reference.reference_type
-        shapes = {key: tuple(array.shape) for key, array in reference.arrays()}
-        n_rows, n_cols = model.shape[-2:]
-        trimmed = 0 if len(model.shape) == 3 else 2 * BORDER  # an image is without its border
-        allowed = kind.sizes((n_rows + trimmed, n_cols + trimmed), BORDER)
-        for array in kind.images:
-            if array.name in shapes and shapes[array.name][-2:] not in allowed:
-                raise references.ReferenceMismatchError(
-                    f"{name}: {reftype.upper()} {array.name} of shape {shapes[array.name]} does "
-                    f"not fit the {n_rows} x {n_cols} pixels of {describe(model)}"
-                )
-        for problem in kind.layout_problems(shapes):
-            raise references.ReferenceMismatchError(f"{name}: {reftype.upper()} {problem}")
+    def skip_without(self, model: Model, reftype: str) -> Model:
+        """Skips the step, as its reference of that type is N/A."""
+        return self.end_skipped(model, f"its {reftype.upper()} is N/A")
 
     # --- status and provenance
 
@@ -411,47 +227,6 @@ class RomanStep(Step):
         if warn is not None and isinstance(model, DataModel):
             make_product_valid(model, warn)
 
-    def _record_references(
-        self, model: DataModel, reference_files_used: list[tuple[str, str]]
-    ) -> dict[str, str]:
-        """Records names, digests (which it returns) and the context in ``meta.ref_file``.
-
-        What else every step takes over from its references are their second flags, ``dq2``.
-        """
-        self._add_second_flags(model)
-        digests = {
-            reftype: self._run.digests.of(match.reference)
-            for reftype, match in self._call.matches_used.items()
-            if isinstance(match.reference, Path)
-        }
-        if not reference_files_used:
-            return digests
-        ref_file = model.meta.ref_file
-        for reftype, name in reference_files_used:
-            ref_file[reftype] = name
-        if digests:
-            ref_file["sha256"] = {**ref_file.get("sha256", {}), **digests}
-        # Of the whole run: none chose any where a raw file still names the one of its own making.
-        with runs.at_hand(self) as run:
-            found = run.found_references.values()
-        contexts = sorted({match.context for match in found if match.context})
-        ref_file.crds["context"] = ", ".join(contexts) or NOT_APPLICABLE
-        if contexts:
-            ref_file.crds["version"] = f"romancal-rs {__version__}"
-        return digests
-
-    def _add_second_flags(self, model: DataModel) -> None:
-        from .. import datamodels
-
-        if not isinstance(model, datamodels.RampModel | datamodels.ImageModel):
-            return
-        for match in self._call.matches_used.values():
-            if match.reference == NOT_APPLICABLE:
-                continue
-            is_model = isinstance(match.reference, datamodels.DataModel)
-            reference = match.reference if is_model else self._opened(match.reference)
-            datamodels.add_second_flags(model, reference)
-
     def keep_log(self, model: DataModel, lines: list[str]) -> None:
         """Appends the run's messages to ``meta.cal_logs``."""
         model.meta["cal_logs"] = [*model.meta.get("cal_logs", ()), *lines]
@@ -498,54 +273,12 @@ class RomanStep(Step):
         return saved
 
 
-class _Sought(NamedTuple):
-    """What references are looked for by, and what tells one exposure from another in that."""
-
-    keys: ExposureKeys
-    identity: Any
-
-    @classmethod
-    def of(cls, model: DataModel) -> _Sought:
-        from ..border import BORDER
-
-        keys = ExposureKeys.from_model(model)
-        # A ramp and the image made of it, which has lost its border, are of the same frame.
-        border = 0 if len(model.shape) == 3 else 2 * BORDER
-        frame = tuple(length + border for length in model.shape[-2:])
-        return cls(keys, (keys.identity, frame))
-
-
-def _as_own_model(override: Any, name: str) -> Any:
-    """An override, with a model of the mission's library made one of this package."""
-    from .. import datamodels
-
-    if datamodels.can_open(override):
-        return datamodels.open(override)
-    if hasattr(override, "meta") and not isinstance(override, datamodels.DataModel):
-        raise ArgumentTypeError(
-            f"{name}: expected a path, a model of this package or of roman_datamodels, or 'N/A', "
-            f"got {type(override).__name__}"
-        )
-    return override
-
-
-def _recorded_name(match: Match) -> str:
-    """How the metadata of a result name a reference."""
-    reference = match.reference
-    if hasattr(reference, "meta"):
-        return str(reference.meta.get("filename") or f"{type(reference).__name__} in memory")
-    if reference == NOT_APPLICABLE:
-        return NOT_APPLICABLE
-    name = os.path.basename(reference)
-    return f"crds://{name}" if match.context else name
-
-
 class RomanPipeline(Pipeline, RomanStep):
     """Base class of the pipelines of this package."""
 
     def prefetched_steps(self, model: DataModel) -> list[Step]:
         """The steps that are going to run on an exposure: their references are found first."""
-        return [self.step(name) for name in self.step_defs]
+        return self.substeps()
 
     def before_process(self, args: tuple[Any, ...]) -> None:
         """Finds the references of all steps before a pixel is touched."""

@@ -23,6 +23,7 @@ from . import logconfig, runlog
 
 if TYPE_CHECKING:
     from ..datamodels import DataModel
+    from .base import StepBase
     from .checkpoint import Checkpoint
     from .step import Step
 
@@ -192,7 +193,7 @@ class Call:
     suffix: str | None = None
     references_used: dict[str, str] = field(default_factory=dict)
     matches_used: dict[str, Match] = field(default_factory=dict)
-    together: dict[Step, Call] = field(default_factory=dict)
+    together: dict[StepBase, Call] = field(default_factory=dict)
 
     @property
     def is_outermost(self) -> bool:
@@ -227,7 +228,7 @@ def calling(run: Run, step: Step | None, host: Step | None = None) -> Iterator[C
         _innermost.reset(token)
 
 
-def call_of(step: Step) -> Call | None:
+def call_of(step: StepBase) -> Call | None:
     """The call of a step that goes on; the innermost of several."""
     for call in _calls():
         if call.step is step:
@@ -237,10 +238,10 @@ def call_of(step: Step) -> Call | None:
     return None
 
 
-def run_of(step: Step) -> Run | None:
+def run_of(step: StepBase) -> Run | None:
     """The run at hand that a step is part of: one of its own, or of a pipeline around it."""
-    owners: list[Step] = []
-    owner: Step | None = step
+    owners: list[StepBase] = []
+    owner: StepBase | None = step
     while owner is not None:
         owners.append(owner)
         owner = owner.parent

@@ -6,17 +6,17 @@ import inspect
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
-from copy import copy
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from .._files import local_path
-from ..errors import ArgumentTypeError, nearest
-from . import elsewhere, hooks, output, runlog
+from ..errors import ArgumentTypeError
+from . import hooks, output, runlog
 from . import run as runs
-from .parameters import REQUIRED, ParameterError, ParameterSpec, Section, Setting
+from .parameters import REQUIRED
 from .run import Call, Run, RunError, StepReport
+from .saving import SavingStep
 
 if TYPE_CHECKING:
     from .checkpoint import Checkpoint
@@ -26,31 +26,7 @@ if TYPE_CHECKING:
 SKIP_IS_SET = "its skip parameter is set"
 
 
-class _StepType(type):
-    """Reads a class's spec once, and closes an instance to misspelt attributes once it is made."""
-
-    parameters: ParameterSpec
-    #: What a pipeline's spec has under [steps] [[name]]: other defaults for its steps.
-    step_defaults: dict[str, ParameterSpec]
-
-    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
-        super().__init__(name, bases, namespace)
-        cls.parameters = ParameterSpec.of_class(cls)
-        cls.step_defaults = cls.parameters.sections.pop("steps", ParameterSpec()).sections
-        steps = namespace.get("step_defs", getattr(cls, "step_defs", {}))
-        for step in cls.step_defaults:
-            if step not in steps:
-                raise ParameterError(
-                    f"{name}: spec of [steps]: no step {step!r}{nearest(step, steps)}"
-                )
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        step = super().__call__(*args, **kwargs)
-        step._made = True
-        return step
-
-
-class Step(metaclass=_StepType):
+class Step(SavingStep):
     """Base class of all steps: subclasses give ``process``, and may give ``spec``.
 
     A step holds its parameters, and nothing of its runs: one object may run in several threads at
@@ -75,131 +51,12 @@ class Step(metaclass=_StepType):
 
     spec = """
         input_dir = directory(default=None, role=place)  # Of the input, where its name has none
-        output_dir = directory(default=None, role=place)  # Of output files, made when missing
-        output_ext = string(default='.asdf', role=saving)  # Extension of output files
-        output_file = output_file(default=None, role=place)  # To derive the output's name from
-        output_use_index = boolean(default=True, role=saving)  # Number several results
-        output_use_model = boolean(default=False, role=saving)  # Name it after meta.filename
         pre_hooks = hooks(default=list())  # What runs before the step: classes, functions, commands
         post_hooks = hooks(default=list())  # What runs after it
-        save_results = boolean(default=False, role=saving)  # Save the result
-        search_output_file = boolean(default=True, role=saving)  # Use the pipeline's output_file
         skip = boolean(default=False)  # Skip this step
-        suffix = string(default=None, role=saving)  # What the output's name ends with
     """
 
-    #: Short name of the class on the command line.
-    class_alias: ClassVar[str | None] = None
-    #: Further names of it there, and in the pipelines that have it.
-    other_aliases: ClassVar[tuple[str, ...]] = ()
-    #: What the names of its products end with, unless the suffix parameter says otherwise.
-    default_suffix: str | None = None
-    #: What else names may end with that it takes or made: it gives way to the suffix of a product.
-    other_suffixes: ClassVar[tuple[str, ...]] = ()
-    reference_file_types: ClassVar[list[str]] = []
-
-    _made = False
-
-    def __init__(
-        self,
-        name: str | None = None,
-        parent: Step | None = None,
-        config_file: str | os.PathLike[str] | None = None,
-        **parameters: Any,
-    ) -> None:
-        self.name = name or type(self).__name__
-        self._parent = parent
-        self.config_file = None if config_file is None else os.fspath(config_file)
-        for key, parameter in self.parameters.items():
-            if parameter.default is not REQUIRED:
-                self.__dict__[key] = copy(parameter.default)  # no two steps share a list
-        for key, section in self.parameters.sections.items():
-            self.__dict__[key] = Section(section, f"{self.name}.{key}")
-        self.set_parameters(parameters)
-
-    # --- parameters
-
-    def set_parameters(self, values: Mapping[str, Any]) -> None:
-        """Sets several parameters; an unknown name is an error that names the nearest."""
-        for key, value in values.items():
-            if key not in self.parameters and key not in self.parameters.sections:
-                raise self.unknown_parameter(key, value)
-            setattr(self, key, value)
-
-    def unknown_parameter(self, name: str, value: Any = None) -> Any:
-        """The error for a value that is given to a parameter that the step has not."""
-        return self.parameters.unknown(
-            name,
-            self.name,
-            tuple(self.__dict__),
-            origin=value.origin if isinstance(value, Setting) else "",
-            version=elsewhere.version_with(type(self), name),
-        )
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        parameter = self.parameters.get(name)
-        if parameter is not None:
-            value = parameter.validate(value, self.name)
-        elif name in self.parameters.sections:
-            self.__dict__[name].set_all(value)
-            return
-        elif self._is_closed_to(name):
-            raise self.unknown_parameter(name)
-        super().__setattr__(name, value)
-
-    def _is_closed_to(self, name: str) -> bool:
-        """A step's own code may set what it likes; from outside it is most likely a typo."""
-        if not self._made or name.startswith("_") or runs.call_of(self) is not None:
-            return False
-        return name not in self.__dict__ and not hasattr(type(self), name)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in type(self).parameters:
-            raise ParameterError(
-                f"{self.__dict__.get('name', type(self).__name__)}: {name} has no default: set it"
-            )
-        raise AttributeError(
-            f"{type(self).__name__} has no attribute {name!r}"
-            f"{nearest(name, [*type(self).parameters, *self.__dict__])}"
-        )
-
-    def get_pars(self) -> dict[str, Any]:
-        """All parameters with their values; those that have none yet are left out."""
-        names = [*self.parameters, *self.parameters.sections]
-        return {name: self.__dict__[name] for name in names if name in self.__dict__}
-
-    @property
-    def parent(self) -> Step | None:
-        """The pipeline that the step is part of; of a hook that runs, the step around it."""
-        call = runs.call_of(self)
-        if call is not None and call.host is not None:
-            return call.host
-        return self.__dict__.get("_parent")
-
-    @property
-    def log(self) -> logging.Logger:
-        """The step's logger."""
-        return runlog.step_logger(self.qualified_name)
-
-    @property
-    def qualified_name(self) -> str:
-        """Name of the step's logger: ``stpipe.<pipeline>.<step>``."""
-        parent = runlog.LOGGER_NAME if self.parent is None else self.parent.qualified_name
-        return f"{parent}.{self.name}"
-
-    @property
-    def root(self) -> Step:
-        """The outermost pipeline that the step is part of, or the step itself."""
-        return self if self.parent is None else self.parent.root
-
-    def search_attr(self, name: str) -> Any:
-        """The first value that is not None, of the step or the pipelines around it."""
-        value = getattr(self, name, None)
-        if value is None and self.parent is not None:
-            return self.parent.search_attr(name)
-        return value
-
-    # --- running
+    # --- made, and run, with parameters from all sources
 
     @classmethod
     def call(
@@ -259,6 +116,8 @@ class Step(metaclass=_StepType):
 
         return config.dump(self, path)
 
+    # --- running
+
     def process(self, *args: Any) -> Any:
         """The work itself; every step gives its own."""
         raise NotImplementedError(f"{type(self).__name__} does not define process()")
@@ -308,7 +167,7 @@ class Step(metaclass=_StepType):
                 for model in self._as_list(result):
                     self.keep_log(model, lines or [])
                     self.keep_record(model, run.args)
-            if self.save_results or self.output_file is not None:
+            if not self.skip and (self.save_results or self.output_file is not None):
                 self._save_result(result)
         return result
 
@@ -330,12 +189,6 @@ class Step(metaclass=_StepType):
         """The call of this step that goes on, or an empty one."""
         return runs.call_of(self) or Call(Run(self), self, None)
 
-    @property
-    def _input_name(self) -> str | None:
-        """The path that the step was called with."""
-        call = runs.call_of(self)
-        return None if call is None else call.input_name
-
     def run_as(self, process: Callable[..., Any], *args: Any) -> Any:
         """Runs the step within the run at hand, but has a function do the work of ``process``.
 
@@ -347,6 +200,12 @@ class Step(metaclass=_StepType):
         """Runs the hooks of a step whose work another does; returns what it gets."""
         with runlog.owner(self.log):
             return hooks.run_pre_hooks(self, args)
+
+    def hook_of_command(self, command: str) -> Step:
+        """The step that runs a shell command as a hook of this one."""
+        from . import subproc
+
+        return subproc.hook_of_command(command, self)
 
     def _run_logged(
         self, run: Run, args: tuple[Any, ...], process: Callable[..., Any] | None
@@ -438,12 +297,6 @@ class Step(metaclass=_StepType):
         self._report("SKIPPED", 0.0)
         return result
 
-    @staticmethod
-    def _as_list(result: Any) -> list[Any]:
-        if result is None:
-            return []
-        return list(result) if isinstance(result, list | tuple) else [result]
-
     def _find_input(self, name: str) -> str:
         if self.input_dir and not os.path.dirname(name):
             return os.path.join(self.input_dir, name)
@@ -482,19 +335,11 @@ class Step(metaclass=_StepType):
     def keep_record(self, model: Any, args: tuple[Any, ...]) -> None:
         """Adds what the run was made with to a result before it is saved."""
 
-    def as_saved(self, model: Any, lines: list[str]) -> Any:
-        """What to save of a product while the run goes on, with its log messages so far."""
-        return model
-
     def status_of(self, result: Any) -> str:
         """COMPLETE or SKIPPED, for the report of a step that ran."""
         return "COMPLETE"
 
-    def remove_suffix(self, name: str) -> str:
-        """Removes a known suffix from a file name without extension."""
-        return output.remove_suffix(name)
-
-    # --- saving
+    # --- checks
 
     def _check_required(self) -> None:
         for name, parameter in self.parameters.items():
@@ -510,70 +355,3 @@ class Step(metaclass=_StepType):
                 f"{self.name} takes {len(wanted.parameters)} input(s) "
                 f"({', '.join(wanted.parameters)}), got {len(args)}"
             ) from None
-
-    def _check_output_dir(self) -> None:
-        path = self.output_dir
-        if path is not None and os.path.exists(path) and not os.path.isdir(path):
-            raise ParameterError(f"{self.name}: output_dir = {path!r}: that is a file")
-
-    def _save_result(self, result: Any) -> None:
-        if self.skip:
-            return
-        results = [item for item in self._as_list(result) if hasattr(item, "save")]
-        for index, model in enumerate(results):
-            numbered = len(results) > 1 and self.output_use_index
-            self.save_model(model, index=index if numbered else None)
-
-    def decide_suffix(self, suffix: str) -> None:
-        """Says what the product's name ends with, where only ``process`` sees what it is.
-
-        It holds for the run at hand. The ``suffix`` parameter wins over it, and it over
-        ``default_suffix``.
-        """
-        self._call.suffix = suffix
-
-    def make_output_path(
-        self, suffix: str | None = None, model: Any = None, index: int | None = None
-    ) -> Path:
-        """Where a product of this step goes.
-
-        The name derives from ``output_file``, or from the input's name; a known suffix gives way
-        to the step's own.
-        """
-        asked_for = self.search_attr("output_file") if self.search_output_file else self.output_file
-        base = asked_for or self.search_attr("_input_name")
-        if (self.output_use_model or base is None) and model is not None:
-            base = output.usable_name(model.meta.get("filename")) or base
-        base = base or f"{self.name}{self.output_ext}"
-        suffix = suffix or self.suffix or self._call.suffix or self.default_suffix
-        suffix = suffix or type(self).__name__.lower()
-        directory = self.search_attr("output_dir")
-        if directory is None and asked_for is not None:
-            directory = os.path.dirname(asked_for) or None
-        return output.output_path(base, suffix, self.output_ext, directory, index)
-
-    def save_model(self, model: Any, suffix: str | None = None, index: int | None = None) -> Path:
-        """Saves a product under its derived name."""
-        return self.save_to(model, self.make_output_path(suffix, model, index))
-
-    def save_to(self, model: Any, path: str | os.PathLike[str]) -> Path:
-        """Saves a product under a name of its own; the name's directory is made when missing."""
-        path = Path(local_path(path))
-        directory = self.search_attr("output_dir")
-        if directory is not None and not path.parent.parts:
-            path = Path(directory) / path
-        if not path.suffix:
-            path = path.with_suffix(self.output_ext)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        run = runs.run_of(self)
-        if run is not None and run.log_lines is not None:
-            model = self.as_saved(model, run.log_lines)
-        self.write_model(model, path)
-        self.log.info("Saved %s", path)
-        if run is not None:
-            run.saved_files.append(path)
-        return path
-
-    def write_model(self, model: Any, path: Path) -> None:
-        """Writes a product; subclasses may say how."""
-        model.save(path)

@@ -38,6 +38,8 @@ class SystemCall(Step):
     The result of the step is None. The command reads nothing from the terminal.
     """
 
+    is_command = True
+
     spec = """
         command = string()  # Command for the shell; {0}, {1} are the arguments, {{ and }} braces
         env = string_list(default=list())  # Environment variables to set, each as NAME=value
@@ -126,6 +128,18 @@ class SystemCall(Step):
                     os.killpg(process.pid, signal.SIGKILL)
                 raise
         return list(last_errors)
+
+
+def hook_of_command(command: str, parent: Step) -> SystemCall:
+    """The step that runs a command as a hook of another.
+
+    Raises
+    ------
+    ParameterError
+        If a brace in the command is no placeholder.
+    """
+    shell_script(command)
+    return SystemCall(command=command, parent=parent)
 
 
 def shell_script(command: str, n_args: int | None = None) -> str:

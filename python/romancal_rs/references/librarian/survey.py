@@ -103,7 +103,7 @@ def parameter_needs() -> list[Need]:
     from ...stpipe.configure import reference_names
 
     pipeline = ExposurePipeline()
-    steps = [*(pipeline.step(name) for name in pipeline.step_defs), pipeline]
+    steps = [*pipeline.substeps(), pipeline]
     return [Need(tuple(reference_names(step)), (step.name,)) for step in steps]
 
 

@@ -1,0 +1,121 @@
+"""How a step names and saves its products."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from .._files import local_path
+from . import output
+from . import run as runs
+from .base import StepBase
+from .parameters import ParameterError
+
+
+class SavingStep(StepBase):
+    """What is common to steps where they save. Steps derive from `Step`."""
+
+    spec = """
+        output_dir = directory(default=None, role=place)  # Of output files, made when missing
+        output_ext = string(default='.asdf', role=saving)  # Extension of output files
+        output_file = output_file(default=None, role=place)  # To derive the output's name from
+        output_use_index = boolean(default=True, role=saving)  # Number several results
+        output_use_model = boolean(default=False, role=saving)  # Name it after meta.filename
+        save_results = boolean(default=False, role=saving)  # Save the result
+        search_output_file = boolean(default=True, role=saving)  # Use the pipeline's output_file
+        suffix = string(default=None, role=saving)  # What the output's name ends with
+    """
+
+    # --- what subclasses may say
+
+    def as_saved(self, model: Any, lines: list[str]) -> Any:
+        """What to save of a product while the run goes on, with its log messages so far."""
+        return model
+
+    def write_model(self, model: Any, path: Path) -> None:
+        """Writes a product; subclasses may say how."""
+        model.save(path)
+
+    def remove_suffix(self, name: str) -> str:
+        """Removes a known suffix from a file name without extension."""
+        return output.remove_suffix(name)
+
+    # --- saving
+
+    def _check_output_dir(self) -> None:
+        path = self.output_dir
+        if path is not None and os.path.exists(path) and not os.path.isdir(path):
+            raise ParameterError(f"{self.name}: output_dir = {path!r}: that is a file")
+
+    @staticmethod
+    def _as_list(result: Any) -> list[Any]:
+        if result is None:
+            return []
+        return list(result) if isinstance(result, list | tuple) else [result]
+
+    @property
+    def _input_name(self) -> str | None:
+        """The path that the step was called with."""
+        call = runs.call_of(self)
+        return None if call is None else call.input_name
+
+    def _save_result(self, result: Any) -> None:
+        results = [item for item in self._as_list(result) if hasattr(item, "save")]
+        for index, model in enumerate(results):
+            numbered = len(results) > 1 and self.output_use_index
+            self.save_model(model, index=index if numbered else None)
+
+    def decide_suffix(self, suffix: str) -> None:
+        """Says what the product's name ends with, where only ``process`` sees what it is.
+
+        It holds for the run at hand. The ``suffix`` parameter wins over it, and it over
+        ``default_suffix``.
+        """
+        call = runs.call_of(self)
+        if call is not None:
+            call.suffix = suffix
+
+    def make_output_path(
+        self, suffix: str | None = None, model: Any = None, index: int | None = None
+    ) -> Path:
+        """Where a product of this step goes.
+
+        The name derives from ``output_file``, or from the input's name; a known suffix gives way
+        to the step's own.
+        """
+        asked_for = self.search_attr("output_file") if self.search_output_file else self.output_file
+        base = asked_for or self.search_attr("_input_name")
+        if (self.output_use_model or base is None) and model is not None:
+            base = output.usable_name(model.meta.get("filename")) or base
+        base = base or f"{self.name}{self.output_ext}"
+        call = runs.call_of(self)
+        decided = None if call is None else call.suffix
+        suffix = suffix or self.suffix or decided or self.default_suffix
+        suffix = suffix or type(self).__name__.lower()
+        directory = self.search_attr("output_dir")
+        if directory is None and asked_for is not None:
+            directory = os.path.dirname(asked_for) or None
+        return output.output_path(base, suffix, self.output_ext, directory, index)
+
+    def save_model(self, model: Any, suffix: str | None = None, index: int | None = None) -> Path:
+        """Saves a product under its derived name."""
+        return self.save_to(model, self.make_output_path(suffix, model, index))
+
+    def save_to(self, model: Any, path: str | os.PathLike[str]) -> Path:
+        """Saves a product under a name of its own; the name's directory is made when missing."""
+        path = Path(local_path(path))
+        directory = self.search_attr("output_dir")
+        if directory is not None and not path.parent.parts:
+            path = Path(directory) / path
+        if not path.suffix:
+            path = path.with_suffix(self.output_ext)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        run = runs.run_of(self)
+        if run is not None and run.log_lines is not None:
+            model = self.as_saved(model, run.log_lines)
+        self.write_model(model, path)
+        self.log.info("Saved %s", path)
+        if run is not None:
+            run.saved_files.append(path)
+        return path
