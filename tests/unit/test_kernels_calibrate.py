@@ -3,6 +3,7 @@
 import dataclasses
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -165,6 +166,14 @@ def test_a_kernel_goes_by_its_arrays_as_they_are_when_it_runs() -> None:
     np.testing.assert_allclose(kernels.calibrate(counts(), [kernel], the_fit()).fit.slope, 15, 1e-6)
     del coeffs
     np.testing.assert_allclose(kernels.calibrate(counts(), [kernel], the_fit()).fit.slope, 15, 1e-6)
+
+
+def test_kernels_serve_several_threads_at_once() -> None:
+    steps, fit = all_kernels(), the_fit()
+    expected = planes_of(kernels.calibrate(counts(), steps, fit).fit)
+    with ThreadPoolExecutor(6) as pool:
+        calls = [pool.submit(kernels.calibrate, counts(), steps, fit) for _ in range(60)]
+    assert all(planes_of(call.result().fit) == expected for call in calls)
 
 
 @pytest.mark.parametrize("tile", [{"band_rows": 1}, {"tile_cols": 5}, {"tile_cols": 1}])
