@@ -73,6 +73,20 @@ def test_the_table_of_kernels_is_true():
         assert re.findall(r"\w+", changed[kernel.name]) == kernel.changes
 
 
+def test_the_examples_of_steps_run(simulated, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("refs").symlink_to(simulated.references)
+    Path("my_gain.asdf").symlink_to(next(simulated.references.glob("*_gain_*.asdf")))
+    ramp = DQInitStep.call(simulated.exposure, references="refs")
+    ramp.save("exposure_dark_current.asdf")
+    names = run_examples("steps.md", "exposure_dark_current.asdf")
+    assert [(report.name, report.status) for report in names["run"].reports] == [
+        ("JumpStep", "COMPLETE")
+    ]
+    assert names["run"].saved_files == []
+    assert names["ramp"].meta.ref_file.gain == "my_gain.asdf"
+
+
 @pytest.fixture
 def of_writing_steps() -> dict:
     return run_examples("writing-steps.md", "class ")
