@@ -124,7 +124,8 @@ def test_the_ramp_step_of_writing_steps_is_taken_together_with_the_others(
     by_step, _ = rate(steps={"glow": {"rate": 0.5}}, fused=False)
     assert any("Step glow done, together with others" in line for line in image.meta.cal_logs)
     assert image.meta.cal_step.glow == "COMPLETE"
-    assert [report.name for report in run.reports][4] == "glow"
+    names = [report.name for report in run.reports]
+    assert names.index("glow") == names.index("jump") - 1
     assert image.data.tobytes() == by_step.data.tobytes()
     # The flat is 1 but for some per cent, and a pixel that lost a jump or found one differs more.
     assert np.median(plain.data - image.data) == pytest.approx(0.5, rel=0.05)
@@ -136,13 +137,10 @@ def test_the_log_of_walls_is_what_steps_shows(simulated, tmp_path):
     image = ExposurePipeline(
         references=str(simulated.references), output_dir=str(tmp_path), steps=steps
     ).run(simulated.exposure)
-    logged = [line.split(" :: ")[-1] for line in image.meta.cal_logs]
-    about_walls = [
-        re.sub(r"[\d.]+ s$", "0.61 s", line)
-        for line in logged
-        if re.match(r"Before |Steps |Step \w+ done, together", line)
-    ]
-    assert about_walls == shown.splitlines()
+    logged = (line.split(" :: ")[-1] for line in image.meta.cal_logs)
+    without_times = (re.sub(r"[\d.]+ s$", "0.61 s", line) for line in logged)
+    for line in shown.splitlines():  # in this order, and others in between
+        assert line in without_times
 
 
 def test_walls_are_told_for_the_parameters_that_make_them():
