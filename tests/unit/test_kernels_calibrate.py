@@ -363,6 +363,12 @@ def test_results_travel_between_processes() -> None:
     assert again.nanoseconds == calibrated.nanoseconds
 
 
+def test_kernels_and_fits_do_not_travel_as_they_borrow_arrays() -> None:
+    for made in (*all_kernels(), the_fit()):
+        with pytest.raises(TypeError, match=f"cannot pickle .*{type(made).__name__}"):
+            pickle.dumps(made)
+
+
 def test_fits_of_segments_travel_between_processes() -> None:
     flags = np.zeros(SHAPE, np.uint8)
     flags[3, 2, 2] = dqflags.JUMP_DET  # a jump makes two segments
