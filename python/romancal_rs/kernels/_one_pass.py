@@ -126,7 +126,8 @@ def calibrate(
     Raises
     ------
     ArgumentTypeError, ShapeError, ArgumentError
-        If an array does not fit `raw`: its message names the kernel. See `flag_saturation`.
+        If an array, a parameter or a read pattern does not fit: of a kernel, the message begins
+        with its name. Types of its arrays are checked where it is made. See `flag_saturation`.
     """
     planes, unsaturated, nanoseconds = _core.calibrate(
         raw,
