@@ -179,12 +179,12 @@ pub(crate) fn apply_all(
     };
     let mut index = 0;
     while index < kernels.len() {
-        // Kernels that look at no neighbours work on a row one after the other: it stays near.
+        // Several kernels that look at no neighbours work on a row one after the other: it stays near.
         let alone = kernels[index..]
             .iter()
             .take_while(|kernel| kernel.halo() == 0)
             .count();
-        if alone == 0 {
+        if alone <= 1 {
             timed(index, band);
             index += 1;
             continue;
