@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use ndarray::{Array2, Array3, ArrayViewMut, Axis, Dimension, Slice};
 
-use crate::band::{BandArray, BandKernel, Place, RampBand, cut, with_halo};
+use crate::band::{BandArray, BandKernel, Place, RampBand};
 use crate::dq::{group, pixel};
 use crate::driver::{Clock, Execution, apply_all, for_each_with, halo_of};
 use crate::encoding::Encoding;
@@ -21,6 +21,7 @@ use crate::lanes::{Lanes, blocks, row_mut, rows_mut, store};
 use crate::planes::{Fit, Planes};
 use crate::reference::{Cube, Plane, Row};
 use crate::survey::{Ready, Survey, conclude, for_columns};
+use crate::tiles::{cut, with_halo};
 
 /// Rows of a band over all columns. More make the rows of halo, which are computed twice, matter less;
 /// fewer make it stay nearer to the core.

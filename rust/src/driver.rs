@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::band::{BandKernel, BandTask, RampBand, all, cut, with_halo};
+use crate::band::{BandKernel, RampBand};
 use crate::error::KernelError;
 use crate::survey::{Ready, Survey, conclude, for_columns};
+use crate::tiles::{BandTask, all, cut, with_halo};
 
 /// The environment variable that sets the size of the pool.
 pub const NUM_THREADS_VARIABLE: &str = "ROMANCAL_RS_NUM_THREADS";

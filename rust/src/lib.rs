@@ -34,6 +34,8 @@ pub mod planes;
 pub mod reference;
 #[forbid(unsafe_code)]
 pub mod survey;
+#[forbid(unsafe_code)]
+mod tiles;
 // Only denied here: the macros of pyo3 write unsafe code of their own.
 #[cfg(feature = "python")]
 mod python;

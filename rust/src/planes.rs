@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
-use crate::band::{Place, RampBand, all, cut, cut_array};
+use crate::band::{Place, RampBand};
 use crate::driver::{Execution, for_each};
 use crate::error::{KernelError, check_array};
 use crate::lanes::row_mut;
+use crate::tiles::{all, cut, cut_array};
 
 /// What a plane of an image holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

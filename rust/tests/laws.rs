@@ -160,7 +160,21 @@ fn execute<R>(way: Way, run: impl FnOnce(&mut Execution<'_>) -> R) -> R {
 /// A correction as that by reference pixels: it has to see the border first, then prepares what all
 /// rows of some columns need, and corrects.
 struct CommonMode {
+    /// Whether it is the first rows that tell, rather than the border.
+    of_rows: bool,
     changed_bits: Option<u64>,
+}
+
+impl CommonMode {
+    /// The part of a ramp that tells.
+    fn part(of_rows: bool, (n_resultants, n_rows, n_cols): (usize, usize, usize)) -> Part {
+        let resultants = n_resultants / 2..n_resultants;
+        if of_rows {
+            Part::rows(resultants, 0..n_rows.div_ceil(2), n_cols)
+        } else {
+            Part::border(resultants, 1, (n_rows, n_cols))
+        }
+    }
 }
 
 impl CommonMode {
@@ -198,7 +212,8 @@ impl BandKernel for CommonMode {
     }
 
     fn survey(&self, shape: (usize, usize, usize)) -> Option<Box<dyn Survey<'_> + '_>> {
-        Some(Box::new(BorderSum {
+        Some(Box::new(SumOfBits {
+            of_rows: self.of_rows,
             shape,
             sum: std::sync::atomic::AtomicU64::new(0),
         }))
@@ -218,15 +233,15 @@ impl BandKernel for CommonMode {
     }
 }
 
-struct BorderSum {
+struct SumOfBits {
+    of_rows: bool,
     shape: (usize, usize, usize),
     sum: std::sync::atomic::AtomicU64,
 }
 
-impl<'k> Survey<'k> for BorderSum {
+impl<'k> Survey<'k> for SumOfBits {
     fn part(&self) -> Part {
-        let (n_resultants, n_rows, n_cols) = self.shape;
-        Part::border(n_resultants / 2..n_resultants, 1, (n_rows, n_cols))
+        CommonMode::part(self.of_rows, self.shape)
     }
 
     fn look(&self, piece: &RampBand<'_>) {
@@ -236,6 +251,7 @@ impl<'k> Survey<'k> for BorderSum {
 
     fn conclude(self: Box<Self>) -> Result<Box<dyn BandKernel + 'k>, KernelError> {
         Ok(Box::new(CommonMode {
+            of_rows: self.of_rows,
             changed_bits: Some(self.sum.into_inner()),
         }))
     }
@@ -249,7 +265,10 @@ impl BandKernel for OfColumns {
     }
 
     fn changes(&self) -> Changes {
-        CommonMode { changed_bits: None }.changes()
+        Changes {
+            data: true,
+            ..Changes::default()
+        }
     }
 
     fn check(&self, _: (usize, usize, usize)) -> Result<(), KernelError> {
@@ -265,9 +284,8 @@ impl BandKernel for OfColumns {
 }
 
 /// The same, as one would write it for the whole ramp.
-fn correct_common_mode(ramp: &mut Case) {
-    let (n_resultants, n_rows, n_cols) = ramp.data.dim();
-    let part = Part::border(n_resultants / 2..n_resultants, 1, (n_rows, n_cols));
+fn correct_common_mode(ramp: &mut Case, of_rows: bool) {
+    let part = CommonMode::part(of_rows, ramp.data.dim());
     let mut sum = 0_u64;
     for (rows, cols) in part.pixels {
         for g in part.resultants.clone() {
@@ -439,7 +457,7 @@ fn in_one_pass(
     (reference_read, offset): (Option<&Array2<u16>>, u16),
     border: usize,
     from_bytes: bool,
-    (with_common_mode, way): (bool, Way),
+    (with_common_mode, way): (Option<bool>, Way),
 ) -> Vec<Vec<u32>> {
     let (_, n_rows, n_cols) = case.data.dim();
     let encoding = Encoding {
@@ -471,8 +489,11 @@ fn in_one_pass(
     let kernels = Kernels::on_plane(case, &coeffs, encoding.floor(), plane);
     let fit = RampFit::new(plane, case.other_plane.view().into(), &case.pattern);
     let mut kernels: Vec<_> = kernels.in_order().into();
-    let common_mode = CommonMode { changed_bits: None };
-    if with_common_mode {
+    let common_mode = CommonMode {
+        of_rows: with_common_mode == Some(true),
+        changed_bits: None,
+    };
+    if with_common_mode.is_some() {
         kernels.insert(2, &common_mode);
     }
     let chain = Chain {
@@ -509,7 +530,7 @@ proptest! {
         border in 0_usize..3,
         from_bytes in any::<bool>(),
         way in way(),
-        with_common_mode in any::<bool>(),
+        with_common_mode in any::<Option<bool>>(),
         offset in prop_oneof![Just(0_u16), 1_u16..2000],
         has_reference_read in any::<bool>(),
     ) {
@@ -530,8 +551,8 @@ proptest! {
         let coeffs = coefficients(&case);
         let kernels = Kernels::new(&case, &coeffs, ramp.floor);
         for (index, kernel) in kernels.in_order().into_iter().enumerate() {
-            if index == 2 && with_common_mode {
-                correct_common_mode(&mut ramp);
+            if let (2, Some(of_rows)) = (index, with_common_mode) {
+                correct_common_mode(&mut ramp, of_rows);
             }
             ramp = run(&ramp, &[kernel], WHOLE);
         }
@@ -580,21 +601,22 @@ proptest! {
     #[test]
     fn kernels_together_give_the_bits_of_one_after_the_other(
         case in case(),
-        with_common_mode in any::<bool>(),
+        with_common_mode in any::<Option<bool>>(),
         way in way(),
     ) {
         let coeffs = coefficients(&case);
         let kernels = Kernels::new(&case, &coeffs, case.floor);
-        let common_mode = CommonMode { changed_bits: None };
+        let of_rows = with_common_mode == Some(true);
+        let common_mode = CommonMode { of_rows, changed_bits: None };
         let mut together: Vec<_> = kernels.in_order().into();
         let mut expected = case.clone();
         for (index, kernel) in kernels.in_order().into_iter().enumerate() {
-            if index == 2 && with_common_mode {
-                correct_common_mode(&mut expected);
+            if let (2, Some(of_rows)) = (index, with_common_mode) {
+                correct_common_mode(&mut expected, of_rows);
             }
             expected = run(&expected, &[kernel], WHOLE);
         }
-        if with_common_mode {
+        if with_common_mode.is_some() {
             together.insert(2, &common_mode);
         }
         let result = run(&case, &together, way);

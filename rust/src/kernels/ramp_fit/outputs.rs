@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ndarray::{Array2, Array3, ArrayViewMut2, ArrayViewMut3, Axis};
 
 use super::{Block, Detector, Pixel, PixelFit, RampFit};
-use crate::band::{RampBand, all, cut};
+use crate::band::RampBand;
 use crate::driver::{Execution, for_each};
 use crate::error::KernelError;
 use crate::lanes::{blocks, load, rows, store, vectorised};
 use crate::planes::{Fit, Planes, Quantity};
+use crate::tiles::{all, cut};
 
 impl Fit for RampFit<'_> {
     fn makes(&self) -> &'static [Quantity] {
