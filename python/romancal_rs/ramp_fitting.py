@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import kernels
-from .border import SCIENCE
+from .border import BORDER
 from .exposure import read_pattern, thread_cap
 from .stpipe import FitStep, RomanStep
 
@@ -56,23 +56,36 @@ class RampFitStep(FitStep):
             return self.end_skipped(ramp, reason)
         with ExitStack() as stack:
             references = self.open_references(ramp, stack)
-            fit = kernels.fit_ramps(
-                *(ramp.data, ramp.groupdq, ramp.pixeldq),
-                *self._detector(references),
-                read_pattern(ramp),
-                optional=self.save_opt,
-                max_threads=thread_cap(self.maximum_cores),
+            cap = thread_cap(self.maximum_cores)
+            calibrated = kernels.calibrate(
+                ramp.data,
+                [],
+                self.fit(ramp, references),
+                groupdq=ramp.groupdq,
+                pixeldq=ramp.pixeldq,
+                border=BORDER,
+                max_threads=cap,
             )
-            if fit.optional is not None:
-                product = optional_product(ramp, fit.optional, references["gain"].data)
-                self.record_step_status(product, self.cal_step_name)
-                if self.opt_name:
-                    self.save_to(product, self.opt_name)
-                else:
-                    self.save_model(product, "fitopt")
-        image = rate_image(ramp, fit)
-        self.record_step_status(image, self.cal_step_name)
+            if self.save_opt:
+                segments = kernels.fit_ramps(
+                    *(ramp.data, ramp.groupdq, ramp.pixeldq),
+                    *self._detector(references),
+                    read_pattern(ramp),
+                    optional=True,
+                    max_threads=cap,
+                ).optional
+                assert segments is not None
+                self._save_segments(optional_product(ramp, segments, references["gain"].data))
+        image = rate_image(ramp, calibrated.fit)
+        self.mark(image, True)
         return image
+
+    def _save_segments(self, product: RampFitOutputModel) -> None:
+        self.mark(product, True)
+        if self.opt_name:
+            self.save_to(product, self.opt_name)
+        else:
+            self.save_model(product, "fitopt")
 
     def _detector(self, references: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         """Gain, and noise of one read."""
@@ -106,23 +119,19 @@ def single_read_noise(step: RomanStep, readnoise: ReadnoiseRefModel) -> np.ndarr
     return noise_of_one_read(read_noise) if is_cds else read_noise
 
 
-def rate_image(ramp: RampModel, fit: RampFit, inside: tuple[slice, slice] = SCIENCE) -> ImageModel:
-    """The Level 2 image of a fit, of which it takes what is `inside` the border."""
-    import numpy as np
-
+def rate_image(ramp: RampModel, fit: RampFit) -> ImageModel:
+    """The Level 2 image of a fit of what is inside the border of a ramp."""
     from .datamodels import ImageModel
 
-    arrays = {
-        "data": fit.slope,
-        "dq": fit.dq,
-        "err": fit.err,
-        "var_poisson": fit.var_poisson,
-        "var_rnoise": fit.var_rnoise,
-        "chisq": fit.chisq,
-        "dumo": fit.dumo,
-    }
     return ImageModel.from_ramp(
-        ramp, **{name: np.ascontiguousarray(array[inside]) for name, array in arrays.items()}
+        ramp,
+        data=fit.slope,
+        dq=fit.dq,
+        err=fit.err,
+        var_poisson=fit.var_poisson,
+        var_rnoise=fit.var_rnoise,
+        chisq=fit.chisq,
+        dumo=fit.dumo,
     )
 
 

@@ -82,13 +82,6 @@ impl Source<'_> {
         }
     }
 
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Counts(..) => "raw",
-            Self::Samples(_) => "data",
-        }
-    }
-
     fn check(&self, shape: (usize, usize, usize)) -> Result<(), KernelError> {
         match self {
             Self::Counts(raw, encoding) => {
@@ -98,7 +91,7 @@ impl Source<'_> {
                     None => Ok(()),
                 }
             }
-            Self::Samples(data) => data.check("data", shape),
+            Self::Samples(data) => data.check("raw", shape),
         }
     }
 
@@ -155,7 +148,7 @@ impl<'a> Chain<'a> {
         let frame = self.border.saturating_mul(2);
         if n_resultants == 0 || n_rows < frame || n_cols < frame {
             return Err(KernelError::Shape {
-                argument: self.source.name(),
+                argument: "raw",
                 expected:
                     "(n_resultants, n_rows, n_cols) with at least one resultant and room for \
                            the border"
@@ -175,7 +168,7 @@ impl<'a> Chain<'a> {
                 .check(shape)
                 .map_err(|error| error.of(kernel.name()))?;
         }
-        self.fit.check(shape)?;
+        self.fit.check(shape).map_err(|error| error.of("fit"))?;
         let inside = (n_rows - frame, n_cols - frame);
         out.check(self.fit.makes(), inside)?;
         Ok(inside)

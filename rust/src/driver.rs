@@ -90,7 +90,10 @@ pub fn run(
     let shape = ramp.shape();
     let (_, n_rows, n_cols) = shape;
     for kernel in kernels {
-        kernel.check(shape)?;
+        kernel.check(shape).map_err(|error| match kernels {
+            [_] => error, // there is no doubt which
+            _ => error.of(kernel.name()),
+        })?;
     }
     let clocks: Vec<_> = kernels.iter().map(|_| Clock::default()).collect();
     if n_rows > 0 && n_cols > 0 {

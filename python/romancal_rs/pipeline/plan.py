@@ -104,14 +104,17 @@ def _alone(step: RomanStep, exposure: DataModel) -> str:
     """Why a step cannot be taken together with others; empty if it can."""
     from ..datamodels import GUIDE_STAR_TYPES, ScienceRawModel
 
+    if type(step).before_process is not RomanStep.before_process:
+        return f"{step.name} has a before_process of its own"
     if isinstance(step, RampStep):
         is_usual = type(step).process is RampStep.process
     elif isinstance(step, FitStep):
-        is_usual = _says_as_much(step, "fit")
+        # A fit that is newer than the process is what that calls.
+        is_usual = issubclass(_owner(step, "fit"), _owner(step, "process"))
         if parameter := step.needs_ramp():
             return f"{step.name}.{parameter} is set"
     elif isinstance(step, DQInitStep):
-        is_usual = _says_as_much(step, "first_flags")
+        is_usual = _owner(step, "first_flags") is _owner(step, "process")
         if not isinstance(exposure, ScienceRawModel):
             return f"the input is a {type(exposure).__name__}"
         if exposure.meta.exposure.type in GUIDE_STAR_TYPES:
@@ -121,13 +124,9 @@ def _alone(step: RomanStep, exposure: DataModel) -> str:
     return "" if is_usual else f"{step.name} is a {type(step).__name__}"
 
 
-def _says_as_much(step: RomanStep, method: str) -> bool:
-    """Whether a method is as new as ``process``: no subclass has another ``process`` alone."""
-
-    def owner(name: str) -> Any:
-        return next(cls for cls in type(step).__mro__ if name in cls.__dict__)
-
-    return issubclass(owner(method), owner("process"))
+def _owner(step: RomanStep, method: str) -> Any:
+    """The class that a step has a method from."""
+    return next(cls for cls in type(step).__mro__ if method in cls.__dict__)
 
 
 def _cut(segment: Segment, exposure: DataModel, step: RomanStep, why: str) -> list[Segment]:

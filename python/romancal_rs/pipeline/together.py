@@ -94,7 +94,7 @@ def _together(steps: Sequence[RomanStep], model: DataModel, work: Any) -> Any:
         return result
 
     started = time.perf_counter()
-    if steps[0].pre_hooks:
+    if steps[0].pre_hooks and not steps[0].skip:
         (model,) = steps[0].run_pre_hooks((model,))
     result = last.run_as(process, model)
     last.report_less(others_took)
@@ -175,7 +175,7 @@ def _to_image(
         if pixeldq is None:
             pixeldq = np.zeros(exposure.shape[1:], np.uint32)
         copy_border(ramp, partial(encoding.samples, counts), pixeldq)
-    image = rate_image(ramp, calibrated.fit, inside=(slice(None), slice(None)))
+    image = rate_image(ramp, calibrated.fit)
     stages = [first if first not in made else None, *made, fit_step]
     nanoseconds: dict[Any, int] = {}
     for stage, (_, time_taken) in zip(stages, calibrated.nanoseconds, strict=True):

@@ -56,7 +56,7 @@ class RampStep(RomanStep):
                 *(thread_cap(self.maximum_cores), None, None),
             )
             self.save_more(ramp, references)
-        self.record_step_status(ramp, self.cal_step_name)
+        self.mark(ramp, True)
         return ramp
 
 

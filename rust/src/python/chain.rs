@@ -6,12 +6,13 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::arrays::{Arrays, Reference};
-use super::detached::detached;
+use super::detached::{ArgumentError, ArgumentTypeError, detached, exception};
 use super::fit::{Fit, NewImage};
 use super::kernel::{Kernel, make_all, nanoseconds, open_all};
 use super::whole::Whole;
 use crate::chain::{Chain, Source};
 use crate::encoding::Encoding;
+use crate::error::KernelError;
 
 /// Raw counts, or samples.
 enum Samples<'py> {
@@ -21,11 +22,17 @@ enum Samples<'py> {
 
 impl<'py> Samples<'py> {
     fn borrow(arrays: &mut Arrays, object: &Bound<'py, PyAny>) -> PyResult<Self> {
-        let is_ramp = object
-            .cast::<PyUntypedArray>()
-            .is_ok_and(|array| array.dtype().is_equiv_to(&dtype::<f32>(object.py())));
-        if is_ramp {
-            return arrays.reference("raw", object).map(Self::Ramp);
+        let py = object.py();
+        if let Ok(array) = object.cast::<PyUntypedArray>() {
+            if array.dtype().is_equiv_to(&dtype::<f32>(py)) {
+                return arrays.reference("raw", object).map(Self::Ramp);
+            }
+            if !array.dtype().is_equiv_to(&dtype::<u16>(py)) {
+                return Err(ArgumentTypeError::new_err(format!(
+                    "raw: expected dtype uint16 (counts) or float32 (a ramp), got {}",
+                    array.dtype()
+                )));
+            }
         }
         arrays.reference("raw", object).map(Self::Counts)
     }
@@ -60,6 +67,19 @@ pub fn calibrate<'py>(
     let border = border.at_least(0, "border", "a number of pixels, from 0 to 2^63 - 1")?;
     let mut arrays = Arrays::default();
     let samples = Samples::borrow(&mut arrays, raw)?;
+    let is_encoded = reference_read.is_some() || offset != 0.0;
+    if matches!(samples, Samples::Ramp(_)) && is_encoded {
+        return Err(ArgumentError::new_err(
+            "raw: expected dtype uint16, as a reference_read or an offset is of counts, got float32",
+        ));
+    }
+    if !offset.is_finite() {
+        return Err(exception(KernelError::value(
+            "offset",
+            "a finite number",
+            offset,
+        )));
+    }
     let reference_read = reference_read
         .map(|read| arrays.reference::<u16, Ix2>("reference_read", read))
         .transpose()?;
