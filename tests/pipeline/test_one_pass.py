@@ -328,3 +328,50 @@ def test_a_step_that_is_replaced_runs(simulated):
     image = OtherPipeline(references=str(simulated.references)).run(str(simulated.exposure))
     assert any("linearity is a Other" in line for line in image.meta.cal_logs)
     assert any("the other linearity" in line for line in image.meta.cal_logs)
+
+
+def test_hooks_of_a_skipped_step_do_not_run_in_the_pass_either(simulated):
+    seen = []
+    steps = {"dq_init": {"skip": True, "pre_hooks": [seen.append], "post_hooks": [seen.append]}}
+    fused, _ = run(simulated.exposure, simulated.references, steps)
+    assert took_one_pass(fused)
+    run(simulated.exposure, simulated.references, steps, fused=False)
+    assert seen == []
+
+
+def test_a_fit_of_ones_own_is_that_of_the_step_alone_too(simulated):
+    from romancal_rs import kernels
+    from romancal_rs.exposure import read_pattern
+    from romancal_rs.ramp_fitting import RampFitStep
+
+    class Brighter(RampFitStep):
+        """Takes the gain for twice what it is."""
+
+        def fit(self, exposure, references):
+            gain = references["gain"].data * np.float32(2)
+            return kernels.ramp_fit(gain, references["readnoise"].data, read_pattern(exposure))
+
+    class Brightly(ExposurePipeline):
+        step_defs = ExposurePipeline.step_defs | {"rampfit": Brighter}
+
+    fused = Brightly(references=str(simulated.references)).run(simulated.exposure)
+    alone = Brightly(references=str(simulated.references), fused=False).run(simulated.exposure)
+    usual, _ = run(simulated.exposure, simulated.references, {})
+    assert took_one_pass(fused)
+    assert fused.var_poisson.tobytes() == alone.var_poisson.tobytes()
+    assert fused.var_poisson.tobytes() != usual.var_poisson.tobytes()
+
+
+def test_what_a_step_checks_before_it_works_is_checked_in_the_pass_too(simulated):
+    from romancal_rs.errors import InputError
+    from romancal_rs.linearity import LinearityStep
+
+    class Careful(LinearityStep):
+        def before_process(self, args):
+            raise InputError("not this one")
+
+    class Carefully(ExposurePipeline):
+        step_defs = ExposurePipeline.step_defs | {"linearity": Careful}
+
+    with pytest.raises(InputError, match="not this one"):
+        Carefully(references=str(simulated.references)).run(simulated.exposure)

@@ -4,6 +4,8 @@ import contextvars
 import copy
 import multiprocessing
 import pickle
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -448,3 +450,32 @@ def test_a_step_may_set_attributes_in_process_and_stays_closed_from_outside():
 
     Waits().run(outside)
     assert "no parameter 'misspelt'" in thread_error[0]
+
+
+COLD_THREADS = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from romancal_rs.pipeline import ExposurePipeline
+
+pipeline = ExposurePipeline(references=sys.argv[2])
+with ThreadPoolExecutor(8) as pool:
+    images = list(pool.map(pipeline.run, [sys.argv[1]] * 8))
+assert len({image.data.tobytes() for image in images}) == 1
+assert all(image.meta.wcs(10, 10) for image in images)
+"""
+
+
+def test_threads_that_begin_before_anything_is_imported_do_not_see_half_of_a_module(simulated):
+    arguments = [str(simulated.exposure), str(simulated.references)]
+    command = [sys.executable, "-c", COLD_THREADS, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_modules_are_there_when_the_pass_is_done():
+    code = (
+        "import sys, threading; from romancal_rs.datamodels import loading_objects\n"
+        "with loading_objects(): pass\n"
+        "assert 'gwcs' in sys.modules and threading.active_count() == 1"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

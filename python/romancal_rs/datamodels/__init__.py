@@ -7,7 +7,7 @@ mission's schemas, read files of today and of 2022 to 2024, and write today's.
 from __future__ import annotations
 
 from ..border import BORDER
-from ._asdf import load_objects_ahead
+from ._asdf import load_objects, loading_objects
 from ._base import DataModel, open
 from ._defaults import Replacement, is_unknown
 from ._encoding import ENCODING_ARRAYS, Encoding, encoding_offset
@@ -94,7 +94,8 @@ __all__ = [
     "check_arrays",
     "encoding_offset",
     "is_unknown",
-    "load_objects_ahead",
+    "load_objects",
+    "loading_objects",
     "noise_of_one_read",
     "open",
     "path_of",

@@ -9,6 +9,7 @@ globally, and whatever else is installed does not matter.
 
 from __future__ import annotations
 
+import importlib
 import re
 import threading
 import warnings
@@ -78,19 +79,36 @@ class _BriefManifests(Mapping[str, bytes]):
         return sum(1 for _ in self)
 
 
-def load_objects_ahead() -> None:
-    """Import what transforms and world coordinates need, before it is needed, in another thread.
+def load_objects() -> None:
+    """Import what transforms and world coordinates need, before it is needed.
 
-    Modules are imported by one core, and meanwhile the other has nothing else to do.
+    Packages whose modules import each other, as these do, are not safe to be imported by two
+    threads at once: one of them may see a module that is only there in part.
+    """
+    with _one_at_a_time:
+        importlib.import_module("gwcs")
+        for package in OBJECTS:
+            _extensions_of(package)
+
+
+@contextmanager
+def loading_objects() -> Iterator[None]:
+    """Does `load_objects` in another thread while the ``with`` block works on all cores.
+
+    Modules are imported by one core. The block must not import any.
     """
 
     def load() -> None:
         # What fails here, as when the process is about to end, is told where it is needed.
         with suppress(Exception):
-            for package in OBJECTS:
-                _extensions_of(package)
+            load_objects()
 
-    threading.Thread(target=load, daemon=True).start()
+    thread = threading.Thread(target=load, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 @contextmanager

@@ -107,8 +107,6 @@ class ExposurePipeline(RomanPipeline):
         """The steps on the ramp, as the plan takes them together."""
         from .. import datamodels
 
-        if not self.assign_wcs.skip:
-            datamodels.load_objects_ahead()
         everywhere = self._seen_everywhere()
         if everywhere:
             self.log.info("Step by step: %s", everywhere)
@@ -122,7 +120,9 @@ class ExposurePipeline(RomanPipeline):
             if self.save_calibrated_ramp and isinstance(segment.steps[0], FitStep):
                 self.save_model(model, "ramp")
             try:
-                model = run_segment(segment, model, share_file=share_file)
+                model = run_segment(
+                    segment, model, share_file=share_file, needs_wcs=not self.assign_wcs.skip
+                )
             except MaybeSaturatedError:
                 return self._one_by_one(segment, model)
             if self.saturation in segment.steps and self._is_fully_saturated(model):

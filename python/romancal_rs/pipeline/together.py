@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,9 @@ class MaybeSaturatedError(RomancalError):
     """Not a single good science pixel is unsaturated: to be looked at before the steps go on."""
 
 
-def run_segment(segment: Segment, model: DataModel, *, share_file: bool) -> ImageModel | RampModel:
+def run_segment(
+    segment: Segment, model: DataModel, *, share_file: bool, needs_wcs: bool
+) -> ImageModel | RampModel:
     """Runs the steps of a segment.
 
     Parameters
@@ -41,6 +43,8 @@ def run_segment(segment: Segment, model: DataModel, *, share_file: bool) -> Imag
         A ramp is changed in place, unless the segment reaches the fit.
     share_file : bool
         Whether the result may keep the exposure's file open, for what it only passes on.
+    needs_wcs : bool
+        Whether world coordinates are going to be needed: their modules are imported meanwhile.
 
     Raises
     ------
@@ -49,7 +53,8 @@ def run_segment(segment: Segment, model: DataModel, *, share_file: bool) -> Imag
         Nothing has changed then.
     """
     if len(segment.steps) > 1 and segment.reaches_fit(model):
-        return _together(segment.steps, model, partial(_to_image, share_file=share_file))
+        work = partial(_to_image, share_file=share_file, needs_wcs=needs_wcs)
+        return _together(segment.steps, model, work)
     steps = list(segment.steps)
     result: Any = model
     if isinstance(steps[0], DQInitStep):
@@ -141,8 +146,9 @@ def _to_image(
     stack: ExitStack,
     *,
     share_file: bool,
+    needs_wcs: bool,
 ) -> tuple[ImageModel, dict[Any, int]]:
-    from ..datamodels import Encoding, RampModel
+    from ..datamodels import Encoding, RampModel, loading_objects
 
     check_ramp(exposure)
     first, fit_step = steps[0], steps[-1]
@@ -165,7 +171,8 @@ def _to_image(
         how["groupdq"] = exposure.stored("groupdq")
     made = _kernels(steps, reasons, exposure, stack)
     fit = fit_step.fit(exposure, fit_step.open_references(exposure, stack))
-    calibrated = kernels.calibrate(counts, list(made.values()), fit, pixeldq=pixeldq, **how)
+    with loading_objects() if needs_wcs else nullcontext():
+        calibrated = kernels.calibrate(counts, list(made.values()), fit, pixeldq=pixeldq, **how)
     if not calibrated.unsaturated:
         raise MaybeSaturatedError
     if ramp is None:

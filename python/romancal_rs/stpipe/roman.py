@@ -38,6 +38,11 @@ class RomanStep(ReferencingStep):
 
     # --- input
 
+    def load_modules(self) -> None:
+        from ..datamodels import load_objects
+
+        load_objects()
+
     def prepare(self, input: Any, model_class: type[Model], changes: Iterable[str] = ()) -> Model:
         """The model to work on, of the class that the step needs.
 

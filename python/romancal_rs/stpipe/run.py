@@ -121,6 +121,8 @@ class Run:
         if self._has_begun:
             raise RunError(f"this run of {self.step.name} has been: make another one")
         self._has_begun = True
+        if threading.current_thread() is not threading.main_thread():
+            self.step.load_modules()
         with logconfig.applied(self.logcfg, self.verbose), runlog.recording() as self.log_lines:
             try:
                 self.result = self.step._run_within(self, args)

@@ -118,6 +118,9 @@ class Step(SavingStep):
 
     # --- running
 
+    def load_modules(self) -> None:
+        """Imports what several threads must not import at once; called where a run is not alone."""
+
     def process(self, *args: Any) -> Any:
         """The work itself; every step gives its own."""
         raise NotImplementedError(f"{type(self).__name__} does not define process()")
