@@ -79,10 +79,10 @@ def _together(steps: Sequence[RomanStep], model: DataModel, work: Any) -> Any:
     log.info("Steps %s to %s running in one pass", steps[0].name, last.name)
     for other in others:
         other.begin_together()
-    others_took = 0.0
+    of_others = 0.0
 
     def process(input: Any) -> Any:
-        nonlocal others_took
+        nonlocal of_others
         started = time.perf_counter()
         with ExitStack() as stack:
             reasons = {
@@ -90,19 +90,19 @@ def _together(steps: Sequence[RomanStep], model: DataModel, work: Any) -> Any:
             }
             result, nanoseconds = work(steps, reasons, input, stack)
         seconds = time.perf_counter() - started
-        for step, share in _shares(steps, nanoseconds).items():
-            if step is last:
-                step.mark(result, True)
-            else:
-                step.end_together(result, reasons[step], seconds * share)
-                others_took += seconds * share
+        shares = _shares(steps, nanoseconds)
+        for other in others:
+            other.end_together(result, reasons[other], seconds * shares[other])
+        last.mark(result, True)
+        # With what it takes to complete the metadata for the others.
+        of_others = time.perf_counter() - started - seconds * shares[last]
         return result
 
     started = time.perf_counter()
     if steps[0].pre_hooks and not steps[0].skip:
         (model,) = steps[0].run_pre_hooks((model,))
     result = last.run_as(process, model)
-    last.report_less(others_took)
+    last.report_less(of_others)
     seconds = time.perf_counter() - started
     log.info("Steps %s to %s done in %.2f s", steps[0].name, last.name, seconds)
     return result
