@@ -23,6 +23,7 @@ __all__ = [
     "ramp_fit",
     "saturation",
     "set_num_threads",
+    "subtract_dark_from_image",
     "to_half",
 ]
 
@@ -132,6 +133,14 @@ def apply_flat(
     max_threads: int | None,
     band_rows: int | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
+def subtract_dark_from_image(
+    data: NDArray[np.float32],
+    dq: NDArray[np.uint32],
+    rate: NDArray[np.float32],
+    ref_dq: NDArray[np.uint32],
+    max_threads: int | None,
+    band_rows: int | None,
+) -> None: ...
 def to_half(numbers: NDArray[np.float32]) -> NDArray[np.uint16]: ...
 def num_threads() -> int: ...
 def set_num_threads(threads: int | None) -> None: ...

@@ -37,6 +37,7 @@ from ._functions import (
     fit_ramps,
     flag_saturation,
     subtract_dark,
+    subtract_dark_from_image,
     subtract_dark_rate,
 )
 from ._one_pass import calibrate, dark, dark_rate, jump, linearity, ramp_fit, saturation
@@ -67,6 +68,7 @@ __all__ = [
     "saturation",
     "set_num_threads",
     "subtract_dark",
+    "subtract_dark_from_image",
     "subtract_dark_rate",
 ]
 

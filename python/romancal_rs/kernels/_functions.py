@@ -189,6 +189,40 @@ def subtract_dark_rate(
     _core.apply([kernel], data, None, pixeldq, max_threads, band_rows, None)
 
 
+def subtract_dark_from_image(
+    data: NDArray[np.float32],
+    dq: NDArray[np.uint32],
+    rate: NDArray[np.float32],
+    ref_dq: NDArray[np.uint32],
+    *,
+    max_threads: int | None = None,
+    band_rows: int | None = None,
+) -> None:
+    """Subtract a dark rate from a rate image, as today's pipeline does after the fit.
+
+    All arrays are (n_rows, n_cols).
+
+    Parameters
+    ----------
+    data : ndarray, float32
+        Rate [DN/s]; changed in place.
+    dq : ndarray, uint32
+        Flags; those of `ref_dq` are added in place.
+    rate : ndarray, float32
+        Dark rate [DN/s]; NaN counts as 0.
+    ref_dq : ndarray, uint32
+        Flags of the reference.
+    max_threads, band_rows : int, optional
+        See the module.
+
+    Raises
+    ------
+    ArgumentTypeError, ShapeError, ArgumentError
+        If an array does not fit; see `flag_saturation`.
+    """
+    _core.subtract_dark_from_image(data, dq, rate, ref_dq, max_threads, band_rows)
+
+
 def detect_jumps(
     data: NDArray[np.float32],
     groupdq: NDArray[np.uint8],

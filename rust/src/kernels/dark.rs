@@ -1,13 +1,15 @@
 //! Dark current: what a pixel collects without light is subtracted, resultant by resultant.
 //!
 //! The reference holds either what has been collected by each resultant, or the rate, which is
-//! multiplied with the resultant's mean time. A dark that is NaN counts as 0.
+//! multiplied with the resultant's mean time. A dark that is NaN counts as 0. A rate may as well be
+//! subtracted from the rate image, as today's pipeline does.
 //!
 //! Source: the manual's section 8.1.3; a rate is what today's DARK files hold.
 
-use crate::band::{BandKernel, Changes, RampBand};
+use crate::band::{BandKernel, Changes, Place, RampBand};
 use crate::error::KernelError;
 use crate::lanes::{LANES, Lanes, add_flags, blocks, load, row_mut, rows_mut, store, vectorised};
+use crate::planes::{ImageKernel, PlaneRows, Quantity};
 use crate::reference::{Cube, Plane, Row};
 
 /// Subtracts the dark.
@@ -79,6 +81,36 @@ impl BandKernel for Dark<'_> {
     }
 }
 
+/// Subtracts the dark rate from a rate image.
+///
+/// # Shapes
+/// `rate` [DN/s], `ref_dq`: (n_rows, n_cols) of the image.
+pub struct ImageDark<'a> {
+    pub rate: Plane<'a, f32>,
+    pub ref_dq: Plane<'a, u32>,
+}
+
+impl ImageKernel for ImageDark<'_> {
+    fn needs(&self) -> &'static [Quantity] {
+        &[Quantity::Slope, Quantity::Dq]
+    }
+
+    fn check(&self, shape: (usize, usize)) -> Result<(), KernelError> {
+        self.rate.check("rate", shape)?;
+        self.ref_dq.check("ref_dq", shape)
+    }
+
+    fn apply(&self, place: &Place, r: usize, mut rows: PlaneRows<'_>) {
+        let slope = rows.take_numbers(Quantity::Slope).expect("it was checked");
+        subtract_row(slope, self.rate.row(place, r));
+        let dq = rows.take_flags(Quantity::Dq).expect("it was checked");
+        let ref_dq = self.ref_dq.row(place, r);
+        for cols in blocks(dq.len()) {
+            add_flags(&ref_dq.block(&cols), dq, &cols);
+        }
+    }
+}
+
 vectorised! {
     /// Subtracts the dark from a row of samples of one resultant.
     fn subtract_row(samples: &mut [f32], dark: Row<'_, f32>) {
@@ -115,7 +147,9 @@ fn subtract(dark: &Lanes, samples: &mut [f32], cols: &std::ops::Range<usize>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::Execution;
     use crate::kernels::testing::Ramp;
+    use crate::planes::{Planes, run_image};
     use ndarray::{Array3, arr2};
 
     #[test]
@@ -132,6 +166,23 @@ mod tests {
             [9.0, 27.5, 17.0, 40.0]
         );
         assert_eq!(ramp.pixeldq, arr2(&[[0, 2049]]));
+    }
+
+    #[test]
+    fn a_rate_is_taken_off_an_image_as_it_is() {
+        let (mut slope, mut dq) = (arr2(&[[3.0, 5.0]]), arr2(&[[1, 2]]));
+        let mut planes = Planes::default();
+        planes.add_numbers(Quantity::Slope, slope.view_mut());
+        planes.add_flags(Quantity::Dq, dq.view_mut());
+        let (rate, ref_dq) = (arr2(&[[0.5, f32::NAN]]), arr2(&[[4, 0]]));
+        let dark = ImageDark {
+            rate: rate.view().into(),
+            ref_dq: ref_dq.view().into(),
+        };
+        Execution::uninterrupted(|execution| run_image(&dark, &mut planes, (1, 2), execution))
+            .unwrap();
+        assert_eq!(slope, arr2(&[[2.5, 5.0]]));
+        assert_eq!(dq, arr2(&[[5, 2]]));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::detached::{detached, exception};
 use super::whole::Whole;
 use crate::driver;
 use crate::half;
+use crate::kernels::dark::ImageDark;
 use crate::kernels::flat::Flat;
 use crate::planes::{PlaneMut, Planes, Quantity, run_image};
 
@@ -71,6 +72,36 @@ pub fn apply_flat<'py>(
         })?;
     }
     Ok((var_flat, err))
+}
+
+#[pyfunction]
+#[pyo3(signature = (data, dq, rate, ref_dq, max_threads, band_rows))]
+pub fn subtract_dark_from_image(
+    py: Python<'_>,
+    data: &Bound<'_, PyAny>,
+    dq: &Bound<'_, PyAny>,
+    rate: &Bound<'_, PyAny>,
+    ref_dq: &Bound<'_, PyAny>,
+    max_threads: Option<Whole>,
+    band_rows: Option<Whole>,
+) -> PyResult<()> {
+    let mut arrays = Arrays::default();
+    let mut data = arrays.change::<f32, Ix2>("data", data)?;
+    let mut dq = arrays.change::<u32, Ix2>("dq", dq)?;
+    let rate = arrays.reference::<f32, Ix2>("rate", rate)?;
+    let ref_dq = arrays.reference::<u32, Ix2>("ref_dq", ref_dq)?;
+    let dark = ImageDark {
+        rate: rate.plane(),
+        ref_dq: ref_dq.plane(),
+    };
+    let data = data.as_array_mut();
+    let shape = data.dim();
+    let mut planes = Planes::default();
+    planes.add(Quantity::Slope, "data", PlaneMut::Numbers(data));
+    planes.add_flags(Quantity::Dq, dq.as_array_mut());
+    detached(py, max_threads, (band_rows, None), |execution| {
+        run_image(&dark, &mut planes, shape, execution)
+    })
 }
 
 #[pyfunction]

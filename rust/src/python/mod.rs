@@ -25,7 +25,9 @@ mod _core {
     #[pymodule_export]
     use super::fit::{Fit, fit_ramps, ramp_fit};
     #[pymodule_export]
-    use super::functions::{apply_flat, num_threads, set_num_threads, to_half};
+    use super::functions::{
+        apply_flat, num_threads, set_num_threads, subtract_dark_from_image, to_half,
+    };
     #[pymodule_export]
     use super::kernel::{Kernel, apply};
     #[pymodule_export]
