@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import kernels
-from .border import BORDER
 from .exposure import read_pattern, thread_cap
 from .stpipe import FitStep, RomanStep
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .datamodels import ImageModel, RampFitOutputModel, RampModel, ReadnoiseRefModel
-    from .kernels import RampFit, SegmentFits
+    from .datamodels import RampFitOutputModel, RampModel, ReadnoiseRefModel
+    from .kernels import SegmentFits
 
 __all__ = ["RampFitStep"]
 
@@ -48,39 +46,18 @@ class RampFitStep(FitStep):
     def fit(self, exposure: Any, references: Mapping[str, Any]) -> kernels.Fit:
         return kernels.ramp_fit(*self._detector(references), read_pattern(exposure))
 
-    def process(self, input: Any) -> ImageModel | RampModel:
-        from .datamodels import RampModel
-
-        ramp = self.prepare(input, RampModel)
-        if reason := self.reason_to_skip(ramp):
-            return self.end_skipped(ramp, reason)
-        with ExitStack() as stack:
-            references = self.open_references(ramp, stack)
-            cap = thread_cap(self.maximum_cores)
-            calibrated = kernels.calibrate(
-                ramp.data,
-                [],
-                self.fit(ramp, references),
-                groupdq=ramp.groupdq,
-                pixeldq=ramp.pixeldq,
-                border=BORDER,
-                max_threads=cap,
-            )
-            if self.save_opt:
-                segments = kernels.fit_ramps(
-                    *(ramp.data, ramp.groupdq, ramp.pixeldq),
-                    *self._detector(references),
-                    read_pattern(ramp),
-                    optional=True,
-                    max_threads=cap,
-                ).optional
-                assert segments is not None
-                self._save_segments(optional_product(ramp, segments, references["gain"].data))
-        image = rate_image(ramp, calibrated.fit)
-        self.mark(image, True)
-        return image
-
-    def _save_segments(self, product: RampFitOutputModel) -> None:
+    def save_more(self, ramp: RampModel, references: Mapping[str, Any]) -> None:
+        if not self.save_opt:
+            return
+        segments = kernels.fit_ramps(
+            *(ramp.data, ramp.groupdq, ramp.pixeldq),
+            *self._detector(references),
+            read_pattern(ramp),
+            optional=True,
+            max_threads=thread_cap(self.maximum_cores),
+        ).optional
+        assert segments is not None
+        product = optional_product(ramp, segments, references["gain"].data)
         self.mark(product, True)
         if self.opt_name:
             self.save_to(product, self.opt_name)
@@ -117,22 +94,6 @@ def single_read_noise(step: RomanStep, readnoise: ReadnoiseRefModel) -> np.ndarr
     step.log.info("%s: READNOISE is the noise of %s (%s)", step.name, of_what, why)
     read_noise = readnoise.stored("data")
     return noise_of_one_read(read_noise) if is_cds else read_noise
-
-
-def rate_image(ramp: RampModel, fit: RampFit) -> ImageModel:
-    """The Level 2 image of a fit of what is inside the border of a ramp."""
-    from .datamodels import ImageModel
-
-    return ImageModel.from_ramp(
-        ramp,
-        data=fit.slope,
-        dq=fit.dq,
-        err=fit.err,
-        var_poisson=fit.var_poisson,
-        var_rnoise=fit.var_rnoise,
-        chisq=fit.chisq,
-        dumo=fit.dumo,
-    )
 
 
 def optional_product(

@@ -1,6 +1,7 @@
 """The pipeline takes steps together where nobody looks in between, with the same product."""
 
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -172,7 +173,7 @@ def look(*models):
             {"steps": {"jump": {"pre_hooks": [look]}}},
             [
                 "Before jump the ramp is seen: jump.pre_hooks is set",
-                "jump to rampfit",
+                "Before rampfit the ramp is seen: jump.pre_hooks is set",
             ],
         ),
         ({"steps": {"linearity": {"skip": True}}}, ["dq_init to rampfit"]),
@@ -375,3 +376,183 @@ def test_what_a_step_checks_before_it_works_is_checked_in_the_pass_too(simulated
 
     with pytest.raises(InputError, match="not this one"):
         Carefully(references=str(simulated.references)).run(simulated.exposure)
+
+
+def test_a_ramp_goes_on_where_dq_init_is_skipped(simulated):
+    from romancal_rs.dq_init import DQInitStep
+
+    ramp = DQInitStep.call(simulated.exposure, references=str(simulated.references))
+    steps = {"dq_init": {"skip": True}}
+    fused, _ = run(ramp, simulated.references, steps)
+    by_step, _ = run(ramp, simulated.references, steps, fused=False)
+    assert fused.data.tobytes() == by_step.data.tobytes()
+    assert fused.dq.tobytes() == by_step.dq.tobytes()
+
+
+def brighten(given):
+    """A hook that changes the samples of what it is given, in place."""
+    (model,) = given if isinstance(given, list) else (given,)
+    model.data += np.array(100, model.data.dtype)
+
+
+@pytest.mark.parametrize("name", ON_RAMPS)
+@pytest.mark.parametrize("hooks", ["pre_hooks", "post_hooks"])
+def test_hooks_that_change_a_ramp_leave_the_callers_alone(simulated, name, hooks):
+    from romancal_rs.dq_init import DQInitStep
+
+    ramp = DQInitStep.call(simulated.exposure, references=str(simulated.references))
+    before = {key: np.array(ramp[key]) for key, _ in ramp.arrays()}
+    images = [
+        run(ramp, simulated.references, {name: {hooks: [brighten]}}, fused=fused)[0]
+        for fused in (True, False)
+    ]
+    assert images[0].data.tobytes() == images[1].data.tobytes()
+    for key, array in before.items():
+        assert ramp[key].tobytes() == array.tobytes(), key
+
+
+def test_an_exposure_that_may_be_saturated_runs_its_hooks_once_and_saves_once(simulated, tmp_path):
+    with datamodels.open(simulated.exposure) as raw:
+        exposure = raw.copy()
+    exposure.data[:, 4:-4, 4:-4] = 65535
+    calls = []
+    steps = {
+        "dq_init": {"pre_hooks": [lambda model: calls.append(model)]},
+        "dark_current": {"dark_output": str(tmp_path / "dark.asdf")},
+    }
+    image, done = run(exposure, simulated.references, steps)
+    assert len(calls) == 1
+    assert image.meta.cal_step.dark == "SKIPPED"
+    assert done.saved_files == []
+    assert not (tmp_path / "dark.asdf").exists()
+
+
+def test_a_ramp_is_saved_where_it_is_not_fitted(simulated, tmp_path):
+    parameters = {"save_calibrated_ramp": True, "output_dir": str(tmp_path)}
+    steps = {"rampfit": {"skip": True}}
+    _, done = run(simulated.exposure, simulated.references, steps, **parameters)
+    assert [path.name.rpartition("_")[2] for path in done.saved_files] == ["ramp.asdf"]
+
+
+def test_a_step_that_is_not_in_the_pipeline_is_missed_in_the_pass_too(simulated, caplog):
+    class Without(ExposurePipeline):
+        step_defs = {
+            name: cls for name, cls in ExposurePipeline.step_defs.items() if name != "linearity"
+        }
+
+    def missed(fused):
+        caplog.clear()
+        Without(references=str(simulated.references), fused=fused).run(simulated.exposure)
+        found = [
+            r.getMessage().partition(": ")[2] for r in caplog.records if r.levelname == "WARNING"
+        ]
+        return [text for text in found if "comes after linearity" in text]
+
+    assert len(missed(fused=True)) > 2
+    assert missed(fused=True) == missed(fused=False)
+
+
+@pytest.mark.parametrize("method", ["prepare", "finalize_result", "status_of", "end_skipped"])
+def test_a_step_with_any_method_of_its_own_is_alone(simulated, method):
+    from romancal_rs.linearity import LinearityStep
+
+    def own(self, *args, **kwargs):
+        self.log.info("my own %s", method)
+        return getattr(LinearityStep, method)(self, *args, **kwargs)
+
+    Own = type("Own", (LinearityStep,), {method: own})
+
+    class Owning(ExposurePipeline):
+        step_defs = ExposurePipeline.step_defs | {"linearity": Own}
+
+    image = Owning(references=str(simulated.references)).run(simulated.exposure)
+    assert any("linearity is a Own" in line for line in image.meta.cal_logs)
+    if method != "end_skipped":
+        assert any(f"my own {method}" in line for line in image.meta.cal_logs)
+
+
+def test_an_override_that_changes_within_a_run_is_seen(simulated):
+    with datamodels.open(next(simulated.references.glob("*flat*.asdf"))) as flat:
+        twice, fivefold = flat.copy(), flat.copy()
+    for other, factor in ((twice, 2), (fivefold, 5)):
+        other.data = np.full(other.data.shape, factor, np.float32)
+        other.dq[:] = 0
+
+    class Both(ExposurePipeline):
+        def process(self, input):
+            image = super().process(input)
+            for other in (twice, fivefold):
+                self.flatfield.override_flat = other
+                image = self.flatfield(image)
+            return image
+
+    plain, _ = run(simulated.exposure, simulated.references, {"flatfield": {"skip": True}})
+    both = Both(references=str(simulated.references), override_flat="N/A").run(simulated.exposure)
+    np.testing.assert_allclose(both.data, plain.data / 10, rtol=1e-6)
+
+
+def test_a_step_of_a_pipeline_that_is_run_by_itself_leaves_the_callers_ramp_alone(simulated):
+    from romancal_rs.dq_init import DQInitStep
+
+    ramp = DQInitStep.call(simulated.exposure, references=str(simulated.references))
+    before = ramp.data.copy(), ramp.groupdq.copy()
+    pipeline = ExposurePipeline(references=str(simulated.references))
+    for step in (pipeline.linearity, pipeline.saturation):
+        step.run(ramp)
+    assert ramp.data.tobytes() == before[0].tobytes()
+    assert ramp.groupdq.tobytes() == before[1].tobytes()
+
+
+@pytest.mark.parametrize("name", ["saturation", "assign_wcs", "linearity"])
+def test_a_pipeline_may_do_without_a_step(simulated, name):
+    class Without(ExposurePipeline):
+        step_defs = {
+            other: cls for other, cls in ExposurePipeline.step_defs.items() if other != name
+        }
+
+    fused = Without(references=str(simulated.references)).run(simulated.exposure)
+    by_step = Without(references=str(simulated.references), fused=False).run(simulated.exposure)
+    assert took_one_pass(fused)
+    assert fused.data.tobytes() == by_step.data.tobytes()
+
+
+def test_a_pipeline_without_a_fit_says_so(simulated):
+    from romancal_rs.stpipe import ParameterError
+
+    class Without(ExposurePipeline):
+        step_defs = {
+            name: cls for name, cls in ExposurePipeline.step_defs.items() if name != "rampfit"
+        }
+
+    with pytest.raises(ParameterError, match="no step that makes an image"):
+        Without(references=str(simulated.references)).run(simulated.exposure)
+
+
+def test_a_step_before_dq_init_sees_what_it_would_alone(simulated):
+    from romancal_rs.saturation import SaturationStep
+
+    class Early(SaturationStep):
+        builds_on = ()
+
+    class Begins(ExposurePipeline):
+        step_defs = {"early": Early, **ExposurePipeline.step_defs}
+
+    fused = Begins(references=str(simulated.references)).run(simulated.exposure)
+    by_step = Begins(references=str(simulated.references), fused=False).run(simulated.exposure)
+    assert fused.data.tobytes() == by_step.data.tobytes()
+    assert fused.dq.tobytes() == by_step.dq.tobytes()
+
+
+def test_the_time_of_making_a_kernel_is_that_of_its_step(simulated, monkeypatch):
+    from romancal_rs.linearity import LinearityStep
+
+    real = LinearityStep.kernel
+
+    def slow(self, exposure, references):
+        time.sleep(0.5)
+        return real(self, exposure, references)
+
+    monkeypatch.setattr(LinearityStep, "kernel", slow)
+    _, of_run = run(simulated.exposure, simulated.references, {})
+    seconds = {report.name: report.seconds for report in of_run.reports}
+    assert seconds["linearity"] >= 0.5

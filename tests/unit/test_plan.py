@@ -31,16 +31,13 @@ class Retold(Correct):
 
 class Fit(FitStep):
     spec = """
-        save_more = boolean(default=False)  # What needs the ramp
+        wants_more = boolean(default=False)  # What needs the ramp
     """
 
     def needs_ramp(self):
-        return "save_more" if self.save_more else ""
+        return "wants_more" if self.wants_more else ""
 
     def fit(self, exposure, references):
-        raise AssertionError
-
-    def process(self, input):
         raise AssertionError
 
 
@@ -90,8 +87,12 @@ def test_nobody_looks_so_all_steps_are_taken_together(raw):
     ("parameters", "expected"),
     [
         (
-            {"b": {"pre_hooks": [hook]}},
-            [("dq_init a", ""), ("b c fit", "b.pre_hooks is set")],
+            {"b": {"pre_hooks": [hook]}},  # who knows what a hook gives to the step
+            [
+                ("dq_init a", ""),
+                ("b", "b.pre_hooks is set"),
+                ("c fit", "b.pre_hooks is set"),
+            ],
         ),
         (
             {"b": {"post_hooks": [hook]}},
@@ -102,7 +103,7 @@ def test_nobody_looks_so_all_steps_are_taken_together(raw):
             [
                 ("dq_init a", ""),
                 ("b", "b.pre_hooks is set"),
-                ("c fit", "b.post_hooks is set"),
+                ("c fit", "b.pre_hooks is set"),
             ],
         ),
         (
@@ -118,12 +119,16 @@ def test_nobody_looks_so_all_steps_are_taken_together(raw):
             [("dq_init", ""), ("a b c fit", "dq_init.save_results is set")],
         ),
         (
+            {"dq_init": {"pre_hooks": [hook]}},
+            [("dq_init", ""), ("a b c fit", "dq_init.pre_hooks is set")],
+        ),
+        (
             {"fit": {"pre_hooks": [hook]}},
             [("dq_init a b c", ""), ("fit", "fit.pre_hooks is set")],
         ),
         (
-            {"fit": {"save_more": True}},
-            [("dq_init a b c", ""), ("fit", "fit.save_more is set")],
+            {"fit": {"wants_more": True}},
+            [("dq_init a b c", ""), ("fit", "fit.wants_more is set")],
         ),
     ],
 )
@@ -134,7 +139,6 @@ def test_a_wall_stands_where_someone_looks(raw, parameters, expected):
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"dq_init": {"pre_hooks": [hook]}},  # it sees what the pipeline is given
         {"fit": {"post_hooks": [hook]}},  # it sees the image
         {"fit": {"save_results": True}},
         {"a": {"output_dir": "products"}},
@@ -176,18 +180,29 @@ def test_a_subclass_with_another_kernel_is_taken_together(raw):
     assert told(plan(steps(("b", Other)), raw)) == [("dq_init a b c fit", "")]
 
 
-def test_a_fit_whose_process_is_newer_than_its_fit_sees_the_ramp(raw):
+def test_a_fit_with_a_process_of_its_own_sees_the_ramp(raw):
     class Retried(Fit):
         def process(self, input):
             return super().process(input)
 
-    class Both(Retried):
-        def fit(self, exposure, references):
-            raise AssertionError
-
     assert told(plan(steps(("fit", Retried)), raw))[-1] == ("fit", "fit is a Retried")
-    assert len(plan(steps(("fit", Both)), raw)) == 1
     assert len(plan(steps(("fit", RampFitStep)), raw)) == 1
+
+
+@pytest.mark.parametrize("method", ["prepare", "finalize_result", "before_process", "mark"])
+def test_a_step_with_another_method_of_its_own_is_alone(raw, method):
+    Own = type("Own", (Correct,), {method: lambda self, *args: None})
+    assert told(plan(steps(("b", Own)), raw)) == [
+        ("dq_init a", ""),
+        ("b", "b is a Own"),
+        ("c fit", "b is a Own"),
+    ]
+
+
+def test_a_step_whose_object_has_a_method_of_its_own_is_alone(raw):
+    made = steps()
+    made[2].__dict__["process"] = lambda input: input
+    assert told(plan(made, raw))[1] == ("b", "b is a Correct")
 
 
 def test_a_dq_init_whose_process_is_newer_than_its_flags_runs_alone(raw):
@@ -203,8 +218,8 @@ def test_dq_init_is_taken_together_with_others_for_raw_exposures_alone():
     ramp = datamodels.RampModel(testing.create_ramp(SHAPE))
     found = plan(steps(), ramp)
     assert told(found) == [("dq_init", ""), ("a b c fit", "the input is a RampModel")]
-    found = plan(steps(dq_init={"skip": True}), ramp)
-    assert told(found) == [("dq_init a b c fit", "")]
+    found = plan(steps(dq_init={"skip": True}), ramp)  # it makes the ramp nevertheless
+    assert told(found) == [("dq_init", ""), ("a b c fit", "the input is a RampModel")]
     raw = datamodels.ScienceRawModel(testing.create_wfi_science_raw(SHAPE))
     raw.meta.exposure.type = next(iter(datamodels.GUIDE_STAR_TYPES))
     assert told(plan(steps(), raw))[1] == (
@@ -225,7 +240,7 @@ def test_the_ramp_may_be_wanted_before_the_fit(raw):
     found = plan(steps(), raw, before_fit="it is saved")
     assert told(found) == [("dq_init a b c", ""), ("fit", "it is saved")]
     found = plan(steps(fit={"skip": True}), raw, before_fit="it is saved")
-    assert told(found) == [("dq_init a b c fit", "")]
+    assert told(found) == [("dq_init a b c", ""), ("fit", "it is saved")]
 
 
 def test_the_pipeline_looks_after_a_step_unless_its_segment_reaches_the_fit(raw):

@@ -126,7 +126,7 @@ def test_a_step_without_kernel_fit_or_process_says_what_it_lacks(ramp):
 
     with pytest.raises(NotImplementedError, match=r"Nothing does not define kernel\(\)"):
         Nothing.call(ramp)
-    with pytest.raises(NotImplementedError, match=r"NoFit does not define process\(\)"):
+    with pytest.raises(NotImplementedError, match=r"NoFit does not define fit\(\)"):
         NoFit.call(ramp)
     with pytest.raises(NotImplementedError, match=r"NoFit does not define fit\(\)"):
         NoFit().fit(ramp, {})

@@ -18,7 +18,7 @@ from ..linearity import LinearityStep
 from ..photom import PhotomStep
 from ..ramp_fitting import RampFitStep
 from ..saturation import SaturationStep
-from ..stpipe import FitStep, RampStep, RomanPipeline, RomanStep, Step, elsewhere
+from ..stpipe import FitStep, ParameterError, RomanPipeline, RomanStep, Step, elsewhere
 from .plan import Segment, plan
 from .together import MaybeSaturatedError, run_segment
 
@@ -79,7 +79,7 @@ class ExposurePipeline(RomanPipeline):
                 checked = exposure.copy_for_change(())
                 checked.add_missing()  # as dq_init does
             check_exposure(checked, self.metadata_warning())
-            if not self.assign_wcs.skip:
+            if self._runs("assign_wcs"):
                 pointing(exposure)
             super().before_process((exposure, *args[1:]))
 
@@ -110,23 +110,26 @@ class ExposurePipeline(RomanPipeline):
         everywhere = self._seen_everywhere()
         if everywhere:
             self.log.info("Step by step: %s", everywhere)
-        segments = self._plan(exposure, everywhere)
-        model: Any = exposure
+        steps, model, wall = self._on_ramps(), cast("Any", exposure), ""
         if isinstance(exposure, datamodels.RampModel):  # a caller's ramp stays as it is
-            model = exposure.copy_for_change(_changed(segments, exposure))
-        for segment in segments:
-            if segment.wall and segment.wall != everywhere:
-                self.log.info("Before %s the ramp is seen: %s", segment.steps[0].name, segment.wall)
+            model = exposure.copy_for_change(_changed(self._plan(steps, exposure, everywhere)))
+        while steps:
+            # Anew each time, as hooks may have changed what there is to do.
+            segment, *others = self._plan(steps, model, everywhere)
+            steps = steps[len(segment.steps) :]
+            if wall and wall != everywhere:
+                self.log.info("Before %s the ramp is seen: %s", segment.steps[0].name, wall)
+            wall = others[0].wall if others else ""
             if self.save_calibrated_ramp and isinstance(segment.steps[0], FitStep):
                 self.save_model(model, "ramp")
             try:
                 model = run_segment(
-                    segment, model, share_file=share_file, needs_wcs=not self.assign_wcs.skip
+                    segment, model, share_file=share_file, needs_wcs=self._runs("assign_wcs")
                 )
             except MaybeSaturatedError:
                 return self._one_by_one(segment, model)
-            if self.saturation in segment.steps and self._is_fully_saturated(model):
-                return self.create_fully_saturated_zeroed_image(model)
+            if self._saturation in segment.steps and self._is_fully_saturated(model):
+                return self.create_fully_saturated_zeroed_image(cast("RampModel", model))
         return model
 
     def _seen_everywhere(self) -> str:
@@ -135,13 +138,15 @@ class ExposurePipeline(RomanPipeline):
             return "fused = False"
         return "" if self.checkpoint is None else "checkpoint is set"
 
-    def _plan(self, exposure: DataModel, everywhere: str) -> list[Segment]:
+    def _plan(
+        self, steps: Sequence[RomanStep], exposure: DataModel, everywhere: str
+    ) -> list[Segment]:
         return plan(
-            self._on_ramps(),
+            steps,
             exposure,
             everywhere=everywhere,
             before_fit="save_calibrated_ramp is set" if self.save_calibrated_ramp else "",
-            after=(self.saturation, "all of its pixels may be saturated"),
+            after=(self._saturation, "all of its pixels may be saturated"),
         )
 
     def _one_by_one(self, segment: Segment, model: Any) -> ImageModel | RampModel:
@@ -152,7 +157,7 @@ class ExposurePipeline(RomanPipeline):
             model = model.copy_for_change(RAMP_ARRAYS)
         for step in segment.steps:
             model = step(model)
-            if step is self.saturation and self._is_fully_saturated(model):
+            if step is self._saturation and self._is_fully_saturated(model):
                 return self.create_fully_saturated_zeroed_image(model)
         return model
 
@@ -164,10 +169,24 @@ class ExposurePipeline(RomanPipeline):
         self.log.warning("All pixels are saturated: the result is a zeroed image")
         return True
 
+    def _runs(self, name: str) -> bool:
+        """Whether the pipeline has a step of that name that is not skipped."""
+        return name in self.step_defs and not self.step(name).skip
+
+    @property
+    def _saturation(self) -> Any:
+        """The step after which an exposure may turn out to be saturated throughout, or None."""
+        return self.__dict__.get("saturation")
+
     def _on_ramps(self) -> list[RomanStep]:
         """The steps up to the fit."""
         steps = [cast("RomanStep", self.step(name)) for name in self.step_defs]
-        return steps[: 1 + next(i for i, step in enumerate(steps) if isinstance(step, FitStep))]
+        fits = [i for i, step in enumerate(steps) if isinstance(step, FitStep)]
+        if not fits:
+            raise ParameterError(
+                f"{self.name}: step_defs has no step that makes an image of a ramp"
+            )
+        return steps[: fits[0] + 1]
 
     def _after_the_fit(self) -> list[RomanStep]:
         steps = [cast("RomanStep", self.step(name)) for name in self.step_defs]
@@ -202,7 +221,7 @@ class ExposurePipeline(RomanPipeline):
         image = ImageModel.from_ramp(ramp, dq=dq.astype(np.uint32), **zeroed)
         self.decide_suffix("cal")
         steps = [self.step(name) for name in self.step_defs]
-        later = steps[steps.index(self.saturation) + 1 :]
+        later = steps[steps.index(self._saturation) + 1 :]
         return self._skip(image, later, "all pixels are saturated")
 
     def _skip(self, model: Any, steps: Sequence[Step], reason: str) -> Any:
@@ -215,8 +234,18 @@ class ExposurePipeline(RomanPipeline):
         return [step for step in steps if not step.idle(model)]
 
 
-def _changed(segments: Sequence[Segment], exposure: DataModel) -> tuple[str, ...]:
-    """The arrays of a ramp that segments change in place."""
-    in_place = [segment for segment in segments if not segment.reaches_fit(exposure)]
-    on_ramp = [step for segment in in_place for step in segment.steps]
-    return RAMP_ARRAYS if any(isinstance(step, RampStep) for step in on_ramp) else DQ_INIT_ARRAYS
+def _changed(segments: Sequence[Segment]) -> tuple[str, ...]:
+    """The arrays of a ramp that steps may change in place.
+
+    What is taken together up to the fit changes none; hooks, and a step by itself, may change any.
+    """
+    first, *others = segments
+    steps = [step for segment in segments for step in segment.steps]
+    is_one_pass = (
+        all(type(step) is DQInitStep for step in first.steps)
+        and len(others) == 1
+        and len(others[0].steps) > 1
+        and isinstance(steps[-1], FitStep)
+        and not any(step.pre_hooks or step.post_hooks for step in steps)
+    )
+    return DQ_INIT_ARRAYS if is_one_pass else RAMP_ARRAYS

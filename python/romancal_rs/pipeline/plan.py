@@ -8,9 +8,9 @@ plan with all walls.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..dq_init import DQInitStep
 from ..stpipe import FitStep, RampStep, RomanStep
@@ -18,6 +18,8 @@ from ..stpipe import FitStep, RampStep, RomanStep
 if TYPE_CHECKING:
     from ..datamodels import DataModel
 
+#: What every class has of its own, and may be called.
+_OF_ALL = {"__module__", "__doc__", "__annotations__", "__firstlineno__", "__static_attributes__"}
 #: Parameters by which someone sees what a step works on, and what it has made of it.
 BEFORE = ("pre_hooks",)
 AFTER = ("post_hooks", "save_results", "output_file")
@@ -50,7 +52,7 @@ def plan(
     *,
     everywhere: str = "",
     before_fit: str = "",
-    after: tuple[RomanStep, str] | None = None,
+    after: tuple[RomanStep | None, str] = (None, ""),
 ) -> list[Segment]:
     """The segments of the steps up to the fit.
 
@@ -67,54 +69,42 @@ def plan(
         together reach the fit, as that tells the same.
     """
     segments: list[Segment] = []
-    last: RomanStep | None = None  # of those that run: nobody sees what the others are given
+    after_last = ""  # of those that run: nobody sees what the others are given
     for step in steps:
-        wall = everywhere
-        if not step.skip:
-            wall = wall or (before_fit if isinstance(step, FitStep) else "")
-            wall = wall or _seen_before(step, exposure)
-            wall = wall or ("" if last is None else _seen_after(last, exposure))
-            last = step
+        wall = everywhere or (before_fit if isinstance(step, FitStep) else "")
+        alone = _alone(step, exposure)
+        if isinstance(step, DQInitStep) and segments:
+            alone = alone or f"{step.name} is not the first step"
+        # dq_init makes a ramp even if it is skipped.
+        if not step.skip or (isinstance(step, DQInitStep) and alone):
+            wall = wall or _is_set(step, BEFORE) or alone or after_last
+            # What a hook gives to a step is for nobody to foresee.
+            after_last = _is_set(step, (*BEFORE, *AFTER)) or alone
         if segments and not wall:
             segments[-1] = Segment((*segments[-1].steps, step), segments[-1].wall)
         else:
             segments.append(Segment((step,), wall if segments else ""))
-    if after is None:
-        return segments
     return [part for segment in segments for part in _cut(segment, exposure, *after)]
 
 
-def _seen_before(step: RomanStep, exposure: DataModel) -> str:
-    """Why the ramp is to be there before a step works; empty if it need not be."""
-    for parameter in BEFORE:
-        if getattr(step, parameter):
-            return f"{step.name}.{parameter} is set"
-    return _alone(step, exposure)
-
-
-def _seen_after(step: RomanStep, exposure: DataModel) -> str:
-    """Why the ramp is to be there when a step has worked; empty if it need not be."""
-    for parameter in AFTER:
-        if getattr(step, parameter):
-            return f"{step.name}.{parameter} is set"
-    return _alone(step, exposure)
+def _is_set(step: RomanStep, parameters: Sequence[str]) -> str:
+    """Which of these parameters of a step is set, in words; empty if none is."""
+    given = (f"{step.name}.{name} is set" for name in parameters if getattr(step, name))
+    return next(given, "")
 
 
 def _alone(step: RomanStep, exposure: DataModel) -> str:
     """Why a step cannot be taken together with others; empty if it can."""
     from ..datamodels import GUIDE_STAR_TYPES, ScienceRawModel
 
-    if type(step).before_process is not RomanStep.before_process:
-        return f"{step.name} has a before_process of its own"
     if isinstance(step, RampStep):
-        is_usual = type(step).process is RampStep.process
+        is_usual = _is_but_for(step, RampStep, {"kernel", "idle", "save_more"})
     elif isinstance(step, FitStep):
-        # A fit that is newer than the process is what that calls.
-        is_usual = issubclass(_owner(step, "fit"), _owner(step, "process"))
+        is_usual = _is_but_for(step, FitStep, {"fit", "idle", "needs_ramp", "save_more"})
         if parameter := step.needs_ramp():
             return f"{step.name}.{parameter} is set"
     elif isinstance(step, DQInitStep):
-        is_usual = _owner(step, "first_flags") is _owner(step, "process")
+        is_usual = _is_but_for(step, DQInitStep, set())
         if not isinstance(exposure, ScienceRawModel):
             return f"the input is a {type(exposure).__name__}"
         if exposure.meta.exposure.type in GUIDE_STAR_TYPES:
@@ -124,14 +114,20 @@ def _alone(step: RomanStep, exposure: DataModel) -> str:
     return "" if is_usual else f"{step.name} is a {type(step).__name__}"
 
 
-def _owner(step: RomanStep, method: str) -> Any:
-    """The class that a step has a method from."""
-    return next(cls for cls in type(step).__mro__ if method in cls.__dict__)
+def _is_but_for(step: RomanStep, base: type[RomanStep], methods: Collection[str]) -> bool:
+    """Whether a step has the methods of a base class, but for those that make it what it is.
+
+    Steps that are taken together are asked for these alone: whatever else a subclass does, it does
+    where it runs by itself.
+    """
+    classes = type(step).__mro__[: type(step).__mro__.index(base)]
+    names = {name for cls in classes for name in vars(cls)} | set(vars(step))
+    return not any(callable(getattr(base, name, None)) for name in names - set(methods) - _OF_ALL)
 
 
-def _cut(segment: Segment, exposure: DataModel, step: RomanStep, why: str) -> list[Segment]:
+def _cut(segment: Segment, exposure: DataModel, step: RomanStep | None, why: str) -> list[Segment]:
     """A segment in two, if it goes on after that step but does not reach the fit."""
-    if step not in segment.steps[:-1] or segment.reaches_fit(exposure):
+    if step is None or step not in segment.steps[:-1] or segment.reaches_fit(exposure):
         return [segment]
     index = segment.steps.index(step) + 1
     return [

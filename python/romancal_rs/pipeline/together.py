@@ -7,8 +7,9 @@ One that does not takes the ramp through the kernels of its steps in place.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,17 @@ from ..border import BORDER
 from ..dq_init import DQInitStep, copy_border
 from ..errors import RomancalError
 from ..exposure import check_ramp, thread_cap
-from ..ramp_fitting import rate_image
 from ..stpipe import FitStep, RampStep, RomanStep
+from ..stpipe.ramp import rate_image
 from ..stpipe.step import SKIP_IS_SET
 
 if TYPE_CHECKING:
     from ..datamodels import DataModel, ImageModel, RampModel
     from .plan import Segment
+
+
+#: The references of each of several steps, by type.
+References = dict[RampStep, dict[str, Any]]
 
 
 class MaybeSaturatedError(RomancalError):
@@ -52,19 +57,25 @@ def run_segment(
         If the segment reaches the fit, but there is not a single good, unsaturated science pixel.
         Nothing has changed then.
     """
-    if len(segment.steps) > 1 and segment.reaches_fit(model):
+    from ..datamodels import RampModel, ScienceRawModel
+
+    begins = isinstance(segment.steps[0], DQInitStep) == isinstance(model, ScienceRawModel)
+    if len(segment.steps) > 1 and begins and segment.reaches_fit(model):
         work = partial(_to_image, share_file=share_file, needs_wcs=needs_wcs)
         return _together(segment.steps, model, work)
     steps = list(segment.steps)
     result: Any = model
-    if isinstance(steps[0], DQInitStep):
+    if isinstance(steps[0], DQInitStep) or not begins:
         result = steps.pop(0)(model)
         if result is not model:
             model.close()
-    # What does not work at the end only marks the ramp.
-    works = [not step.skip and not step.reason_to_skip(result) for step in steps]
+    # What does not work at the end, and a fit that does not, only mark the ramp.
+    works = [
+        isinstance(step, RampStep) and not step.skip and not step.reason_to_skip(result)
+        for step in steps
+    ]
     n_together = max((i + 1 for i, is_working in enumerate(works) if is_working), default=0)
-    if sum(works) > 1:
+    if sum(works) > 1 and isinstance(result, RampModel):
         result = _together(steps[:n_together], result, _in_place)
         del steps[:n_together]
     for step in steps:
@@ -88,55 +99,87 @@ def _together(steps: Sequence[RomanStep], model: DataModel, work: Any) -> Any:
             reasons = {
                 step: SKIP_IS_SET if step.skip else step.reason_to_skip(input) for step in steps
             }
-            result, nanoseconds = work(steps, reasons, input, stack)
-        seconds = time.perf_counter() - started
-        shares = _shares(steps, nanoseconds)
+            result, seconds, references = work(steps, reasons, input, stack)
+            for step, of_step in references.items():
+                with _counted(seconds, step):
+                    step.save_more(input, of_step)
         for other in others:
-            other.end_together(result, reasons[other], seconds * shares[other])
+            other.end_together(result, reasons[other], seconds[other])
         last.mark(result, True)
         # With what it takes to complete the metadata for the others.
-        of_others = time.perf_counter() - started - seconds * shares[last]
+        of_others = time.perf_counter() - started - seconds[last]
         return result
 
     started = time.perf_counter()
-    if steps[0].pre_hooks and not steps[0].skip:
-        (model,) = steps[0].run_pre_hooks((model,))
-    result = last.run_as(process, model)
+    try:
+        result = last.run_as(process, model)
+    finally:
+        for other in others:
+            other.leave_together()
     last.report_less(of_others)
     seconds = time.perf_counter() - started
     log.info("Steps %s to %s done in %.2f s", steps[0].name, last.name, seconds)
     return result
 
 
-def _shares(steps: Sequence[RomanStep], nanoseconds: dict[Any, int]) -> dict[RomanStep, float]:
-    """Which part of the time each step took."""
-    total = sum(nanoseconds.values()) or 1
-    return {step: nanoseconds.get(step, 0) / total for step in steps}
+#: What each step took of the time [s].
+Seconds = defaultdict[RomanStep, float]
+
+
+@contextmanager
+def _counted(seconds: Seconds, step: RomanStep) -> Iterator[None]:
+    """Counts the time of the ``with`` block for a step."""
+    started = time.perf_counter()
+    yield
+    seconds[step] += time.perf_counter() - started
+
+
+def _share_out(seconds: Seconds, nanoseconds: Sequence[tuple[RomanStep, int]], took: float) -> None:
+    """Shares out the time of a pass [s] by what threads spent in the stages of each step."""
+    total = sum(time for _, time in nanoseconds) or 1
+    for step, time_of_step in nanoseconds:
+        seconds[step] += took * time_of_step / total
+
+
+def _warn_of_order(steps: Sequence[RomanStep], reasons: dict[Any, str], exposure: Any) -> None:
+    """Has the steps that work warn of what was not done before, or was done already."""
+    done: list[str] = []
+    for step in steps:
+        if not reasons[step]:
+            step.warn_of_order(exposure, done)
+        done.append(step.cal_step_name)
 
 
 def _kernels(
-    steps: Sequence[RomanStep], reasons: dict[Any, str], exposure: Any, stack: ExitStack
-) -> dict[RampStep, kernels.Kernel]:
-    """The kernels of the steps that work; what else these save is saved."""
-    made = {}
+    steps: Sequence[RomanStep],
+    reasons: dict[Any, str],
+    exposure: Any,
+    stack: ExitStack,
+    seconds: Seconds,
+) -> tuple[dict[RampStep, kernels.Kernel], References]:
+    """The kernels of the steps that work, and the references that they are made of."""
+    made, references = {}, {}
     for step in steps:
         if isinstance(step, RampStep) and not reasons[step]:
-            references = step.open_references(exposure, stack)
-            made[step] = step.kernel(exposure, references)
-            step.save_more(exposure, references)
-    return made
+            with _counted(seconds, step):
+                references[step] = step.open_references(exposure, stack)
+                made[step] = step.kernel(exposure, references[step])
+    return made, references
 
 
 def _in_place(
     steps: Sequence[RomanStep], reasons: dict[Any, str], ramp: Any, stack: ExitStack
-) -> tuple[RampModel, dict[Any, int]]:
-    made = _kernels(steps, reasons, ramp, stack)
-    for step in made:
-        step.warn_if_complete(ramp)
+) -> tuple[RampModel, Seconds, References]:
+    seconds = Seconds(float)
+    _warn_of_order(steps, reasons, ramp)
+    made, references = _kernels(steps, reasons, ramp, stack, seconds)
+    started = time.perf_counter()
     nanoseconds = _core.apply(
         list(made.values()), ramp.data, ramp.groupdq, ramp.pixeldq, _cap(steps), None, None
     )
-    return ramp, dict(zip(made, nanoseconds, strict=True))
+    took = time.perf_counter() - started
+    _share_out(seconds, list(zip(made, nanoseconds, strict=True)), took)
+    return ramp, seconds, references
 
 
 def _to_image(
@@ -147,49 +190,52 @@ def _to_image(
     *,
     share_file: bool,
     needs_wcs: bool,
-) -> tuple[ImageModel, dict[Any, int]]:
+) -> tuple[ImageModel, Seconds, References]:
     from ..datamodels import Encoding, RampModel, loading_objects
 
     check_ramp(exposure)
+    _warn_of_order(steps, reasons, exposure)
+    seconds = Seconds(float)
     first, fit_step = steps[0], steps[-1]
     assert isinstance(fit_step, FitStep)
     how: dict[str, Any] = {"border": BORDER, "max_threads": _cap(steps)}
     ramp: RampModel | None = None
     if isinstance(first, DQInitStep):
-        has_mask = not reasons[first]
-        mask = first.open_references(exposure, stack)["mask"] if has_mask else None
-        pixeldq = None if first.skip else first.first_flags(exposure, mask)
-        encoding = Encoding.of(exposure)
-        counts = exposure.stored("data")
-        how |= {"reference_read": encoding.reference_read, "offset": encoding.offset}
-        how["groupdq"] = exposure.stored("resultantdq") if "resultantdq" in exposure else None
+        with _counted(seconds, first):
+            has_mask = not reasons[first]
+            mask = first.open_references(exposure, stack)["mask"] if has_mask else None
+            pixeldq = None if first.skip else first.first_flags(exposure, mask)
+            encoding = Encoding.of(exposure)
+            counts = exposure.stored("data")
+            how |= {"reference_read": encoding.reference_read, "offset": encoding.offset}
+            how["groupdq"] = exposure.stored("resultantdq") if "resultantdq" in exposure else None
     else:
         ramp = exposure
-        for step in steps:
-            step.warn_if_complete(exposure)
         counts, pixeldq = exposure.stored("data"), exposure.stored("pixeldq")
         how["groupdq"] = exposure.stored("groupdq")
-    made = _kernels(steps, reasons, exposure, stack)
-    fit = fit_step.fit(exposure, fit_step.open_references(exposure, stack))
+    made, references = _kernels(steps, reasons, exposure, stack, seconds)
+    with _counted(seconds, fit_step):
+        fit = fit_step.fit(exposure, fit_step.open_references(exposure, stack))
+    started = time.perf_counter()
     with loading_objects() if needs_wcs else nullcontext():
         calibrated = kernels.calibrate(counts, list(made.values()), fit, pixeldq=pixeldq, **how)
+        took = time.perf_counter() - started
     if not calibrated.unsaturated:
         raise MaybeSaturatedError
+    # What reads is the first step, whatever it does besides.
+    nanoseconds = [time_taken for _, time_taken in calibrated.nanoseconds]
+    _share_out(seconds, list(zip([first, *made, fit_step], nanoseconds, strict=True)), took)
     if ramp is None:
         import numpy as np
 
-        ramp = RampModel.frame_of(exposure, share_file=share_file)
-        if pixeldq is None:
-            pixeldq = np.zeros(exposure.shape[1:], np.uint32)
-        copy_border(ramp, partial(encoding.samples, counts), pixeldq)
-    image = rate_image(ramp, calibrated.fit)
-    stages = [first if first not in made else None, *made, fit_step]
-    nanoseconds: dict[Any, int] = {}
-    for stage, (_, time_taken) in zip(stages, calibrated.nanoseconds, strict=True):
-        # What reads a ramp that was there is no step: it goes with the first.
-        step = first if stage is None else stage
-        nanoseconds[step] = nanoseconds.get(step, 0) + time_taken
-    return image, nanoseconds
+        with _counted(seconds, first):
+            ramp = RampModel.frame_of(exposure, share_file=share_file)
+            if pixeldq is None:
+                pixeldq = np.zeros(exposure.shape[1:], np.uint32)
+            copy_border(ramp, partial(encoding.samples, counts), pixeldq)
+    with _counted(seconds, fit_step):
+        image = rate_image(ramp, calibrated.fit)
+    return image, seconds, references
 
 
 def _cap(steps: Sequence[RomanStep]) -> int | None:

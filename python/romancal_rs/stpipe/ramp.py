@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from .. import _core
+from .. import _core, kernels
+from ..border import BORDER
 from ..exposure import thread_cap
 from .roman import RomanStep
 
@@ -48,7 +49,7 @@ class RampStep(RomanStep):
         with ExitStack() as stack:
             references = self.open_references(ramp, stack)
             kernel = self.kernel(ramp, references)
-            if self.parent is None and isinstance(input, DataModel):
+            if self._is_outermost() and isinstance(input, DataModel):
                 ramp = ramp.copy_for_change(kernel.changes)  # the caller's stays as it is
             _core.apply(
                 [kernel],
@@ -73,5 +74,43 @@ class FitStep(RomanStep):
         """Which parameter asks for more than an image, so that the ramp has to be there."""
         return ""
 
+    def save_more(self, ramp: RampModel, references: Mapping[str, Any]) -> None:
+        """Saves what that parameter asks for."""
+
     def process(self, input: Any) -> ImageModel | RampModel:
-        raise NotImplementedError(f"{type(self).__name__} does not define process()")
+        from ..datamodels import RampModel
+
+        ramp = self.prepare(input, RampModel)
+        if reason := self.reason_to_skip(ramp):
+            return self.end_skipped(ramp, reason)
+        with ExitStack() as stack:
+            references = self.open_references(ramp, stack)
+            calibrated = kernels.calibrate(
+                ramp.data,
+                [],
+                self.fit(ramp, references),
+                groupdq=ramp.groupdq,
+                pixeldq=ramp.pixeldq,
+                border=BORDER,
+                max_threads=thread_cap(self.maximum_cores),
+            )
+            self.save_more(ramp, references)
+        image = rate_image(ramp, calibrated.fit)
+        self.mark(image, True)
+        return image
+
+
+def rate_image(ramp: RampModel, fit: kernels.RampFit) -> ImageModel:
+    """The Level 2 image of a fit of what is inside the border of a ramp."""
+    from ..datamodels import ImageModel
+
+    return ImageModel.from_ramp(
+        ramp,
+        data=fit.slope,
+        dq=fit.dq,
+        err=fit.err,
+        var_poisson=fit.var_poisson,
+        var_rnoise=fit.var_rnoise,
+        chisq=fit.chisq,
+        dumo=fit.dumo,
+    )

@@ -135,8 +135,11 @@ class ReferencingStep(Step):
         owner: Step | None = self
         while owner is not None and owner.__dict__.get(f"override_{reftype}") is None:
             owner = owner.parent
-        source = self._source_key() if owner is None else (owner.qualified_name,)
-        return reftype, owner is None, source, sought.identity
+        if owner is None:
+            return reftype, None, self._source_key(), sought.identity
+        override = owner.__dict__[f"override_{reftype}"]
+        is_path = isinstance(override, str | os.PathLike)
+        return reftype, str(override) if is_path else id(override), None, sought.identity
 
     def _store(self) -> references.Store | None:
         """Where references are looked for; opened once in a run."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
@@ -87,20 +87,35 @@ class RomanStep(ReferencingStep):
                 f"{describe(model)}: its counts are still as they were sent: run dq_init before "
                 f"{self.name}"
             )
-        cal_step = model.meta.cal_step
-        if missing := [name for name in self.builds_on if cal_step.get(name) == "INCOMPLETE"]:
-            self.log.warning(
-                "%s: %s comes after %s, which meta.cal_step says to be INCOMPLETE",
-                *(describe(model), self.name, ", ".join(missing)),
-            )
-        self.warn_if_complete(model)
+        self.warn_of_order(model)
         if self._is_outermost() and isinstance(input, datamodels.DataModel):
             return model.copy_for_change(changes)
         return model
 
-    def warn_if_complete(self, model: DataModel) -> None:
-        """Warns where the step has been done on a model before."""
-        if model.meta.cal_step.get(self.cal_step_name) == "COMPLETE":
+    def warn_of_order(self, model: DataModel, done: Collection[str] = ()) -> None:
+        """Warns where the step has been done on a model before, or one that it builds on has not.
+
+        Parameters
+        ----------
+        model : DataModel
+            A ramp or an image; of a raw exposure no step has been done.
+        done : collection of str
+            The entries of steps that are done, or skipped, though the model does not say so yet.
+        """
+        from ..exposure import describe
+
+        cal_step = model.meta.get("cal_step")
+        missing = [
+            name
+            for name in self.builds_on
+            if name not in done and (cal_step is None or cal_step.get(name) == "INCOMPLETE")
+        ]
+        if missing:
+            self.log.warning(
+                "%s: %s comes after %s, which meta.cal_step says to be INCOMPLETE",
+                *(describe(model), self.name, ", ".join(missing)),
+            )
+        if cal_step is not None and cal_step.get(self.cal_step_name) == "COMPLETE":
             self.log.warning("%s: this step is COMPLETE already, and is done again", self.name)
 
     def open_input(self, input: Any) -> Any:

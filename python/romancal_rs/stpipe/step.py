@@ -199,17 +199,6 @@ class Step(SavingStep):
         """
         return self._run_within(self._run, args, process=process)
 
-    def run_pre_hooks(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Runs the hooks of a step whose work another does; returns what it gets."""
-        with runlog.owner(self.log):
-            return hooks.run_pre_hooks(self, args)
-
-    def hook_of_command(self, command: str) -> Step:
-        """The step that runs a shell command as a hook of this one."""
-        from . import subproc
-
-        return subproc.hook_of_command(command, self)
-
     def _run_logged(
         self, run: Run, args: tuple[Any, ...], process: Callable[..., Any] | None
     ) -> Any:
@@ -268,7 +257,10 @@ class Step(SavingStep):
     def begin_together(self) -> None:
         """Begins a step whose work its pipeline does, together with that of others."""
         runs.begin_together(self)
-        self._notify_start()
+
+    def leave_together(self) -> None:
+        """Ends the call of such a step, where it has not ended yet."""
+        runs.end_together(self)
 
     def end_together(self, result: Any, skipped: str, seconds: float) -> None:
         """Ends such a step: completes the metadata of the result, in place, and reports.
@@ -281,6 +273,7 @@ class Step(SavingStep):
         seconds : float
             What it took of the time [s].
         """
+        self._notify_start()
         self.mark(result, not skipped)
         if not self.skip:
             self.finalize_result(result, list(self._call.references_used.items()))
