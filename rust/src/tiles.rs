@@ -27,7 +27,10 @@ impl RampBand<'_> {
                 place: Place {
                     first_row: place.first_row + row.start.saturating_sub(halo),
                     cols: place.cols.start + col.start.saturating_sub(halo)
-                        ..place.cols.end.min((place.cols.start + col.end).saturating_add(halo)),
+                        ..place
+                            .cols
+                            .end
+                            .min((place.cols.start + col.end).saturating_add(halo)),
                 },
                 data,
                 groupdq: groupdq.next()?,
