@@ -102,9 +102,10 @@ class RomanStep(ReferencingStep):
         done : collection of str
             The entries of steps that are done, or skipped, though the model does not say so yet.
         """
+        from ..datamodels import ScienceRawModel
         from ..exposure import describe
 
-        cal_step = model.meta.get("cal_step")
+        cal_step = None if isinstance(model, ScienceRawModel) else model.meta.cal_step
         missing = [
             name
             for name in self.builds_on

@@ -199,6 +199,12 @@ class Step(SavingStep):
         """
         return self._run_within(self._run, args, process=process)
 
+    def hook_of_command(self, command: str) -> Step:
+        """The step that runs a shell command as a hook of this one."""
+        from . import subproc
+
+        return subproc.hook_of_command(command, self)
+
     def _run_logged(
         self, run: Run, args: tuple[Any, ...], process: Callable[..., Any] | None
     ) -> Any:
