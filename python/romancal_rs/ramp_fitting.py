@@ -51,7 +51,7 @@ class RampFitStep(FitStep):
             return
         segments = kernels.fit_ramps(
             *(ramp.data, ramp.groupdq, ramp.pixeldq),
-            *self._detector(references),
+            *self._detector(references, tell=False),
             read_pattern(ramp),
             optional=True,
             max_threads=thread_cap(self.maximum_cores),
@@ -64,13 +64,17 @@ class RampFitStep(FitStep):
         else:
             self.save_model(product, "fitopt")
 
-    def _detector(self, references: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    def _detector(
+        self, references: Mapping[str, Any], *, tell: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Gain, and noise of one read."""
         gain = references["gain"].stored("data")
-        return gain, single_read_noise(self, references["readnoise"])
+        return gain, single_read_noise(self, references["readnoise"], tell=tell)
 
 
-def single_read_noise(step: RomanStep, readnoise: ReadnoiseRefModel) -> np.ndarray:
+def single_read_noise(
+    step: RomanStep, readnoise: ReadnoiseRefModel, *, tell: bool = True
+) -> np.ndarray:
     """The noise of one read [DN], from a READNOISE that holds it or sqrt(2) times it.
 
     Today's READNOISE files hold the noise of one read, those of 2022 that of the difference of
@@ -79,8 +83,10 @@ def single_read_noise(step: RomanStep, readnoise: ReadnoiseRefModel) -> np.ndarr
     Parameters
     ----------
     step : RomanStep
-        Whose ``read_noise_is_cds`` says which it is, or ``"auto"``; its log tells what was taken.
+        Whose ``read_noise_is_cds`` says which it is, or ``"auto"``.
     readnoise : ReadnoiseRefModel
+    tell : bool
+        Whether the step's log tells what was taken.
     """
     from .datamodels import noise_of_one_read
 
@@ -91,7 +97,8 @@ def single_read_noise(step: RomanStep, readnoise: ReadnoiseRefModel) -> np.ndarr
         else f"read_noise_is_cds = {is_cds}"
     )
     of_what = "a difference of two reads, divided by sqrt(2)" if is_cds else "one read"
-    step.log.info("%s: READNOISE is the noise of %s (%s)", step.name, of_what, why)
+    if tell:
+        step.log.info("%s: READNOISE is the noise of %s (%s)", step.name, of_what, why)
     read_noise = readnoise.stored("data")
     return noise_of_one_read(read_noise) if is_cds else read_noise
 

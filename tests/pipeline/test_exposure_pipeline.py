@@ -225,7 +225,8 @@ def test_every_product_has_provenance_and_log(run, tmp_path):
         with datamodels.open(path) as product:
             lines = list(product.meta.cal_logs)
             assert any("Step dq_init done" in line for line in lines), path.name
-            assert len(lines) == len(set(lines)), path.name
+            said = [line.partition(" :: ")[2] for line in lines if "Using" not in line]
+            assert len(said) == len(set(said)), path.name  # nothing twice, at whatever time
             assert product.meta.ref_file.mask.startswith("roman_wfi_mask_"), path.name
     with datamodels.open(tmp_path / "out" / "photometry.asdf") as product:
         assert product.meta.ref_file.photom.startswith("roman_wfi_photom_")
