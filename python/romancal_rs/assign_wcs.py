@@ -50,8 +50,8 @@ class AssignWcsStep(RomanStep):
         from .datamodels import ImageModel
 
         image = self.prepare(input, ImageModel)
-        if self.get_reference_file(image, "distortion") == "N/A":
-            return self.skip_without(image, "distortion")
+        if reason := self.reason_to_skip(image):
+            return self.end_skipped(image, reason)
         with self.get_reference_file_model(image, "distortion") as distortion:
             assign_wcs(image, distortion)
         self.log.info("s_region: %s", image.meta.wcsinfo.s_region)

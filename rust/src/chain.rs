@@ -21,7 +21,7 @@ use crate::lanes::{Lanes, blocks, row_mut, rows_mut, store};
 use crate::planes::{Fit, Planes};
 use crate::reference::{Cube, Plane, Row};
 use crate::survey::{Ready, Survey, conclude, for_columns};
-use crate::tiles::{cut, with_halo};
+use crate::tiles::{cut, with_halo, within};
 
 /// Rows of a band over all columns. More make the rows of halo, which are computed twice, matter less;
 /// fewer make it stay nearer to the core.
@@ -306,13 +306,8 @@ impl<'a> Chain<'a> {
         let halo = halo_of(before);
         let height = self.band_rows(execution, None, halo);
         let part = survey.part();
-        let mut pieces = Vec::new();
-        for (rows, cols) in part.pixels {
-            let bands = within(cut(rows.len(), height), rows.start);
-            pieces.extend(bands.into_iter().map(|rows| (rows, cols.clone())));
-        }
         for_each_with(
-            pieces,
+            part.pieces(height),
             || Scratch::new(self, height, n_cols, halo),
             |scratch, (rows, cols)| {
                 let place = Place {
@@ -377,14 +372,6 @@ impl Times {
             fit: Clock::default(),
         }
     }
-}
-
-/// Ranges that begin at `start` rather than at 0.
-fn within(ranges: Vec<Range<usize>>, start: usize) -> Vec<Range<usize>> {
-    let moved = ranges.into_iter();
-    moved
-        .map(|range| start + range.start..start + range.end)
-        .collect()
 }
 
 /// What of the ranges lies in another.

@@ -207,32 +207,20 @@ pub(crate) fn apply_all(
 fn look_at_ramp(
     before: &[Ready<'_>],
     survey: &dyn Survey<'_>,
-    ramp: &mut RampBand<'_>,
+    ramp: &RampBand<'_>,
     execution: &mut Execution<'_>,
 ) -> Result<(), KernelError> {
     let (n_resultants, n_rows, n_cols) = ramp.shape();
     let halo = halo_of(before);
     let part = survey.part();
     let height = execution.band_rows(n_resultants, n_cols);
-    let mut pieces = Vec::new();
-    for (rows, cols) in part.pixels {
-        for piece in cut(rows.len(), height) {
-            let core = rows.start + piece.start..rows.start + piece.end;
-            let seen = (
-                with_halo(&core, halo, n_rows),
-                with_halo(&cols, halo, n_cols),
-            );
-            pieces.push((ramp.copied(seen.0, seen.1), core, cols.clone()));
-        }
-    }
     for_each(
-        pieces,
-        |(mut band, rows, cols)| {
-            apply_all(
-                &for_columns(before, &band.place.cols.clone()),
-                &mut band,
-                |_, _| (),
-            );
+        part.pieces(height),
+        |(rows, cols)| {
+            let seen_rows = with_halo(&rows, halo, n_rows);
+            let mut band = ramp.copied(seen_rows, with_halo(&cols, halo, n_cols));
+            let kernels = for_columns(before, &band.place.cols);
+            apply_all(&kernels, &mut band, |_, _| ());
             survey.look(&band.seen(&part.resultants, &rows, &cols));
         },
         execution,

@@ -9,6 +9,7 @@ use std::ops::{Deref, Range};
 
 use crate::band::{BandKernel, RampBand};
 use crate::error::KernelError;
+use crate::tiles::{cut, within};
 
 /// A part of a ramp.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,17 @@ impl Part {
             resultants,
             pixels: vec![(rows, 0..n_cols)],
         }
+    }
+
+    /// The rectangles in pieces of at most `height` rows.
+    pub(crate) fn pieces(&self, height: usize) -> Vec<(Range<usize>, Range<usize>)> {
+        let rectangles = self.pixels.iter();
+        rectangles
+            .flat_map(|(rows, cols)| {
+                let bands = within(cut(rows.len(), height), rows.start).into_iter();
+                bands.map(|rows| (rows, cols.clone()))
+            })
+            .collect()
     }
 }
 

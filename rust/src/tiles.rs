@@ -65,6 +65,14 @@ pub(crate) fn cut(length: usize, size: usize) -> Vec<Range<usize>> {
         .collect()
 }
 
+/// Ranges that begin at `start` rather than at 0.
+pub(crate) fn within(ranges: Vec<Range<usize>>, start: usize) -> Vec<Range<usize>> {
+    let moved = ranges.into_iter();
+    moved
+        .map(|range| start + range.start..start + range.end)
+        .collect()
+}
+
 /// The cut that leaves all rows or columns together.
 pub(crate) fn all(length: usize) -> Vec<Range<usize>> {
     std::iter::once(0..length).collect()

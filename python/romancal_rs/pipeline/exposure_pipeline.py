@@ -178,9 +178,13 @@ class ExposurePipeline(RomanPipeline):
         """The step after which an exposure may turn out to be saturated throughout, or None."""
         return self.__dict__.get("saturation")
 
+    def _steps(self) -> list[RomanStep]:
+        """All steps, in order: of an exposure pipeline all are on Roman data."""
+        return cast("list[RomanStep]", self.substeps())
+
     def _on_ramps(self) -> list[RomanStep]:
         """The steps up to the fit."""
-        steps = [cast("RomanStep", self.step(name)) for name in self.step_defs]
+        steps = self._steps()
         fits = [i for i, step in enumerate(steps) if isinstance(step, FitStep)]
         if not fits:
             raise ParameterError(
@@ -189,8 +193,7 @@ class ExposurePipeline(RomanPipeline):
         return steps[: fits[0] + 1]
 
     def _after_the_fit(self) -> list[RomanStep]:
-        steps = [cast("RomanStep", self.step(name)) for name in self.step_defs]
-        return steps[len(self._on_ramps()) :]
+        return self._steps()[len(self._on_ramps()) :]
 
     def setup_output(self, model: DataModel) -> None:
         """Decides what the result's name ends with: ``cal``, or ``ramp`` where no fit was made."""
@@ -220,7 +223,7 @@ class ExposurePipeline(RomanPipeline):
         zeroed = {name: np.zeros(dq.shape, dtype=np.float32) for name in ZEROED_ARRAYS}
         image = ImageModel.from_ramp(ramp, dq=dq.astype(np.uint32), **zeroed)
         self.decide_suffix("cal")
-        steps = [self.step(name) for name in self.step_defs]
+        steps = self._steps()
         later = steps[steps.index(self._saturation) + 1 :]
         return self._skip(image, later, "all pixels are saturated")
 
@@ -230,8 +233,7 @@ class ExposurePipeline(RomanPipeline):
         return model
 
     def prefetched_steps(self, model: DataModel) -> list[Step]:
-        steps = [cast("RomanStep", self.step(name)) for name in self.step_defs]
-        return [step for step in steps if not step.idle(model)]
+        return [step for step in self._steps() if not step.idle(model)]
 
 
 def _changed(segments: Sequence[Segment]) -> tuple[str, ...]:
