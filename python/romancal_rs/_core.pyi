@@ -96,7 +96,7 @@ def apply(
     max_threads: int | None,
     band_rows: int | None,
     tile_cols: int | None,
-) -> list[int]: ...
+) -> list[tuple[int, dict[str, Any]]]: ...
 def calibrate(
     raw: NDArray[np.uint16] | NDArray[np.float32],
     kernels: Sequence[Kernel],
@@ -109,7 +109,7 @@ def calibrate(
     max_threads: int | None,
     band_rows: int | None,
     tile_cols: int | None,
-) -> tuple[dict[str, Any], bool, list[tuple[str, int]]]: ...
+) -> tuple[dict[str, Any], bool, list[tuple[str, int]], list[dict[str, Any]]]: ...
 def fit_ramps(
     data: NDArray[np.float32],
     groupdq: NDArray[np.uint8],

@@ -6,8 +6,9 @@
 //! is a band too: the one that begins at its first pixel.
 
 use std::ops::Range;
+use std::time::Duration;
 
-use ndarray::{Array, ArrayView, ArrayViewMut, Axis, Dimension, Ix2, Ix3, Slice};
+use ndarray::{Array, Array3, ArrayView, ArrayViewMut, Axis, Dimension, Ix2, Ix3, Slice};
 
 use crate::error::{KernelError, check_array, shape_text};
 use crate::survey::Survey;
@@ -92,6 +93,32 @@ pub trait BandKernel: Sync {
 
     /// Corrects or flags a band. Pixels of the halo may come out wrong: nobody keeps them.
     fn apply(&self, band: &mut RampBand<'_>);
+
+    /// What it found out, or made, besides the ramp. Asked once, after the last band.
+    fn found(&self) -> Vec<(&'static str, Found)> {
+        Vec::new()
+    }
+}
+
+/// Something besides the ramp that a kernel found out, or made.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// A number, such as a parameter of a fit.
+    Number(f64),
+    /// Counts of an amplifier, (n_resultants, n_rows, n_cols) [DN].
+    Counts(Array3<u16>),
+    /// Samples, (n_resultants, n_rows, n_cols) [DN].
+    Samples(Array3<f32>),
+}
+
+/// What a kernel has to tell after a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outcome {
+    /// Time that threads spent in it, summed over threads: also in its survey, and in making it ready
+    /// for columns.
+    pub took: Duration,
+    /// What it found, by name.
+    pub found: Vec<(&'static str, Found)>,
 }
 
 /// An array of a band. Its rows are contiguous in memory; planes and rows may be spaced.
@@ -227,7 +254,7 @@ impl<'a> RampBand<'a> {
 
 impl RampBand<'_> {
     /// A copy of some rows and columns.
-    pub(crate) fn copied(&self, rows: Range<usize>, cols: Range<usize>) -> RampBand<'static> {
+    pub(crate) fn copied<'c>(&self, rows: Range<usize>, cols: Range<usize>) -> RampBand<'c> {
         let place = Place {
             first_row: self.place.first_row + rows.start,
             cols: self.place.cols.start + cols.start..self.place.cols.start + cols.end,

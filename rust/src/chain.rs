@@ -12,16 +12,16 @@ use std::time::{Duration, Instant};
 
 use ndarray::{Array2, Array3, ArrayViewMut, Axis, Dimension, Slice};
 
-use crate::band::{BandArray, BandKernel, Place, RampBand};
+use crate::band::{BandArray, BandKernel, Outcome, Place, RampBand};
 use crate::dq::{group, pixel};
-use crate::driver::{Clock, Execution, apply_all, for_each_with, halo_of};
+use crate::driver::{Clock, Execution, apply_all, for_each_with, halo_of, outcomes};
 use crate::encoding::Encoding;
 use crate::error::{KernelError, shape_text};
 use crate::lanes::{Lanes, blocks, row_mut, rows_mut, store};
 use crate::planes::{Fit, Planes};
 use crate::reference::{Cube, Plane, Row};
-use crate::survey::{Ready, Survey, conclude, for_columns};
-use crate::tiles::{cut, with_halo, within};
+use crate::survey::{Ready, Show, conclude, for_columns};
+use crate::tiles::{clipped, cut, with_halo, within};
 
 /// Rows of a band over all columns. More make the rows of halo, which are computed twice, matter less;
 /// fewer make it stay nearer to the core.
@@ -63,15 +63,16 @@ pub enum Source<'a> {
 }
 
 /// What a run found out, besides the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// Whether there is a science pixel that is neither bad, nor without a saturation check, nor
     /// saturated in the first resultant. If not, the exposure may be one that is saturated throughout.
     pub unsaturated: bool,
-    /// Time that threads spent reading, in each kernel, and in the fit, summed over threads.
+    /// Time that threads spent reading, and in the fit, summed over threads.
     pub read: Duration,
-    pub kernels: Vec<Duration>,
     pub fit: Duration,
+    /// What each kernel has to tell.
+    pub kernels: Vec<Outcome>,
 }
 
 impl Source<'_> {
@@ -123,17 +124,18 @@ impl<'a> Chain<'a> {
         let (n_rows, n_cols) = self.check(out)?;
         let took = Times::new(self.kernels.len());
         let unsaturated = AtomicBool::new(false);
-        if n_rows > 0 && n_cols > 0 {
-            let kernels = conclude(&self.kernels, self.shape(), |before, survey| {
-                self.look(before, survey, execution)
-            })?;
+        let kernels = if n_rows > 0 && n_cols > 0 {
+            let kernels = conclude(&self.kernels, self.shape(), self, &took.kernels, execution)?;
             self.run_tiles(&kernels, out, &took, &unsaturated, execution)?;
-        }
+            outcomes(&kernels, &took.kernels)
+        } else {
+            vec![Outcome::default(); self.kernels.len()]
+        };
         Ok(Report {
             unsaturated: unsaturated.into_inner(),
             read: took.read.get(),
-            kernels: took.kernels.iter().map(Clock::get).collect(),
             fit: took.fit.get(),
+            kernels,
         })
     }
 
@@ -212,9 +214,10 @@ impl<'a> Chain<'a> {
             }
         }
         let width = cols.iter().map(Range::len).max().unwrap_or(0);
+        let count = |kernel: usize, time| took.kernels[kernel].add(time);
         let shared = match tile_cols {
             Some(_) => None,
-            None => Some(for_columns(kernels, &(0..n_cols))),
+            None => Some(for_columns(kernels, &(0..n_cols), count)),
         };
         for_each_with(
             tasks,
@@ -222,7 +225,7 @@ impl<'a> Chain<'a> {
             |scratch, (cols, bands)| {
                 let own = match &shared {
                     Some(_) => Vec::new(),
-                    None => for_columns(kernels, &self.seen_cols(&cols, halo)),
+                    None => for_columns(kernels, &self.seen_cols(&cols, halo), count),
                 };
                 let kernels = shared.as_ref().unwrap_or(&own);
                 for (rows, mut planes) in bands {
@@ -295,35 +298,6 @@ impl<'a> Chain<'a> {
         work.took.fit.add(started.elapsed());
     }
 
-    /// Shows a survey its part of the exposure, as these kernels leave it.
-    fn look(
-        &self,
-        before: &[Ready<'_>],
-        survey: &dyn Survey<'_>,
-        execution: &mut Execution<'_>,
-    ) -> Result<(), KernelError> {
-        let (_, n_rows, n_cols) = self.shape();
-        let halo = halo_of(before);
-        let height = self.band_rows(execution, None, halo);
-        let part = survey.part();
-        for_each_with(
-            part.pieces(height),
-            || Scratch::new(self, height, n_cols, halo),
-            |scratch, (rows, cols)| {
-                let place = Place {
-                    first_row: rows.start.saturating_sub(halo),
-                    cols: with_halo(&cols, halo, n_cols),
-                };
-                let kernels = for_columns(before, &place.cols);
-                let mut ramp = scratch.ramp(place, with_halo(&rows, halo, n_rows).len());
-                self.read(&mut ramp);
-                apply_all(&kernels, &mut ramp, |_, _| ());
-                survey.look(&ramp.seen(&part.resultants, &rows, &cols));
-            },
-            execution,
-        )
-    }
-
     /// Takes the rows of a band, with the flags they have from the beginning.
     fn read(&self, ramp: &mut RampBand<'_>) {
         let place = &ramp.place;
@@ -347,6 +321,35 @@ impl<'a> Chain<'a> {
                 None => flags.fill(0),
             }
         }
+    }
+}
+
+impl Show for Chain<'_> {
+    type Memory = Scratch;
+
+    fn height(&self, execution: &Execution<'_>, tile_cols: Option<usize>, halo: usize) -> usize {
+        self.band_rows(execution, tile_cols, halo)
+    }
+
+    fn memory(&self, height: usize, width: usize, halo: usize) -> Scratch {
+        Scratch::new(self, height, width, halo)
+    }
+
+    fn piece<'m>(
+        &'m self,
+        rows: &Range<usize>,
+        cols: &Range<usize>,
+        halo: usize,
+        scratch: &'m mut Scratch,
+    ) -> RampBand<'m> {
+        let (_, n_rows, n_cols) = self.shape();
+        let place = Place {
+            first_row: rows.start.saturating_sub(halo),
+            cols: with_halo(cols, halo, n_cols),
+        };
+        let mut ramp = scratch.ramp(place, with_halo(rows, halo, n_rows).len());
+        self.read(&mut ramp);
+        ramp
     }
 }
 
@@ -374,15 +377,6 @@ impl Times {
     }
 }
 
-/// What of the ranges lies in another.
-fn clipped(ranges: Vec<Range<usize>>, into: &Range<usize>) -> Vec<Range<usize>> {
-    let clipped = ranges.into_iter();
-    clipped
-        .map(|range| range.start.max(into.start)..range.end.min(into.end))
-        .filter(|range| !range.is_empty())
-        .collect()
-}
-
 fn copy<T: bytemuck::Pod + Default>(from: Row<'_, T>, into: &mut [T]) {
     for cols in blocks(into.len()) {
         store(&from.block(&cols), into, &cols);
@@ -402,7 +396,7 @@ fn has_unsaturated(ramp: &RampBand<'_>) -> bool {
 }
 
 /// Memory of one thread for the bands it works on.
-struct Scratch {
+pub(crate) struct Scratch {
     data: Array3<f32>,
     groupdq: Array3<u8>,
     pixeldq: Array2<u32>,

@@ -4,6 +4,7 @@
 //! pool is first used, or else the number of cores. The thread that calls only waits: it looks for
 //! an interrupt a few times a second, and the workers stop at the end of their bands.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::band::{BandKernel, RampBand};
+use crate::band::{BandKernel, Outcome, RampBand};
 use crate::error::KernelError;
-use crate::survey::{Ready, Survey, conclude, for_columns};
+use crate::survey::{Ready, Show, conclude, for_columns};
 use crate::tiles::{BandTask, all, cut, with_halo};
 
 /// The environment variable that sets the size of the pool.
@@ -80,12 +81,12 @@ impl Execution<'_> {
 
 /// Runs kernels, one after the other, over a ramp: band by band, and each band through all of them.
 ///
-/// Returns the time that threads spent in each kernel, summed over threads.
+/// Returns what each kernel has to tell.
 pub fn run(
     kernels: &[&dyn BandKernel],
     ramp: &mut RampBand<'_>,
     execution: &mut Execution<'_>,
-) -> Result<Vec<Duration>, KernelError> {
+) -> Result<Vec<Outcome>, KernelError> {
     ramp.check()?;
     let shape = ramp.shape();
     let (_, n_rows, n_cols) = shape;
@@ -96,13 +97,45 @@ pub fn run(
         })?;
     }
     let clocks: Vec<_> = kernels.iter().map(|_| Clock::default()).collect();
-    if n_rows > 0 && n_cols > 0 {
-        let ready = conclude(kernels, shape, |before, survey| {
-            look_at_ramp(before, survey, ramp, execution)
-        })?;
-        run_tiles(&ready, ramp, &clocks, execution)?;
+    if n_rows == 0 || n_cols == 0 {
+        return Ok(vec![Outcome::default(); kernels.len()]);
     }
-    Ok(clocks.iter().map(Clock::get).collect())
+    let ready = conclude(kernels, shape, &*ramp, &clocks, execution)?;
+    run_tiles(&ready, ramp, &clocks, execution)?;
+    Ok(outcomes(&ready, &clocks))
+}
+
+impl Show for RampBand<'_> {
+    type Memory = ();
+
+    fn height(&self, execution: &Execution<'_>, tile_cols: Option<usize>, _halo: usize) -> usize {
+        let (n_resultants, _, n_cols) = self.shape();
+        execution.band_rows(n_resultants, tile_cols.unwrap_or(n_cols))
+    }
+
+    fn memory(&self, _height: usize, _width: usize, _halo: usize) {}
+
+    fn piece<'m>(
+        &'m self,
+        rows: &Range<usize>,
+        cols: &Range<usize>,
+        halo: usize,
+        (): &'m mut (),
+    ) -> RampBand<'m> {
+        let (_, n_rows, n_cols) = self.shape();
+        self.copied(with_halo(rows, halo, n_rows), with_halo(cols, halo, n_cols))
+    }
+}
+
+/// What each kernel has to tell.
+pub(crate) fn outcomes(kernels: &[Ready<'_>], clocks: &[Clock]) -> Vec<Outcome> {
+    let kernels = kernels.iter().zip(clocks);
+    kernels
+        .map(|(kernel, clock)| Outcome {
+            took: clock.get(),
+            found: kernel.found(),
+        })
+        .collect()
 }
 
 fn run_tiles(
@@ -132,7 +165,7 @@ fn run_tiles(
                 let Some(cols) = bands.first().map(BandTask::cols) else {
                     return;
                 };
-                let kernels = for_columns(ready, cols);
+                let kernels = for_columns(ready, cols, |index, time| clocks[index].add(time));
                 for band in bands {
                     work(&kernels, band);
                 }
@@ -140,7 +173,7 @@ fn run_tiles(
             execution,
         );
     }
-    let kernels = for_columns(ready, &(0..n_cols));
+    let kernels = for_columns(ready, &(0..n_cols), |index, time| clocks[index].add(time));
     let bands = ramp.split(&rows, &all(n_cols), halo);
     for_each(
         bands.into_iter().flatten().collect(),
@@ -201,30 +234,6 @@ pub(crate) fn apply_all(
         }
         index += alone;
     }
-}
-
-/// Shows a survey its part of a ramp, as these kernels would leave it.
-fn look_at_ramp(
-    before: &[Ready<'_>],
-    survey: &dyn Survey<'_>,
-    ramp: &RampBand<'_>,
-    execution: &mut Execution<'_>,
-) -> Result<(), KernelError> {
-    let (n_resultants, n_rows, n_cols) = ramp.shape();
-    let halo = halo_of(before);
-    let part = survey.part();
-    let height = execution.band_rows(n_resultants, n_cols);
-    for_each(
-        part.pieces(height),
-        |(rows, cols)| {
-            let seen_rows = with_halo(&rows, halo, n_rows);
-            let mut band = ramp.copied(seen_rows, with_halo(&cols, halo, n_cols));
-            let kernels = for_columns(before, &band.place.cols);
-            apply_all(&kernels, &mut band, |_, _| ());
-            survey.look(&band.seen(&part.resultants, &rows, &cols));
-        },
-        execution,
-    )
 }
 
 /// Does all tasks on the pool. A task that panics makes this panic when the others are done.

@@ -73,6 +73,15 @@ pub(crate) fn within(ranges: Vec<Range<usize>>, start: usize) -> Vec<Range<usize
         .collect()
 }
 
+/// What of the ranges lies in another.
+pub(crate) fn clipped(ranges: Vec<Range<usize>>, into: &Range<usize>) -> Vec<Range<usize>> {
+    let clipped = ranges.into_iter();
+    clipped
+        .map(|range| range.start.max(into.start)..range.end.min(into.end))
+        .filter(|range| !range.is_empty())
+        .collect()
+}
+
 /// The cut that leaves all rows or columns together.
 pub(crate) fn all(length: usize) -> Vec<Range<usize>> {
     std::iter::once(0..length).collect()

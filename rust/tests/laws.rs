@@ -5,7 +5,7 @@ use std::sync::Once;
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use romancal_rs_core::band::{BandArray, BandKernel, Changes, RampBand};
+use romancal_rs_core::band::{BandArray, BandKernel, Changes, Found, RampBand};
 use romancal_rs_core::cadence::ReadPattern;
 use romancal_rs_core::chain::{Chain, Source};
 use romancal_rs_core::dq::group;
@@ -231,6 +231,13 @@ impl BandKernel for CommonMode {
     fn apply(&self, _: &mut RampBand<'_>) {
         panic!("it works only on the columns that it was prepared for");
     }
+
+    fn found(&self) -> Vec<(&'static str, Found)> {
+        let sum = self.changed_bits.map(|bits| bits as f64);
+        sum.map(|sum| ("sum", Found::Number(sum)))
+            .into_iter()
+            .collect()
+    }
 }
 
 struct SumOfBits {
@@ -249,7 +256,10 @@ impl<'k> Survey<'k> for SumOfBits {
             .fetch_add(CommonMode::sum(piece), std::sync::atomic::Ordering::Relaxed);
     }
 
-    fn conclude(self: Box<Self>) -> Result<Box<dyn BandKernel + 'k>, KernelError> {
+    fn conclude(
+        self: Box<Self>,
+        _execution: &mut Execution<'_>,
+    ) -> Result<Box<dyn BandKernel + 'k>, KernelError> {
         Ok(Box::new(CommonMode {
             of_rows: self.of_rows,
             changed_bits: Some(self.sum.into_inner()),
@@ -367,7 +377,10 @@ fn run(case: &Case, kernels: &[&dyn BandKernel], way: Way) -> Case {
         BandArray::InPlace(result.groupdq.view_mut()),
         BandArray::InPlace(result.pixeldq.view_mut()),
     );
-    execute(way, |execution| driver::run(kernels, &mut ramp, execution)).unwrap();
+    let outcomes = execute(way, |execution| driver::run(kernels, &mut ramp, execution)).unwrap();
+    for (kernel, outcome) in kernels.iter().zip(outcomes) {
+        assert_eq!(!outcome.found.is_empty(), kernel.name() == "common mode");
+    }
     result
 }
 
@@ -516,6 +529,13 @@ fn calibrated(chain: &Chain<'_>, way: Way) -> Vec<Vec<u32>> {
     let inside = (n_rows - 2 * chain.border, n_cols - 2 * chain.border);
     let mut image = Image::zeros(chain.fit.makes(), inside);
     let report = execute(way, |execution| chain.run(&mut image.planes(), execution)).unwrap();
+    for (kernel, outcome) in chain.kernels.iter().zip(&report.kernels) {
+        let is_common_mode = kernel.name() == "common mode";
+        assert_eq!(
+            !outcome.found.is_empty(),
+            is_common_mode && inside.0 * inside.1 > 0
+        );
+    }
     assert_eq!(report.kernels.len(), chain.kernels.len());
     all_bits(&(image, None))
 }
@@ -601,23 +621,24 @@ proptest! {
     #[test]
     fn kernels_together_give_the_bits_of_one_after_the_other(
         case in case(),
-        with_common_mode in any::<Option<bool>>(),
+        // One that surveys, and after it another that is to see what the first leaves.
+        with_common_modes in any::<[Option<bool>; 2]>(),
         way in way(),
     ) {
         let coeffs = coefficients(&case);
         let kernels = Kernels::new(&case, &coeffs, case.floor);
-        let of_rows = with_common_mode == Some(true);
-        let common_mode = CommonMode { of_rows, changed_bits: None };
-        let mut together: Vec<_> = kernels.in_order().into();
+        let common_modes = with_common_modes
+            .map(|mode| mode.map(|of_rows| CommonMode { of_rows, changed_bits: None }));
+        let mut together: Vec<&dyn BandKernel> = Vec::new();
         let mut expected = case.clone();
         for (index, kernel) in kernels.in_order().into_iter().enumerate() {
-            if let (2, Some(of_rows)) = (index, with_common_mode) {
-                correct_common_mode(&mut expected, of_rows);
+            // Before the dark, and before the jump detection.
+            if let Some(Some(mode)) = index.checked_sub(2).map(|of| &common_modes[of]) {
+                correct_common_mode(&mut expected, mode.of_rows);
+                together.push(mode);
             }
             expected = run(&expected, &[kernel], WHOLE);
-        }
-        if with_common_mode.is_some() {
-            together.insert(2, &common_mode);
+            together.push(kernel);
         }
         let result = run(&case, &together, way);
         prop_assert_eq!(bits(&result.data), bits(&expected.data));

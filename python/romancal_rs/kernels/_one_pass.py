@@ -121,7 +121,7 @@ def calibrate(
     Returns
     -------
     Calibrated
-        With `fit`, `unsaturated` and `nanoseconds`.
+        With `fit`, `unsaturated`, `nanoseconds` and `found`.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def calibrate(
         If an array, a parameter or a read pattern does not fit: of a kernel, the message begins
         with its name. Types of its arrays are checked where it is made. See `flag_saturation`.
     """
-    planes, unsaturated, nanoseconds = _core.calibrate(
+    planes, unsaturated, nanoseconds, found = _core.calibrate(
         raw,
         kernels,
         fit,
@@ -142,4 +142,4 @@ def calibrate(
         band_rows,
         tile_cols,
     )
-    return Calibrated(RampFit(**planes), unsaturated, tuple(nanoseconds))
+    return Calibrated(RampFit(**planes), unsaturated, tuple(nanoseconds), tuple(found))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,8 +95,11 @@ class Calibrated:
         throughout.
     nanoseconds : tuple of (str, int)
         What took how long, summed over the threads: ``read``, each kernel in order, ``fit``.
+    found : tuple of dict
+        What each kernel, in order, found out or made besides the ramp, by name; empty for most.
     """
 
     fit: RampFit
     unsaturated: bool
     nanoseconds: tuple[tuple[str, int], ...]
+    found: tuple[dict[str, Any], ...]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: What every class has of its own, and may be called.
 _OF_ALL = {"__module__", "__doc__", "__annotations__", "__firstlineno__", "__static_attributes__"}
+#: The methods that make a step on ramps what it is.
+_OF_RAMP_STEPS = {"kernel", "idle", "reason_to_skip", "take", "save_more"}
 #: Parameters by which someone sees what a step works on, and what it has made of it.
 BEFORE = ("pre_hooks",)
 AFTER = ("post_hooks", "save_results", "output_file")
@@ -98,7 +100,7 @@ def _alone(step: RomanStep, exposure: DataModel) -> str:
     from ..datamodels import GUIDE_STAR_TYPES, ScienceRawModel
 
     if isinstance(step, RampStep):
-        is_usual = _is_but_for(step, RampStep, {"kernel", "idle", "save_more"})
+        is_usual = _is_but_for(step, RampStep, _OF_RAMP_STEPS)
     elif isinstance(step, FitStep):
         is_usual = _is_but_for(step, FitStep, {"fit", "idle", "needs_ramp", "save_more"})
         if parameter := step.needs_ramp():

@@ -174,11 +174,14 @@ def _in_place(
     _warn_of_order(steps, reasons, ramp)
     made, references = _kernels(steps, reasons, ramp, stack, seconds)
     started = time.perf_counter()
-    nanoseconds = _core.apply(
+    outcomes = _core.apply(
         list(made.values()), ramp.data, ramp.groupdq, ramp.pixeldq, _cap(steps), None, None
     )
     took = time.perf_counter() - started
+    nanoseconds = [time_taken for time_taken, _ in outcomes]
     _share_out(seconds, list(zip(made, nanoseconds, strict=True)), took)
+    for step, (_, found) in zip(made, outcomes, strict=True):
+        step.take(ramp, found)
     return ramp, seconds, references
 
 
@@ -235,6 +238,8 @@ def _to_image(
             copy_border(ramp, partial(encoding.samples, counts), pixeldq)
     with _counted(seconds, fit_step):
         image = rate_image(ramp, calibrated.fit)
+    for step, found in zip(made, calibrated.found, strict=True):
+        step.take(image, found)
     return image, seconds, references
 
 

@@ -37,6 +37,18 @@ class RampStep(RomanStep):
         """
         raise NotImplementedError(f"{type(self).__name__} does not define kernel()")
 
+    def take(self, result: RampModel | ImageModel, found: Mapping[str, Any]) -> None:
+        """Takes over what the kernel found out, or made, besides the ramp.
+
+        Parameters
+        ----------
+        result : RampModel or ImageModel
+            The ramp, or the image that was made of it. May be changed in place, but for the arrays
+            that kernels and the fit make.
+        found : mapping
+            Numbers, and arrays, by the names that the kernel gives them.
+        """
+
     def save_more(self, exposure: DataModel, references: Mapping[str, Any]) -> None:
         """Saves what else the step's parameters ask for, made of the same as the kernel."""
 
@@ -51,12 +63,13 @@ class RampStep(RomanStep):
             kernel = self.kernel(ramp, references)
             if self._is_outermost() and isinstance(input, DataModel):
                 ramp = ramp.copy_for_change(kernel.changes)  # the caller's stays as it is
-            _core.apply(
+            [(_, found)] = _core.apply(
                 [kernel],
                 *(ramp.data, ramp.groupdq, ramp.pixeldq),
                 *(thread_cap(self.maximum_cores), None, None),
             )
             self.save_more(ramp, references)
+        self.take(ramp, found)
         self.mark(ramp, True)
         return ramp
 

@@ -8,7 +8,7 @@ use pyo3::types::PyDict;
 use super::arrays::{Arrays, Reference};
 use super::detached::{ArgumentError, ArgumentTypeError, detached, exception};
 use super::fit::{Fit, NewImage};
-use super::kernel::{Kernel, make_all, nanoseconds, open_all};
+use super::kernel::{Kernel, found, make_all, nanoseconds, open_all};
 use super::whole::Whole;
 use crate::chain::{Chain, Source};
 use crate::encoding::Encoding;
@@ -38,8 +38,8 @@ impl<'py> Samples<'py> {
     }
 }
 
-/// The planes of the image by name, whether there is a pixel that is not saturated, and what took
-/// how many nanoseconds: reading, each kernel, the fit.
+/// The planes of the image by name, whether there is a pixel that is not saturated, what took how many
+/// nanoseconds: reading, each kernel, the fit; and what each kernel found.
 #[pyfunction]
 #[pyo3(signature = (
     raw, kernels, fit, groupdq, pixeldq, reference_read, offset, border, max_threads, band_rows,
@@ -49,7 +49,7 @@ impl<'py> Samples<'py> {
     clippy::too_many_arguments,
     reason = "an exposure, and what it goes through"
 )]
-#[expect(clippy::type_complexity, reason = "three results")]
+#[expect(clippy::type_complexity, reason = "four results")]
 pub fn calibrate<'py>(
     py: Python<'py>,
     raw: &Bound<'py, PyAny>,
@@ -63,7 +63,12 @@ pub fn calibrate<'py>(
     max_threads: Option<Whole>,
     band_rows: Option<Whole>,
     tile_cols: Option<Whole>,
-) -> PyResult<(Bound<'py, PyDict>, bool, Vec<(&'static str, u64)>)> {
+) -> PyResult<(
+    Bound<'py, PyDict>,
+    bool,
+    Vec<(&'static str, u64)>,
+    Vec<Bound<'py, PyDict>>,
+)> {
     let border = border.at_least(0, "border", "a number of pixels, from 0 to 2^63 - 1")?;
     let mut arrays = Arrays::default();
     let samples = Samples::borrow(&mut arrays, raw)?;
@@ -118,9 +123,11 @@ pub fn calibrate<'py>(
         })
     })?;
     let mut took = vec![("read", nanoseconds(report.read))];
-    for (kernel, time) in chain.kernels.iter().zip(&report.kernels) {
-        took.push((kernel.name(), nanoseconds(*time)));
+    let mut all_found = Vec::new();
+    for (kernel, outcome) in chain.kernels.iter().zip(report.kernels) {
+        took.push((kernel.name(), nanoseconds(outcome.took)));
+        all_found.push(found(py, outcome.found)?);
     }
     took.push(("fit", nanoseconds(report.fit)));
-    Ok((image.into_dict(py)?, report.unsaturated, took))
+    Ok((image.into_dict(py)?, report.unsaturated, took, all_found))
 }

@@ -1,13 +1,14 @@
 //! Kernels as Python objects: what they are made of, opened anew each time they run.
 
 use ndarray::{Array3, Dimension, Ix2, Ix3};
-use numpy::{Element, PyReadonlyArray, PyReadwriteArray};
+use numpy::{Element, IntoPyArray, PyReadonlyArray, PyReadwriteArray};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use super::arrays::Arrays;
 use super::detached::detached;
 use super::whole::Whole;
-use crate::band::{BandArray, BandKernel, Changes, RampBand};
+use crate::band::{BandArray, BandKernel, Changes, Found, RampBand};
 use crate::driver;
 
 /// A correction of a ramp: reference arrays and parameters.
@@ -123,21 +124,21 @@ impl<'py, T: Element, D: Dimension> Lent<'py, T, D> {
 }
 
 /// Takes a whole ramp through kernels, in place. `groupdq` may be left out where none asks for it.
-/// Returns the nanoseconds that each took.
+/// Returns the nanoseconds that each took, and what it found.
 #[pyfunction]
 #[pyo3(signature = (kernels, data, groupdq, pixeldq, max_threads, band_rows, tile_cols))]
 #[expect(clippy::too_many_arguments, reason = "a ramp, and how to work on it")]
-pub fn apply(
-    py: Python<'_>,
-    kernels: Vec<PyRef<'_, Kernel>>,
-    data: &Bound<'_, PyAny>,
-    groupdq: Option<&Bound<'_, PyAny>>,
-    pixeldq: &Bound<'_, PyAny>,
+pub fn apply<'py>(
+    py: Python<'py>,
+    kernels: Vec<PyRef<'py, Kernel>>,
+    data: &Bound<'py, PyAny>,
+    groupdq: Option<&Bound<'py, PyAny>>,
+    pixeldq: &Bound<'py, PyAny>,
     max_threads: Option<Whole>,
     band_rows: Option<Whole>,
     tile_cols: Option<Whole>,
-) -> PyResult<Vec<u64>> {
-    let of_all = |all: Changes, kernel: &PyRef<'_, Kernel>| all.or(kernel.changes);
+) -> PyResult<Vec<(u64, Bound<'py, PyDict>)>> {
+    let of_all = |all: Changes, kernel: &PyRef<'py, Kernel>| all.or(kernel.changes);
     let changes = kernels.iter().fold(Changes::default(), of_all);
     let mut arrays = Arrays::default();
     let mut data = Lent::<f32, Ix3>::new(&mut arrays, "data", data, changes.data)?;
@@ -159,11 +160,30 @@ pub fn apply(
         },
         pixeldq.lend(),
     );
-    let times = detached(py, max_threads, (band_rows, tile_cols), |execution| {
+    let outcomes = detached(py, max_threads, (band_rows, tile_cols), |execution| {
         let kernels: Vec<&dyn BandKernel> = made.iter().map(|kernel| &**kernel).collect();
         driver::run(&kernels, &mut ramp, execution)
     })?;
-    Ok(times.into_iter().map(nanoseconds).collect())
+    outcomes
+        .into_iter()
+        .map(|outcome| Ok((nanoseconds(outcome.took), found(py, outcome.found)?)))
+        .collect()
+}
+
+/// What a kernel found, by name.
+pub fn found<'py>(
+    py: Python<'py>,
+    found: Vec<(&'static str, Found)>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for (name, item) in found {
+        match item {
+            Found::Number(number) => dict.set_item(name, number),
+            Found::Counts(counts) => dict.set_item(name, counts.into_pyarray(py)),
+            Found::Samples(samples) => dict.set_item(name, samples.into_pyarray(py)),
+        }?;
+    }
+    Ok(dict)
 }
 
 pub fn nanoseconds(time: std::time::Duration) -> u64 {
