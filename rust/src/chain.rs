@@ -254,8 +254,20 @@ impl<'a> Chain<'a> {
 
     /// The columns of a band, with those around its own.
     fn seen_cols(&self, cols: &Range<usize>, halo: usize) -> Range<usize> {
-        // A row that begins where that of the image does lies better in memory.
-        with_halo(cols, halo.max(self.border), self.shape().2)
+        let n_cols = self.shape().2;
+        let seen = with_halo(cols, halo, n_cols);
+        // Rows that begin where those of the image, or of a channel, do lie better in memory.
+        let start = if cols.start == self.border {
+            0
+        } else {
+            seen.start
+        };
+        let end = if cols.end + self.border == n_cols {
+            n_cols
+        } else {
+            seen.end
+        };
+        start..end
     }
 
     /// Calibrates some rows and columns of the image.
