@@ -14,6 +14,27 @@ pub struct ReadPattern {
     times: Vec<f64>,
     n_reads: Vec<u32>,
     group_time: f64,
+    frame_time: Option<f64>,
+}
+
+/// The reads of a resultant, by their numbers: the first of an exposure is 1. Numbers are whole where
+/// all reads follow each other by the frame time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Reads {
+    /// The mean of them.
+    pub mean: f64,
+    /// The last one.
+    pub last: f64,
+    /// How many there are.
+    pub count: u32,
+}
+
+impl Reads {
+    /// The number of each.
+    pub fn numbers(self) -> impl Iterator<Item = f64> {
+        let before_last = (0..self.count).rev();
+        before_last.map(move |before| self.last - f64::from(before))
+    }
 }
 
 impl ReadPattern {
@@ -55,6 +76,16 @@ impl ReadPattern {
             times,
             n_reads,
             group_time,
+            frame_time: None,
+        })
+    }
+
+    /// The same with the time of one read, which some corrections ask for.
+    pub fn with_frame_time(self, frame_time: f64) -> Result<Self, KernelError> {
+        check_duration("frame_time", frame_time)?;
+        Ok(Self {
+            frame_time: Some(frame_time),
+            ..self
         })
     }
 
@@ -89,7 +120,7 @@ impl ReadPattern {
         let times = (0..n_resultants)
             .map(|i| i as f64 * group_time + mean_of_first)
             .collect();
-        Self::new(times, vec![n_reads; n_resultants], group_time)
+        Self::new(times, vec![n_reads; n_resultants], group_time)?.with_frame_time(frame_time)
     }
 
     /// From the read numbers (the first read of an exposure is 1) of each resultant.
@@ -142,7 +173,8 @@ impl ReadPattern {
             reads.iter().map(|r| frame_time * middle(r)).collect(),
             reads.iter().map(|r| r.len() as u32).collect(),
             frame_time * first[first.len() - 1] as f64,
-        )
+        )?
+        .with_frame_time(frame_time)
     }
 
     /// How many resultants there are.
@@ -163,6 +195,62 @@ impl ReadPattern {
     /// Time of the last read of the first resultant, in seconds.
     pub fn group_time(&self) -> f64 {
         self.group_time
+    }
+
+    /// Time of one read, in seconds, where it is known.
+    pub fn frame_time(&self) -> Option<f64> {
+        self.frame_time
+    }
+
+    /// The reads of each resultant, where one takes so many seconds.
+    ///
+    /// Means that are half a number but for the rounding of the times are so to the last bit.
+    pub(crate) fn reads(&self, frame_time: f64) -> Vec<Reads> {
+        let resultants = self.times.iter().zip(&self.n_reads);
+        resultants
+            .map(|(time, &count)| {
+                let mean = time / frame_time;
+                let half = (2.0 * mean).round() / 2.0;
+                let mean = if (mean - half).abs() < 1e-6 {
+                    half
+                } else {
+                    mean
+                };
+                Reads {
+                    mean,
+                    last: mean + f64::from(count - 1) / 2.0,
+                    count,
+                }
+            })
+            .collect()
+    }
+
+    /// The same where the pattern knows the time of a read; else an error.
+    pub(crate) fn own_reads(&self) -> Result<Vec<Reads>, KernelError> {
+        let unknown = || {
+            KernelError::value(
+                "read_pattern",
+                "one that knows the time of a read (frame_time)",
+                "one without",
+            )
+        };
+        Ok(self.reads(self.frame_time.ok_or_else(unknown)?))
+    }
+
+    /// When each read of a resultant was taken, in reads from the mean time of the first resultant.
+    ///
+    /// The reads of a resultant follow each other. None where a resultant has several and the time
+    /// of one is not known.
+    pub(crate) fn read_times(&self) -> Option<Vec<Vec<f64>>> {
+        let Some(frame_time) = self.frame_time else {
+            // Where each has one read only the ratios of the times matter.
+            let is_single = self.n_reads.iter().all(|&reads| reads == 1);
+            let times = || self.times.iter().map(|time| vec![time - self.times[0]]);
+            return is_single.then(|| times().collect());
+        };
+        let reads = self.reads(frame_time);
+        let from_first = |of: &Reads| of.numbers().map(|read| read - reads[0].mean).collect();
+        Some(reads.iter().map(from_first).collect())
     }
 
     /// Time from each resultant to the next, in seconds.
@@ -272,6 +360,43 @@ mod tests {
         assert_eq!(pattern.group_time(), 6.0);
         assert_eq!(pattern.intervals(), [4.5, 12.0]);
         assert_eq!(pattern.difference_variances(), [1.5, 1.0 + 1.0 / 3.0]);
+    }
+
+    #[test]
+    fn reads_have_their_numbers_back_whatever_their_times() {
+        let reads = [vec![1], vec![2, 3], vec![7, 8, 9, 10], vec![999_999]];
+        for frame_time in [3.04, 3.16247, 0.1] {
+            let pattern = ReadPattern::from_reads(&reads, frame_time).unwrap();
+            let back = pattern.own_reads().unwrap();
+            for (reads, back) in reads.iter().zip(back) {
+                let numbers: Vec<_> = reads.iter().map(|&read| read as f64).collect();
+                let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
+                assert_eq!((back.mean, back.last), (mean, numbers[numbers.len() - 1]));
+                assert_eq!(back.numbers().collect::<Vec<_>>(), numbers);
+            }
+        }
+        // Two reads of 2 s every 5 s: the second pair are the reads at 7 and 9 s.
+        let even = ReadPattern::evenly_spaced(2, 5.0, 2, Some(2.0)).unwrap();
+        let second = even.own_reads().unwrap()[1];
+        assert_eq!((second.mean, second.last, second.count), (4.0, 4.5, 2));
+        let unknown = ReadPattern::new(vec![1.0], vec![1], 1.0).unwrap();
+        let message = unknown.own_reads().unwrap_err().to_string();
+        assert!(message.starts_with("read_pattern: expected one that knows the time of a read"));
+    }
+
+    #[test]
+    fn reads_follow_each_other_about_the_mean_time_of_their_resultant() {
+        let pattern = ReadPattern::from_reads(&[vec![1, 2], vec![3], vec![6, 7, 8]], 3.0).unwrap();
+        let expected = [vec![-0.5, 0.5], vec![1.5], vec![4.5, 5.5, 6.5]];
+        assert_eq!(pattern.read_times().unwrap(), expected);
+        let of_unknown_length = ReadPattern::new(vec![4.5, 9.0], vec![2, 1], 6.0).unwrap();
+        assert_eq!(of_unknown_length.frame_time(), None);
+        assert_eq!(of_unknown_length.read_times(), None);
+        let known = of_unknown_length.with_frame_time(3.0).unwrap();
+        assert_eq!(known.read_times().unwrap(), expected[..2]);
+        assert!(known.with_frame_time(0.0).is_err());
+        let single = ReadPattern::new(vec![4.5, 9.0], vec![1, 1], 6.0).unwrap();
+        assert_eq!(single.read_times().unwrap(), [[0.0], [4.5]]);
     }
 
     #[test]

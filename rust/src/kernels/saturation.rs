@@ -5,19 +5,25 @@
 //!   of 0: that is 0 DN, less what was added to the counts before they were sent.
 //! - The saturated area may be grown, per resultant, by a square box: the charge of a saturated
 //!   pixel spills over to the pixels around it.
+//! - Resultants that average reads some of which are saturated may be flagged too: [`partial`].
 //!
 //! Source: the manual's section 8.1.12. Other than there, a pixel without a threshold (NaN, or
 //! NO_SAT_CHECK in the reference) is never flagged, not even at 65535 DN.
 
-use ndarray::ArrayViewMut2;
+mod partial;
+
+use ndarray::{Array2, ArrayViewMut2};
 
 use crate::band::{BandKernel, Changes, RampBand};
-use crate::dq::{group, pixel};
+use crate::dq::group;
 use crate::error::KernelError;
 use crate::lanes::{
     LANES, Lanes, add_flags, blocks, load, row_mut, rows, rows_mut, store, vectorised,
 };
-use crate::reference::{Plane, Row};
+use crate::reference::Plane;
+
+use partial::{Limits, RowOfLimits};
+pub use partial::{Partial, Rule};
 
 /// Flags saturated samples and those at the floor of the A/D converter.
 ///
@@ -30,6 +36,8 @@ pub struct Saturation<'a> {
     pub floor: f32,
     /// Half the size of the box by which the saturated area is grown; 0: not at all.
     pub n_pix_grow: usize,
+    /// What is done about resultants that are saturated in part.
+    pub partial: Partial<'a>,
 }
 
 impl BandKernel for Saturation<'_> {
@@ -42,15 +50,23 @@ impl BandKernel for Saturation<'_> {
     }
 
     fn halo(&self) -> usize {
-        self.n_pix_grow
+        self.partial.halo(self.n_pix_grow)
     }
 
-    fn check(&self, (_, n_rows, n_cols): (usize, usize, usize)) -> Result<(), KernelError> {
+    fn check(
+        &self,
+        (n_resultants, n_rows, n_cols): (usize, usize, usize),
+    ) -> Result<(), KernelError> {
         self.threshold.check("threshold", (n_rows, n_cols))?;
-        self.ref_dq.check("ref_dq", (n_rows, n_cols))
+        self.ref_dq.check("ref_dq", (n_rows, n_cols))?;
+        self.partial.check(n_resultants)
     }
 
     fn apply(&self, band: &mut RampBand<'_>) {
+        let limits = Limits {
+            threshold: self.threshold,
+            ref_dq: self.ref_dq,
+        };
         let place = &band.place;
         let data = band.data.view();
         let mut groupdq = band.groupdq.view_mut();
@@ -59,17 +75,19 @@ impl BandKernel for Saturation<'_> {
             flag_row(
                 &rows(data, r),
                 self.floor,
-                self.threshold.row(place, r),
-                self.ref_dq.row(place, r),
+                &limits.row(place, r),
                 &mut rows_mut(&mut groupdq, r),
                 row_mut(pixeldq.view_mut(), r),
             );
         }
         if self.n_pix_grow > 0 {
             for mut plane in groupdq.outer_iter_mut() {
-                grow(&mut plane, self.n_pix_grow);
+                let is_saturated = |flags: &u8| u32::from(flags & group::SATURATED != 0);
+                let saturated = plane.map(is_saturated);
+                grow(&mut plane, &saturated, self.n_pix_grow, group::SATURATED);
             }
         }
+        self.partial.flag(band, limits, self.n_pix_grow);
     }
 }
 
@@ -78,21 +96,12 @@ vectorised! {
     fn flag_row(
         data: &[&[f32]],
         floor: f32,
-        threshold: Row<'_, f32>,
-        ref_dq: Row<'_, u32>,
+        limits: &RowOfLimits<'_>,
         groupdq: &mut [&mut [u8]],
         pixeldq: &mut [u32],
     ) {
         for cols in blocks(pixeldq.len()) {
-            // NaN where there is no limit: nothing reaches it.
-            let mut limits = threshold.block(&cols);
-            let mut pixel_flags = ref_dq.block(&cols);
-            for lane in 0..LANES {
-                let unchecked =
-                    limits[lane].is_nan() | (pixel_flags[lane] & pixel::NO_SAT_CHECK != 0);
-                limits[lane] = if unchecked { f32::NAN } else { limits[lane] };
-                pixel_flags[lane] |= if unchecked { pixel::NO_SAT_CHECK } else { 0 };
-            }
+            let (limits, pixel_flags) = limits.block(&cols);
             add_flags(&pixel_flags, pixeldq, &cols);
             // SATURATED where this or an earlier resultant saturated.
             let mut reached = Lanes::all(0);
@@ -110,25 +119,25 @@ vectorised! {
     }
 }
 
-/// Flags the pixels around saturated ones: a box of 2 n + 1 rows and columns about each. Running
-/// counts of what is in the box make the time for a pixel independent of its size.
-fn grow(flags: &mut ArrayViewMut2<'_, u8>, n: usize) {
-    let saturated = flags.map(|sample| u32::from(sample & group::SATURATED != 0));
-    if saturated.iter().all(|&is_saturated| is_saturated == 0) {
+/// Adds a flag to the pixels around those that were found (1, else 0): in a box of 2 n + 1 rows and
+/// columns about each. Running counts of what is in the box make the time for a pixel independent of
+/// its size.
+fn grow(flags: &mut ArrayViewMut2<'_, u8>, found: &Array2<u32>, n: usize, flag: u8) {
+    if found.iter().all(|&is_found| is_found == 0) {
         return;
     }
     let (n_rows, n_cols) = flags.dim();
-    // How many pixels of each column are saturated in rows r - n to r + n.
+    // How many pixels of each column were found in rows r - n to r + n.
     let mut in_column = ndarray::Array1::<u32>::zeros(n_cols);
-    for entering in saturated.outer_iter().take(n) {
+    for entering in found.outer_iter().take(n) {
         in_column += &entering;
     }
     for r in 0..n_rows {
         if let Some(entering) = r.checked_add(n).filter(|&row| row < n_rows) {
-            in_column += &saturated.row(entering);
+            in_column += &found.row(entering);
         }
         if let Some(leaving) = r.checked_sub(n).and_then(|row| row.checked_sub(1)) {
-            in_column -= &saturated.row(leaving);
+            in_column -= &found.row(leaving);
         }
         // How many of the columns c - n to c + n have one.
         let has_one = |c: usize| usize::from(in_column[c] > 0);
@@ -141,7 +150,7 @@ fn grow(flags: &mut ArrayViewMut2<'_, u8>, n: usize) {
                 in_box -= has_one(leaving);
             }
             if in_box > 0 {
-                flags[[r, c]] |= group::SATURATED;
+                flags[[r, c]] |= flag;
             }
         }
     }
@@ -150,6 +159,7 @@ fn grow(flags: &mut ArrayViewMut2<'_, u8>, n: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dq::pixel;
     use crate::kernels::testing::Ramp;
     use ndarray::{Array2, Array3, arr2};
 
@@ -167,6 +177,7 @@ mod tests {
             ref_dq: Array2::zeros((1, 3)).view().into(),
             floor: 0.0,
             n_pix_grow: 0,
+            partial: Partial::default(),
         });
         assert_eq!(ramp.flags(0), [0, 2, 2, 2]);
         assert_eq!(ramp.flags(1), [FLOOR, 0, FLOOR, 0]);
@@ -182,6 +193,7 @@ mod tests {
             ref_dq: Array2::zeros((1, 1)).view().into(),
             floor: -100.0,
             n_pix_grow: 0,
+            partial: Partial::default(),
         });
         assert_eq!(ramp.flags(0), [0, FLOOR, 0, FLOOR]);
     }
@@ -195,6 +207,7 @@ mod tests {
             ref_dq: arr2(&[[0, pixel::NO_SAT_CHECK, 2]]).view().into(),
             floor: 0.0,
             n_pix_grow: 0,
+            partial: Partial::default(),
         });
         assert_eq!(ramp.flags(0), [0, 0]);
         assert_eq!(ramp.flags(1), [0, 0]);
@@ -221,7 +234,8 @@ mod tests {
                 }
             });
             let before = flags.clone();
-            grow(&mut flags.view_mut(), n);
+            let saturated = before.map(|flags| u32::from(flags & group::SATURATED != 0));
+            grow(&mut flags.view_mut(), &saturated, n, group::SATURATED);
             for ((r, c), &grown) in flags.indexed_iter() {
                 let near = before.indexed_iter().any(|((row, col), &flag)| {
                     flag & group::SATURATED != 0 && row.abs_diff(r) <= n && col.abs_diff(c) <= n
@@ -245,6 +259,7 @@ mod tests {
             ref_dq: Array2::zeros((4, 5)).view().into(),
             floor: 0.0,
             n_pix_grow: 1,
+            partial: Partial::default(),
         });
         assert_eq!(ramp.groupdq.index_axis(ndarray::Axis(0), 0).sum(), 0);
         assert_eq!(
