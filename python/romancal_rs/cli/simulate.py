@@ -1,4 +1,4 @@
-"""Simulate a Level 1 exposure, the nine reference files that fit it, and the truth behind it.
+"""Simulate a Level 1 exposure, the reference files that fit it, and the truth behind it.
 
 The same options give the same pixels.
 """
@@ -9,6 +9,14 @@ import argparse
 import shlex
 
 from .options import path
+
+_READOUT_OPTIONS = {
+    "bias-pattern": "mean bias of the pixels (100)",
+    "correlated-noise": "noise of one read that channels share, each part of it (2)",
+    "dark-decay": "decaying dark signal in the first read, mean of the detectors (4)",
+    "transient": "signal at the start of WFI18's first read (40)",
+    "integral-nonlinearity": "of the converters, root mean square (2)",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +66,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     content.add_argument(
         "--bad-pixels", type=float, metavar="FRACTION", help="of the science pixels (0.005)"
     )
+    readout = parser.add_argument_group("read-out")
+    readout.add_argument(
+        "--readout",
+        default="flight",
+        help="flight, or ideal: without what the flight recipe's steps remove (flight)",
+    )
+    for name, what in _READOUT_OPTIONS.items():
+        readout.add_argument(f"--{name}", type=float, metavar="DN", help=what)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -81,6 +97,9 @@ def run(args: argparse.Namespace) -> int:
         "read_noise": args.read_noise,
         "bad_pixel_fraction": args.bad_pixels,
     }
+    for option in _READOUT_OPTIONS:
+        name = option.replace("-", "_")
+        optional[name] = getattr(args, name)
     config = SimulationConfig(
         rows=args.size if args.rows is None else args.rows,
         cols=args.size if args.cols is None else args.cols,
@@ -92,6 +111,7 @@ def run(args: argparse.Namespace) -> int:
         exposure_type=args.exposure_type or next(iter(suitable), "WFI_IMAGE"),
         seed=args.seed,
         encoded=args.encoded,
+        readout=args.readout,
         **{name: value for name, value in optional.items() if value is not None},
     )
     made = simulate(config, args.output_dir)
@@ -105,5 +125,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"truth       {made.truth}")
     command = ["romancal-rs", "run", "roman_elp", str(made.exposure)]
     command += ["--references", str(made.references)]
+    if config.readout == "ideal":  # its references are those of 2022
+        command += ["--recipe", "2022"]
     print(f"\nNext: {shlex.join(command)}")
     return 0

@@ -15,6 +15,15 @@ from ..errors import InputError
 MAX_SIZE = 4096
 """The most rows or columns of a detector."""
 
+LARGEST_NONLINEARITY = 0.06
+"""Share of the signal that may get lost at full well: up to there its correction holds."""
+
+CHANNEL_COLUMNS = 128
+"""Columns that share a channel of the read-out."""
+
+READOUTS = ("flight", "ideal")
+"""What `SimulationConfig.readout` may be."""
+
 DETECTORS = tuple(f"WFI{number:02d}" for number in range(1, 19))
 FILTERS = ("F062", "F087", "F106", "F129", "F146", "F158", "F184", "F213")
 DISPERSERS = ("GRISM", "PRISM")
@@ -41,7 +50,7 @@ class SimulationConfig:
     """The parameters of a simulated exposure.
 
     Every quantity that varies over the detector (gain, read noise, dark current, full well,
-    nonlinearity) is given by its typical value; the simulation draws a map around it.
+    nonlinearity, bias) is given by its typical value; the simulation draws a map around it.
 
     Parameters
     ----------
@@ -95,6 +104,22 @@ class SimulationConfig:
         Fraction of the science pixels with a defect.
     photon_noise : bool
         False accumulates the expected charge in place of a Poisson deviate.
+    readout : str
+        ``flight`` simulates what the steps of the flight recipe remove, and writes the references
+        that this needs; ``ideal`` leaves it out, and the following values unused: for the recipe of
+        2022. See `docs/simulate.md`.
+    bias_pattern : float
+        Mean of what pixels hold at reset besides the pedestal [DN].
+    correlated_noise : float
+        Root mean square in one read of each part of the noise that channels share: the common
+        noise, the drifts of both sides, levels and tilts of channels [DN]. Frames whose columns do
+        not divide by 128 have none of it.
+    dark_decay : float
+        Mean over the detectors of the decaying dark signal at the middle of the first read [DN].
+    transient : float
+        Signal at the start of the first read of WFI18 that fades while it is read [DN].
+    integral_nonlinearity : float
+        Root mean square deviation of the converters from a straight line [DN].
     encoded : bool
         Send the exposure as flight exposures are: as differences to a reference read, with an
         offset, and with a guide window.
@@ -137,6 +162,12 @@ class SimulationConfig:
     flat_amplitude: float = 0.03
     bad_pixel_fraction: float = 0.005
     photon_noise: bool = True
+    readout: str = "flight"
+    bias_pattern: float = 100.0
+    correlated_noise: float = 2.0
+    dark_decay: float = 4.0
+    transient: float = 40.0
+    integral_nonlinearity: float = 2.0
     encoded: bool = False
 
     def __post_init__(self) -> None:
@@ -163,6 +194,11 @@ class SimulationConfig:
             ("nonlinearity", 0, 1),
             ("flat_amplitude", 0, 0.2),
             ("bad_pixel_fraction", 0, 1),
+            ("bias_pattern", 0, 1e4),
+            ("correlated_noise", 0, 1e3),
+            ("dark_decay", 0, 1e3),
+            ("transient", 0, 1e4),
+            ("integral_nonlinearity", 0, 50),
         ):
             self._check_range(name, low, high)
         for name in ("frame_time", "gain", "full_well", "star_flux_min", "star_flux_max"):
@@ -206,15 +242,18 @@ class SimulationConfig:
     def _check_nonlinearity(self) -> None:
         # The LINEARITY polynomial is a truncated series in nonlinearity x signal: accurate while
         # that is small.
-        fraction = self.nonlinearity * (self.full_well / self.gain + self.pedestal)
-        if fraction > 0.06:
+        bias = 2 * self.bias_pattern if self.readout == "flight" else 0.0
+        fraction = self.nonlinearity * (self.full_well / self.gain + self.pedestal + bias)
+        if fraction > LARGEST_NONLINEARITY:
             raise InputError(
                 f"nonlinearity: {self.nonlinearity} makes {fraction:.0%} at full well "
                 f"({self.full_well / self.gain:.0f} DN); the polynomial that corrects it "
-                "holds up to 6%"
+                f"holds up to {LARGEST_NONLINEARITY:.0%}"
             )
 
     def _check_mode(self) -> None:
+        if self.readout not in READOUTS:
+            raise InputError(f"readout: must be flight or ideal, got {self.readout!r}")
         if self.detector not in DETECTORS:
             raise InputError(f"detector: must be one of WFI01 to WFI18, got {self.detector!r}")
         if self.exposure_type not in EXPOSURE_TYPES:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..border import BORDER
-from .config import SimulationConfig, detector_number
+from .config import LARGEST_NONLINEARITY, SimulationConfig, detector_number
 from .streams import Stream, generator
 
 PIXEL_KINDS = (
@@ -44,8 +44,6 @@ SATURATION_MARGIN = 0.97
 """The SATURATION threshold is this fraction of the raw signal at which a pixel stops responding."""
 
 N_COEFFICIENTS = 6
-# 1/2 (1 - sqrt(1 - 4 x)) = sum over k >= 1 of catalan[k - 1] x^k.
-_CATALAN = (1, 1, 2, 5, 14)
 
 
 @dataclass(frozen=True)
@@ -133,32 +131,62 @@ def raw_signal(linear: NDArray, nonlinearity: NDArray) -> NDArray:
     return np.minimum(linear * (1.0 - nonlinearity * linear), AD_LIMIT)
 
 
-def linearity_coefficients(nonlinearity: NDArray[np.float32]) -> NDArray[np.float32]:
+def linearity_coefficients(
+    nonlinearity: NDArray[np.float32], largest: float = LARGEST_NONLINEARITY
+) -> NDArray[np.float32]:
     """The polynomial that undoes `raw_signal`.
 
-    ``raw = L - a L^2`` solved for L is ``(1 - sqrt(1 - 4 a raw)) / (2 a)``, whose power series is
-    ``sum_k catalan[k-1] a^(k-1) raw^k``. Cut after the fifth power it is exact to ``42 (a
-    raw)^5``, 1e-6 at 3 %.
+    ``raw = L - a L^2`` solved for L is ``raw C(x)`` with ``x = a raw`` and ``C = 2 / (1 + sqrt(1 -
+    4 x)) = 1 + x C^2``. One polynomial of the third degree, near to ``C^2`` everywhere up to the
+    largest x, serves all pixels. L is right to 0.01 DN where that is 0.04, to 0.03 DN at 0.06.
+
+    Parameters
+    ----------
+    nonlinearity : ndarray, (rows, cols), float32
+        `a` [1 / DN].
+    largest : float
+        The largest ``a raw`` at which it is to hold.
 
     Returns
     -------
     ndarray, (6, rows, cols), float32
         Coefficients in ascending powers [DN^(1-k)].
     """
+    series = np.polynomial.Chebyshev.interpolate(
+        lambda x: 4 / (1 + np.sqrt(1 - 4 * x)) ** 2, N_COEFFICIENTS - 3, (0, largest)
+    )
     coefficients = np.zeros((N_COEFFICIENTS, *nonlinearity.shape), dtype=np.float32)
     power = np.ones_like(nonlinearity)
-    for k, catalan in enumerate(_CATALAN, start=1):
-        np.multiply(power, np.float32(catalan), out=coefficients[k])
+    factors = series.convert(kind=np.polynomial.Polynomial).coef
+    for k, factor in enumerate((1, *factors), start=1):
+        np.multiply(power, np.float32(factor), out=coefficients[k])
         power = power * nonlinearity
     return coefficients
 
 
+def inverse_linearity_coefficients(nonlinearity: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The polynomial of `raw_signal`, (3, rows, cols), float32: in ascending powers [DN^(1-k)]."""
+    coefficients = np.zeros((3, *nonlinearity.shape), dtype=np.float32)
+    coefficients[1] = 1
+    np.negative(nonlinearity, out=coefficients[2])
+    return coefficients
+
+
+def largest_nonlinearity(detector: Detector, pedestal: float) -> float:
+    """The largest ``a raw`` of a pixel at its full well; of a linear detector a little above 0."""
+    return max(float((detector.nonlinearity * _full_signal(detector, pedestal)).max()), 0.001)
+
+
 def saturation_threshold(detector: Detector, pedestal: float) -> NDArray[np.float32]:
     """Raw signal [DN] from which on a pixel counts as saturated, (rows, cols), float32."""
-    full = raw_signal(
+    return (SATURATION_MARGIN * _full_signal(detector, pedestal)).astype(np.float32)
+
+
+def _full_signal(detector: Detector, pedestal: float) -> NDArray[np.float32]:
+    """Raw signal at full well, (rows, cols) [DN]."""
+    return raw_signal(
         detector.full_well / detector.gain + np.float32(pedestal), detector.nonlinearity
     )
-    return (SATURATION_MARGIN * full).astype(np.float32)
 
 
 def _draw_kinds(config: SimulationConfig, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -14,6 +14,7 @@ from ..border import BORDER
 from ..guide_window import GuideWindow
 from .config import SimulationConfig
 from .detector import AD_LIMIT, Detector
+from .electronics import Electronics
 from .ramp import AMP33_COLUMNS, Ramp
 from .streams import Stream, generator
 
@@ -36,10 +37,16 @@ def guide_window(config: SimulationConfig) -> GuideWindow:
     return GuideWindow(xstart, xstart + n_cols, ystart, ystart + n_rows)
 
 
-def encode(config: SimulationConfig, detector: Detector, ramp: Ramp) -> dict[str, NDArray[Any]]:
+def encode(
+    config: SimulationConfig,
+    detector: Detector,
+    ramp: Ramp,
+    electronics: Electronics | None = None,
+) -> dict[str, NDArray[Any]]:
     """The arrays of the Level 1 file of an encoded exposure.
 
-    The pixels of the guide window are reset time and again: they never hold more than the pedestal.
+    The pixels of the guide window are reset time and again: they never hold more than the pedestal
+    and their bias. So does the reference read.
 
     Parameters
     ----------
@@ -47,6 +54,8 @@ def encode(config: SimulationConfig, detector: Detector, ramp: Ramp) -> dict[str
     detector : Detector
     ramp : Ramp
         What was read out; left as it is.
+    electronics : Electronics, optional
+        With which it was read out.
 
     Returns
     -------
@@ -56,15 +65,19 @@ def encode(config: SimulationConfig, detector: Detector, ramp: Ramp) -> dict[str
     rng = generator(config.seed, config.detector, Stream.REFERENCE_READ)
     shape = ramp.data.shape[1:]
     noise = rng.standard_normal(shape, dtype=np.float32) * detector.read_noise
-    reference_read = _whole(config.pedestal + noise)
+    bias = np.zeros(shape, dtype=np.float32) if electronics is None else electronics.bias
+    pedestal = config.pedestal + bias
+    reference_read = _whole(pedestal + noise)
+    amp33_pedestal = config.pedestal + (0.0 if electronics is None else electronics.amp33_bias)
     amp33_shape = (config.rows, AMP33_COLUMNS)
-    reference_amp33 = _whole(config.pedestal + rng.normal(0.0, config.read_noise, amp33_shape))
+    reference_amp33 = _whole(amp33_pedestal + rng.normal(0.0, config.read_noise, amp33_shape))
 
     window = guide_window(config)
     rows, cols = slice(window.ystart, window.ystop), slice(window.xstart, window.xstop)
     data = ramp.data.astype(np.int32)
     of_window = data[:, rows, cols]
-    of_window[:] = _whole(config.pedestal + rng.normal(0.0, config.read_noise, of_window.shape))
+    noise_of_window = rng.normal(0.0, config.read_noise, of_window.shape)
+    of_window[:] = _whole(pedestal[rows, cols] + noise_of_window)
     return {
         "data": _whole(data - reference_read + DATA_ENCODING_OFFSET).astype(np.uint16),
         "amp33": _whole(

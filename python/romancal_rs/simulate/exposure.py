@@ -12,6 +12,7 @@ from .._files import local_path, replacing
 from .config import SimulationConfig
 from .cosmic_rays import CosmicRays, make_cosmic_rays
 from .detector import PIXEL_KINDS, Detector, make_detector
+from .electronics import make_electronics
 from .encoding import encode
 from .metadata import exposure_metadata
 from .pointing import point
@@ -72,12 +73,13 @@ def simulate(
     scene = make_scene(config)
     electron_rate = scene.rate * detector.response + detector.dark_current
     cosmic_rays = make_cosmic_rays(config, detector.response > 0)
-    ramp = expose(config, detector, electron_rate, cosmic_rays, threads=threads)
+    electronics = make_electronics(config)
+    ramp = expose(config, detector, electron_rate, cosmic_rays, electronics, threads=threads)
 
     exposure_path = directory / f"{config.root}_uncal.asdf"
     arrays = {"data": ramp.data, "amp33": ramp.amp33}
     if config.encoded:
-        arrays = encode(config, detector, ramp)
+        arrays = encode(config, detector, ramp, electronics)
     tree = {"meta": exposure_metadata(config, pointing), **arrays}
     datamodels.ScienceRawModel(tree).save(exposure_path, compression=None)
     truth_path = directory / f"{config.root}_truth.npz"

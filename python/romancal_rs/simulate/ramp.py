@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .config import SimulationConfig
 from .cosmic_rays import CosmicRays
 from .detector import AD_LIMIT, Detector, raw_signal
+from .electronics import Electronics
 from .streams import BAND_ROWS, Stream, generator
 
 AMP33_COLUMNS = 128
@@ -42,6 +43,7 @@ def expose(
     detector: Detector,
     electron_rate: NDArray[np.float32],
     cosmic_rays: CosmicRays,
+    electronics: Electronics | None = None,
     *,
     threads: int | None = None,
 ) -> Ramp:
@@ -54,6 +56,8 @@ def expose(
     electron_rate : ndarray, (rows, cols), float32
         Expected charge per second, dark current included [electron / s].
     cosmic_rays : CosmicRays
+    electronics : Electronics, optional
+        What they add to the counts; nothing without.
     threads : int, optional
         How many bands of rows to work on at a time (the number of CPUs). The result does not
         depend on it.
@@ -66,7 +70,7 @@ def expose(
     )
 
     def expose_band(start: int) -> None:
-        _expose_band(config, detector, electron_rate, cosmic_rays, ramp, start)
+        _expose_band(config, detector, electron_rate, cosmic_rays, electronics, ramp, start)
 
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         # list() so that an error in a band is raised here.
@@ -79,6 +83,7 @@ def _expose_band(
     detector: Detector,
     electron_rate: NDArray[np.float32],
     cosmic_rays: CosmicRays,
+    electronics: Electronics | None,
     ramp: Ramp,
     start: int,
 ) -> None:
@@ -93,6 +98,8 @@ def _expose_band(
     hits = cosmic_rays.in_rows(rows.start, rows.stop)
     saturated_read = ramp.saturated_read[rows]
 
+    pedestal = config.pedestal + (0.0 if electronics is None else electronics.bias[rows])
+
     charge = np.zeros(rate.shape)
     previous = 0
     for index, reads in enumerate(config.pattern):
@@ -105,17 +112,22 @@ def _expose_band(
                 charge, (hits.row[first:last], hits.col[first:last]), hits.electrons[first:last]
             )
             np.minimum(charge, full_well, out=charge)
-            raw = raw_signal(charge / gain + config.pedestal, nonlinearity)
+            raw = raw_signal(charge / gain + pedestal, nonlinearity)
             full = (charge >= full_well) | (raw >= AD_LIMIT)
             saturated_read[full & (saturated_read == 0)] = read
-            total += raw
+            total += raw if electronics is None else electronics.convert(raw)
             previous = read
         # The mean of n independent read-out noises is one draw of 1/sqrt(n) the width.
         n_reads = len(reads)
         noise = rng.standard_normal(rate.shape, dtype=np.float32) * read_noise / np.sqrt(n_reads)
-        ramp.data[index, rows] = _digitise(total / n_reads + noise)
+        signal = total / n_reads + noise
         reference_noise = rng.standard_normal((rate.shape[0], AMP33_COLUMNS)) * config.read_noise
-        ramp.amp33[index, rows] = _digitise(config.pedestal + reference_noise / np.sqrt(n_reads))
+        reference_signal = config.pedestal + reference_noise / np.sqrt(n_reads)
+        if electronics is not None:
+            signal += electronics.offsets(index, rows)
+            reference_signal += electronics.amp33_offsets(index, rows)
+        ramp.data[index, rows] = _digitise(signal)
+        ramp.amp33[index, rows] = _digitise(reference_signal)
 
 
 def _digitise(signal: NDArray) -> NDArray[np.uint16]:

@@ -1,4 +1,4 @@
-"""The nine reference files that fit a simulated exposure."""
+"""The reference files that fit a simulated exposure."""
 
 from __future__ import annotations
 
@@ -9,17 +9,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._files import replacing
 from ..border import SCIENCE
 from ..dqflags import pixel
-from ..reference_types import TYPES
+from ..reference_types import TYPES, type_of
 from .config import (
+    CHANNEL_COLUMNS,
+    DETECTORS,
     DISPERSERS,
     FILTERS,
     REFERENCE_USEAFTER,
     SimulationConfig,
     detector_number,
 )
-from .detector import Detector, linearity_coefficients, saturation_threshold
+from .correlated_noise import has_correlated_noise, refpix_coefficients, residual_noise
+from .detector import (
+    Detector,
+    inverse_linearity_coefficients,
+    largest_nonlinearity,
+    linearity_coefficients,
+    saturation_threshold,
+)
+from .electronics import INL_NODES, N_CHANNELS, make_converters, make_dark_decays
 from .pointing import PIXEL_SCALE, Pointing, distortion
 from .streams import Stream, generator
 
@@ -45,15 +56,26 @@ _THROUGHPUT = 0.5
 
 
 def reference_path(directory: Path, reftype: str, config: SimulationConfig) -> Path:
-    """The mission's name for a reference file, with the detector's number as its version."""
-    number = detector_number(config.detector)
+    """The mission's name for a reference file, with the detector's number as its version.
+
+    Types of which one file serves all detectors have version 1.
+    """
+    number = 1 if is_for_all(reftype) else detector_number(config.detector)
     return directory / f"roman_wfi_{reftype.lower()}_{number:04d}.asdf"
+
+
+def is_for_all(reftype: str) -> bool:
+    """Whether one file of this type serves all detectors."""
+    return "detector" not in type_of(reftype).keys
 
 
 def write_references(
     config: SimulationConfig, detector: Detector, pointing: Pointing, directory: Path
 ) -> dict[str, Path]:
     """Write the reference files of a detector; those of the same name are replaced.
+
+    Of a part of a channel of the read-out there is no REFPIX. A file of parameters says instead
+    that the step is to be skipped.
 
     Returns
     -------
@@ -69,7 +91,22 @@ def write_references(
         tree = {"meta": _metadata(config, reftype, path.name), **content}
         datamodels.reference_model(reftype)(tree).save(path, compression=None)
         paths[reftype] = path
+    if config.readout == "flight" and not has_correlated_noise(config):
+        _skip_refpix(config, directory)
     return paths
+
+
+def _skip_refpix(config: SimulationConfig, directory: Path) -> None:
+    """Write the parameter reference that skips the step."""
+    import asdf
+
+    path = reference_path(directory, "pars-refpix", config)
+    reason = f"{config.cols} columns are no whole channels of {CHANNEL_COLUMNS}: no REFPIX"
+    meta = _metadata(config, "pars-refpix", path.name)
+    meta |= {"description": reason, "useafter": REFERENCE_USEAFTER}
+    step = {"class": "romancal_rs.refpix.RefPixStep", "name": "refpix"}
+    with replacing(path) as file:
+        asdf.AsdfFile({**step, "meta": meta, "parameters": {"skip": True}}).write_to(file)
 
 
 def reference_contents(
@@ -105,6 +142,9 @@ def _with_border(
             "dark_slope_error": np.float32(DARK_RELATIVE_ERROR) * dark_slope,
         },
     )
+    if config.readout == "flight":
+        decays = {name: vars(decay) for name, decay in make_dark_decays(config).items()}
+        yield "DARKDECAYSIGNAL", {"decay_table": decays}
     yield "DISTORTION", {"coordinate_distortion_transform": distortion(config, pointing)}
 
     flat = with_nan(detector.response, is_kind("no_flat", "dead"))
@@ -117,7 +157,13 @@ def _with_border(
         },
     )
     yield "GAIN", {"data": with_nan(detector.gain, is_kind("no_gain"))}
-    coefficients = linearity_coefficients(detector.nonlinearity)
+    if config.readout == "flight":
+        yield "INTEGRALNONLINEARITY", inl_table(config)
+        coefficients = inverse_linearity_coefficients(detector.nonlinearity)
+        coefficients[:, is_kind("no_linearity")] = np.nan
+        yield "INVERSELINEARITY", {"coeffs": coefficients, "dq": flags(NO_LIN_CORR="no_linearity")}
+    largest = largest_nonlinearity(detector, config.pedestal)
+    coefficients = linearity_coefficients(detector.nonlinearity, largest)
     coefficients[:, is_kind("no_linearity")] = np.nan
     yield "LINEARITY", {"coeffs": coefficients, "dq": flags(NO_LIN_CORR="no_linearity")}
     del coefficients
@@ -135,7 +181,9 @@ def _with_border(
         },
     )
     yield "PHOTOM", {"phot_table": photometry_table(config)}
-    yield "READNOISE", {"data": detector.read_noise}
+    yield "READNOISE", {"data": noise_after_refpix(config, detector)}
+    if has_correlated_noise(config):
+        yield "REFPIX", dict(refpix_coefficients(config))
     threshold = saturation_threshold(detector, config.pedestal)
     yield (
         "SATURATION",
@@ -144,6 +192,27 @@ def _with_border(
             "dq": flags(NO_SAT_CHECK="no_saturation_check"),
         },
     )
+
+
+def noise_after_refpix(config: SimulationConfig, detector: Detector) -> NDArray[np.float32]:
+    """The noise of one read with what is left of the noise that channels share [DN]."""
+    if not has_correlated_noise(config):
+        return detector.read_noise
+    residual = np.repeat(residual_noise(config), CHANNEL_COLUMNS)
+    return np.hypot(detector.read_noise, residual.astype(np.float32))
+
+
+def inl_table(config: SimulationConfig) -> dict[str, Any]:
+    """The corrections of the converters of all channels of a full frame, by column."""
+    corrections = make_converters(config)
+    table = {
+        f"science_channel_{channel:02d}": {
+            "instrument_channel": len(corrections) + 1 - channel,
+            "correction": correction,
+        }
+        for channel, correction in enumerate(corrections, start=1)
+    }
+    return {"value": INL_NODES, "inl_table": table}
 
 
 def photometry_table(config: SimulationConfig) -> dict[str, dict[str, Any]]:
@@ -186,10 +255,12 @@ def with_nan(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np
 def _metadata(config: SimulationConfig, reftype: str, filename: str) -> dict[str, Any]:
     from astropy.time import Time
 
-    instrument: dict[str, str] = {"name": "WFI", "detector": config.detector}
+    detector = DETECTORS[0] if is_for_all(reftype) else config.detector
+    instrument: dict[str, str] = {"name": "WFI", "detector": detector}
+    of = "all detectors" if is_for_all(reftype) else detector
     meta: dict[str, Any] = {
         "author": "romancal_rs.simulate",
-        "description": f"Simulated {reftype} of {config.detector}, seed {config.seed}",
+        "description": f"Simulated {reftype} of {of}, seed {config.seed}",
         "filename": filename,
         "instrument": instrument,
         "origin": "STSCI/SOC",
@@ -198,7 +269,9 @@ def _metadata(config: SimulationConfig, reftype: str, filename: str) -> dict[str
         "telescope": "ROMAN",
         "useafter": Time(REFERENCE_USEAFTER, format="isot"),
     }
-    stated = TYPES[reftype].stated
+    if reftype == "INTEGRALNONLINEARITY":
+        meta |= {"n_channels": N_CHANNELS, "n_pixels_per_channel": CHANNEL_COLUMNS}
+    stated = type_of(reftype).stated
     if "optical_element" in stated:
         instrument["optical_element"] = config.optical_element
     if "exposure_type" in stated:

@@ -24,6 +24,11 @@ class Stream(IntEnum):
     RAMP = 3
     REFERENCE_READ = 4
     PHOTOMETRY = 5
+    BIAS = 6
+    CONVERTERS = 7
+    DARK_DECAY = 8
+    COUPLING = 9
+    CORRELATED_NOISE = 10
 
 
 def generator(seed: int, detector: str, stream: Stream, band: int = 0) -> np.random.Generator:
