@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: build demo test test-busy test-lowest lint format bench bench-peers validate crds-answers torture hostile fuzz wheel check-wheel deny clean
+.PHONY: build demo test test-busy test-lowest lint format bench bench-peers validate validate-sample validate-flight crds-answers torture hostile fuzz wheel check-wheel deny clean
 
 # Compiles the crate and installs the package, with everything its tests need, into .venv.
 build: $(BIN)/maturin
@@ -68,19 +68,44 @@ bench: build
 	-$(BIN)/python tests/bench/instructions.py
 	$(BIN)/python tests/bench/kernels.py
 	$(BIN)/python tests/bench/pipeline.py
+	$(BIN)/python tests/bench/flight.py
 
-# Beside the numeric library of the system of 2022, in an environment of its own.
+# Beside the numeric library of the system of 2022, and beside romancal 1.1.0, each in an environment of
+# its own. Ten minutes; romancal takes up to 3 GB of memory.
 PEERS_ENV := build/peers-env
+FLIGHT_PEERS_ENV := build/peers-env-flight
 
-bench-peers: build
+bench-peers: build $(FLIGHT_PEERS_ENV)/bin/python
 	test -x $(PEERS_ENV)/bin/python || $(PYTHON) -m venv $(PEERS_ENV)
 	$(PEERS_ENV)/bin/pip install --quiet "stcal==1.2.1" "numpy<2"
 	$(BIN)/python tests/bench/peers.py $(PEERS_ENV)/bin/python
+	$(BIN)/python tests/bench/peers_flight.py $(FLIGHT_PEERS_ENV)/bin/python
+
+$(FLIGHT_PEERS_ENV)/bin/python:
+	$(PYTHON) -m venv $(FLIGHT_PEERS_ENV)
+	$(FLIGHT_PEERS_ENV)/bin/pip install --quiet "romancal==1.1.0" "stcal==1.20.0" "roman_datamodels==1.1.0" \
+	    "rad==1.1.0" "stpipe==1.1.0" || { rm -rf $(FLIGHT_PEERS_ENV); exit 1; }
 
 # Holds 50 simulated exposures against an independent simulation, and writes docs/validation.md with its
 # plots. Two to four minutes.
 validate: build
 	PYTHONPATH=tests $(BIN)/python -m validation
+
+# Pulls of a third party's simulation in the directory SAMPLE, as we calibrate it and as romancal 1.1.0
+# does. SAMPLE_OPTIONS go to our pipeline, such as --recipe=2022.
+SAMPLE ?=
+SAMPLE_OPTIONS ?=
+
+validate-sample: build $(FLIGHT_PEERS_ENV)/bin/python
+	test -d "$(SAMPLE)" || { echo "say where the sample is: make validate-sample SAMPLE=directory"; exit 2; }
+	$(FLIGHT_PEERS_ENV)/bin/python tests/validation/sample_peer.py "$(SAMPLE)" build/sample
+	PYTHONPATH=tests $(BIN)/python -m validation.sample "$(SAMPLE)" $(SAMPLE_OPTIONS)
+	PYTHONPATH=tests $(BIN)/python -m validation.sample "$(SAMPLE)" build/sample/*/*_rate.asdf
+
+# What the flight steps leave of bias, for the 18 detectors, each in cut-outs of 128 rows. Three minutes on
+# 2 cores; FLIGHT_OPTIONS="--rows 4096 --detectors WFI07 --exposures 1" for a full frame.
+validate-flight: build
+	PYTHONPATH=tests $(BIN)/python -m validation.flight $(FLIGHT_OPTIONS)
 
 # Compares more than 12,000 best references with the official CRDS client, which it installs first.
 # Another SEED makes other rules.

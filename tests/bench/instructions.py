@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 SIZE = 512
-KERNELS = ("saturation", "linearity", "dark", "jump", "ramp fit", "chain")
+KERNELS = ("saturation", "linearity", "read linearity", "dark", "jump", "ramp fit", "chain")
 
 
 def benchmark() -> str:
@@ -45,10 +45,10 @@ def main() -> None:
         sys.exit("no instructions counted: there is no valgrind (Debian: apt-get install valgrind)")
     os.chdir(Path(__file__).parents[2])
     program = benchmark()
-    print(f"{'kernel':<12}{'instructions per pixel':>24}")
+    print(f"{'kernel':<16}{'instructions per pixel':>24}")
     for kernel in KERNELS:
         count = instructions(program, kernel, 3) - instructions(program, kernel, 1)
-        print(f"{kernel:<12}{count / 2 / SIZE**2:>24.1f}", flush=True)
+        print(f"{kernel:<16}{count / 2 / SIZE**2:>24.1f}", flush=True)
 
 
 if __name__ == "__main__":

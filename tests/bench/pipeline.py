@@ -1,4 +1,4 @@
-"""The pipeline from file to file on full-size exposures: wall and CPU time by phase, peak memory.
+"""The recipe of 2022 from file to file on full-size exposures: time by phase, peak memory.
 
 Run by ``make bench``. Exposures of 4096 x 4096 pixels with 8, 16 and 60 resultants, even and
 uneven, clean and with irregular pixels, are generated into ``build/bench`` one by one, with the
@@ -16,10 +16,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from watching import watch
 
 SIZE = 4096
-SAMPLE_SECONDS = 0.005
 GENERATED_ROWS = 64
 ONE_PASS_REFERENCES = ("mask", "saturation", "linearity", "dark", "gain", "readnoise")
 
@@ -87,48 +85,14 @@ def generated(
     exposure.meta.exposure.nresultants = n_resultants
     exposure.data = cube
     exposure.amp33 = np.zeros((n_resultants, SIZE, 128), np.uint16)
-    exposure.save(path)
-
-
-def memory(pid: int) -> float:
-    """RssAnon of a process [MB]."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("RssAnon"):
-            return int(line.split()[1]) / 1000
-    return 0.0
+    exposure.save(path, compression=None)
 
 
 def run(exposure: Path, references: Path, threads: int) -> dict[str, Any]:
     """Runs the pipeline in a process of its own: seconds by phase, and the peak of RssAnon."""
-    environment = os.environ | {"ROMANCAL_RS_NUM_THREADS": str(threads)}
     command = [sys.executable, __file__, "--run", str(exposure), "--references", str(references)]
-    before, start = os.times(), time.time()
-    process = subprocess.Popen(
-        [*command, "--started", repr(start)],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    peak = 0.0
-
-    def sample() -> None:
-        nonlocal peak
-        while process.poll() is None:
-            try:
-                peak = max(peak, memory(process.pid))
-            except OSError:
-                return
-            time.sleep(SAMPLE_SECONDS)
-
-    sampler = threading.Thread(target=sample)
-    sampler.start()
-    output, _ = process.communicate()
-    wall, after = time.time() - start, os.times()
-    sampler.join()
-    if process.returncode:
-        sys.exit(f"the pipeline failed on {exposure}: run it by hand")
-    cpu = (
-        after.children_user + after.children_system - before.children_user - before.children_system
-    )
-    return json.loads(output) | {"all": (wall, cpu), "peak": peak}
+    watched = watch([*command, "--started", repr(time.time())], threads)
+    return json.loads(watched.output) | {"all": (watched.wall, watched.cpu), "peak": watched.peak}
 
 
 def run_here(exposure: Path, references: Path, started: float) -> None:
@@ -157,7 +121,12 @@ def run_here(exposure: Path, references: Path, started: float) -> None:
             with phase("write"):
                 return super().save_to(model, path)
 
-    pipeline = Timed(references=str(references), save_results=True, output_dir=str(exposure.parent))
+    pipeline = Timed(
+        recipe="2022",
+        references=str(references),
+        save_results=True,
+        output_dir=str(exposure.parent),
+    )
     run = Run(pipeline)
     run(str(exposure))
     reports = run.reports[: 1 + [report.name for report in run.reports].index("rampfit")]

@@ -37,6 +37,7 @@ def configuration(exposure: Exposure) -> SimulationConfig:
         star_density=0.0,
         cosmic_ray_rate=0.0,
         bad_pixel_fraction=0.0,
+        readout="ideal",
     )
 
 
@@ -88,9 +89,11 @@ def make(
 
 
 def calibrate(path: Path, hits: Hits, **parameters: dict[str, float]) -> Calibrated:
-    """Run the pipeline with its defaults, or with parameters of its steps."""
+    """Run the pipeline in the recipe of 2022, or with parameters of its steps."""
     references = str(path.parent / "references")
-    with ExposurePipeline.call(str(path), references=references, steps=parameters) as image:
+    with ExposurePipeline.call(
+        str(path), references=references, recipe="2022", steps=parameters
+    ) as image:
         dq = np.asarray(image.dq)
         return Calibrated(
             rate=np.asarray(image.data, np.float64),
