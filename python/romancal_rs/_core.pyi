@@ -15,16 +15,25 @@ __all__ = [
     "apply_flat",
     "calibrate",
     "dark",
+    "dark_decay",
     "dark_rate",
+    "excess_of_rows",
     "fit_ramps",
+    "fit_transient",
     "jump",
     "linearity",
     "num_threads",
     "ramp_fit",
+    "read_linearity",
+    "read_times",
+    "refpix",
+    "resultant_linearity",
     "saturation",
     "set_num_threads",
     "subtract_dark_from_image",
     "to_half",
+    "wfi18_known_transient",
+    "wfi18_transient",
 ]
 
 #: The commit that it was built from, as ``g1f71407abc`` or ``g1f71407abc.dirty``; empty where that
@@ -34,7 +43,11 @@ REVISION: str
 @final
 class ReadPattern:
     def __new__(
-        cls, times: Sequence[float], n_reads: Sequence[int], group_time: float
+        cls,
+        times: Sequence[float],
+        n_reads: Sequence[int],
+        group_time: float,
+        frame_time: float | None = None,
     ) -> ReadPattern: ...
     @staticmethod
     def evenly_spaced(
@@ -48,10 +61,12 @@ class ReadPattern:
     def n_reads(self) -> NDArray[np.int64]: ...
     @property
     def group_time(self) -> float: ...
+    @property
+    def frame_time(self) -> float | None: ...
     def __len__(self) -> int: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
-    def __getnewargs__(self) -> tuple[list[float], list[int], float]: ...
+    def __getnewargs__(self) -> tuple[list[float], list[int], float, float | None]: ...
 
 @final
 class Kernel:
@@ -68,11 +83,34 @@ def saturation(
     ref_dq: NDArray[np.uint32],
     n_pix_grow_sat: int,
     floor: float,
+    partial: str,
+    read_pattern: ReadPattern | None,
+    backup: int,
 ) -> Kernel: ...
 def linearity(coeffs: NDArray[np.float32], ref_dq: NDArray[np.uint32]) -> Kernel: ...
+def read_linearity(
+    coeffs: NDArray[np.float32],
+    ref_dq: NDArray[np.uint32],
+    inverse_coeffs: NDArray[np.float32],
+    read_pattern: ReadPattern,
+    inl: tuple[NDArray[np.uint16], NDArray[np.float64]] | None,
+) -> Kernel: ...
+def resultant_linearity(
+    coeffs: NDArray[np.float32],
+    ref_dq: NDArray[np.uint32],
+    inl: tuple[NDArray[np.uint16], NDArray[np.float64]] | None,
+) -> Kernel: ...
 def dark(dark: NDArray[np.float32], ref_dq: NDArray[np.uint32]) -> Kernel: ...
 def dark_rate(
     rate: NDArray[np.float32], ref_dq: NDArray[np.uint32], read_pattern: ReadPattern
+) -> Kernel: ...
+def dark_decay(
+    amplitude: float,
+    time_constant: float,
+    frame_time: float,
+    read_pattern: ReadPattern,
+    detector: str,
+    origin: tuple[int, int],
 ) -> Kernel: ...
 def jump(
     gain: NDArray[np.float32],
@@ -84,6 +122,28 @@ def jump(
     flag_4_neighbors: bool,
     max_jump_to_flag_neighbors: float,
     min_jump_to_flag_neighbors: float,
+) -> Kernel: ...
+def refpix(
+    amp33: NDArray[np.uint16],
+    gamma: NDArray[np.complex128],
+    zeta: NDArray[np.complex128],
+    alpha: NDArray[np.complex128],
+    remove_offset: bool,
+    remove_trends: bool,
+    cosine_interpolate: bool,
+    fft_interpolate: bool,
+    zero_is_missing: bool,
+    width: int,
+    gap_kernel: int,
+) -> Kernel: ...
+def wfi18_transient(
+    frame_time: float, read_pattern: ReadPattern, mask_rows: bool, origin: tuple[int, int]
+) -> Kernel: ...
+def wfi18_known_transient(
+    frame_time: float,
+    read_pattern: ReadPattern,
+    amplitudes: tuple[float, float],
+    time_constants: tuple[float, float],
 ) -> Kernel: ...
 def ramp_fit(
     gain: NDArray[np.float32], read_noise: NDArray[np.float32], read_pattern: ReadPattern
@@ -142,5 +202,17 @@ def subtract_dark_from_image(
     band_rows: int | None,
 ) -> None: ...
 def to_half(numbers: NDArray[np.float32]) -> NDArray[np.uint16]: ...
+def read_times(
+    detector: str, frame_time: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+def excess_of_rows(
+    data: NDArray[np.float32],
+    groupdq: NDArray[np.uint8],
+    pixeldq: NDArray[np.uint32],
+    read_pattern: ReadPattern,
+) -> NDArray[np.float64]: ...
+def fit_transient(
+    times: Sequence[float] | NDArray[np.float64], values: Sequence[float] | NDArray[np.float64]
+) -> tuple[tuple[float, float], tuple[float, float], float] | None: ...
 def num_threads() -> int: ...
 def set_num_threads(threads: int | None) -> None: ...

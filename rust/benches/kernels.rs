@@ -17,7 +17,7 @@ use romancal_rs_core::kernels::flat::Flat;
 use romancal_rs_core::kernels::jump::{Jump, JumpParameters};
 use romancal_rs_core::kernels::linearity::Linearity;
 use romancal_rs_core::kernels::ramp_fit::{RampFit, fit_ramps};
-use romancal_rs_core::kernels::saturation::Saturation;
+use romancal_rs_core::kernels::saturation::{Partial, Saturation};
 use romancal_rs_core::planes::{Image, Planes, Quantity, run_image};
 
 mod exposure;
@@ -76,6 +76,7 @@ fn kernels(criterion: &mut Criterion) {
         ref_dq: no_flags.view().into(),
         floor: 0.0,
         n_pix_grow,
+        partial: Partial::default(),
     };
     time(criterion, "saturation", || ramp.run(&saturation(0), false));
     time(criterion, "saturation, grown by 1", || {

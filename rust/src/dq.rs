@@ -27,6 +27,8 @@ pub mod group {
 pub mod pixel {
     /// Bad pixel.
     pub const DO_NOT_USE: u32 = 1;
+    /// A reference pixel that cannot be used.
+    pub const BAD_REF_PIXEL: u32 = 1 << 17;
     /// The flat field could not be measured.
     pub const NO_FLAT_FIELD: u32 = 1 << 18;
     /// The gain could not be measured.

@@ -2,7 +2,7 @@
 
 use std::sync::Once;
 
-use ndarray::{Array2, Array3, ArrayView2, ArrayView3};
+use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use romancal_rs_core::band::{BandArray, BandKernel, Changes, Found, RampBand};
@@ -13,11 +13,16 @@ use romancal_rs_core::driver::{self, Execution};
 use romancal_rs_core::encoding::Encoding;
 use romancal_rs_core::error::KernelError;
 use romancal_rs_core::kernels::dark::{Dark, DarkSignal};
+use romancal_rs_core::kernels::dark_decay::{DarkDecay, Decay};
 use romancal_rs_core::kernels::flat::Flat;
+use romancal_rs_core::kernels::inl::IntegralNonlinearity;
 use romancal_rs_core::kernels::jump::{Jump, JumpParameters};
 use romancal_rs_core::kernels::linearity::Linearity;
 use romancal_rs_core::kernels::ramp_fit::{RampFit, SegmentArrays, fit_ramps};
-use romancal_rs_core::kernels::saturation::Saturation;
+use romancal_rs_core::kernels::read_linearity::ReadLinearity;
+use romancal_rs_core::kernels::read_times::Detector;
+use romancal_rs_core::kernels::saturation::{Partial, Rule, Saturation};
+use romancal_rs_core::kernels::wfi18_transient::{Mode, Wfi18Transient};
 use romancal_rs_core::planes::{Fit, Image, Planes, Quantity, run_image};
 use romancal_rs_core::reference::{Cube, Plane};
 use romancal_rs_core::survey::{Part, Survey};
@@ -36,6 +41,8 @@ struct Case {
     /// What a count of 0 is worth.
     floor: f32,
     n_pix_grow: usize,
+    partial: Rule,
+    backup: usize,
 }
 
 /// Numbers from a seed: an array of proptest's own values would take longer to make than to use.
@@ -87,11 +94,13 @@ impl Random {
 prop_compose! {
     fn case()(
         n_resultants in prop_oneof![8 => 1_usize..8, 1 => 8_usize..20],
-        n_rows in 1_usize..8,
+        n_rows in prop_oneof![8 => 1_usize..8, 1 => 12_usize..18],
         n_cols in prop_oneof![1_usize..5, 60_usize..70],
     )(
         steps in vec((1_i64..4, 0_i64..3), n_resultants),
         n_pix_grow in 0_usize..4,
+        partial in prop_oneof![Just(Rule::None), Just(Rule::MeanRead)],
+        backup in prop_oneof![2 => Just(0_usize), 1 => 0_usize..4],
         rarity in prop_oneof![1 => Just(2_u64), 2 => Just(4), 4 => Just(30), 1 => Just(u64::MAX)],
         seed in any::<u64>().no_shrink(),
         shape in Just((n_resultants, n_rows, n_cols)),
@@ -116,6 +125,8 @@ prop_compose! {
             pattern: ReadPattern::from_reads(&reads, 3.04).unwrap(),
             floor: 0.0,
             n_pix_grow,
+            partial,
+            backup,
         }
     }
 }
@@ -346,6 +357,11 @@ impl<'a> Kernels<'a> {
                 ref_dq: ref_dq(),
                 floor,
                 n_pix_grow: case.n_pix_grow,
+                partial: Partial {
+                    rule: case.partial,
+                    backup: case.backup,
+                    read_pattern: Some(&case.pattern),
+                },
             },
             linearity: Linearity {
                 coeffs: coeffs.view().into(),
@@ -379,7 +395,8 @@ fn run(case: &Case, kernels: &[&dyn BandKernel], way: Way) -> Case {
     );
     let outcomes = execute(way, |execution| driver::run(kernels, &mut ramp, execution)).unwrap();
     for (kernel, outcome) in kernels.iter().zip(outcomes) {
-        assert_eq!(!outcome.found.is_empty(), kernel.name() == "common mode");
+        let finds = ["common mode", "wfi18_transient"].contains(&kernel.name());
+        assert_eq!(!outcome.found.is_empty(), finds);
     }
     result
 }
@@ -647,6 +664,36 @@ proptest! {
     }
 
     #[test]
+    fn kernels_that_know_the_detector_give_the_same_bits_in_any_tiles(
+        case in case(),
+        origin in (0_usize..4000, 0_usize..4000),
+        of_ramp in any::<bool>(),
+        way in way(),
+    ) {
+        let decay = Decay { amplitude: 5.0, time_constant: 20.0 };
+        let detector = Detector::named("WFI18").unwrap();
+        let dark_decay = DarkDecay::new(decay, 3.04, &case.pattern, detector, origin);
+        let transient = Wfi18Transient {
+            frame_time: 3.04,
+            read_pattern: &case.pattern,
+            mode: Mode::Fit,
+            origin,
+        };
+        let mut case = case.clone();
+        if of_ramp {
+            // Such that the transient can be fitted.
+            for ((g, r, c), sample) in case.data.indexed_iter_mut() {
+                *sample = 100.0 * g as f32 + (r * r + c % 7) as f32;
+            }
+        }
+        let expected = run(&run(&case, &[&dark_decay], WHOLE), &[&transient], WHOLE);
+        let result = run(&case, &[&dark_decay, &transient], way);
+        prop_assert_eq!(bits(&result.data), bits(&expected.data));
+        prop_assert_eq!(&result.groupdq, &expected.groupdq);
+        prop_assert_eq!(&result.pixeldq, &expected.pixeldq);
+    }
+
+    #[test]
     fn flags_are_only_added(case in case()) {
         let way = Way { band_rows: 3, threads: 2, ..WHOLE };
         let result = corrected(&case, way);
@@ -673,6 +720,38 @@ proptest! {
             let whole = fitted(&case, optional, WHOLE);
             let cut = fitted(&case, optional, way);
             prop_assert_eq!(all_bits(&whole), all_bits(&cut));
+        }
+    }
+
+    #[test]
+    fn linearity_by_reads_does_not_depend_on_tiles_and_leaves_no_sample_out_of_range(
+        case in case(),
+        way in way(),
+        has_inverse in any::<bool>(),
+        has_inl in any::<bool>(),
+        is_even in any::<bool>(),
+    ) {
+        let (coeffs, inverse) = (coefficients(&case), coefficients(&case));
+        let mut nodes = Array1::from_iter((0..=40).map(|node| 1500 * node));
+        nodes[20] += u16::from(!is_even);
+        let corrections = Array2::from_shape_fn((1, 41), |(_, node)| (node % 7) as f64 - 3.0);
+        let inl = IntegralNonlinearity::new(nodes.view(), corrections.view()).unwrap();
+        let kernel = ReadLinearity::new(
+            coeffs.view().into(),
+            case.ref_dq.view().into(),
+            has_inverse.then(|| (inverse.view().into(), &case.pattern)),
+            has_inl.then_some(&inl),
+        );
+        let whole = run(&case, &[&kernel], WHOLE);
+        let cut = run(&case, &[&kernel], way);
+        prop_assert_eq!(bits(&whole.data), bits(&cut.data));
+        prop_assert_eq!(&whole.groupdq, &cut.groupdq);
+        prop_assert_eq!(&whole.pixeldq, &cut.pixeldq);
+        for (sample, flags) in whole.data.iter().zip(&whole.groupdq) {
+            prop_assert!(sample.abs() <= 1e6 || (sample.is_nan() && flags & 1 == 1));
+        }
+        for (before, after) in case.groupdq.iter().zip(&whole.groupdq) {
+            prop_assert_eq!(before | (after & 1), *after);
         }
     }
 

@@ -410,6 +410,20 @@ def test_read_patterns() -> None:
     assert uneven.group_time == 4.0
 
 
+def test_a_read_pattern_knows_the_time_of_a_read() -> None:
+    assert ReadPattern.from_reads([[2], [3, 4]], 2.5).frame_time == 2.5
+    assert ReadPattern.evenly_spaced(3, 24.0, 8).frame_time == 3.0
+    unknown = ReadPattern([1.0, 2.0], [1, 1], 1.0)
+    assert unknown.frame_time is None
+    assert eval(repr(unknown)) == unknown == pickle.loads(pickle.dumps(unknown))
+    known = ReadPattern([1.0, 2.0], [1, 1], 1.0, 1.0)
+    assert known.frame_time == 1.0
+    assert known != unknown
+    assert eval(repr(known)) == known == pickle.loads(pickle.dumps(known))
+    with pytest.raises(ValueError, match=r"frame_time: .*got 0"):
+        ReadPattern([1.0, 2.0], [1, 1], 1.0, 0.0)
+
+
 @pytest.mark.parametrize(
     ("make", "match"),
     [

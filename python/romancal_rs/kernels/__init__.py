@@ -9,9 +9,18 @@ the plain arrays they hold. Bad pixels are flags, never errors. Results beyond t
 are infinite.
 
 Each algorithm is a function that changes, or fits, a whole ramp. Or it is a kernel, made once of
-its reference arrays and parameters (`saturation`, `linearity`, `dark`, `dark_rate`, `jump`), and a
+its reference arrays and parameters (`saturation`, `refpix`, `linearity`, `read_linearity`, `dark`,
+`dark_rate`, `dark_decay`, `jump`), and a
+its reference arrays and parameters (`saturation`, `linearity`, `dark`, `dark_rate`, `dark_decay`,
+`wfi18_transient`, `jump`), and a
 fit (`ramp_fit`): `calibrate` takes raw counts through any of them to the rate image in one pass
 over memory, without a ramp in between, to the same bits.
+its reference arrays and parameters (`saturation`, `linearity`, `read_linearity`, `dark`,
+`dark_rate`, `jump`), and a fit (`ramp_fit`): `calibrate` takes raw counts through any of them to
+the rate image in one pass over memory, without a ramp in between, to the same bits.
+its reference arrays and parameters (`saturation`, `refpix`, `linearity`, `dark`, `dark_rate`,
+`jump`), and a fit (`ramp_fit`): `calibrate` takes raw counts through any of them to the rate image
+in one pass over memory, without a ramp in between, to the same bits.
 
 All functions run in parallel over bands of rows and take
 
@@ -33,15 +42,32 @@ from ..errors import ArgumentError, ArgumentTypeError, ShapeError
 from ._functions import (
     apply_flat,
     correct_linearity,
+    correct_reference_pixels,
+    correct_wfi18_transient,
     detect_jumps,
     fit_ramps,
     flag_saturation,
+    linearize_reads,
+    read_times,
     subtract_dark,
+    subtract_dark_decay,
     subtract_dark_from_image,
     subtract_dark_rate,
 )
-from ._one_pass import calibrate, dark, dark_rate, jump, linearity, ramp_fit, saturation
-from ._results import Calibrated, RampFit, SegmentFits
+from ._one_pass import (
+    calibrate,
+    dark,
+    dark_decay,
+    dark_rate,
+    jump,
+    linearity,
+    ramp_fit,
+    read_linearity,
+    refpix,
+    saturation,
+    wfi18_transient,
+)
+from ._results import Calibrated, RampFit, SegmentFits, Transient
 
 __all__ = [
     "ArgumentError",
@@ -53,23 +79,33 @@ __all__ = [
     "ReadPattern",
     "SegmentFits",
     "ShapeError",
+    "Transient",
     "apply_flat",
     "calibrate",
     "correct_linearity",
+    "correct_reference_pixels",
+    "correct_wfi18_transient",
     "dark",
+    "dark_decay",
     "dark_rate",
     "detect_jumps",
     "fit_ramps",
     "flag_saturation",
     "jump",
     "linearity",
+    "linearize_reads",
     "num_threads",
     "ramp_fit",
+    "read_linearity",
+    "read_times",
+    "refpix",
     "saturation",
     "set_num_threads",
     "subtract_dark",
+    "subtract_dark_decay",
     "subtract_dark_from_image",
     "subtract_dark_rate",
+    "wfi18_transient",
 ]
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import _core
-from ._results import RampFit, SegmentFits
+from ..errors import ArgumentError
+from ._one_pass import read_linearity, refpix
+from ._results import RampFit, SegmentFits, Transient
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +25,9 @@ def flag_saturation(
     *,
     n_pix_grow_sat: int = 0,
     floor: float = 0.0,
+    partial: str = "none",
+    read_pattern: ReadPattern | None = None,
+    backup: int = 0,
     max_threads: int | None = None,
     band_rows: int | None = None,
 ) -> None:
@@ -49,6 +54,17 @@ def flag_saturation(
         SATURATED.
     floor : float, optional
         The value of a count of 0 [DN]: 0, less what was added to the counts before they were sent.
+    partial : {"none", "mean_read"}, optional
+        What to do about resultants that average reads of which only the last are saturated. With
+        "mean_read" the last resultant before one that is SATURATED is DO_NOT_USE if it reaches the
+        part of the threshold that its mean read is of its last read, and so is the second resultant
+        where a cosmic ray saturated it in part. Where the saturated area is grown, these flags are
+        too. Samples that are NaN are DO_NOT_USE besides.
+    read_pattern : ReadPattern, optional
+        Which reads the resultants average; needed for `partial` and `backup`. For "mean_read" it
+        has to know its frame time.
+    backup : int, optional
+        Flag SATURATED also so many resultants before one that is, where they average several reads.
     max_threads, band_rows : int, optional
         See the module.
 
@@ -61,14 +77,104 @@ def flag_saturation(
     ArgumentError
         If an array has another memory layout, cannot be changed in place but has to be, shares
         memory with another of the call, or if `n_pix_grow_sat` is negative or beyond 64 bits, or
-        another number out of its range. It is a ValueError.
+        another parameter out of its range, or missing. It is a ValueError.
 
     References
     ----------
-    Manual, section 8.1.12, which flags pixels without a threshold at 65535 DN.
+    Manual, section 8.1.12, which flags pixels without a threshold at 65535 DN. For `partial` and
+    `backup` the saturation step of romancal 1.1.0.
     """
-    kernel = _core.saturation(threshold, ref_dq, n_pix_grow_sat, floor)
+    kernel = _core.saturation(
+        threshold, ref_dq, n_pix_grow_sat, floor, partial, read_pattern, backup
+    )
     _core.apply([kernel], data, groupdq, pixeldq, max_threads, band_rows, None)
+
+
+def correct_reference_pixels(
+    data: NDArray[np.float32],
+    amp33: NDArray[np.uint16],
+    pixeldq: NDArray[np.uint32],
+    gamma: NDArray[np.complex128],
+    zeta: NDArray[np.complex128],
+    alpha: NDArray[np.complex128],
+    *,
+    remove_offset: bool = True,
+    remove_trends: bool = True,
+    cosine_interpolate: bool = True,
+    fft_interpolate: bool = True,
+    zero_is_missing: bool = False,
+    max_threads: int | None = None,
+    band_rows: int | None = None,
+) -> None:
+    """Correct ramps for the noise of the read-out that the reference pixels see.
+
+    From each channel (128 columns; odd ones are read from right to left) of each resultant is
+    subtracted ``slope * t + level``, a line through the samples of its first and last four rows
+    over the time t of a sample, and a correction, whose spectrum is
+    ``gamma * L + zeta * R + alpha * A``: L and R are the spectra of the four columns on the left
+    and on the right of the image, A is that of the 33rd amplifier. Means over the resultants, and
+    lines, are removed from them before. All samples are corrected, whatever their flags.
+
+    Parameters
+    ----------
+    data : ndarray, (n_resultants, n_rows, n_cols), float32
+        Ramps with their border of reference pixels, four wide [DN]; changed in place. At least two
+        resultants and eight rows; ``n_cols`` is a multiple of 128. A sample that is NaN stays NaN,
+        and no other is changed by it.
+    amp33 : ndarray, (n_resultants, n_rows, 128), uint16
+        Counts of the 33rd amplifier, which reads no pixels [DN]; changed in place: its line is
+        removed, and where a count was 0, which means that it is missing, there is what was filled
+        in. Rounded, and cut to 16 bits.
+    pixeldq : ndarray, (n_rows, n_cols), uint32
+        Flags of each pixel. Reference pixels flagged BAD_REF_PIXEL are not used, and taken as 0 DN;
+        of science pixels the flag means nothing.
+    gamma, zeta, alpha : ndarray, (n_cols / 128, n_rows * 70 + 1), complex128
+        The coefficients of the left border, of the right one, and of the 33rd amplifier: for each
+        channel those of the frequencies of its sequence of samples, ``n_rows`` times 128 and a
+        pause of 12.
+    remove_offset : bool, optional
+        Remove the mean over the resultants from reference pixels and from the 33rd amplifier.
+        Science pixels keep theirs in any case.
+    remove_trends : bool, optional
+        Remove the lines.
+    cosine_interpolate : bool, optional
+        Fill pauses and missing samples of the 33rd amplifier with the mean, weighted by a cosine,
+        of the samples within 16; else they are 0.
+    fft_interpolate : bool, optional
+        Then smooth its pauses, by a low-pass filter, three times.
+    zero_is_missing : bool, optional
+        Take any sample for missing, and remove no line from it, that equals the mean over the
+        resultants, and no count of 0, as romancal 1.1.0 does. To compare with it.
+    max_threads, band_rows : int, optional
+        See the module.
+
+    Raises
+    ------
+    ArgumentTypeError, ShapeError, ArgumentError
+        If an array does not fit; see `flag_saturation`. With a single resultant nothing could be
+        told from its mean: it is an error.
+
+    References
+    ----------
+    The refpix step of romancal 1.1.0; ``docs/deviations.md`` lists what differs.
+    """
+    kernel = refpix(
+        amp33,
+        gamma,
+        zeta,
+        alpha,
+        remove_offset=remove_offset,
+        remove_trends=remove_trends,
+        cosine_interpolate=cosine_interpolate,
+        fft_interpolate=fft_interpolate,
+        zero_is_missing=zero_is_missing,
+    )
+    if not amp33.flags.writeable:
+        raise ArgumentError(
+            "amp33: expected an array that can be changed in place, got a read-only one"
+        )
+    [(_, found)] = _core.apply([kernel], data, None, pixeldq, max_threads, band_rows, None)
+    amp33[:] = found["amp33"]
 
 
 def correct_linearity(
@@ -112,6 +218,75 @@ def correct_linearity(
     Manual, section 8.1.7.
     """
     kernel = _core.linearity(coeffs, ref_dq)
+    _core.apply([kernel], data, groupdq, pixeldq, max_threads, band_rows, None)
+
+
+def linearize_reads(
+    data: NDArray[np.float32],
+    groupdq: NDArray[np.uint8],
+    pixeldq: NDArray[np.uint32],
+    coeffs: NDArray[np.float32],
+    ref_dq: NDArray[np.uint32],
+    inverse_coeffs: NDArray[np.float32] | None,
+    read_pattern: ReadPattern,
+    *,
+    inl: tuple[NDArray[np.uint16], NDArray[np.float64]] | None = None,
+    max_threads: int | None = None,
+    band_rows: int | None = None,
+) -> None:
+    """Correct ramps for the detector's nonlinearity, read by read.
+
+    A resultant is the mean of reads that were bent each by itself. Where they lie about their mean
+    follows from the pixel's rate: that between its first usable sample and the last but one, both
+    made linear by `coeffs`. By `inverse_coeffs` it gives the reads as they would be measured, which
+    are moved so that their mean is the sample, and made linear one by one, in float64. The
+    corrected sample is the mean of these.
+
+    Parameters
+    ----------
+    data : ndarray, (n_resultants, n_rows, n_cols), float32
+        Ramps [DN]; changed in place, but for samples flagged SATURATED. All are cut at -1e6 and
+        1e6 DN.
+    groupdq : ndarray, (n_resultants, n_rows, n_cols), uint8
+        Flags of each sample; DO_NOT_USE is added in place to samples that were cut or are NaN.
+        Those flagged DO_NOT_USE before, and NaN, are corrected but tell nothing of the rate.
+    pixeldq : ndarray, (n_rows, n_cols), uint32
+        Flags of each pixel; those of `ref_dq` are added in place.
+    coeffs : ndarray, (n_coeffs, n_rows, n_cols), float32
+        Coefficients of the polynomial from measured to linear counts [DN^(1-k)], at least two.
+    ref_dq : ndarray, (n_rows, n_cols), uint32
+        Flags of the reference.
+    inverse_coeffs : ndarray, (n_inverse, n_rows, n_cols), float32, or None
+        Coefficients of the polynomial from linear to measured counts [DN^(1-k)], at least two. With
+        None each resultant is corrected as if it were a single read.
+    read_pattern : ReadPattern
+        Times and reads of the resultants, with its ``frame_time`` if any has several reads.
+    inl : tuple of ndarray, optional
+        Integral nonlinearity: ``values``, (n_nodes,), uint16, increasing [DN], and
+        ``corrections``, (n_channels, n_nodes), float64, which are added to a read of that value
+        [DN]; on straight lines between the nodes, constant beyond them. A channel is for 128
+        columns of the image each; one of NaN throughout has no correction.
+    max_threads, band_rows : int, optional
+        See the module.
+
+    Raises
+    ------
+    ArgumentTypeError, ShapeError, ArgumentError
+        If an array does not fit (see `flag_saturation`), if the read pattern has another number of
+        resultants or does not know its frame time, if the nodes do not increase, or if there are
+        more columns than channels for them.
+
+    Notes
+    -----
+    A pixel of which a coefficient is NaN, or the linear term 0, is left as it is by the polynomial
+    that this is in, and one with NO_LIN_CORR in `ref_dq` by both; they are flagged NO_LIN_CORR, and
+    have their integral nonlinearity corrected all the same.
+
+    References
+    ----------
+    The steps of romancal 1.1.0, with corrections.
+    """
+    kernel = read_linearity(coeffs, ref_dq, inverse_coeffs, read_pattern, inl=inl)
     _core.apply([kernel], data, groupdq, pixeldq, max_threads, band_rows, None)
 
 
@@ -221,6 +396,155 @@ def subtract_dark_from_image(
         If an array does not fit; see `flag_saturation`.
     """
     _core.subtract_dark_from_image(data, dq, rate, ref_dq, max_threads, band_rows)
+
+
+def subtract_dark_decay(
+    data: NDArray[np.float32],
+    amplitude: float,
+    time_constant: float,
+    frame_time: float,
+    read_pattern: ReadPattern,
+    detector: str,
+    *,
+    origin: tuple[int, int] = (0, 0),
+    max_threads: int | None = None,
+    band_rows: int | None = None,
+) -> None:
+    """Subtract the signal of all pixels that fades after the reset.
+
+    It is ``amplitude * exp(-t / time_constant)``, with t counted from the middle of the first read.
+    What is subtracted of a resultant is the mean over its reads, of the times at which the pixel is
+    read (`read_times`), in float64, rounded once.
+
+    Parameters
+    ----------
+    data : ndarray, (n_resultants, n_rows, n_cols), float32
+        Ramps [DN]; changed in place, all pixels of it.
+    amplitude : float
+        The signal at the middle of the first read [DN].
+    time_constant : float
+        How long it takes to fall to 1/e [s].
+    frame_time : float
+        Time of one read [s].
+    read_pattern : ReadPattern
+        Times of the resultants.
+    detector : str
+        WFI01 to WFI18: the order in which rows are read.
+    origin : (int, int), optional
+        The row and the column of the detector that are the first of `data`.
+    max_threads, band_rows : int, optional
+        See the module.
+
+    Raises
+    ------
+    ArgumentTypeError, ShapeError, ArgumentError
+        If an argument does not fit; see `flag_saturation`.
+
+    References
+    ----------
+    The dark_decay step of romancal 1.1.0.
+    """
+    kernel = _core.dark_decay(amplitude, time_constant, frame_time, read_pattern, detector, origin)
+    _core.apply([kernel], data, None, _no_flags(data), max_threads, band_rows, None)
+
+
+def correct_wfi18_transient(
+    data: NDArray[np.float32],
+    groupdq: NDArray[np.uint8],
+    pixeldq: NDArray[np.uint32],
+    frame_time: float,
+    read_pattern: ReadPattern,
+    *,
+    mask_rows: bool = False,
+    origin: tuple[int, int] = (0, 0),
+    max_threads: int | None = None,
+    band_rows: int | None = None,
+) -> Transient | None:
+    """Take the transient of detector WFI18 off the first resultant.
+
+    How far the first resultant lies above the line through the second and the third is averaged
+    over each row inside the 4 pixels of border: over pixels whose rise from the fourth to the fifth
+    resultant is not above the median of the row, without flagged samples and outliers. The sum of
+    two exponentials of the time at which a row is read (`read_times`) is fitted to that, with time
+    constants of 0.02 to 30 s, and subtracted at the time of each pixel, in float64, rounded once.
+
+    Where there are fewer than five resultants, where fewer than five rows are known, or where the
+    fit leaves more than the mean of the rows does, the first resultant is flagged instead:
+    DO_NOT_USE and WFI18_TRANSIENT in the detector's first 1000 rows, as far as `data` has them.
+
+    Parameters
+    ----------
+    data : ndarray, (n_resultants, n_rows, n_cols), float32
+        Ramps [DN]; the first resultant is changed in place.
+    groupdq : ndarray, (n_resultants, n_rows, n_cols), uint8
+        Flags of each sample. A pixel with one that is DO_NOT_USE or SATURATED, in the first five
+        resultants, does not count. Added to in place where rows are flagged.
+    pixeldq : ndarray, (n_rows, n_cols), uint32
+        Flags of each pixel; one that is DO_NOT_USE does not count.
+    frame_time : float
+        Time of one read [s].
+    read_pattern : ReadPattern
+        Times of the resultants.
+    mask_rows : bool, optional
+        Flag rows, whether the transient can be fitted or not.
+    origin : (int, int), optional
+        The row and the column of the detector that are the first of `data`.
+    max_threads, band_rows : int, optional
+        See the module.
+
+    Returns
+    -------
+    Transient or None
+        What was subtracted; None where rows were flagged.
+
+    Raises
+    ------
+    ArgumentTypeError, ShapeError, ArgumentError
+        If an argument does not fit; see `flag_saturation`.
+
+    References
+    ----------
+    The wfi18_transient step of romancal 1.1.0, which takes the median of another row.
+    """
+    kernel = _core.wfi18_transient(frame_time, read_pattern, mask_rows, origin)
+    [(_, found)] = _core.apply([kernel], data, groupdq, pixeldq, max_threads, band_rows, None)
+    # Nothing is found in an image without pixels.
+    return Transient.of_found(found) if found else None
+
+
+def read_times(detector: str, frame_time: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """When the pixels of a detector are read within a frame.
+
+    Parameters
+    ----------
+    detector : str
+        WFI01 to WFI18.
+    frame_time : float
+        Time of one read [s].
+
+    Returns
+    -------
+    of_rows, of_cols : ndarray, (4096,), float64
+        A pixel is read ``of_rows[y] + of_cols[x]`` after the frame began [s]. Below a frame time of
+        2.8588 s there are no pauses for the guide window.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such detector, or the time is not positive.
+
+    References
+    ----------
+    romancal 1.1.0, where pauses of frames that are too short are negative.
+    """
+    return _core.read_times(detector, frame_time)
+
+
+def _no_flags(data: NDArray[np.float32]) -> NDArray[np.uint32]:
+    """Flags of pixels for a kernel that asks for none. No memory is touched."""
+    import numpy as np
+
+    return np.zeros(np.shape(data)[-2:], np.uint32)
 
 
 def detect_jumps(

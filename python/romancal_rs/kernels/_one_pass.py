@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING
 from .. import _core
 from ._results import Calibrated, RampFit
 
+#: Columns that an output of the detector reads.
+CHANNEL_COLS = 128
+#: Samples from which a gap in the sequence of the 33rd amplifier is filled.
+GAP_KERNEL = 32
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -21,14 +26,65 @@ def saturation(
     *,
     n_pix_grow_sat: int = 0,
     floor: float = 0.0,
+    partial: str = "none",
+    read_pattern: ReadPattern | None = None,
+    backup: int = 0,
 ) -> Kernel:
     """The kernel of `romancal_rs.kernels.flag_saturation`, which says what the parameters are."""
-    return _core.saturation(threshold, ref_dq, n_pix_grow_sat, floor)
+    return _core.saturation(threshold, ref_dq, n_pix_grow_sat, floor, partial, read_pattern, backup)
 
 
 def linearity(coeffs: NDArray[np.float32], ref_dq: NDArray[np.uint32]) -> Kernel:
     """The kernel of `romancal_rs.kernels.correct_linearity`, which says what the parameters are."""
     return _core.linearity(coeffs, ref_dq)
+
+
+def read_linearity(
+    coeffs: NDArray[np.float32],
+    ref_dq: NDArray[np.uint32],
+    inverse_coeffs: NDArray[np.float32] | None,
+    read_pattern: ReadPattern,
+    *,
+    inl: tuple[NDArray[np.uint16], NDArray[np.float64]] | None = None,
+) -> Kernel:
+    """The kernel of `romancal_rs.kernels.linearize_reads`, which says what the arguments are."""
+    if inverse_coeffs is None:
+        return _core.resultant_linearity(coeffs, ref_dq, inl)
+    return _core.read_linearity(coeffs, ref_dq, inverse_coeffs, read_pattern, inl)
+
+
+def refpix(
+    amp33: NDArray[np.uint16],
+    gamma: NDArray[np.complex128],
+    zeta: NDArray[np.complex128],
+    alpha: NDArray[np.complex128],
+    *,
+    remove_offset: bool = True,
+    remove_trends: bool = True,
+    cosine_interpolate: bool = True,
+    fft_interpolate: bool = True,
+    zero_is_missing: bool = False,
+) -> Kernel:
+    """The kernel of `romancal_rs.kernels.correct_reference_pixels`.
+
+    That says what the parameters are. `amp33` is not changed: what becomes of it is found as
+    ``amp33``, and the corrected border as ``border_ref_pix_left``, ``border_ref_pix_right``
+    (n_resultants, n_rows, 4), ``border_ref_pix_top`` and ``border_ref_pix_bottom``
+    (n_resultants, 4, n_cols), float32 [DN].
+    """
+    return _core.refpix(
+        amp33,
+        gamma,
+        zeta,
+        alpha,
+        remove_offset,
+        remove_trends,
+        cosine_interpolate,
+        fft_interpolate,
+        zero_is_missing,
+        CHANNEL_COLS,
+        GAP_KERNEL,
+    )
 
 
 def dark(dark: NDArray[np.float32], ref_dq: NDArray[np.uint32]) -> Kernel:
@@ -41,6 +97,34 @@ def dark_rate(
 ) -> Kernel:
     """The kernel of `romancal_rs.kernels.subtract_dark_rate`, which says what the arguments are."""
     return _core.dark_rate(rate, ref_dq, read_pattern)
+
+
+def dark_decay(
+    amplitude: float,
+    time_constant: float,
+    frame_time: float,
+    read_pattern: ReadPattern,
+    detector: str,
+    *,
+    origin: tuple[int, int] = (0, 0),
+) -> Kernel:
+    """The kernel of `romancal_rs.kernels.subtract_dark_decay`, which says what they are."""
+    return _core.dark_decay(amplitude, time_constant, frame_time, read_pattern, detector, origin)
+
+
+def wfi18_transient(
+    frame_time: float,
+    read_pattern: ReadPattern,
+    *,
+    mask_rows: bool = False,
+    origin: tuple[int, int] = (0, 0),
+) -> Kernel:
+    """The kernel of `romancal_rs.kernels.correct_wfi18_transient`, which says what they are.
+
+    What it finds are ``amplitude_1``, ``time_constant_1``, ``amplitude_2``, ``time_constant_2`` and
+    ``rms``, or else ``masked_rows``, how many rows are flagged.
+    """
+    return _core.wfi18_transient(frame_time, read_pattern, mask_rows, origin)
 
 
 def jump(

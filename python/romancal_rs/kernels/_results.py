@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,36 @@ class RampFit:
     chisq: NDArray[np.float32]
     dumo: NDArray[np.float32]
     optional: SegmentFits | None = None
+
+
+@dataclass(frozen=True)
+class Transient:
+    """A signal of detector WFI18 that fades: the sum of two exponentials, the faster one first.
+
+    Attributes
+    ----------
+    amplitudes : (float, float)
+        At the beginning of the frame [DN].
+    time_constants : (float, float)
+        How long each takes to fall to 1/e [s].
+    rms : float
+        What the fit leaves of the means of rows, root mean square [DN].
+    """
+
+    amplitudes: tuple[float, float]
+    time_constants: tuple[float, float]
+    rms: float
+
+    @classmethod
+    def of_found(cls, found: Mapping[str, float]) -> Transient | None:
+        """What the kernel found; None where it flagged rows instead."""
+        if "masked_rows" in found:
+            return None
+        return cls(
+            (found["amplitude_1"], found["amplitude_2"]),
+            (found["time_constant_1"], found["time_constant_2"]),
+            found["rms"],
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,13 +1,20 @@
 //! One file per algorithm: its formula and source, the function, its tests.
 
 pub mod dark;
+pub mod dark_decay;
 pub mod flat;
+pub mod inl;
 pub mod jump;
 pub mod linearity;
 pub mod ramp_fit;
+mod read_curve;
+pub mod read_linearity;
+pub mod read_times;
+pub mod refpix;
 pub mod saturation;
 #[cfg(test)]
 mod testing;
+pub mod wfi18_transient;
 
 /// Whether a gain can be used: NaN, infinite and non-positive gains are flagged NO_GAIN_VALUE.
 #[inline(always)]

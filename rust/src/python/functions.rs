@@ -1,16 +1,20 @@
 //! The functions that are no kernels of ramps.
 
-use ndarray::{Ix1, Ix2};
+use ndarray::{Ix1, Ix2, Ix3};
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 
 use super::arrays::Arrays;
 use super::detached::{detached, exception};
+use super::read_pattern::ReadPattern;
 use super::whole::Whole;
+use crate::band::{BandArray, RampBand};
 use crate::driver;
 use crate::half;
 use crate::kernels::dark::ImageDark;
 use crate::kernels::flat::Flat;
+use crate::kernels::read_times::{DETECTOR_SIZE, Detector, ReadTimes, check_frame_time};
+use crate::kernels::wfi18_transient;
 use crate::planes::{PlaneMut, Planes, Quantity, run_image};
 
 #[pyfunction]
@@ -119,6 +123,54 @@ pub fn to_half<'py>(
         half::to_half(numbers, bits, execution)
     })?;
     Ok(halves)
+}
+
+/// When each row of a detector is read within a frame, and how much later its columns are [s].
+#[pyfunction]
+#[expect(clippy::type_complexity, reason = "two arrays")]
+pub fn read_times<'py>(
+    py: Python<'py>,
+    detector: &str,
+    frame_time: f64,
+) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>)> {
+    let detector = Detector::named(detector).map_err(exception)?;
+    check_frame_time(frame_time).map_err(exception)?;
+    let times = ReadTimes::new(detector, frame_time);
+    Ok((
+        PyArray1::from_iter(py, (0..DETECTOR_SIZE).map(|y| times.of_row(y))),
+        PyArray1::from_iter(py, (0..DETECTOR_SIZE).map(|x| times.of_col(x))),
+    ))
+}
+
+/// The parts of the correction of the WFI18 transient, to be looked at one by one: how much the first
+/// resultant of each row inside the border has too much of [DN].
+#[pyfunction]
+pub fn excess_of_rows<'py>(
+    py: Python<'py>,
+    data: &Bound<'py, PyAny>,
+    groupdq: &Bound<'py, PyAny>,
+    pixeldq: &Bound<'py, PyAny>,
+    read_pattern: &ReadPattern,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    let mut arrays = Arrays::default();
+    let data = arrays.read::<f32, Ix3>("data", data)?;
+    let groupdq = arrays.read::<u8, Ix3>("groupdq", groupdq)?;
+    let pixeldq = arrays.read::<u32, Ix2>("pixeldq", pixeldq)?;
+    let ramp = RampBand::of_image(
+        BandArray::Shared(data.as_array()),
+        BandArray::Shared(groupdq.as_array()),
+        BandArray::Shared(pixeldq.as_array()),
+    );
+    let excess = wfi18_transient::excess_of_rows(&ramp, &read_pattern.0).map_err(exception)?;
+    Ok(PyArray1::from_vec(py, excess))
+}
+
+/// And the fit of values at some times [s]: amplitudes, time constants and the rms of what it leaves.
+#[pyfunction]
+pub fn fit_transient(times: Vec<f64>, values: Vec<f64>) -> Option<([f64; 2], [f64; 2], f64)> {
+    let fitted = wfi18_transient::fit(&times, &values)?;
+    let transient = fitted.transient;
+    Some((transient.amplitudes, transient.time_constants, fitted.rms))
 }
 
 #[pyfunction]

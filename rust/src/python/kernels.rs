@@ -1,18 +1,27 @@
 //! All kernels, as Python makes them. A new one is declared here, and nowhere else in this folder.
 
-use ndarray::{Ix2, Ix3};
+use ndarray::{Ix1, Ix2, Ix3};
+use num_complex::Complex;
 use pyo3::prelude::*;
 
 use super::arrays::{Arrays, Reference};
+use super::detached::exception;
 use super::kernel::{Kernel, Opened, Recipe};
 use super::read_pattern::ReadPattern;
 use super::whole::Whole;
 use crate::band::BandKernel;
 use crate::cadence;
+use crate::error::KernelError;
 use crate::kernels::dark::{Dark, DarkSignal};
+use crate::kernels::dark_decay::{DarkDecay, Decay};
+use crate::kernels::inl::IntegralNonlinearity;
 use crate::kernels::jump::{Jump, JumpParameters};
 use crate::kernels::linearity::Linearity;
-use crate::kernels::saturation::Saturation;
+use crate::kernels::read_linearity::ReadLinearity;
+use crate::kernels::read_times::Detector;
+use crate::kernels::refpix::{Channels, ReferencePixels, Switches};
+use crate::kernels::saturation::{Partial, Rule, Saturation};
+use crate::kernels::wfi18_transient::{Mode, Transient, Wfi18Transient};
 
 /// Declares the Python side of all kernels: for each the function that makes it, of arrays and of
 /// parameters, each with its type here, that in Python, and what turns that into this; and how the
@@ -83,9 +92,58 @@ fn pixels(number: Whole) -> PyResult<usize> {
     number.at_least(0, "n_pix_grow_sat", expected)
 }
 
+fn resultants(number: Whole) -> PyResult<usize> {
+    let expected = "a number of resultants, from 0 to 2^63 - 1";
+    number.at_least(0, "backup", expected)
+}
+
+fn rule(name: String) -> PyResult<Rule> {
+    match name.as_str() {
+        "none" => Ok(Rule::None),
+        "mean_read" => Ok(Rule::MeanRead),
+        _ => Err(exception(KernelError::value(
+            "partial",
+            "none or mean_read",
+            name,
+        ))),
+    }
+}
+
+fn named(name: String) -> PyResult<Detector> {
+    Detector::named(&name).map_err(exception)
+}
+
+fn first_pixel((row, col): (Whole, Whole)) -> PyResult<(usize, usize)> {
+    let expected = "a row and a column, from 0 to 2^63 - 1";
+    Ok((
+        row.at_least(0, "origin", expected)?,
+        col.at_least(0, "origin", expected)?,
+    ))
+}
+
+/// Rows are flagged, or the transient is fitted.
+fn mask_or_fit(mask_rows: bool) -> PyResult<Mode> {
+    Ok(if mask_rows { Mode::Mask } else { Mode::Fit })
+}
+
 /// Of a parameter that is taken as it is given.
 fn given<T>(value: T) -> PyResult<T> {
     Ok(value)
+}
+
+/// Copies the nodes and the corrections of the channels.
+fn table(
+    inl: Option<(Bound<'_, PyAny>, Bound<'_, PyAny>)>,
+) -> PyResult<Option<IntegralNonlinearity>> {
+    let Some((values, corrections)) = inl else {
+        return Ok(None);
+    };
+    let mut arrays = Arrays::default();
+    let values = arrays.read::<u16, Ix1>("values", &values)?;
+    let corrections = arrays.read::<f64, Ix2>("corrections", &corrections)?;
+    IntegralNonlinearity::new(values.as_array(), corrections.as_array())
+        .map(Some)
+        .map_err(exception)
 }
 
 fn pattern(of: &Py<ReadPattern>) -> &cadence::ReadPattern {
@@ -95,12 +153,23 @@ fn pattern(of: &Py<ReadPattern>) -> &cadence::ReadPattern {
 kernels! {
     saturation: {
         arrays { threshold: f32, Ix2; ref_dq: u32, Ix2; },
-        parameters { n_pix_grow_sat: usize = Whole, pixels; floor: f32 = f32, given; },
+        parameters {
+            n_pix_grow_sat: usize = Whole, pixels;
+            floor: f32 = f32, given;
+            partial: Rule = String, rule;
+            read_pattern: Option<Py<ReadPattern>> = Option<Py<ReadPattern>>, given;
+            backup: usize = Whole, resultants;
+        },
         |open| Saturation {
             threshold: open.threshold.plane(),
             ref_dq: open.ref_dq.plane(),
             floor: open.made.floor,
             n_pix_grow: open.made.n_pix_grow_sat,
+            partial: Partial {
+                rule: open.made.partial,
+                backup: open.made.backup,
+                read_pattern: open.made.read_pattern.as_ref().map(pattern),
+            },
         }
     }
 
@@ -108,6 +177,33 @@ kernels! {
         arrays { coeffs: f32, Ix3; ref_dq: u32, Ix2; },
         parameters { },
         |open| Linearity { coeffs: open.coeffs.cube(), ref_dq: open.ref_dq.plane() }
+    }
+
+    read_linearity: {
+        arrays { coeffs: f32, Ix3; ref_dq: u32, Ix2; inverse_coeffs: f32, Ix3; },
+        parameters {
+            read_pattern: Py<ReadPattern> = Py<ReadPattern>, given;
+            inl: Option<IntegralNonlinearity> = Option<(Bound<'_, PyAny>, Bound<'_, PyAny>)>, table;
+        },
+        |open| ReadLinearity::new(
+            open.coeffs.cube(),
+            open.ref_dq.plane(),
+            Some((open.inverse_coeffs.cube(), pattern(&open.made.read_pattern))),
+            open.made.inl.as_ref(),
+        )
+    }
+
+    resultant_linearity: {
+        arrays { coeffs: f32, Ix3; ref_dq: u32, Ix2; },
+        parameters {
+            inl: Option<IntegralNonlinearity> = Option<(Bound<'_, PyAny>, Bound<'_, PyAny>)>, table;
+        },
+        |open| ReadLinearity::new(
+            open.coeffs.cube(),
+            open.ref_dq.plane(),
+            None,
+            open.made.inl.as_ref(),
+        )
     }
 
     dark: {
@@ -126,6 +222,25 @@ kernels! {
             signal: DarkSignal::Rate(open.rate.plane(), pattern(&open.made.read_pattern).times()),
             ref_dq: open.ref_dq.plane(),
         }
+    }
+
+    dark_decay: {
+        arrays { },
+        parameters {
+            amplitude: f64 = f64, given;
+            time_constant: f64 = f64, given;
+            frame_time: f64 = f64, given;
+            read_pattern: Py<ReadPattern> = Py<ReadPattern>, given;
+            detector: Detector = String, named;
+            origin: (usize, usize) = (Whole, Whole), first_pixel;
+        },
+        |open| DarkDecay::new(
+            Decay { amplitude: open.made.amplitude, time_constant: open.made.time_constant },
+            open.made.frame_time,
+            pattern(&open.made.read_pattern),
+            open.made.detector,
+            open.made.origin,
+        )
     }
 
     jump: {
@@ -152,5 +267,73 @@ kernels! {
                 min_jump_to_flag_neighbors: open.made.min_jump_to_flag_neighbors,
             },
         )
+    }
+
+    refpix: {
+        arrays {
+            amp33: u16, Ix3; gamma: Complex<f64>, Ix2; zeta: Complex<f64>, Ix2;
+            alpha: Complex<f64>, Ix2;
+        },
+        parameters {
+            remove_offset: bool = bool, given;
+            remove_trends: bool = bool, given;
+            cosine_interpolate: bool = bool, given;
+            fft_interpolate: bool = bool, given;
+            zero_is_missing: bool = bool, given;
+            width: usize = usize, given;
+            gap_kernel: usize = usize, given;
+        },
+        |open| ReferencePixels {
+            amp33: open.amp33.cube(),
+            gamma: open.gamma.plane(),
+            zeta: open.zeta.plane(),
+            alpha: open.alpha.plane(),
+            switches: Switches {
+                remove_offset: open.made.remove_offset,
+                remove_trends: open.made.remove_trends,
+                cosine_interpolate: open.made.cosine_interpolate,
+                fft_interpolate: open.made.fft_interpolate,
+                zero_is_missing: open.made.zero_is_missing,
+            },
+            channels: Channels {
+                width: open.made.width,
+                gap_kernel: open.made.gap_kernel,
+            },
+        }
+    }
+
+    wfi18_transient: {
+        arrays { },
+        parameters {
+            frame_time: f64 = f64, given;
+            read_pattern: Py<ReadPattern> = Py<ReadPattern>, given;
+            mask_rows: Mode = bool, mask_or_fit;
+            origin: (usize, usize) = (Whole, Whole), first_pixel;
+        },
+        |open| Wfi18Transient {
+            frame_time: open.made.frame_time,
+            read_pattern: pattern(&open.made.read_pattern),
+            mode: open.made.mask_rows,
+            origin: open.made.origin,
+        }
+    }
+
+    wfi18_known_transient: {
+        arrays { },
+        parameters {
+            frame_time: f64 = f64, given;
+            read_pattern: Py<ReadPattern> = Py<ReadPattern>, given;
+            amplitudes: [f64; 2] = [f64; 2], given;
+            time_constants: [f64; 2] = [f64; 2], given;
+        },
+        |open| Wfi18Transient {
+            frame_time: open.made.frame_time,
+            read_pattern: pattern(&open.made.read_pattern),
+            mode: Mode::Subtract(Transient {
+                amplitudes: open.made.amplitudes,
+                time_constants: open.made.time_constants,
+            }),
+            origin: (0, 0),
+        }
     }
 }

@@ -26,7 +26,8 @@ mod _core {
     use super::fit::{Fit, fit_ramps, ramp_fit};
     #[pymodule_export]
     use super::functions::{
-        apply_flat, num_threads, set_num_threads, subtract_dark_from_image, to_half,
+        apply_flat, excess_of_rows, fit_transient, num_threads, read_times, set_num_threads,
+        subtract_dark_from_image, to_half,
     };
     #[pymodule_export]
     use super::kernel::{Kernel, apply};

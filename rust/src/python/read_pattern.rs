@@ -10,7 +10,7 @@ use crate::error::KernelError;
 
 /// When each resultant of an exposure was taken.
 ///
-/// Made with `evenly_spaced` or `from_reads`, or from its three attributes.
+/// Made with `evenly_spaced` or `from_reads`, or from its attributes.
 ///
 /// Parameters
 /// ----------
@@ -21,6 +21,9 @@ use crate::error::KernelError;
 /// group_time : float
 ///     Time of the last read of the first resultant [s]. A pixel of which only one sample is
 ///     usable has its rate from that sample over this time.
+/// frame_time : float, optional
+///     Time of one read [s]. Without it nothing can be done that asks for single reads, as
+///     `linearize_reads` does.
 ///
 /// Raises
 /// ------
@@ -34,14 +37,23 @@ pub struct ReadPattern(pub cadence::ReadPattern);
 #[pymethods]
 impl ReadPattern {
     #[new]
-    fn new(times: Vec<f64>, n_reads: Vec<Whole>, group_time: f64) -> PyResult<Self> {
+    #[pyo3(signature = (times, n_reads, group_time, frame_time=None))]
+    fn new(
+        times: Vec<f64>,
+        n_reads: Vec<Whole>,
+        group_time: f64,
+        frame_time: Option<f64>,
+    ) -> PyResult<Self> {
         let n_reads = n_reads
             .into_iter()
             .map(|reads| count("n_reads", READS, &reads))
             .collect::<PyResult<_>>()?;
-        cadence::ReadPattern::new(times, n_reads, group_time)
-            .map(Self)
-            .map_err(exception)
+        let pattern = cadence::ReadPattern::new(times, n_reads, group_time);
+        let pattern = match frame_time {
+            Some(frame_time) => pattern.and_then(|pattern| pattern.with_frame_time(frame_time)),
+            None => pattern,
+        };
+        pattern.map(Self).map_err(exception)
     }
 
     /// Resultants of as many reads each, one every `group_time`.
@@ -138,23 +150,35 @@ impl ReadPattern {
         self.0.group_time()
     }
 
+    /// Time of one read [s]; None where it is not known.
+    #[getter]
+    fn frame_time(&self) -> Option<f64> {
+        self.0.frame_time()
+    }
+
     fn __len__(&self) -> usize {
         self.0.n_resultants()
     }
 
     fn __repr__(&self) -> String {
+        let frame_time = self.0.frame_time();
         format!(
-            "ReadPattern(times={:?}, n_reads={:?}, group_time={:?})",
+            "ReadPattern(times={:?}, n_reads={:?}, group_time={:?}{})",
             self.0.times(),
             self.0.n_reads(),
-            self.0.group_time()
+            self.0.group_time(),
+            frame_time.map_or(String::new(), |time| format!(", frame_time={time:?}"))
         )
     }
 
     /// For pickle and copy.
-    fn __getnewargs__(&self) -> (Vec<f64>, Vec<u32>, f64) {
-        let times = self.0.times().to_vec();
-        (times, self.0.n_reads().to_vec(), self.0.group_time())
+    fn __getnewargs__(&self) -> (Vec<f64>, Vec<u32>, f64, Option<f64>) {
+        (
+            self.0.times().to_vec(),
+            self.0.n_reads().to_vec(),
+            self.0.group_time(),
+            self.0.frame_time(),
+        )
     }
 }
 
