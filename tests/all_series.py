@@ -51,6 +51,7 @@ def calibrated(directory, name, **parameters):
     return ExposurePipeline.call(
         str(directory / "x_uncal.asdf"),
         references=str(directory / "references"),
+        recipe="2022",  # of which its references are
         output_dir=str(out),
         save_results=True,
         **parameters,

@@ -44,9 +44,9 @@ def ctrl_c() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory) -> Simulated:
-    """64 x 64 pixels, 6 resultants of 4 reads."""
+    """64 x 128 pixels, one whole channel of the read-out, 6 resultants of 4 reads."""
     from romancal_rs.simulate import SimulationConfig, simulate
 
-    config = SimulationConfig(rows=64, cols=64, n_resultants=6, n_reads=4, seed=11)
+    config = SimulationConfig(rows=64, cols=128, n_resultants=6, n_reads=4, seed=11)
     made = simulate(config, tmp_path_factory.mktemp("simulated"))
     return Simulated(made.exposure, made.references, made.truth)

@@ -1,4 +1,4 @@
-"""The dark_current step: DARK reference -> `kernels.dark` or `kernels.dark_rate`."""
+"""The dark_current step: DARK reference -> `kernels.dark`, or a rate for a ramp or an image."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import kernels
+from .border import SCIENCE
 from .errors import InputError
-from .exposure import describe, read_pattern
+from .exposure import describe, read_pattern, thread_cap
 from .stpipe import RampStep
+from .stpipe.recipes import OF_2022
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .datamodels import DarkRefModel, RampModel, ScienceRawModel
+    from .datamodels import DarkRefModel, ImageModel, RampModel, ScienceRawModel
 
 __all__ = ["DarkCurrentStep"]
 
 
 class DarkCurrentStep(RampStep):
-    """Subtract the dark current, resultant by resultant.
+    """Subtract the dark current: of a rate image its rate, of a ramp resultant by resultant.
 
-    A DARK that holds a rate (today's) is subtracted as rate times the resultant's mean time; one
-    that holds accumulated signal (2022's) as it is.
+    In the flight recipe it comes after the fit, in that of 2022 before. From a ramp, a DARK that
+    holds a rate (today's) is subtracted as rate times the resultant's mean time; one that holds
+    accumulated signal (2022's) as it is. For an image the DARK has to hold a rate.
     """
 
     spec = """
@@ -31,7 +34,11 @@ class DarkCurrentStep(RampStep):
     class_alias = "dark_current"
     other_aliases = ("dark",)
     cal_step_name = "dark"
-    builds_on: ClassVar[tuple[str, ...]] = ("dq_init", "saturation", "linearity")
+    builds_on: ClassVar[tuple[str, ...]] = ("dq_init", "saturation", "linearity", "ramp_fit")
+    by_recipe: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        OF_2022: {"builds_on": ("dq_init", "saturation", "linearity")},
+    }
+    takes_images = True
     default_suffix = "dark_current"
     other_suffixes = ("darkcurrent",)
     reference_file_types: ClassVar[list[str]] = ["dark"]
@@ -41,6 +48,15 @@ class DarkCurrentStep(RampStep):
         if signal.ndim == 3:
             return kernels.dark(signal, dq)
         return kernels.dark_rate(signal, dq, read_pattern(exposure))
+
+    def process_image(self, image: ImageModel, references: Mapping[str, Any]) -> None:
+        dark = references["dark"]
+        rate, dq = dark_rate(dark, image)
+        kernels.subtract_dark_from_image(
+            image.data, image.dq, rate, dq, max_threads=thread_cap(self.maximum_cores)
+        )
+        if self.dark_output is not None:
+            self.save_to(dark.copy(), self.dark_output)
 
     def save_more(self, exposure: Any, references: Mapping[str, Any]) -> None:
         if self.dark_output is not None:
@@ -92,6 +108,24 @@ def dark_arrays(
         f"rate (dark_slope); the exposure's shape is {exposure.shape}"
         + ("" if same_table is not False else ", and its MA table another")
     )
+
+
+def dark_rate(dark: DarkRefModel, image: ImageModel) -> tuple[np.ndarray, np.ndarray]:
+    """The rate of a DARK [DN/s] and its flags, without the border, which an image has not.
+
+    Raises
+    ------
+    InputError
+        If it holds none.
+    """
+    rate = dark.stored("dark_slope") if "dark_slope" in dark else None
+    if rate is None or not has_finite(rate):
+        raise InputError(
+            f"{describe(dark)}: the DARK holds no rate (dark_slope), which is what is subtracted "
+            f"from the rate image of {describe(image)}: give another with override_dark (N/A skips "
+            "the step), or have recipe = 2022, which subtracts from the ramp"
+        )
+    return rate[SCIENCE].copy(), dark.stored("dq")[SCIENCE].copy()
 
 
 def ma_tables_agree(dark: DarkRefModel, exposure: ScienceRawModel | RampModel) -> bool | None:

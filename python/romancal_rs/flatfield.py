@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import kernels
 from .border import BORDER, SCIENCE
 from .stpipe import RomanStep
+from .stpipe.recipes import OF_2022
 
 if TYPE_CHECKING:
     from .datamodels import FlatRefModel, ImageModel
 
 __all__ = ["FlatFieldStep"]
 
+BUILDS_ON_IN_2022 = ("dq_init", "saturation", "linearity", "dark", "jump", "ramp_fit")
+
 
 class FlatFieldStep(RomanStep):
-    """Divide the rate image by the flat field, and propagate its error."""
+    """Divide the rate image by the flat field, and propagate its error.
+
+    It is for direct images; in the recipe of 2022 for those of type WFI_IMAGE alone.
+    """
 
     class_alias = "flatfield"
     other_aliases = ("flat_field",)
@@ -25,12 +32,14 @@ class FlatFieldStep(RomanStep):
         "saturation",
         "linearity",
         "dark",
-        "jump",
         "ramp_fit",
     )
     default_suffix = "flat"
     other_suffixes = ("flatfield",)
-    exposure_types: ClassVar[tuple[str, ...]] = ("WFI_IMAGE",)
+    exposure_types: ClassVar[tuple[str, ...]] = ("WFI_IMAGE", "WFI_LOLO", "WFI_WFSC")
+    by_recipe: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        OF_2022: {"builds_on": BUILDS_ON_IN_2022, "exposure_types": ("WFI_IMAGE",)},
+    }
     reference_file_types: ClassVar[list[str]] = ["flat"]
 
     def process(self, input: Any) -> ImageModel:

@@ -9,6 +9,7 @@ from . import kernels
 from .exposure import read_pattern
 from .ramp_fitting import single_read_noise
 from .stpipe import RampStep
+from .stpipe.recipes import OF_2022
 
 if TYPE_CHECKING:
     from .datamodels import DataModel
@@ -34,7 +35,10 @@ class JumpStep(RampStep):
     """
     class_alias = "jump"
     cal_step_name = "jump"
-    builds_on: ClassVar[tuple[str, ...]] = ("dq_init", "saturation", "linearity", "dark")
+    builds_on: ClassVar[tuple[str, ...]] = ("dq_init", "saturation", "linearity")
+    by_recipe: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        OF_2022: {"builds_on": ("dq_init", "saturation", "linearity", "dark")},
+    }
     default_suffix = "jump"
     reference_file_types: ClassVar[list[str]] = ["gain", "readnoise"]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import InputError
 from .stpipe import RomanStep
+from .stpipe.recipes import FLIGHT, OF_2022
 
 if TYPE_CHECKING:
     from .datamodels import ImageModel
@@ -16,7 +17,10 @@ __all__ = ["PhotomStep"]
 
 
 class PhotomStep(RomanStep):
-    """Copy the flux conversion and the pixel area of the optical element into the metadata."""
+    """Copy the flux conversion and the pixel area of the optical element into the metadata.
+
+    In the recipe of 2022 it is for imaging exposures alone.
+    """
 
     spec = """
         photom = output_file(default=None)  # Save the calibrated result to this file
@@ -26,7 +30,9 @@ class PhotomStep(RomanStep):
     builds_on: ClassVar[tuple[str, ...]] = ("ramp_fit",)
     default_suffix = "phot"
     other_suffixes = ("photom",)
-    exposure_types: ClassVar[tuple[str, ...]] = ("WFI_IMAGE",)
+    by_recipe: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        OF_2022: {"exposure_types": ("WFI_IMAGE",)},
+    }
     reference_file_types: ClassVar[list[str]] = ["photom"]
 
     def process(self, input: Any) -> ImageModel:
@@ -42,6 +48,9 @@ class PhotomStep(RomanStep):
         element = image.meta.instrument.optical_element
         source = file if isinstance(file, str) else "override_photom"
         with self.get_reference_file_model(image, "photom") as reference:
+            if self.recipe_of(image) == FLIGHT and element not in reference.phot_table:
+                set_photometry(image, Photometry())
+                return self.end_skipped(image, f"PHOTOM has no row for {element}")
             photometry = photometry_of(reference.phot_table, element, source=source)
         set_photometry(image, photometry)
         if photometry.conversion_megajanskys is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from . import kernels
 from .exposure import read_pattern, thread_cap
 from .stpipe import FitStep, RomanStep
+from .stpipe.recipes import OF_2022
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +34,10 @@ class RampFitStep(FitStep):
     class_alias = "rampfit"
     other_aliases = ("ramp_fit",)
     cal_step_name = "ramp_fit"
-    builds_on: ClassVar[tuple[str, ...]] = ("dq_init", "saturation", "linearity", "dark", "jump")
+    builds_on: ClassVar[tuple[str, ...]] = ("dq_init", "saturation", "linearity", "jump")
+    by_recipe: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        OF_2022: {"builds_on": ("dq_init", "saturation", "linearity", "dark", "jump")},
+    }
     default_suffix = "rampfit"
     other_suffixes = ("ramp_fit", "fitopt")
     reference_file_types: ClassVar[list[str]] = ["readnoise", "gain"]

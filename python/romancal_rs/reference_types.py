@@ -19,6 +19,10 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 _PIXELS = ("row", "column")
 
+#: The columns that a channel of the read-out has, and the clocks between two of its rows.
+CHANNEL_COLS = 128
+CHANNEL_PAUSE = 12
+
 
 @dataclass(frozen=True)
 class Array:
@@ -94,6 +98,8 @@ class ReferenceType:
         What it holds besides: tables, lists, transforms.
     may_be_trimmed : bool
         Whether its images may come without the border of reference pixels, as new ones do.
+    channel_table : str
+        Its table with a row for each channel of the read-out; empty if it has none.
     """
 
     reftype: str
@@ -107,6 +113,7 @@ class ReferenceType:
     arrays: tuple[Array, ...] = ()
     others: tuple[str, ...] = ()
     may_be_trimmed: bool = False
+    channel_table: str = ""
 
     @property
     def model(self) -> str:
@@ -139,6 +146,33 @@ class ReferenceType:
         """
         trimmed = full[0] - 2 * border, full[1] - 2 * border
         return (full, trimmed) if self.may_be_trimmed else (full,)
+
+    def frame_problems(self, shapes: Shapes, full: Size) -> Iterator[str]:
+        """What of the lengths of arrays that are no images does not fit the frame.
+
+        Parameters
+        ----------
+        shapes : mapping
+            As of `layout_problems`.
+        full : tuple of int
+            Rows and columns of the exposure, with its border of reference pixels.
+        """
+        n_rows, n_cols = full
+        # Of the real Fourier transform of a channel, which is read as one series in time.
+        n_samples = n_rows * (CHANNEL_COLS + CHANNEL_PAUSE)
+        lengths = {"channel": n_cols // CHANNEL_COLS, "frequency": n_samples // 2 + 1}
+        for array in self.arrays:
+            if not set(array.axes).issubset(lengths):
+                continue
+            if n_cols % CHANNEL_COLS:
+                yield f"is for channels of {CHANNEL_COLS} columns; there are {n_cols} columns"
+                return
+            expected = tuple(lengths[axis] for axis in array.axes)
+            if array.name in shapes and shapes[array.name] != expected:
+                yield (
+                    f"{array.name} of shape {shapes[array.name]} does not fit {pixels(full)} "
+                    f"pixels, which need {expected}"
+                )
 
     def layout_problems(self, shapes: Shapes) -> Iterator[str]:
         """What is wrong with the lengths of arrays, whatever the exposure.
@@ -251,6 +285,7 @@ _TABLE = (
             Array("inl_table.*.correction", "float64", ("node",), "DN"),
         ),
         others=("inl_table",),
+        channel_table="inl_table",
     ),
     ReferenceType("INVERSELINEARITY", tag="inverselinearity", arrays=(_COEFFICIENTS, _FLAGS)),
     ReferenceType("LINEARITY", tag="linearity", arrays=(_COEFFICIENTS, _FLAGS)),

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from . import kernels
+from .exposure import read_pattern
 from .stpipe import RampStep
+from .stpipe.recipes import FLIGHT
 
 __all__ = ["SaturationStep"]
 
@@ -16,6 +18,8 @@ class SaturationStep(RampStep):
 
     spec = """
         n_pix_grow_sat = integer(default=0, min=0)  # Also flag pixels this near to a saturated one
+        partial = option('auto', 'none', 'mean_read', default='auto')  # Where single reads saturate
+        backup = integer(default=0, min=0)  # Also flag so many resultants before a saturated one
     """
     class_alias = "saturation"
     cal_step_name = "saturation"
@@ -25,12 +29,23 @@ class SaturationStep(RampStep):
 
     def kernel(self, exposure: Any, references: Mapping[str, Any]) -> kernels.Kernel:
         reference = references["saturation"]
+        partial = self.partial_rule(exposure)
+        needs_reads = partial != "none" or self.backup > 0
         return kernels.saturation(
             reference.stored("data"),
             reference.stored("dq"),
             n_pix_grow_sat=self.n_pix_grow_sat,
             floor=floor_of(exposure),
+            partial=partial,
+            read_pattern=read_pattern(exposure) if needs_reads else None,
+            backup=self.backup,
         )
+
+    def partial_rule(self, exposure: Any) -> str:
+        """What `partial` means for an exposure, where it is left to the recipe."""
+        if self.partial != "auto":
+            return self.partial
+        return "mean_read" if self.recipe_of(exposure) == FLIGHT else "none"
 
 
 def floor_of(exposure: Any) -> float:

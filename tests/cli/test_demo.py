@@ -67,6 +67,30 @@ def test_simulate_prints_what_it_wrote_and_the_next_command(tmp_path, capsys):
         assert raw.meta.exposure.type == "WFI_SPECTRAL"
 
 
+def test_simulate_takes_the_amplitudes_of_a_flight_readout_and_leaves_it_out(tmp_path, capsys):
+    from romancal_rs import datamodels
+
+    small = ["--rows", "24", "--cols", "128", "--resultants", "2", "--reads", "1"]
+    made = {}
+    for name, options in {
+        "flight": [],
+        "silent": [f"--{name}=0" for name in ("bias-pattern", "correlated-noise", "dark-decay")],
+        "ideal": ["--readout=ideal"],
+    }.items():
+        assert main(["simulate", str(tmp_path / name), *small, *options]) == 0
+        assert ("--recipe 2022" in capsys.readouterr().out) == (name == "ideal")
+        with datamodels.open(tmp_path / name / f"{ROOT}_uncal.asdf") as raw:
+            made[name] = np.array(raw.data, dtype=int)
+        assert len(list((tmp_path / name / "references").iterdir())) == (
+            9 if name == "ideal" else 13
+        )
+    assert (made["flight"] - made["ideal"]).mean() > 50
+    # What is left is the nonlinearity of the converters.
+    assert 0 < np.abs(made["silent"] - made["ideal"]).max() < 10
+    assert main(["simulate", str(tmp_path / "no"), *small, "--readout=2022"]) == 1
+    assert "readout: must be flight or ideal, got '2022'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["simulate", "demo"])
 def test_impossible_sizes_end_in_one_line(command, tmp_path, capsys):
     out = tmp_path / "out"

@@ -76,4 +76,4 @@ def test_ctrl_c(command, seconds, tmp_path, moment):
         assert len(files) <= 1
     for path in files:
         with datamodels.open(path) as image:
-            assert np.asarray(image.data).shape == (56, 56)
+            assert np.asarray(image.data).shape == (56, 120)

@@ -8,10 +8,18 @@ from pathlib import Path
 import pytest
 
 from romancal_rs.cli import main
+from romancal_rs.pipeline import ExposurePipeline
+from romancal_rs.pipeline.order import in_recipe
 from romancal_rs.references import CrdsStore, ExposureKeys, open_store
 
-TYPES = ["mask", "saturation", "linearity", "dark", "gain", "readnoise"]
-TYPES += ["distortion", "flat", "photom"]
+TYPES = list(
+    dict.fromkeys(
+        reftype
+        for name in in_recipe(ExposurePipeline, "flight")
+        for reftype in ExposurePipeline.step_defs[name].in_recipe("flight", "reference_file_types")
+    )
+)
+SEED_ERA = Path(__file__).parents[1] / "data" / "seed_era"
 
 
 @pytest.fixture
@@ -45,6 +53,17 @@ def test_find_tells_file_rule_and_runner_up_for_each_step(simulated, references,
     assert lines[position + 2].startswith("else: older.asdf (")
     assert "2019-12-31" in lines[position + 2]
     assert any("(for jump, rampfit)" in line for line in lines if line.startswith("GAIN"))
+
+
+def test_find_goes_by_the_recipe_of_the_exposure(simulated, references, command):
+    status, out, _ = command("find", simulated.exposure, "--references", references)
+    assert status == 0
+    assert "  recipe flight: its file is of today\n" in out
+    (exposure,) = SEED_ERA.glob("*_uncal.asdf")
+    status, out, _ = command("find", exposure, "--references", SEED_ERA)
+    assert status == 0
+    assert "  recipe 2022: its file is of 2022\n" in out
+    assert "REFPIX" not in out
 
 
 def test_find_shows_what_is_missing_in_place_and_fails(simulated, references, command):
@@ -120,7 +139,7 @@ def test_export_copies_what_an_exposure_needs_and_no_more(simulated, references,
         path.name: path.read_bytes() for path in references.iterdir() if path.name != "other.asdf"
     }
     status, out, _ = command(*arguments)  # again: nothing is left to do
-    assert (status, "copied roman" in out, "9 files were there already" in out) == (0, False, True)
+    assert (status, "copied roman" in out, "13 files were there already" in out) == (0, False, True)
 
 
 def test_export_copies_nothing_if_anything_is_missing_or_in_the_way(
@@ -177,7 +196,7 @@ def test_a_cache_is_built_and_exported_with_the_same_choices(
     built, copy = tmp_path / "built", tmp_path / "copy"
     status, out, _ = command("build-cache", references, "--to", built)
     assert status == 0
-    assert f"{built}: context roman_0001.pmap, 11 rule files, 9 reference files (9 copied)" in out
+    assert f"{built}: context roman_0001.pmap, 15 rule files, 13 reference files (13 copied)" in out
     monkeypatch.setenv("CRDS_PATH", str(built))
     status, out, _ = command("find", simulated.exposure)
     assert status == 0

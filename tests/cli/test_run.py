@@ -13,6 +13,7 @@ from romancal_rs import datamodels, dqflags
 from romancal_rs.cli import main
 from romancal_rs.datamodels import testing
 from romancal_rs.pipeline import ExposurePipeline
+from romancal_rs.pipeline.order import in_recipe
 from romancal_rs.stpipe import ParameterError, Step
 
 
@@ -48,11 +49,11 @@ def test_steps_one_by_one_replace_the_suffix(run, simulated, tmp_path):
     suffix = "uncal"
     names = {"flatfield": "flat", "photom": "phot"}
     source = simulated.exposure
-    for name in ExposurePipeline.step_defs:
+    for name in in_recipe(ExposurePipeline, "flight"):
         run(name, source)
         suffix = names.get(name, name)
         source = product(tmp_path, suffix)
-    assert source.name == simulated.exposure.name.replace("_uncal", "_phot")
+    assert source.name == simulated.exposure.name.replace("_uncal", "_flat")
     run("roman_elp", simulated.exposure)
     with datamodels.open(source) as by_hand, datamodels.open(product(tmp_path, "cal")) as image:
         # Files hold half precision in between, so only what is stored exactly must be equal.
@@ -99,7 +100,7 @@ def test_the_summary_names_steps_flags_and_files(run, simulated):
     assert printed[0].split() == ["step", "status", "seconds", "references"]
     assert printed[1].split()[:2] == ["dq_init", "COMPLETE"]
     assert printed[1].split()[-1].startswith("roman_wfi_mask_")
-    assert "flags of 3136 pixels" in printed
+    assert "flags of 6720 pixels" in printed
     assert any(line.split()[:1] == ["JUMP_DET"] for line in printed)
     assert printed[-1] == f"wrote {simulated.exposure.name.replace('_uncal', '_cal')}"
 
@@ -168,7 +169,7 @@ def test_info_shows_what_a_file_holds(simulated, capsys):
     printed = capsys.readouterr().out
     for told in ("ScienceRawModel", "WFI01", "F158", "6 resultants of 4, 4, 4, 4, 4, 4 reads"):
         assert told in printed
-    assert "data   uint16   6 x 64 x 64" in printed
+    assert "data   uint16   6 x 64 x 128" in printed
     assert main(["info", "--tree", str(simulated.exposure)]) == 0
     assert "read_pattern" in capsys.readouterr().out
 

@@ -119,7 +119,7 @@ def test_what_the_steps_use_stays_an_error(exposure, simulated, name, value):
 
 
 def test_arrays_that_break_the_schema_stay_an_error(exposure, simulated):
-    put(exposure, "data", np.zeros((6, 64, 64), np.int32))
+    put(exposure, "data", np.zeros((6, 64, 128), np.int32))
     with pytest.raises(InputError, match="expected an array of uint16, got int32"):
         ExposurePipeline.call(exposure, references=str(simulated.references), validate="warn")
 

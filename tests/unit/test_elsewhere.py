@@ -97,8 +97,8 @@ def test_a_parameter_of_another_version_in_a_file_that_the_user_named(tmp_path):
 
 
 def test_a_parameter_of_another_version_from_python_and_the_command_line(capsys):
-    with pytest.raises(UnknownParameterError, match=r"'backup': it is one of romancal 1\.1"):
-        ExposurePipeline(steps={"saturation": {"backup": 1}})
+    with pytest.raises(UnknownParameterError, match=r"'on_disk': it is one of romancal 1\.1"):
+        ExposurePipeline(on_disk=True)
     with pytest.raises(UnknownParameterError, match=r"'update_version': it is one of romancal"):
         DQInitStep(update_version=True)
     for option in ("--steps.ramp_fit.algorithm=likely", "--on_disk=true"):

@@ -86,6 +86,19 @@ def test_amplifier_33_never_runs_over(name):
     assert restored.dtype == np.uint16
 
 
+@pytest.mark.parametrize("offset", [5, -5])
+def test_a_count_of_0_in_amplifier_33_is_no_sample_and_stays_0(offset):
+    """Else it becomes a spike at the level of the reference, which refpix takes for a sample."""
+    raw = exposure([900, 1000], offset)
+    raw.amp33 = amp33_of(raw, 40)
+    raw.amp33[1, 3, 7] = 0
+    raw["reference_amp33"] = np.full(raw.amp33.shape[1:], 25000, np.uint16)
+    for given in (raw, ramp_as_sent(raw)):
+        restored = dq_init(given).amp33
+        assert restored[1, 3, 7] == 0
+        assert np.unique(restored).tolist() == [0, 25040 - offset]
+
+
 def test_the_reset_read_of_older_series_is_a_reference_read():
     ramp = dq_init(exposure([10, 20], reset_read=plane(7)))
     assert ramp.data[:, 8, 8].tolist() == [17.0, 27.0]

@@ -87,14 +87,25 @@ def test_the_numbers_are_those_of_the_2022_system():
 
 
 @pytest.mark.parametrize("exposure_type", ["WFI_SPECTRAL", "WFI_GRISM", "WFI_PRISM"])
-def test_spectral_exposures_are_skipped_without_a_conversion(exposure_type):
+def test_in_2022_spectral_exposures_are_skipped_without_a_conversion(exposure_type):
     given = image("GRISM", exposure_type)
     given.meta.photometry.pixel_area = 1.0
-    result = PhotomStep.call(given, override_photom=reference())
+    result = PhotomStep.call(given, override_photom=reference(), recipe="2022")
     assert result.meta.cal_step.photom == "SKIPPED"
     assert result.meta.photometry.conversion_megajanskys is None
     assert result.meta.photometry.conversion_microjanskys is None
     assert result.meta.photometry.pixel_area is None
+
+
+@pytest.mark.parametrize(
+    "exposure_type",
+    ["WFI_IMAGE", "WFI_SPECTRAL", "WFI_WFSC", "WFI_LOLO", "WFI_FLAT", "WFI_IM_DARK"],
+)
+def test_in_flight_all_types_of_exposures_get_their_conversion(exposure_type):
+    given = image("F158", exposure_type)
+    result = PhotomStep.call(given, override_photom=reference(F158=(0.3, 0.003, 2.8e-13)))
+    assert result.meta.cal_step.photom == "COMPLETE"
+    assert result.meta.photometry.conversion_megajanskys == 0.3
 
 
 def test_an_element_without_a_conversion_is_skipped():
@@ -110,12 +121,24 @@ def test_not_applicable_skips_the_step_and_changes_nothing():
     assert dict(result.meta.photometry) == dict(given.meta.photometry)
 
 
-def test_a_missing_row_stops_the_step_with_the_file_named(tmp_path):
+def test_in_2022_a_missing_row_stops_the_step_with_the_file_named(tmp_path):
     broken = reference()
     del broken.phot_table["F158"]
     broken.save(tmp_path / "broken.asdf")
     with pytest.raises(InputError, match=r"broken\.asdf: the table has no row for F158"):
-        PhotomStep.call(image(), override_photom=tmp_path / "broken.asdf")
+        PhotomStep.call(image(), override_photom=tmp_path / "broken.asdf", recipe="2022")
+
+
+def test_in_flight_a_missing_row_skips_the_step_and_is_told(caplog):
+    """romancal 1.1.0 says COMPLETE, and leaves what was in the metadata before."""
+    table = reference()
+    del table.phot_table["F158"]
+    given = image()
+    given.meta.photometry.pixel_area = 1.0
+    result = PhotomStep.call(given, override_photom=table)
+    assert result.meta.cal_step.photom == "SKIPPED"
+    assert set(result.meta.photometry.values()) == {None}
+    assert "skipped: PHOTOM has no row for F158" in caplog.text
 
 
 def test_the_result_is_saved_to_the_file_that_photom_names(tmp_path):

@@ -189,7 +189,7 @@ def test_a_fit_with_a_process_of_its_own_sees_the_ramp(raw):
     assert len(plan(steps(("fit", RampFitStep)), raw)) == 1
 
 
-@pytest.mark.parametrize("method", ["prepare", "finalize_result", "before_process", "mark"])
+@pytest.mark.parametrize("method", ["prepare", "finalize_result", "before_process"])
 def test_a_step_with_another_method_of_its_own_is_alone(raw, method):
     Own = type("Own", (Correct,), {method: lambda self, *args: None})
     assert told(plan(steps(("b", Own)), raw)) == [

@@ -140,6 +140,16 @@ def test_a_reference_applies_to_the_exposures_it_names(store, exposure, meta, ap
     assert step.level == (3 if applies else 1)
 
 
+@pytest.mark.parametrize("instrument", [None, "WFI", {"name": "WFI"}])
+def test_a_fault_of_the_input_is_for_the_run_to_tell(store, exposure, instrument, tmp_path):
+    parameter_file(store / "b.asdf", Measure, {"level": 3}, meta=reference_meta("pars-measure"))
+    parameters = {"references": str(store)}
+    exposure._tree.data["meta"]["instrument"] = instrument
+    assert configure.build(Measure, exposure, parameters=parameters).level == 1
+    missing = str(tmp_path / "none_uncal.asdf")
+    assert configure.build(Measure, missing, parameters=parameters).level == 1
+
+
 @pytest.mark.parametrize("name", ["pre_hooks", "post_hooks"])
 def test_a_reference_may_not_name_code(store, exposure, name):
     parameters = {name: ["os.system"]}

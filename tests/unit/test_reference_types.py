@@ -298,7 +298,7 @@ class UsesReferences(RomanStep):
     """Opens its references, and does nothing."""
 
     class_alias = "uses_references"
-    reference_file_types = ("dark", "inverselinearity", "refpix")
+    reference_file_types = ("dark", "inverselinearity", "refpix", "integralnonlinearity")
 
     def process(self, model):
         for reftype in self.reference_file_types:
@@ -314,13 +314,35 @@ def use(model: datamodels.DataModel, **overrides: datamodels.DataModel) -> None:
 
 def test_references_are_held_against_the_exposure_by_their_type():
     ramp = datamodels.RampModel(testing.create_ramp((3, 16, 16)))
-    use(ramp, inverselinearity=made_up("INVERSELINEARITY", (3, 16, 16)), refpix=made_up("REFPIX"))
+    use(ramp, inverselinearity=made_up("INVERSELINEARITY", (3, 16, 16)))
     with pytest.raises(ReferenceMismatchError, match=r"coeffs of shape \(3, 8, 16\) does not fit"):
         use(ramp, inverselinearity=made_up("INVERSELINEARITY", (3, 8, 16)))
     with pytest.raises(ReferenceMismatchError, match="has at least 2 coefficients"):
         use(ramp, inverselinearity=made_up("INVERSELINEARITY", (1, 16, 16)))
     with pytest.raises(ReferenceMismatchError, match="differ in size: gamma 1 x 9, zeta 1 x 1121"):
         use(ramp, refpix=made_up("REFPIX", gamma=np.zeros((1, 9), np.complex128)))
+
+
+def test_references_by_channel_are_held_against_the_frame():
+    ramp = datamodels.RampModel(testing.create_ramp((3, 16, 256)))
+    use(ramp, refpix=made_up("REFPIX", (2, 16 * 70 + 1)))
+    for shape in [(1, 1121), (2, 1120), (4, 35841)]:
+        expected = rf"gamma of shape \({shape[0]}, {shape[1]}\) .* 16 x 256 pixels, .* \(2, 1121\)"
+        with pytest.raises(ReferenceMismatchError, match=expected):
+            use(ramp, refpix=made_up("REFPIX", shape))
+    with pytest.raises(ReferenceMismatchError, match="for channels of 128 columns; there are 200"):
+        use(
+            datamodels.RampModel(testing.create_ramp((3, 16, 200))),
+            refpix=made_up("REFPIX", (1, 1121)),
+        )
+    for n_columns in (128, 200, 256):
+        wide = datamodels.RampModel(testing.create_ramp((3, 16, n_columns)))
+        use(wide, integralnonlinearity=made_up("INTEGRALNONLINEARITY"))
+    narrow = made_up("INTEGRALNONLINEARITY")
+    for channel in list(narrow.inl_table)[1:]:
+        del narrow.inl_table[channel]
+    with pytest.raises(ReferenceMismatchError, match=r"has 1 channels; the 256 columns .* are 2"):
+        use(ramp, integralnonlinearity=narrow)
 
 
 def test_a_reference_with_its_border_fits_an_image_without():

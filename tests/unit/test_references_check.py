@@ -33,7 +33,7 @@ FLAT, GAIN = "roman_wfi_flat_0001.asdf", "roman_wfi_gain_0001.asdf"
 
 @pytest.fixture
 def refs(simulated, tmp_path) -> Path:
-    """Sound references of 64 x 64 pixels for WFI01 and F158, to be spoilt."""
+    """Sound references of 64 x 128 pixels for WFI01 and F158, to be spoilt."""
     return Path(shutil.copytree(simulated.references, tmp_path / "refs"))
 
 
@@ -132,7 +132,7 @@ def test_what_fills_the_space_before_the_blocks_and_the_index_behind_them(tmp_pa
 
 def test_sound_references_have_no_problem(refs, capsys):
     assert main(["references", "check", str(refs)]) == 0
-    assert capsys.readouterr().out == f"{refs}: 9 reference files, no problem\n"
+    assert capsys.readouterr().out == f"{refs}: 13 reference files, no problem\n"
 
 
 def test_files_that_are_no_references_do_no_harm(simulated, refs):
@@ -209,9 +209,9 @@ def resize(path: Path, **arrays: np.ndarray) -> None:
 
 def test_arrays_of_a_file_that_differ_in_size(refs):
     path = refs / "roman_wfi_saturation_0001.asdf"
-    resize(path, dq=np.zeros((32, 64), np.uint32))
+    resize(path, dq=np.zeros((32, 128), np.uint32))
     assert check(refs).problems == [
-        f"{path.name}: its arrays differ in size: data 64 x 64, dq 32 x 64"
+        f"{path.name}: its arrays differ in size: data 64 x 128, dq 32 x 128"
     ]
 
 
@@ -219,7 +219,7 @@ def test_a_file_of_another_size_than_the_others(refs):
     resize(refs / FLAT, **dict.fromkeys(("data", "err"), np.ones((60, 60), np.float32)))
     resize(refs / FLAT, dq=np.zeros((60, 60), np.uint32))
     assert check(refs).problems == [
-        f"{FLAT}: its arrays are 60 x 60; expected 64 x 64 or 56 x 56 as in the other files"
+        f"{FLAT}: its arrays are 60 x 60; expected 64 x 128 or 56 x 120 as in the other files"
     ]
 
 
@@ -227,8 +227,8 @@ def test_where_sizes_differ_that_of_the_detector_is_right(refs):
     resize(refs / GAIN, data=np.ones((32, 32), np.float32))
     problems = check(refs).problems
     assert f"{GAIN}: its arrays are 32 x 32; expected 4096 x 4096" in problems
-    assert f"{FLAT}: its arrays are 56 x 56; expected 4096 x 4096 or 4088 x 4088" in problems
-    assert len(problems) == 7  # all but DISTORTION and PHOTOM
+    assert f"{FLAT}: its arrays are 56 x 120; expected 4096 x 4096 or 4088 x 4088" in problems
+    assert len(problems) == 8  # all that hold images
 
 
 def test_files_that_are_equally_good(refs):
@@ -291,7 +291,7 @@ def test_places_that_are_none(place, message):
 
 def test_a_sound_cache_has_no_problem(cache, capsys, monkeypatch):
     pipeline_map = cache / "mappings" / "roman" / "roman_0001.pmap"
-    sound = f"{pipeline_map}: 11 rule files, 9 reference files, no problem\n"
+    sound = f"{pipeline_map}: 15 rule files, 13 reference files, no problem\n"
     assert main(["references", "check", str(cache)]) == 0
     assert capsys.readouterr().out == sound
     monkeypatch.setenv("CRDS_PATH", str(cache))
@@ -315,7 +315,7 @@ def test_rules_that_are_missing_changed_or_broken_are_all_named(cache, monkeypat
         ("roman_wfi_gain_0001.rmap", "eval"),
     ):
         assert any(name in text and problem in text for text in found.problems)
-    assert found.n_files == 6
+    assert found.n_files == 10
 
 
 def test_files_that_are_not_in_the_cache_are_counted(cache, capsys):

@@ -94,7 +94,7 @@ def test_a_step_alone_names_what_is_wrong_and_where(simulated, name, place, valu
 @pytest.mark.parametrize("fused", [False, True])
 def test_the_pipeline_names_flags_of_resultants_that_do_not_fit(simulated, fused, skip):
     with datamodels.open(simulated.exposure) as raw:
-        raw._tree.data["resultantdq"] = np.zeros((6, 64, 63), np.uint8)
+        raw._tree.data["resultantdq"] = np.zeros((6, 64, 127), np.uint8)
         with pytest.raises(InputError, match=r"_uncal\.asdf: resultantdq: expected shape \(6, 64"):
             ExposurePipeline.call(
                 raw,

@@ -9,23 +9,33 @@ from romancal_rs.datamodels import testing
 from romancal_rs.dq_init import DQInitStep
 from romancal_rs.errors import InputError
 from romancal_rs.pipeline import ExposurePipeline
+from romancal_rs.pipeline.order import in_recipe
 from romancal_rs.stpipe import RomanPipeline
+from romancal_rs.stpipe.recipes import RECIPES
 
 SHAPE = (6, 16, 16)
 STEPS = ExposurePipeline.step_defs
-#: The entries of the steps that have to be done before, of those that take a ramp.
-BEFORE = {
-    name: list(step_class.builds_on)
-    for name, step_class in STEPS.items()
-    if step_class.builds_on and "ramp_fit" not in step_class.builds_on
-}
 #: The order of the manual's table of steps.
 OF_THE_MANUAL = ("dq_init", "saturation", "linearity", "dark", "jump", "ramp_fit")
 
 
-def model_for(name, status, **other):
+def before(name, recipe):
+    """The entries of the steps that have to be done before."""
+    return STEPS[name].in_recipe(recipe, "builds_on")
+
+
+#: The recipes and names of steps that take a ramp, and build on others.
+ON_RAMPS = [
+    (recipe, name)
+    for recipe in RECIPES
+    for name in in_recipe(ExposurePipeline, recipe)
+    if before(name, recipe) and "ramp_fit" not in before(name, recipe)
+]
+
+
+def model_for(name, status, recipe="2022", **other):
     """What a step takes, with all entries of its predecessors at a status."""
-    if name in BEFORE:
+    if (recipe, name) in ON_RAMPS:
         model = datamodels.RampModel(testing.create_ramp(SHAPE))
         model.meta.exposure.read_pattern = [[read + 1] for read in range(SHAPE[0])]
         model.meta.exposure.nresultants = SHAPE[0]
@@ -40,40 +50,44 @@ def model_for(name, status, **other):
 
 @pytest.mark.parametrize("entry", OF_THE_MANUAL)
 def test_a_step_builds_on_those_that_are_before_it_in_the_manual(entry):
-    (step_class,) = (found for found in STEPS.values() if found.cal_step_name == entry)
-    before = OF_THE_MANUAL[: OF_THE_MANUAL.index(entry)]
-    assert [name for name in step_class.builds_on if name in OF_THE_MANUAL] == list(before)
+    (name,) = (name for name, found in STEPS.items() if found.cal_step_name == entry)
+    earlier = OF_THE_MANUAL[: OF_THE_MANUAL.index(entry)]
+    assert [n for n in before(name, "2022") if n in OF_THE_MANUAL] == list(earlier)
 
 
-def test_a_step_builds_on_steps_that_run_before_it():
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_step_builds_on_steps_that_run_before_it(recipe):
     done = []
-    for step_class in STEPS.values():
-        assert set(step_class.builds_on) <= set(done)
-        done.append(step_class.cal_step_name)
+    for name in in_recipe(ExposurePipeline, recipe):
+        assert set(before(name, recipe)) <= set(done)
+        done.append(STEPS[name].cal_step_name)
 
 
-def warned(name, model, caplog) -> list[str]:
+def warned(name, model, caplog, recipe="2022") -> list[str]:
     """What the step warns of about its order, without references."""
     step_class = ExposurePipeline.step_defs[name]
     without = {f"override_{reftype}": "N/A" for reftype in step_class.reference_file_types}
     caplog.clear()
-    step_class.call(model, **without)
+    step_class.call(model, recipe=recipe, **without)
     records = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     return [text.partition(" comes after ")[2] for text in records if " comes after " in text]
 
 
-@pytest.mark.parametrize("name", BEFORE)
-def test_steps_before_that_are_incomplete_are_named(name, caplog):
-    told = ", ".join(BEFORE[name])
-    assert warned(name, model_for(name, "INCOMPLETE"), caplog) == [
+@pytest.mark.parametrize(("recipe", "name"), ON_RAMPS)
+def test_steps_before_that_are_incomplete_are_named(recipe, name, caplog):
+    told = ", ".join(before(name, recipe))
+    assert warned(name, model_for(name, "INCOMPLETE", recipe), caplog, recipe) == [
         f"{told}, which meta.cal_step says to be INCOMPLETE"
     ]
 
 
 @pytest.mark.parametrize("status", ["COMPLETE", "SKIPPED"])
-@pytest.mark.parametrize("name", [*BEFORE, "flatfield", "photom"])
-def test_steps_before_that_are_done_or_skipped_are_not_named(name, status, caplog):
-    assert warned(name, model_for(name, status), caplog) == []
+@pytest.mark.parametrize(
+    ("recipe", "name"),
+    [*ON_RAMPS, *((r, name) for r in RECIPES for name in ("flatfield", "photom"))],
+)
+def test_steps_before_that_are_done_or_skipped_are_not_named(recipe, name, status, caplog):
+    assert warned(name, model_for(name, status, recipe), caplog, recipe) == []
 
 
 def test_only_what_is_incomplete_is_named(caplog):
@@ -87,7 +101,7 @@ def test_an_image_that_is_not_fitted(name, caplog):
     assert warned(name, model, caplog) == ["ramp_fit, which meta.cal_step says to be INCOMPLETE"]
 
 
-@pytest.mark.parametrize("name", BEFORE)
+@pytest.mark.parametrize("name", dict.fromkeys(name for _, name in ON_RAMPS))
 def test_a_raw_exposure_is_an_error_for_a_step_that_does_not_start_there(name):
     raw = datamodels.ScienceRawModel(testing.create_wfi_science_raw(SHAPE))
     step_class = ExposurePipeline.step_defs[name]
@@ -105,12 +119,16 @@ def test_a_raw_exposure_starts_at_dq_init():
     assert isinstance(ramp, datamodels.RampModel)
 
 
+@pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("skipped", [(), ("dq_init", "linearity", "dark_current")])
-def test_pipelines_are_silent(simulated, caplog, fused, skipped):
-    steps = {name: {"skip": True} for name in skipped}
+def test_pipelines_are_silent(simulated, caplog, recipe, fused, skipped):
     ExposurePipeline.call(
-        simulated.exposure, references=str(simulated.references), fused=fused, steps=steps
+        simulated.exposure,
+        references=str(simulated.references),
+        recipe=recipe,
+        fused=fused,
+        steps={name: {"skip": True} for name in skipped},
     )
     assert " comes after " not in caplog.text
 
@@ -124,5 +142,5 @@ def test_a_pipeline_in_another_order_is_told(simulated, caplog):
         def process(self, input):
             return self.jump(self.saturation(self.dq_init(input)))
 
-    Hasty.call(str(simulated.exposure), references=str(simulated.references))
+    Hasty.call(str(simulated.exposure), references=str(simulated.references), recipe="2022")
     assert "jump comes after linearity, dark, which meta.cal_step" in caplog.text

@@ -134,6 +134,25 @@ class TestSaturation:
         assert np.count_nonzero(result.groupdq[2] & dqflags.SATURATED) == 9
         assert not result.groupdq[:2].any()
 
+    def test_what_is_saturated_in_part_is_a_parameter(self):
+        # Reads 1 | 2, 3 | 4 to 8: the second reaches 100 * 2.5 / 3 DN.
+        saturation = datamodels.SaturationRefModel(
+            testing.create_saturation(shape=IMAGE, data=full(100.0))
+        )
+        flags = {}
+        for name, parameters in {
+            "auto": {},
+            "none": {"partial": "none"},
+            "mean_read": {"partial": "mean_read"},
+            "backup": {"backup": 1},
+        }.items():
+            ramp = ramp_of([10, 84, 100], UNEVEN)
+            result = SaturationStep.call(ramp, override_saturation=saturation, **parameters)
+            flags[name] = result.groupdq[:, 8, 8].tolist()
+        assert flags["auto"] == flags["none"] == [0, 0, dqflags.SATURATED]
+        assert flags["mean_read"] == [0, dqflags.DO_NOT_USE, dqflags.SATURATED]
+        assert flags["backup"] == [0, dqflags.SATURATED, dqflags.SATURATED]
+
 
 class TestLinearity:
     def test_the_polynomial_is_applied(self):

@@ -59,18 +59,20 @@ def _add_find(parser: argparse.ArgumentParser) -> None:
 
 def _find(options: argparse.Namespace) -> int:
     from ..references import ExposureKeys
-    from ..references.librarian import check_types, idle_steps, survey
+    from ..references.librarian import check_types, idle_steps, recipe_of_file, survey
 
     types = check_types(options.types)
     keys = ExposureKeys.from_file(Path(options.file))
+    recipe = recipe_of_file(options.file)
     store = _open(options)
-    choices = survey(keys, store, types)
+    choices = survey(keys, store, recipe.name, types)
     print(options.file)
     print(
         f"  {keys.detector}, {keys.optical_element}, {keys.exposure_type}, "
         f"{keys.start_time.isoformat()}, {keys.n_resultants} resultants"
     )
-    for step in idle_steps(keys):
+    print(f"  recipe {recipe.name}: {recipe.reason}")
+    for step in idle_steps(keys, recipe.name):
         print(f"  {step} does not run on {keys.exposure_type}")
     place: Store | None = None
     for choice in choices:

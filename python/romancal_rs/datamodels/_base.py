@@ -111,7 +111,8 @@ class DataModel:
 
         Files of before 2025 are in today's structure in memory, but not every number means what
         it does today: see `ReadnoiseRefModel`. Copies know it, and so do ramps made of a Level 1
-        exposure; what was made in memory, or saved by this package, is today's.
+        exposure, and their images; what else was made in memory, or saved by this package, is
+        today's.
         """
         origin = self._tree.origin
         return TODAY if origin is None else origin.era

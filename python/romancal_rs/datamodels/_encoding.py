@@ -123,6 +123,8 @@ class Encoding:
     def amp33(self, counts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The amplifier 33 as it was read out, cut to what its type, uint16, can hold.
 
+        A count of 0 says that there is no sample, whatever was added on board, and stays 0.
+
         Parameters
         ----------
         counts : ndarray, (n_resultants, n_rows, n_amp33_cols), uint16
@@ -136,6 +138,7 @@ class Encoding:
         if self.reference_amp33 is not None:
             restored += self.reference_amp33
         restored -= self.offset
+        restored[counts == 0] = 0
         return restored.clip(0, _MOST).astype(np.uint16)
 
 

@@ -241,8 +241,9 @@ class ImageModel(DataModel):
         ValidationError
             If an array has the wrong type or number of dimensions.
         """
-        tree = Tree({}, _sibling(ramp.tag, cls), header=ramp._tree.header)
-        meta = deep_copy(ramp._tree.data["meta"])
+        old = ramp._tree
+        tree = Tree({}, _sibling(ramp.tag, cls), header=old.header, origin=old.origin)
+        meta = deep_copy(old.data["meta"])
         meta["photometry"] = dict.fromkeys(
             ("conversion_megajanskys", "conversion_megajanskys_uncertainty", "pixel_area")
         )
@@ -257,12 +258,12 @@ class ImageModel(DataModel):
             image[name] = array
         for name in ramp:
             if name == "amp33" or "border_ref_pix" in name:
-                tree.share(name, ramp._tree, share_file=True)
+                tree.share(name, old, share_file=True)
         if _schema.child(tree.schema(()), cls._second_flags):
             name = RampModel._second_flags
             flags = ramp[name] if name in ramp else np.zeros(dq.shape, np.uint32)
             image[cls._second_flags] = _inside(flags, dq.shape, name).copy()
-        _carry_over(ramp._tree, tree, share_file=True)
+        _carry_over(old, tree, share_file=True)
         return image
 
 

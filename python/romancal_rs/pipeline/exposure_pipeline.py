@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from .. import dqflags
 from ..assign_wcs import AssignWcsStep, pointing
 from ..border import SCIENCE
 from ..dark_current import DarkCurrentStep
+from ..dark_decay import DarkDecayStep
 from ..dq_init import DQInitStep
 from ..errors import InputError
 from ..exposure import check_exposure, check_usable, describe, is_fully_saturated
@@ -17,8 +18,12 @@ from ..jump import JumpStep
 from ..linearity import LinearityStep
 from ..photom import PhotomStep
 from ..ramp_fitting import RampFitStep
+from ..refpix import RefPixStep
 from ..saturation import SaturationStep
 from ..stpipe import FitStep, ParameterError, RomanPipeline, RomanStep, Step, elsewhere
+from ..stpipe.recipes import FLIGHT, OF_2022
+from ..wfi18_transient import WFI18TransientStep
+from .order import STEPS_BY_RECIPE, given_parameters, in_recipe
 from .plan import Segment, plan
 from .together import MaybeSaturatedError, run_segment
 
@@ -37,8 +42,10 @@ ZEROED_ARRAYS = ("data", "err", "var_poisson", "var_rnoise", "chisq", "dumo")
 class ExposurePipeline(RomanPipeline):
     """Apply all calibration steps to the raw ramp of one exposure.
 
-    The steps, in order: dq_init, saturation, linearity, dark_current, jump, rampfit, assign_wcs,
-    flatfield and photom. Prism and grism exposures skip flatfield and photom.
+    Which steps these are, and in which order, is for the recipe to say. In that of flight they are
+    dq_init, saturation, refpix, dark_decay, wfi18_transient, linearity, jump, rampfit,
+    dark_current, assign_wcs, photom and flatfield; in that of 2022 dq_init, saturation, linearity,
+    dark_current, jump, rampfit, assign_wcs, flatfield and photom.
     """
 
     class_alias = "roman_elp"
@@ -49,9 +56,14 @@ class ExposurePipeline(RomanPipeline):
         save_calibrated_ramp = boolean(default=False)  # Save the ramp as it is before the fit
         fused = boolean(default=True, role=speed)  # Take steps together where nobody looks between
     """
+    #: The steps of each recipe, in order. Those of ``step_defs`` that no recipe names run in all.
+    recipes: ClassVar[Mapping[str, tuple[str, ...]]] = STEPS_BY_RECIPE
     step_defs: ClassVar[dict[str, type[Step]]] = {
         "dq_init": DQInitStep,
         "saturation": SaturationStep,
+        "refpix": RefPixStep,
+        "dark_decay": DarkDecayStep,
+        "wfi18_transient": WFI18TransientStep,
         "linearity": LinearityStep,
         "dark_current": DarkCurrentStep,
         "jump": JumpStep,
@@ -82,6 +94,7 @@ class ExposurePipeline(RomanPipeline):
             if self._runs("assign_wcs"):
                 pointing(exposure)
             super().before_process((exposure, *args[1:]))
+            self._warn_of_left_out(self.recipe_of(exposure))
 
     def process(self, input: Any) -> ImageModel | RampModel:
         from .. import datamodels
@@ -91,12 +104,12 @@ class ExposurePipeline(RomanPipeline):
         result = self._up_to_the_fit(exposure, share_file=is_ours)
         if isinstance(result, datamodels.RampModel):
             self.setup_output(result)
-            return self._skip(result, self._after_the_fit(), "the ramps are not fitted")
+            return self._skip(result, self._after_the_fit(result), "the ramps are not fitted")
         if result.meta.cal_step.ramp_fit == "SKIPPED":
             return result  # zeroed, as all pixels are saturated
         self.setup_output(result)
         check_usable(result, describe(exposure))
-        for step in self._after_the_fit():
+        for step in self._after_the_fit(result):
             if reason := step.idle(result):
                 result = step.skip_run(result, reason)
             else:
@@ -110,7 +123,7 @@ class ExposurePipeline(RomanPipeline):
         everywhere = self._seen_everywhere()
         if everywhere:
             self.log.info("Step by step: %s", everywhere)
-        steps, model, wall = self._on_ramps(), cast("Any", exposure), ""
+        steps, model, wall = self._on_ramps(exposure), cast("Any", exposure), ""
         if isinstance(exposure, datamodels.RampModel):  # a caller's ramp stays as it is
             model = exposure.copy_for_change(_changed(self._plan(steps, exposure, everywhere)))
         while steps:
@@ -178,13 +191,14 @@ class ExposurePipeline(RomanPipeline):
         """The step after which an exposure may turn out to be saturated throughout, or None."""
         return self.__dict__.get("saturation")
 
-    def _steps(self) -> list[RomanStep]:
-        """All steps, in order: of an exposure pipeline all are on Roman data."""
-        return cast("list[RomanStep]", self.substeps())
+    def _steps(self, exposure: DataModel) -> list[RomanStep]:
+        """The steps of the exposure's recipe, in order: all are on Roman data."""
+        names = in_recipe(type(self), self.recipe_of(exposure))
+        return [cast("RomanStep", self.step(name)) for name in names]
 
-    def _on_ramps(self) -> list[RomanStep]:
+    def _on_ramps(self, exposure: DataModel) -> list[RomanStep]:
         """The steps up to the fit."""
-        steps = self._steps()
+        steps = self._steps(exposure)
         fits = [i for i, step in enumerate(steps) if isinstance(step, FitStep)]
         if not fits:
             raise ParameterError(
@@ -192,8 +206,22 @@ class ExposurePipeline(RomanPipeline):
             )
         return steps[: fits[0] + 1]
 
-    def _after_the_fit(self) -> list[RomanStep]:
-        return self._steps()[len(self._on_ramps()) :]
+    def _after_the_fit(self, exposure: DataModel) -> list[RomanStep]:
+        return self._steps(exposure)[len(self._on_ramps(exposure)) :]
+
+    def _warn_of_left_out(self, recipe: str) -> None:
+        """Warns of parameters that are given to steps which the recipe does not run."""
+        names = in_recipe(type(self), recipe)
+        for name in self.step_defs:
+            step = self.step(name)
+            given = [] if name in names else given_parameters(step)
+            # To skip it is what happens.
+            given = [parameter for parameter in given if parameter != "skip"]
+            if given:
+                self.log.warning(
+                    "Recipe %s does not run %s: what is given for %s is of no use",
+                    *(recipe, name, ", ".join(f"{name}.{parameter}" for parameter in given)),
+                )
 
     def setup_output(self, model: DataModel) -> None:
         """Decides what the result's name ends with: ``cal``, or ``ramp`` where no fit was made."""
@@ -212,7 +240,7 @@ class ExposurePipeline(RomanPipeline):
         -------
         ImageModel
             Zeros, without the border, with the flags of the pixels and of the first resultant,
-            SATURATED and DO_NOT_USE; the steps from linearity on are SKIPPED.
+            SATURATED and DO_NOT_USE; the steps after saturation are SKIPPED.
         """
         import numpy as np
 
@@ -223,7 +251,7 @@ class ExposurePipeline(RomanPipeline):
         zeroed = {name: np.zeros(dq.shape, dtype=np.float32) for name in ZEROED_ARRAYS}
         image = ImageModel.from_ramp(ramp, dq=dq.astype(np.uint32), **zeroed)
         self.decide_suffix("cal")
-        steps = self._steps()
+        steps = self._steps(ramp)
         later = steps[steps.index(self._saturation) + 1 :]
         return self._skip(image, later, "all pixels are saturated")
 
@@ -233,7 +261,26 @@ class ExposurePipeline(RomanPipeline):
         return model
 
     def prefetched_steps(self, model: DataModel) -> list[Step]:
-        return [step for step in self._steps() if not step.idle(model)]
+        return [step for step in self._steps(model) if not step.idle(model)]
+
+    def help_without(self, missing: Sequence[tuple[Step, str]], exposure: DataModel) -> str:
+        if self.recipe_of(exposure) != FLIGHT:
+            return ""
+        of_2022 = in_recipe(type(self), OF_2022)
+        only_flight = {
+            reftype: step
+            for step, reftype in missing
+            if step.name not in of_2022
+            or reftype not in cast("RomanStep", step).in_recipe(OF_2022, "reference_file_types")
+        }
+        if not only_flight:
+            return ""
+        types = ", ".join(reftype.upper() for reftype in only_flight)
+        overrides = " ".join(f"--override_{reftype}=N/A" for reftype in only_flight)
+        return (
+            f"The flight recipe needs {types}: {overrides} does without, and --recipe=2022 runs "
+            "the steps of 2022, which need no such references"
+        )
 
 
 def _changed(segments: Sequence[Segment]) -> tuple[str, ...]:

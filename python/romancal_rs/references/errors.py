@@ -45,9 +45,23 @@ class ReferenceMismatchError(ReferenceFileError):
     """A reference file that was named by hand is of another type or for another detector."""
 
 
-def all_in_one(failures: Iterable[ReferenceFileError]) -> ReferenceFileError:
-    """One error that tells all that failed (at least one failure), each once."""
-    failures = list(failures)
+def all_in_one(failures: Iterable[ReferenceFileError], hint: str = "") -> ReferenceFileError:
+    """One error that tells all that failed (at least one failure), each once.
+
+    Parameters
+    ----------
+    failures : iterable of ReferenceFileError
+    hint : str
+        What would help, told at the end.
+    """
+    error = _one_of(list(failures))
+    if hint:
+        between = "\n  " if "\n" in str(error) else ". "
+        error.args = (f"{error}{between}{hint}",)
+    return error
+
+
+def _one_of(failures: list[ReferenceFileError]) -> ReferenceFileError:
     if len(failures) == 1:
         return failures[0]
     messages = dict.fromkeys(str(e) for e in failures if not isinstance(e, NoStoreError))

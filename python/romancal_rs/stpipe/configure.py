@@ -251,8 +251,11 @@ def _apply_parameter_references(step: Step, input: Any, store: Store) -> None:
     """Sets what the parameter references of the store give: of the steps, then of the pipeline."""
     from .. import datamodels, references
 
-    with datamodels.open(input) as model:
-        keys = references.ExposureKeys.from_model(model)
+    try:
+        with datamodels.open(input) as model:
+            keys = references.ExposureKeys.from_model(model)
+    except (OSError, AttributeError, TypeError, ValueError):
+        return  # the run finds the same fault of the input, and says what is wrong with it
     for target in (*step.substeps(), step):
         path = store.find_parameters(reference_names(target), keys)
         if path is not None:

@@ -11,9 +11,6 @@ TODAY = "romancal 1.1"
 
 #: Steps by their names, with their classes.
 STEPS = {
-    "refpix": "RefPixStep",
-    "dark_decay": "DarkDecayStep",
-    "wfi18_transient": "WFI18TransientStep",
     "source_catalog": "SourceCatalogStep",
     "tweakreg": "TweakRegStep",
     "flux": "FluxStep",
@@ -58,7 +55,6 @@ _PARAMETERS = {
         ),
     ),
     "RomanStep": (TODAY, ("update_version",)),
-    "SaturationStep": (TODAY, ("backup",)),
 }
 
 

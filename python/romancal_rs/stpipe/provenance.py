@@ -57,6 +57,7 @@ def record(step: RomanStep, args: tuple[Any, ...], result: DataModel) -> dict[st
     """
     return {
         **_with_roles(config.tree_of(step, in_memory=_name_in_memory), step),
+        **_describe_recipe(step),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S"),
         "software": {
             "romancal-rs": software_version(),
@@ -93,6 +94,12 @@ def _roles(spec: ParameterSpec, values: Mapping[str, Any]) -> dict[str, Any]:
 def _name_in_memory(value: Any) -> str:
     name = value.meta.get("filename") if hasattr(value, "meta") else None
     return f"{IN_MEMORY}{type(value).__name__}{f' {name}' if name else ''}"
+
+
+def _describe_recipe(step: RomanStep) -> dict[str, Any]:
+    """Name and reason; nothing for a step that does not work on an exposure."""
+    recipe = step._run.recipe
+    return {} if recipe is None else {"recipe": recipe._asdict()}
 
 
 def _describe_input(arg: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import _core, kernels
 from ..border import BORDER
@@ -24,6 +24,8 @@ class RampStep(RomanStep):
 
     #: Threads, as the parameter of that name of steps that have it.
     maximum_cores: str | int = "none"
+    #: Whether it also works on images: a subclass gives ``process_image`` then.
+    takes_images: ClassVar[bool] = False
 
     def kernel(self, exposure: DataModel, references: Mapping[str, Any]) -> _core.Kernel:
         """The kernel for an exposure.
@@ -52,26 +54,34 @@ class RampStep(RomanStep):
     def save_more(self, exposure: DataModel, references: Mapping[str, Any]) -> None:
         """Saves what else the step's parameters ask for, made of the same as the kernel."""
 
-    def process(self, input: Any) -> RampModel:
-        from ..datamodels import DataModel, RampModel
+    def process_image(self, image: ImageModel, references: Mapping[str, Any]) -> None:
+        """The work on an image, where it `takes_images`: ``data``, ``dq`` change in place."""
 
-        ramp = self.prepare(input, RampModel)
-        if reason := self.reason_to_skip(ramp):
-            return self.end_skipped(ramp, reason)
+    def process(self, input: Any) -> RampModel | ImageModel:
+        from ..datamodels import DataModel, ImageModel, RampModel
+
+        classes = (RampModel, ImageModel) if self.takes_images else (RampModel,)
+        model: Any = self.prepare(input, classes)
+        if reason := self.reason_to_skip(model):
+            return self.end_skipped(model, reason)
+        is_callers = self._is_outermost() and isinstance(input, DataModel)  # and stays as it is
         with ExitStack() as stack:
-            references = self.open_references(ramp, stack)
-            kernel = self.kernel(ramp, references)
-            if self._is_outermost() and isinstance(input, DataModel):
-                ramp = ramp.copy_for_change(kernel.changes)  # the caller's stays as it is
-            [(_, found)] = _core.apply(
-                [kernel],
-                *(ramp.data, ramp.groupdq, ramp.pixeldq),
-                *(thread_cap(self.maximum_cores), None, None),
-            )
-            self.save_more(ramp, references)
-        self.take(ramp, found)
-        self.mark(ramp, True)
-        return ramp
+            references = self.open_references(model, stack)
+            if isinstance(model, ImageModel):
+                model = model.copy_for_change(("data", "dq")) if is_callers else model
+                self.process_image(model, references)
+            else:
+                kernel = self.kernel(model, references)
+                model = model.copy_for_change(kernel.changes) if is_callers else model
+                [(_, found)] = _core.apply(
+                    [kernel],
+                    *(model.data, model.groupdq, model.pixeldq),
+                    *(thread_cap(self.maximum_cores), None, None),
+                )
+                self.save_more(model, references)
+                self.take(model, found)
+        self.mark(model, True)
+        return model
 
 
 class FitStep(RomanStep):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from .. import __version__, references
 from ..errors import ArgumentTypeError
+from ..reference_types import CHANNEL_COLS
 from ..references import NOT_APPLICABLE, ExposureKeys, Match
 from . import run as runs
 from .step import Step
@@ -26,7 +27,14 @@ class ReferencingStep(Step):
         context = string(default=None, role=store)  # CRDS context: roman_0017.pmap, latest, ...
     """
 
+    #: References that the step can do without: it works where they are N/A.
+    optional_references: ClassVar[tuple[str, ...]] = ()
+
     # --- finding
+
+    def reference_types_for(self, exposure: DataModel) -> list[str]:
+        """Those of ``reference_file_types`` that the step uses for an exposure."""
+        return list(self.reference_file_types)
 
     def prefetch(self, model: DataModel, steps: Iterable[Step] = ()) -> None:
         """Finds every reference that the steps need, before a pixel is touched.
@@ -47,17 +55,31 @@ class ReferencingStep(Step):
             self._prefetch(_Sought.of(model), model, steps)
 
     def _prefetch(self, sought: _Sought, model: DataModel, steps: Iterable[Step] = ()) -> None:
-        failures = []
+        failures, missing = [], []
         for step in steps or [self]:
             if step.skip or not isinstance(step, ReferencingStep):
                 continue
-            for reftype in step.reference_file_types:
+            for reftype in step.reference_types_for(model):
                 try:
                     step._match(reftype, sought, model)
                 except references.ReferenceFileError as error:
                     failures.append(error)
+                    has_store = not isinstance(error, references.NoStoreError)
+                    if has_store and isinstance(error, references.ReferenceNotFoundError):
+                        missing.append((step, reftype))
         if failures:
-            raise references.all_in_one(failures)
+            raise references.all_in_one(failures, self.help_without(missing, model))
+
+    def help_without(self, missing: Sequence[tuple[Step, str]], exposure: DataModel) -> str:
+        """What would help where references are not there; empty if there is no more to say.
+
+        Parameters
+        ----------
+        missing : sequence of (Step, str)
+            Who needs which types.
+        exposure : DataModel
+        """
+        return ""
 
     def _match(self, reftype: str, sought: _Sought, model: DataModel) -> Match:
         """The reference of one type for an exposure; looked for once in a run."""
@@ -175,23 +197,35 @@ class ReferencingStep(Step):
         shapes = {key: tuple(array.shape) for key, array in reference.arrays()}
         n_rows, n_cols = model.shape[-2:]
         trimmed = 0 if len(model.shape) == 3 else 2 * BORDER  # an image is without its border
-        allowed = kind.sizes((n_rows + trimmed, n_cols + trimmed), BORDER)
+        full = n_rows + trimmed, n_cols + trimmed
+        allowed = kind.sizes(full, BORDER)
         for array in kind.images:
             if array.name in shapes and shapes[array.name][-2:] not in allowed:
                 raise references.ReferenceMismatchError(
                     f"{name}: {reftype.upper()} {array.name} of shape {shapes[array.name]} does "
                     f"not fit the {n_rows} x {n_cols} pixels of {describe(model)}"
                 )
-        for problem in kind.layout_problems(shapes):
+        for problem in (*kind.layout_problems(shapes), *kind.frame_problems(shapes, full)):
             raise references.ReferenceMismatchError(f"{name}: {reftype.upper()} {problem}")
+        n_channels = -(-full[1] // CHANNEL_COLS)
+        if kind.channel_table and len(reference[kind.channel_table]) < n_channels:
+            raise references.ReferenceMismatchError(
+                f"{name}: {reftype.upper()} {kind.channel_table} has "
+                f"{len(reference[kind.channel_table])} channels; the {n_cols} columns of "
+                f"{describe(model)} are {n_channels}"
+            )
 
     # --- opening
 
     def open_references(self, exposure: DataModel, stack: ExitStack) -> dict[str, Any]:
-        """The models of the step's references by type, open until `stack` ends."""
+        """The models of the step's references by type, open until `stack` ends.
+
+        Those that are N/A are left out.
+        """
         return {
             reftype: stack.enter_context(self.get_reference_file_model(exposure, reftype))
-            for reftype in self.reference_file_types
+            for reftype in self.reference_types_for(exposure)
+            if self.get_reference_file(exposure, reftype) != NOT_APPLICABLE
         }
 
     @contextmanager

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from ..errors import InputError
 from ..references import NOT_APPLICABLE
+from . import recipes
 from .parameters import reference_types
 from .pipeline import Pipeline
+from .recipes import Recipe
 from .referencing import ReferencingStep
 from .step import Step
 
@@ -24,6 +26,7 @@ class RomanStep(ReferencingStep):
     """Base class of the steps of this pipeline."""
 
     spec = """
+        recipe = option('auto', '2022', 'flight', default='auto')  # Which steps; auto: by the file
         output_ext = option('.asdf', default='.asdf', role=saving)  # Extension of output files
         array_compression = option('lz4', 'zlib', 'none', default='lz4', role=saving)  # Of arrays
         validate = option('error', 'warn', default='error')  # Of metadata that break the schema
@@ -35,6 +38,73 @@ class RomanStep(ReferencingStep):
     exposure_types: ClassVar[tuple[str, ...]] = ()
     #: The entries of the steps whose work it builds on: it does not take a raw exposure then.
     builds_on: ClassVar[tuple[str, ...]] = ()
+    #: Which of these, and of ``reference_file_types``, are others in a recipe: values by attribute.
+    by_recipe: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    #: What ``meta.cal_step`` says where the step is `idle`.
+    status_if_idle: ClassVar[str] = "SKIPPED"
+
+    # --- recipe
+
+    def recipe_of(self, exposure: DataModel) -> str:
+        """The recipe in which the step works on an exposure: ``2022`` or ``flight``.
+
+        Parameters
+        ----------
+        exposure : ScienceRawModel, RampModel or ImageModel
+        """
+        return self._recipe(exposure).name
+
+    def _recipe(self, exposure: DataModel) -> Recipe:
+        """That, with the reason: the parameter of the step or its pipeline, else the exposure."""
+        chosen = self._chosen("recipe")
+        if chosen == recipes.AUTO:
+            return recipes.recipe_for(exposure)
+        return Recipe(chosen, f"recipe = {chosen} is set")
+
+    @classmethod
+    def in_recipe(cls, recipe: str, attribute: str) -> Any:
+        """An attribute of the class as it is in a recipe, see `by_recipe`.
+
+        What a subclass says wins, be it of the recipe or of all.
+        """
+        for base in cls.__mro__:
+            of_recipe = vars(base).get("by_recipe", {}).get(recipe, {})
+            if attribute in of_recipe:
+                return of_recipe[attribute]
+            if attribute in vars(base):
+                break
+        return getattr(cls, attribute)
+
+    def _as_for(self, exposure: DataModel, attribute: str) -> Any:
+        return self.in_recipe(self.recipe_of(exposure), attribute)
+
+    def reference_types_for(self, exposure: DataModel) -> list[str]:
+        return list(self._as_for(exposure, "reference_file_types"))
+
+    def _tell_recipe(self, exposure: DataModel) -> None:
+        """Has the log and the record of the run tell the recipe, and why it is this one."""
+        from .. import datamodels
+
+        if not isinstance(
+            exposure, datamodels.ScienceRawModel | datamodels.RampModel | datamodels.ImageModel
+        ):
+            return
+        recipe = self._run.recipe = self._recipe(exposure)
+        self.log.info("Recipe %s: %s", recipe.name, recipe.reason)
+        begun = recipes.begun_in(exposure)
+        if begun and begun != recipe.name:
+            self.log.warning(
+                "The steps so far are of recipe %s; what follows is of recipe %s",
+                *(begun, recipe.name),
+            )
+
+    def _mark_recipe(self, model: Any) -> None:
+        """Has a ramp or an image tell its recipe: the pipeline's, whatever that of one step is."""
+        from ..datamodels import ImageModel, RampModel
+
+        if isinstance(model, RampModel | ImageModel):
+            owner = self.root if isinstance(self.root, RomanStep) else self
+            model.meta[recipes.MARK] = owner.recipe_of(model)
 
     # --- input
 
@@ -43,7 +113,12 @@ class RomanStep(ReferencingStep):
 
         load_objects()
 
-    def prepare(self, input: Any, model_class: type[Model], changes: Iterable[str] = ()) -> Model:
+    def prepare(
+        self,
+        input: Any,
+        model_class: type[Model] | tuple[type[Model], ...],
+        changes: Iterable[str] = (),
+    ) -> Model:
         """The model to work on, of the class that the step needs.
 
         Parameters
@@ -51,7 +126,7 @@ class RomanStep(ReferencingStep):
         input : path, file object or data model
             A raw exposure is taken for a ramp where a ramp is wanted, by a step that builds on no
             other. Where a step that it builds on is INCOMPLETE, a warning says so.
-        model_class : type
+        model_class : type, or tuple of such
             RampModel or ImageModel.
         changes : iterable of str
             The arrays that the step is going to change in place. A model that a caller passes is
@@ -67,19 +142,21 @@ class RomanStep(ReferencingStep):
         from ..exposure import check_for_step, describe
 
         model = datamodels.open(input)
-        if isinstance(model, datamodels.ScienceRawModel) and model_class is datamodels.RampModel:
+        classes = model_class if isinstance(model_class, tuple) else (model_class,)
+        if isinstance(model, datamodels.ScienceRawModel) and datamodels.RampModel in classes:
             if self.builds_on:
                 raise InputError(
                     f"{self.name} takes a ramp, got a raw exposure, {describe(model)}: run "
-                    f"{', '.join(self.builds_on)} first"
+                    f"{', '.join(self._as_for(model, 'builds_on'))} first"
                 )
             check_for_step(model)
+            if self._is_outermost():
+                self._tell_recipe(model)
             return cast("Model", datamodels.RampModel.from_science_raw(model))
-        if not isinstance(model, model_class):
+        if not isinstance(model, classes):
             source = f" from {input}" if isinstance(input, str | os.PathLike) else ""
-            raise InputError(
-                f"{self.name} takes a {model_class.__name__}, got: {type(model).__name__}{source}"
-            )
+            wanted = " or ".join(cls.__name__ for cls in classes)
+            raise InputError(f"{self.name} takes a {wanted}, got: {type(model).__name__}{source}")
         if isinstance(model, datamodels.RampModel | datamodels.ImageModel):
             check_for_step(model)
         if self.builds_on and isinstance(model, datamodels.RampModel) and model.is_encoded:
@@ -87,6 +164,8 @@ class RomanStep(ReferencingStep):
                 f"{describe(model)}: its counts are still as they were sent: run dq_init before "
                 f"{self.name}"
             )
+        if self._is_outermost():
+            self._tell_recipe(model)
         self.warn_of_order(model)
         if self._is_outermost() and isinstance(input, datamodels.DataModel):
             return model.copy_for_change(changes)
@@ -108,7 +187,7 @@ class RomanStep(ReferencingStep):
         cal_step = None if isinstance(model, ScienceRawModel) else model.meta.cal_step
         missing = [
             name
-            for name in self.builds_on
+            for name in self._as_for(model, "builds_on")
             if name not in done and (cal_step is None or cal_step.get(name) == "INCOMPLETE")
         ]
         if missing:
@@ -159,25 +238,27 @@ class RomanStep(ReferencingStep):
     def idle(self, exposure: DataModel) -> str:
         """Why the step has nothing to do for an exposure; empty if it has."""
         exposure_type = exposure.meta.exposure.type
-        is_for_it = not self.exposure_types or exposure_type in self.exposure_types
+        exposure_types = self._as_for(exposure, "exposure_types")
+        is_for_it = not exposure_types or exposure_type in exposure_types
         return "" if is_for_it else f"not for {exposure_type}"
 
     def reason_to_skip(self, exposure: DataModel) -> str:
         """Why the step does not work on an exposure, in a few words; empty if it does.
 
-        It is idle, or one of its references is N/A.
+        It is idle, or a reference that it cannot do without is N/A.
         """
         if reason := self.idle(exposure):
             return reason
-        for reftype in self.reference_file_types:
-            if self.get_reference_file(exposure, reftype) == NOT_APPLICABLE:
+        for reftype in self.reference_types_for(exposure):
+            is_there = self.get_reference_file(exposure, reftype) != NOT_APPLICABLE
+            if not is_there and reftype not in self.optional_references:
                 return f"its {reftype.upper()} is N/A"
         return ""
 
     def end_skipped(self, model: Model, reason: str) -> Model:
-        """Ends a step that cannot do its work: warns, and marks the model SKIPPED, in place."""
-        self.log.warning("Step %s skipped: %s", self.name, reason)
-        self.mark(model, success=False)
+        """Ends a step that cannot do its work: says so, and marks the model, in place."""
+        self.mark(model, False, reason)
+        self.tell_skipped(self.status_of(model), reason)
         return model
 
     def skip_without(self, model: Model, reftype: str) -> Model:
@@ -200,9 +281,12 @@ class RomanStep(ReferencingStep):
         """
         model.meta.cal_step[step_name] = "COMPLETE" if success else "SKIPPED"
 
-    def mark(self, model: DataModel, success: bool) -> None:
-        if self.cal_step_name:
-            self.record_step_status(model, self.cal_step_name, success)
+    def mark(self, model: DataModel, success: bool, reason: str = "") -> None:
+        if not self.cal_step_name:
+            return
+        self.record_step_status(model, self.cal_step_name, success)
+        if not success and reason and reason == self.idle(model):
+            model.meta.cal_step[self.cal_step_name] = self.status_if_idle
 
     def status_of(self, result: Any) -> str:
         if not self.cal_step_name or not hasattr(result, "meta"):
@@ -228,6 +312,7 @@ class RomanStep(ReferencingStep):
                 continue
             by = f", by {match.context}" if match.context else ""
             self.log.info("%s %s%s, sha256 %s", reftype.upper(), name, by, digests[reftype])
+        self._mark_recipe(model)
         self._make_valid(model)
 
     def metadata_warning(self) -> Callable[[str], None] | None:
@@ -288,6 +373,7 @@ class RomanStep(ReferencingStep):
             return model
         saved = model.copy_for_change(())
         self._make_valid(saved)
+        self._mark_recipe(saved)
         self._record_references(saved, list(self._call.references_used.items()))
         self.keep_log(saved, lines)
         self._run.step.keep_record(saved, self._run.args)
@@ -309,4 +395,6 @@ class RomanPipeline(Pipeline, RomanStep):
         if not has_exposure or not reference_types(type(self)):
             return
         with datamodels.open(args[0]) as model:
+            if self._is_outermost():
+                self._tell_recipe(model)
             self.prefetch(model, self.prefetched_steps(model))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..datamodels import DataModel
     from .base import StepBase
     from .checkpoint import Checkpoint
+    from .recipes import Recipe
     from .step import Step
 
 __all__ = ["Run", "RunError", "StepReport"]
@@ -106,6 +107,8 @@ class Run:
         self.log_lines: list[str] | None = None
         #: Keeps the results of the steps, while there is a place for it.
         self.checkpoint: Checkpoint | None = None
+        #: The recipe that the outermost step told.
+        self.recipe: Recipe | None = None
         #: The references that were found, by what was looked for.
         self.found_references: dict[Any, Match] = {}
         self.digests = RunDigests()

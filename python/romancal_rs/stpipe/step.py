@@ -280,16 +280,29 @@ class Step(SavingStep):
             What it took of the time [s].
         """
         self._notify_start()
-        self.mark(result, not skipped)
+        self.mark(result, not skipped, skipped)
         if not self.skip:
             self.finalize_result(result, list(self._call.references_used.items()))
+        status = self.status_of(result)
         if skipped:
-            level = logging.INFO if self.skip else logging.WARNING
-            self.log.log(level, "Step %s skipped: %s", self.name, skipped)
+            self.tell_skipped(status, skipped)
         else:
             self.log.info("Step %s done, together with others", self.name)
-        self._report("SKIPPED" if skipped else "COMPLETE", seconds)
+        self._report(status, seconds)
         runs.end_together(self)
+
+    def tell_skipped(self, status: str, reason: str) -> None:
+        """Has the log tell that the step does not run: a warning, unless that is as it should be.
+
+        Parameters
+        ----------
+        status : str
+            What its entry says: SKIPPED, or N/A for an exposure that it is not for.
+        reason : str
+        """
+        is_usual = self.skip or status == "N/A"
+        level = logging.INFO if is_usual else logging.WARNING
+        self.log.log(level, "Step %s skipped: %s", self.name, reason)
 
     def skip_run(self, input: Any, reason: str) -> Any:
         """Does not run the step: reports it, and returns its input, marked SKIPPED."""
@@ -325,8 +338,8 @@ class Step(SavingStep):
         """The result of a step that does not run: its input; subclasses mark it."""
         return input
 
-    def mark(self, model: Any, success: bool) -> None:
-        """Records in a model that the step was done, or skipped."""
+    def mark(self, model: Any, success: bool, reason: str = "") -> None:
+        """Records in a model that the step was done, or skipped, and for which reason."""
 
     def finalize_result(self, model: Any, reference_files_used: list[tuple[str, str]]) -> None:
         """Completes the metadata of a result before it is saved."""

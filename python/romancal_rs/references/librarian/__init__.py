@@ -11,7 +11,7 @@ A run of a step or a pipeline needs none of this, and imports none of it.
 from .build import BuiltCache, build_cache
 from .check import Findings, check
 from .export import Exported, export
-from .survey import Choice, Entry, check_types, entries, idle_steps, places, survey
+from .survey import Choice, Entry, check_types, entries, idle_steps, places, recipe_of_file, survey
 
 __all__ = [
     "BuiltCache",
@@ -26,5 +26,6 @@ __all__ = [
     "export",
     "idle_steps",
     "places",
+    "recipe_of_file",
     "survey",
 ]

@@ -22,7 +22,7 @@ from ..store import DirectoryStore
 from .blocks import damage
 from .build_rules import INSTRUMENT, TypeRules
 from .check_rules import ContextRules, contradictions
-from .survey import needs
+from .survey import needed_types
 
 FULL_SIZE = (4096, 4096)
 
@@ -317,7 +317,7 @@ def _gaps(heads: Iterable[ReferenceHead]) -> list[str]:
         elif not needs_detector(head.reftype):
             for_all.add(head.reftype)
     there = set().union(*detectors.values())
-    used = {need.reftypes[0] for need in needs()}
+    used = needed_types()
     wanted = [kind for name, kind in TYPES.items() if name in used or name in detectors]
     hints = []
     for kind in wanted:

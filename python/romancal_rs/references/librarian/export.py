@@ -19,7 +19,7 @@ from ..errors import ReferenceFileError, all_in_one
 from ..keys import ExposureKeys
 from ..match import NOT_APPLICABLE, Store
 from ..store import DirectoryStore
-from .survey import survey
+from .survey import recipe_of_file, survey
 
 #: An exposure, its keys, a reference type, and the reference that it uses.
 Wanted = tuple[Path, ExposureKeys, str, Any]
@@ -70,7 +70,7 @@ def export(exposures: Sequence[Path], target: Path, store: Store) -> Exported:
     failures = []
     for exposure in exposures:
         keys = ExposureKeys.from_file(exposure)
-        for choice in survey(keys, store):
+        for choice in survey(keys, store, recipe_of_file(exposure).name):
             if choice.error is not None:
                 failures.append(choice.error)
             elif choice.match is not None and choice.place is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import InputError, nearest
 from ...reference_types import KNOWN_TYPES
@@ -19,6 +19,9 @@ from ..keys import ExposureKeys
 from ..match import NOT_APPLICABLE, Match, Store
 from ..rules import is_parameter_type
 from ..store import DirectoryStore
+
+if TYPE_CHECKING:
+    from ...stpipe.recipes import Recipe
 
 
 @dataclass(frozen=True)
@@ -65,36 +68,57 @@ def places(store: Store) -> tuple[Store, ...]:
     return store.stores if isinstance(store, StoreChain) else (store,)
 
 
-def idle_steps(keys: ExposureKeys) -> tuple[str, ...]:
-    """The steps of the exposure pipeline that do not run on an exposure of this type."""
-    # Pipelines need references, so that references know them only while they work.
-    from ...pipeline import ExposurePipeline
+def recipe_of_file(path: str | os.PathLike[str]) -> Recipe:
+    """The recipe in which the exposure pipeline runs on the exposure in a file."""
+    from ... import datamodels
+    from ...stpipe.recipes import recipe_for
+
+    with datamodels.open(path) as exposure:
+        return recipe_for(exposure)
+
+
+def idle_steps(keys: ExposureKeys, recipe: str) -> tuple[str, ...]:
+    """The steps of a recipe of the exposure pipeline that do not run on exposures of this type."""
 
     def is_idle(step_class: Any) -> bool:
-        types = step_class.exposure_types
+        types = step_class.in_recipe(recipe, "exposure_types")
         return bool(types) and keys.exposure_type not in types
 
-    steps = ExposurePipeline.step_defs.items()
-    return tuple(name for name, step_class in steps if is_idle(step_class))
+    return tuple(name for name, step_class in _steps(recipe).items() if is_idle(step_class))
 
 
-def needs(keys: ExposureKeys | None = None) -> list[Need]:
-    """The references that the steps of the exposure pipeline use, in its order.
+def _steps(recipe: str) -> dict[str, Any]:
+    # Pipelines need references, so that references know them only while they work.
+    from ...pipeline import ExposurePipeline
+    from ...pipeline.order import in_recipe
+
+    return {name: ExposurePipeline.step_defs[name] for name in in_recipe(ExposurePipeline, recipe)}
+
+
+def needs(keys: ExposureKeys, recipe: str) -> list[Need]:
+    """The references that the steps of the exposure pipeline use for an exposure, in its order.
 
     Parameters
     ----------
-    keys : ExposureKeys, optional
-        Leaves out what the steps that do not run on this exposure would use.
+    keys : ExposureKeys
+    recipe : str
+        The recipe in which it runs.
     """
-    from ...pipeline import ExposurePipeline
-
-    idle = () if keys is None else idle_steps(keys)
+    idle = idle_steps(keys, recipe)
     steps: dict[str, list[str]] = {}
-    for name, step_class in ExposurePipeline.step_defs.items():
+    for name, step_class in _steps(recipe).items():
         if name not in idle:
-            for reftype in step_class.reference_file_types:
+            for reftype in step_class.in_recipe(recipe, "reference_file_types"):
                 steps.setdefault(reftype.upper(), []).append(name)
     return [Need((reftype,), tuple(names)) for reftype, names in steps.items()]
+
+
+def needed_types() -> set[str]:
+    """All types of references that the steps of the exposure pipeline use, in capitals."""
+    from ...pipeline import ExposurePipeline
+    from ...stpipe.parameters import reference_types
+
+    return {reftype.upper() for reftype in reference_types(ExposurePipeline)}
 
 
 def parameter_needs() -> list[Need]:
@@ -107,13 +131,17 @@ def parameter_needs() -> list[Need]:
     return [Need(tuple(reference_names(step)), (step.name,)) for step in steps]
 
 
-def survey(keys: ExposureKeys, store: Store | None, reftypes: Collection[str] = ()) -> list[Choice]:
+def survey(
+    keys: ExposureKeys, store: Store | None, recipe: str, reftypes: Collection[str] = ()
+) -> list[Choice]:
     """Look up all references that the exposure pipeline uses for an exposure.
 
     Parameters
     ----------
     keys : ExposureKeys
     store : Store or None
+    recipe : str
+        The recipe in which the pipeline runs, see `recipe_of_file`.
     reftypes : collection of str
         The types to look up, in capitals; by default all. Parameter references come last, and only
         those that there are.
@@ -128,7 +156,7 @@ def survey(keys: ExposureKeys, store: Store | None, reftypes: Collection[str] = 
     NoStoreError
         If there is no store.
     """
-    wanted = [need for need in needs(keys) if not reftypes or need.reftypes[0] in reftypes]
+    wanted = [need for need in needs(keys, recipe) if not reftypes or need.reftypes[0] in reftypes]
     if store is None:
         names = [need.reftypes[0].lower() for need in wanted]
         raise NoStoreError(*(names or sorted(reftypes)))
