@@ -31,7 +31,9 @@ class LinearityStep(RampStep):
 
     class_alias = "linearity"
     cal_step_name = "linearity"
-    builds_on: ClassVar[tuple[str, ...]] = ("dq_init", "saturation", "refpix", "dark_decay")
+    builds_on: ClassVar[tuple[str, ...]] = (
+        *("dq_init", "saturation", "refpix", "dark_decay", "wfi18_transient"),
+    )
     by_recipe: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         OF_2022: {
             "builds_on": ("dq_init", "saturation"),

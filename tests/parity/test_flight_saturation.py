@@ -36,7 +36,7 @@ def test_saturation(path, way):
     )
     np.testing.assert_array_equal(pixeldq, file["out_pixeldq"])
     expected = file["out_groupdq"].copy()
-    # There, NaN is a sample like any other (deviation 30).
+    # There, NaN is a sample like any other (deviation 34).
     expected[np.isnan(data)] |= dqflags.DO_NOT_USE
     np.testing.assert_array_equal(groupdq, expected)
 

@@ -20,7 +20,7 @@ UNEVEN = ((1,), (2, 3), (5, 6, 7), (8, 9, 10, 11), (13, 14))
 CASES = {
     "even": ({"n_resultants": 6, "n_reads": 4}, {}),
     "uneven": ({"read_pattern": UNEVEN}, {"jump": {"maximum_cores": "half"}}),
-    "odd size": ({"rows": 9, "cols": 71}, {}),
+    "odd size": ({"rows": 9, "cols": 71}, {"refpix": {"skip": True}}),
     "two resultants": ({"n_resultants": 2}, {}),
     "one resultant": ({"n_resultants": 1}, {}),
     "grown saturation": ({"star_density": 0.05}, {"saturation": {"n_pix_grow_sat": 2}}),

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 #: What every class has of its own, and may be called.
 _OF_ALL = {"__module__", "__doc__", "__annotations__", "__firstlineno__", "__static_attributes__"}
 #: The methods that make a step on ramps what it is.
-_OF_RAMP_STEPS = {
-    *("kernel", "process_image", "idle", "reason_to_skip", "take", "save_more"),
-}
+_OF_RAMP_STEPS = {"kernel", "process_image", "idle", "reason_to_skip", "take", "save_more"}
 #: Parameters by which someone sees what a step works on, and what it has made of it.
 BEFORE = ("pre_hooks",)
 AFTER = ("post_hooks", "save_results", "output_file")
