@@ -38,7 +38,7 @@ def exposures(tmp_path_factory) -> tuple[list[Path], Path]:
     paths = []
     for number, detector in enumerate(DETECTORS):
         config = SimulationConfig(
-            rows=24, cols=24, n_resultants=4, n_reads=2, seed=number, detector=detector
+            rows=24, cols=128, n_resultants=4, n_reads=2, seed=number, detector=detector
         )
         made = simulate(config, directory)
         with datamodels.open(made.exposure) as raw:

@@ -80,7 +80,7 @@ def test_the_history_names_only_extensions_that_are_installed(image, tmp_path):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    config = SimulationConfig(rows=24, cols=24, n_resultants=4, n_reads=2, seed=3)
+    config = SimulationConfig(rows=24, cols=128, n_resultants=4, n_reads=2, seed=3)
     return simulate(config, tmp_path_factory.mktemp("made"))
 
 

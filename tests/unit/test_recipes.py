@@ -14,6 +14,7 @@ from romancal_rs.dq_init import DQInitStep
 from romancal_rs.flatfield import FlatFieldStep
 from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.pipeline.order import in_recipe
+from romancal_rs.references import ReferenceFileError
 from romancal_rs.saturation import SaturationStep
 from romancal_rs.stpipe import ParameterError, RampStep, RomanStep, Step
 from romancal_rs.stpipe.recipes import RECIPES, recipe_for
@@ -163,6 +164,15 @@ def test_a_reference_that_a_step_can_do_without_does_not_skip_it():
 
 def made_up_gain() -> datamodels.GainRefModel:
     return datamodels.GainRefModel(testing.create_gain(SHAPE[1:]))
+
+
+def test_a_step_that_is_skipped_without_one_reference_needs_no_other():
+    class Both(RomanStep):
+        reference_file_types: ClassVar = ["gain", "flat"]
+
+    assert Both(override_gain="N/A").reason_to_skip(raw()) == "its GAIN is N/A"
+    with pytest.raises(ReferenceFileError, match="no FLAT"):
+        Both(override_gain=made_up_gain()).reason_to_skip(raw())
 
 
 # --- of pipelines

@@ -175,7 +175,7 @@ def all_detectors(tmp_path_factory):
     return [
         simulate(
             SimulationConfig(
-                rows=24, cols=24, n_resultants=4, n_reads=1, detector=name, cosmic_ray_rate=0.0
+                rows=24, cols=128, n_resultants=4, n_reads=1, detector=name, cosmic_ray_rate=0.0
             ),
             directory,
         )

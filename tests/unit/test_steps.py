@@ -141,16 +141,17 @@ class TestSaturation:
         )
         flags = {}
         for name, parameters in {
-            "auto": {},
+            "2022": {"recipe": "2022"},
+            "flight": {"recipe": "flight"},
             "none": {"partial": "none"},
             "mean_read": {"partial": "mean_read"},
-            "backup": {"backup": 1},
+            "backup": {"backup": 1, "partial": "none"},
         }.items():
             ramp = ramp_of([10, 84, 100], UNEVEN)
             result = SaturationStep.call(ramp, override_saturation=saturation, **parameters)
             flags[name] = result.groupdq[:, 8, 8].tolist()
-        assert flags["auto"] == flags["none"] == [0, 0, dqflags.SATURATED]
-        assert flags["mean_read"] == [0, dqflags.DO_NOT_USE, dqflags.SATURATED]
+        assert flags["2022"] == flags["none"] == [0, 0, dqflags.SATURATED]
+        assert flags["flight"] == flags["mean_read"] == [0, dqflags.DO_NOT_USE, dqflags.SATURATED]
         assert flags["backup"] == [0, dqflags.SATURATED, dqflags.SATURATED]
 
 
@@ -161,7 +162,7 @@ class TestLinearity:
             testing.create_linearity(shape=coeffs.shape, coeffs=coeffs, dq=full(0, np.uint32))
         )
         ramp = ramp_of([0, 2, 4], UNEVEN)
-        result = LinearityStep.call(ramp, override_linearity=linearity)
+        result = LinearityStep.call(ramp, override_linearity=linearity, recipe="2022")
         assert result.data[:, 8, 8].tolist() == [1, 1 + 4 + 2, 1 + 8 + 8]
         assert ramp.data[2, 8, 8] == 4
 

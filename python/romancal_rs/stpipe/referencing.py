@@ -59,7 +59,7 @@ class ReferencingStep(Step):
         for step in steps or [self]:
             if step.skip or not isinstance(step, ReferencingStep):
                 continue
-            for reftype in step.reference_types_for(model):
+            for reftype in step._types_to_find(model):
                 try:
                     step._match(reftype, sought, model)
                 except references.ReferenceFileError as error:
@@ -69,6 +69,12 @@ class ReferencingStep(Step):
                         missing.append((step, reftype))
         if failures:
             raise references.all_in_one(failures, self.help_without(missing, model))
+
+    def _types_to_find(self, exposure: DataModel) -> list[str]:
+        """The types that it uses; where it is going to be skipped as one is N/A, that one alone."""
+        types = self.reference_types_for(exposure)
+        absent = [name for name in types if _is_na(self.overrides(name))]
+        return [name for name in absent if name not in self.optional_references] or types
 
     def help_without(self, missing: Sequence[tuple[Step, str]], exposure: DataModel) -> str:
         """What would help where references are not there; empty if there is no more to say.
@@ -306,6 +312,10 @@ class _Sought(NamedTuple):
         border = 0 if len(model.shape) == 3 else 2 * BORDER
         frame = tuple(length + border for length in model.shape[-2:])
         return cls(keys, (keys.identity, frame))
+
+
+def _is_na(override: Any) -> bool:
+    return isinstance(override, str) and override == NOT_APPLICABLE
 
 
 def _as_own_model(override: Any, name: str) -> Any:
