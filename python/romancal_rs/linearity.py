@@ -6,14 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from . import dqflags, kernels
 from .exposure import read_pattern
 from .stpipe import RampStep
 from .stpipe.recipes import FLIGHT, OF_2022
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from .datamodels import DataModel, RampModel, ScienceRawModel
@@ -86,6 +85,8 @@ def _with_no_inverse(
     flags: NDArray[np.uint32], inverse_flags: NDArray[np.uint32]
 ) -> NDArray[np.uint32]:
     """The flags of the LINEARITY, with NO_LIN_CORR where the inverse is said not to be known."""
+    import numpy as np
+
     no_inverse = np.uint32(dqflags.NO_LIN_CORR)
     if not any((row & no_inverse).any() for row in inverse_flags):
         return flags
@@ -97,6 +98,8 @@ def _inl(reference: DataModel) -> tuple[NDArray[np.uint16], NDArray[np.float64]]
 
     A channel without a correction has NaN. None if there are no nodes at all.
     """
+    import numpy as np
+
     if reference["value"] is None:
         return None
     nodes = np.array(reference["value"], np.uint16)

@@ -28,7 +28,7 @@ def test_demo_prints_the_comparison_and_writes_its_files(tmp_path, capsys):
     for name in ("uncal.asdf", "ramp.asdf", "cal.asdf", "demo.png", "truth.npz"):
         assert (out / f"{ROOT}_{name}").is_file()
         assert f"{ROOT}_{name}" in printed
-    assert len(list((out / "references").glob("*.asdf"))) == 9
+    assert len(list((out / "references").glob("*.asdf"))) == 13
     width, height = png_size(out / f"{ROOT}_demo.png")
     assert width > 1000
     assert height > 1000

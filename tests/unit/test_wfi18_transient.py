@@ -75,6 +75,7 @@ def test_where_it_cannot_be_fitted_rows_are_flagged_with_a_warning(caplog, ramp,
 
 
 def test_other_detectors_have_none(caplog):
+    caplog.set_level("INFO")
     result = WFI18TransientStep.call(ramp_of("WFI07"))
     assert result.meta.cal_step.wfi18_transient == "N/A"
     assert "Step WFI18TransientStep skipped: not for WFI07" in caplog.text
