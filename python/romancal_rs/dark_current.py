@@ -125,7 +125,7 @@ def dark_rate(dark: DarkRefModel, image: ImageModel) -> tuple[np.ndarray, np.nda
             f"from the rate image of {describe(image)}: give another with override_dark (N/A skips "
             "the step), or have recipe = 2022, which subtracts from the ramp"
         )
-    return rate[SCIENCE].copy(), dark.stored("dq")[SCIENCE].copy()
+    return rate[SCIENCE], dark.stored("dq")[SCIENCE]
 
 
 def ma_tables_agree(dark: DarkRefModel, exposure: ScienceRawModel | RampModel) -> bool | None:

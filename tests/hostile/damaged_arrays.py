@@ -197,8 +197,11 @@ def numbers() -> Iterator[Case]:
                 array = asdf.array(f"roman.{name}")
                 asdf.put_array(f"roman.{name}", np.full_like(array, value))
 
-            # Where no pixel can be used any more, there are no science data.
-            yield of_reference(kind, f"{name} all {text}", RESULT | NO_DATA, reftype, rebuilt(fill))
+            # Where no pixel can be used any more, there are no science data. A DARK of which no
+            # pixel has a rate has none.
+            has_none = name == "dark_slope" and not np.isfinite(value)
+            expected = ERROR if has_none else RESULT | NO_DATA
+            yield of_reference(kind, f"{name} all {text}", expected, reftype, rebuilt(fill))
     for reftype in ("mask", "saturation", "linearity", "dark", "flat"):
         for bits in (1, 0xFFFFFFFF):
 
