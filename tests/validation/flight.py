@@ -11,7 +11,9 @@ the steps up to the fit leave.
 error is one over the root of the number of pixels. **Width** is that of (rate - true rate) / err.
 
 Correlated noise leaves an offset that all pixels of an exposure share, since the lines that are
-taken off rest on the reference pixels alone: hence several exposures of each detector.
+taken off rest on the reference pixels alone: hence several exposures of each detector. *one
+exposure* is the standard deviation of the bias from exposure to exposure; what is more than one
+over the root of the number of its pixels is that offset.
 """
 
 from __future__ import annotations
@@ -60,11 +62,13 @@ class Bin:
         return float(1 / np.sqrt(self.pixels))
 
 
-def configuration(detector: str, rows: int, cols: int, seed: int) -> SimulationConfig:
+def configuration(
+    detector: str, rows: int, cols: int, seed: int, *, even: bool = False
+) -> SimulationConfig:
     return SimulationConfig(
         rows=rows,
         cols=cols,
-        read_pattern=PATTERN,
+        read_pattern=None if even else PATTERN,
         detector=detector,
         seed=seed,
         background=0.0,
@@ -137,13 +141,14 @@ def main() -> None:
     parser.add_argument("--cols", type=int, default=4096)
     parser.add_argument("--exposures", type=int, default=4, help="of each detector")
     parser.add_argument("--detectors", nargs="*", default=DETECTORS)
+    parser.add_argument("--even", action="store_true", help="8 resultants of 8 reads instead")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     print(f"{'bias, sigma':12}" + "".join(f"{rate:>9g}" for rate in RATES) + "  DN/s")
     together: list[tuple[NDArray[np.float64], ...]] = []
     for detector in options.detectors:
         exposures = [
-            residuals(configuration(detector, options.rows, options.cols, seed))
+            residuals(configuration(detector, options.rows, options.cols, seed, even=options.even))
             for seed in range(1, options.exposures + 1)
         ]
         together += exposures
@@ -152,6 +157,9 @@ def main() -> None:
     of_all = bins(*(np.concatenate(parts) for parts in zip(*together, strict=True)))
     print(f"{'all':12}" + "".join(f"{b.bias:+9.4f}" for b in of_all))
     print(f"{'its error':12}" + "".join(f"{b.uncertainty:9.4f}" for b in of_all))
+    if len(together) > 1:
+        scatter = np.std([[b.bias for b in bins(*parts)] for parts in together], axis=0, ddof=1)
+        print(f"{'one exposure':12}" + "".join(f"{rms:9.4f}" for rms in scatter))
     print(f"{'width':12}" + "".join(f"{b.width:9.3f}" for b in of_all))
     print(f"{'pixels':12}" + "".join(f"{b.pixels:9d}" for b in of_all))
 
