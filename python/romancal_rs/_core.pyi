@@ -146,7 +146,10 @@ def wfi18_known_transient(
     time_constants: tuple[float, float],
 ) -> Kernel: ...
 def ramp_fit(
-    gain: NDArray[np.float32], read_noise: NDArray[np.float32], read_pattern: ReadPattern
+    gain: NDArray[np.float32],
+    read_noise: NDArray[np.float32],
+    read_pattern: ReadPattern,
+    lone_samples: bool,
 ) -> Fit: ...
 def apply(
     kernels: Sequence[Kernel],
@@ -177,6 +180,7 @@ def fit_ramps(
     gain: NDArray[np.float32],
     read_noise: NDArray[np.float32],
     read_pattern: ReadPattern,
+    lone_samples: bool,
     optional: bool,
     max_threads: int | None,
     band_rows: int | None,

@@ -48,7 +48,18 @@ class RampFitStep(FitStep):
         return "save_opt" if self.save_opt else ""
 
     def fit(self, exposure: Any, references: Mapping[str, Any]) -> kernels.Fit:
-        return kernels.ramp_fit(*self._detector(references), read_pattern(exposure))
+        return kernels.ramp_fit(
+            *self._detector(references),
+            read_pattern(exposure),
+            lone_samples=self.takes_lone_samples(exposure),
+        )
+
+    def takes_lone_samples(self, exposure: Any) -> bool:
+        """Whether a rate may be that of a single sample: by the manual, which knows no bias.
+
+        Today's counts begin at thousands of DN: a single sample would turn those into light.
+        """
+        return self.recipe_of(exposure) == OF_2022
 
     def save_more(self, ramp: RampModel, references: Mapping[str, Any]) -> None:
         if not self.save_opt:
@@ -57,6 +68,7 @@ class RampFitStep(FitStep):
             *(ramp.data, ramp.groupdq, ramp.pixeldq),
             *self._detector(references, tell=False),
             read_pattern(ramp),
+            lone_samples=self.takes_lone_samples(ramp),
             optional=True,
             max_threads=thread_cap(self.maximum_cores),
         ).optional

@@ -308,6 +308,16 @@ class TestRampFit:
         assert not image.dq.any()
         assert image.meta.cal_step.ramp_fit == "COMPLETE"
 
+    @pytest.mark.parametrize(("recipe", "rate"), [("2022", 5040 / 6), ("flight", 0.0)])
+    def test_a_lone_sample_is_no_rate_in_flight(self, gain, read_noise, recipe, rate):
+        # A bias of 5000 DN and 40 DN of light; the other resultants are saturated.
+        ramp = ramp_of([5040, 60000, 60000], EVEN[:3])
+        ramp.groupdq[1:] = dqflags.SATURATED
+        image = self.fit(ramp, gain, read_noise, recipe=recipe)
+        assert image.data[4, 4] == pytest.approx(rate)
+        is_bad = image.dq & dqflags.DO_NOT_USE != 0
+        assert is_bad.all() if recipe == "flight" else not is_bad.any()
+
     def test_errors_of_two_resultants(self, gain, read_noise):
         # Slope (26 - 14) / 6 s = 2 DN/s. Read variance 12 s^2/n / ((2^3 - 2) 6^2) with s^2/n =
         # 25/2; Poisson variance 2 / (6 x 2 e-/DN).

@@ -128,7 +128,8 @@ def compare_with_truth(
         datamodels.open(made.reference_files["READNOISE"]) as read_noise,
     ):
         groupdq = np.asarray(ramp.groupdq)
-        unseen = filled_unseen((groupdq & group["SATURATED"]) != 0, saturated_read, config.pattern)
+        not_used = group["SATURATED"] | group["DO_NOT_USE"]
+        unseen = filled_unseen((groupdq & not_used) != 0, saturated_read, config.pattern)
         jumps = score_jumps(
             (groupdq & group["JUMP_DET"]) != 0,
             good & linear,

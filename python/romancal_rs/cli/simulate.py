@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import shlex
 
+from ..errors import InputError
 from .options import path
 
 _READOUT_OPTIONS = {
@@ -38,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mode = parser.add_argument_group("mode and pointing")
     mode.add_argument("--detector", default="WFI01", help="WFI01 to WFI18 (WFI01)")
     mode.add_argument(
-        "--optical-element", default="F158", metavar="NAME", help="F158, GRISM (F158)"
+        "--optical-element",
+        metavar="NAME",
+        help="F158, GRISM, PRISM, DARK ... (F158, or what suits the exposure type)",
     )
     mode.add_argument(
         "--exposure-type",
@@ -81,9 +84,8 @@ def run(args: argparse.Namespace) -> int:
     from ..simulate import SimulationConfig, simulate
     from ..simulate.config import EXPOSURE_TYPES, parse_read_pattern
 
-    suitable = [
-        name for name, elements in EXPOSURE_TYPES.items() if args.optical_element in elements
-    ]
+    element = args.optical_element or _element_for(EXPOSURE_TYPES.get(args.exposure_type, ()))
+    suitable = [name for name, elements in EXPOSURE_TYPES.items() if element in elements]
     optional = {
         "frame_time": args.frame_time,
         "start_time": args.start_time,
@@ -100,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
     for option in _READOUT_OPTIONS:
         name = option.replace("-", "_")
         optional[name] = getattr(args, name)
+        if args.readout == "ideal" and optional[name]:
+            raise InputError(f"--{option}: an ideal read-out has none; leave out --readout ideal")
     config = SimulationConfig(
         rows=args.size if args.rows is None else args.rows,
         cols=args.size if args.cols is None else args.cols,
@@ -107,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
         n_reads=args.reads,
         read_pattern=args.read_pattern and parse_read_pattern(args.read_pattern),
         detector=args.detector,
-        optical_element=args.optical_element,
+        optical_element=element,
         exposure_type=args.exposure_type or next(iter(suitable), "WFI_IMAGE"),
         seed=args.seed,
         encoded=args.encoded,
@@ -117,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
     made = simulate(config, args.output_dir)
 
     print(
-        f"{config.rows} x {config.cols} pixels, {len(config.pattern)} resultants, "
+        f"{config.rows} x {config.cols} pixels, {_counted(len(config.pattern), 'resultant')}, "
         f"{config.detector}, {config.optical_element}, seed {config.seed}"
     )
     print(f"exposure    {made.exposure}")
@@ -129,3 +133,12 @@ def run(args: argparse.Namespace) -> int:
         command += ["--recipe", "2022"]
     print(f"\nNext: {shlex.join(command)}")
     return 0
+
+
+def _element_for(elements: tuple[str, ...]) -> str:
+    """The usual filter, unless exposures of a type are not taken through it."""
+    return "F158" if not elements or "F158" in elements else elements[0]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

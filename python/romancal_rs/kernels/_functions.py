@@ -631,6 +631,7 @@ def fit_ramps(
     read_noise: NDArray[np.float32],
     read_pattern: ReadPattern,
     *,
+    lone_samples: bool = True,
     optional: bool = False,
     max_threads: int | None = None,
     band_rows: int | None = None,
@@ -656,6 +657,9 @@ def fit_ramps(
         Noise of one read [DN].
     read_pattern : ReadPattern
         Times and reads of the resultants.
+    lone_samples : bool, optional
+        Whether a single usable sample makes a rate. If not, such a pixel is as one without any:
+        for samples that hold a bias, which a difference of two is free of.
     optional : bool, optional
         Whether to return the fit of each segment too.
     max_threads, band_rows : int, optional
@@ -687,6 +691,7 @@ def fit_ramps(
         gain,
         read_noise,
         read_pattern,
+        lone_samples,
         optional,
         max_threads,
         band_rows,

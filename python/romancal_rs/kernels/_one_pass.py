@@ -154,10 +154,14 @@ def jump(
 
 
 def ramp_fit(
-    gain: NDArray[np.float32], read_noise: NDArray[np.float32], read_pattern: ReadPattern
+    gain: NDArray[np.float32],
+    read_noise: NDArray[np.float32],
+    read_pattern: ReadPattern,
+    *,
+    lone_samples: bool = True,
 ) -> Fit:
     """The fit of `romancal_rs.kernels.fit_ramps`, which says what the parameters are."""
-    return _core.ramp_fit(gain, read_noise, read_pattern)
+    return _core.ramp_fit(gain, read_noise, read_pattern, lone_samples)
 
 
 def calibrate(

@@ -14,7 +14,8 @@
 //!    each variance is 1 / sum 1/variance, and `err` the root of the sum of the two.
 //!
 //! A pixel of which only single samples are usable has the first of them, over the group time, as its
-//! rate, in the slope and in the variance alike.
+//! rate, in the slope and in the variance alike; or it counts as one without any
+//! ([`RampFit::of_two_samples`]).
 //! One with none, without gain, or without read noise has slope 0 and is DO_NOT_USE.
 //!
 //! Source: Fixsen et al. 2000, PASP 112, 1350; the manual's section 8.1.10, which this extends to
@@ -56,6 +57,8 @@ pub struct RampFit<'a> {
     kind_of: Vec<usize>,
     weights: WeightTable,
     network: SortingNetwork,
+    /// Whether a rate may be that of a single sample.
+    takes_lone_samples: bool,
 }
 
 /// Differences that have the same noise in a given pixel.
@@ -136,6 +139,16 @@ impl<'a> RampFit<'a> {
             kind_of,
             weights: WeightTable::new(read_pattern),
             network: SortingNetwork::new(intervals.len()),
+            takes_lone_samples: true,
+        }
+    }
+
+    /// The same with rates of two samples or more: where samples hold a bias that is not known, a
+    /// single one tells nothing.
+    pub fn of_two_samples(self) -> Self {
+        Self {
+            takes_lone_samples: false,
+            ..self
         }
     }
 
@@ -195,9 +208,12 @@ impl<'a> RampFit<'a> {
         }
     }
 
-    /// Fits a pixel of any kind. None if it has no usable sample.
+    /// Fits a pixel of any kind. None if it has no usable sample, or no two where it takes two.
     fn fit_pixel(&self, pixel: &mut Pixel, detector: Detector) -> Option<PixelFit> {
         pixel.find_segments();
+        if !self.takes_lone_samples && pixel.runs.iter().all(|(first, last)| first == last) {
+            pixel.runs.clear();
+        }
         let rate = self.estimate_rate(pixel);
         pixel.segments.clear();
         for &run in &pixel.runs {

@@ -49,12 +49,14 @@ struct MadeRampFit {
     gain: Py<PyAny>,
     read_noise: Py<PyAny>,
     read_pattern: Py<ReadPattern>,
+    lone_samples: bool,
 }
 
 struct OpenRampFit<'py> {
     gain: Reference<'py, f32, Ix2>,
     read_noise: Reference<'py, f32, Ix2>,
     read_pattern: &'py ReadPattern,
+    lone_samples: bool,
 }
 
 impl MadeRampFit {
@@ -63,6 +65,7 @@ impl MadeRampFit {
             gain: arrays.reference("gain", self.gain.bind(py))?,
             read_noise: arrays.reference("read_noise", self.read_noise.bind(py))?,
             read_pattern: self.read_pattern.get(),
+            lone_samples: self.lone_samples,
         })
     }
 }
@@ -80,7 +83,12 @@ impl Recipe for MadeRampFit {
 impl OpenRampFit<'_> {
     fn ramp_fit(&self) -> RampFit<'_> {
         let (gain, read_noise) = (self.gain.plane(), self.read_noise.plane());
-        RampFit::new(gain, read_noise, &self.read_pattern.0)
+        let fit = RampFit::new(gain, read_noise, &self.read_pattern.0);
+        if self.lone_samples {
+            fit
+        } else {
+            fit.of_two_samples()
+        }
     }
 }
 
@@ -97,11 +105,13 @@ pub fn ramp_fit(
     gain: Py<PyAny>,
     read_noise: Py<PyAny>,
     read_pattern: Py<ReadPattern>,
+    lone_samples: bool,
 ) -> PyResult<Fit> {
     let made = MadeRampFit {
         gain,
         read_noise,
         read_pattern,
+        lone_samples,
     };
     made.borrow(py, &mut Arrays::default())?;
     Ok(Fit(Box::new(made)))
@@ -185,7 +195,8 @@ fn segments_by_name<'py>(py: Python<'py>, segments: SegmentArrays) -> PyResult<B
 /// The planes of the rate image by name, and those of its segments where they are asked for.
 #[pyfunction]
 #[pyo3(signature = (
-    data, groupdq, pixeldq, gain, read_noise, read_pattern, optional, max_threads, band_rows,
+    data, groupdq, pixeldq, gain, read_noise, read_pattern, lone_samples, optional, max_threads,
+    band_rows,
 ))]
 #[expect(
     clippy::too_many_arguments,
@@ -199,6 +210,7 @@ pub fn fit_ramps<'py>(
     gain: Py<PyAny>,
     read_noise: Py<PyAny>,
     read_pattern: Py<ReadPattern>,
+    lone_samples: bool,
     optional: bool,
     max_threads: Option<Whole>,
     band_rows: Option<Whole>,
@@ -211,6 +223,7 @@ pub fn fit_ramps<'py>(
         gain,
         read_noise,
         read_pattern,
+        lone_samples,
     };
     let opened = made.borrow(py, &mut arrays)?;
     let fit = opened.ramp_fit();

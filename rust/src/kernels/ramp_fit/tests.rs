@@ -161,6 +161,51 @@ fn a_single_usable_sample_is_divided_by_the_group_time() {
 }
 
 #[test]
+fn a_single_usable_sample_tells_no_rate_where_two_are_asked_for() {
+    let full = group::SATURATED;
+    let mut ramp = Ramp::of_pixels(&[
+        [40.0, 900.0, 900.0],
+        [40.0, 60.0, 900.0],
+        [40.0, 60.0, 80.0],
+        [40.0, 70.0, 900.0],
+    ]);
+    for (place, flags) in [
+        ([1, 0, 0], full),
+        ([2, 0, 0], full),
+        ([0, 0, 1], group::DO_NOT_USE),
+        ([2, 0, 1], JUMP),
+        ([1, 0, 2], JUMP),
+        ([2, 0, 3], full),
+    ] {
+        ramp.groupdq[place] |= flags;
+    }
+    let plane = Array2::from_elem((1, 4), 2.0);
+    let pattern = ReadPattern::evenly_spaced(3, 10.0, 1, None).unwrap();
+    let fit = RampFit::new(plane.view().into(), plane.view().into(), &pattern).of_two_samples();
+    let mut band = RampBand::of_image(
+        BandArray::Shared(ramp.data.view()),
+        BandArray::Shared(ramp.groupdq.view()),
+        BandArray::Shared(ramp.pixeldq.view()),
+    );
+    let mut image = Image::zeros(&RampFit::MAKES, (1, 4));
+    Execution::uninterrupted(|execution| {
+        fit_ramps(&fit, &mut band, &mut image.planes(), false, execution)
+    })
+    .unwrap();
+    let slope = image.numbers(Quantity::Slope);
+    let dq = image.flags(Quantity::Dq);
+    for (col, rate, flags) in [
+        (0, 0.0, u32::from(full) | pixel::DO_NOT_USE),
+        (1, 0.0, u32::from(JUMP) | pixel::DO_NOT_USE),
+        (2, 2.0, u32::from(JUMP)),
+        (3, 3.0, u32::from(full)),
+    ] {
+        near(slope[[0, col]], rate);
+        assert_eq!(dq[[0, col]], flags);
+    }
+}
+
+#[test]
 fn pixels_that_cannot_be_fitted_are_zero() {
     let none = pixel::DO_NOT_USE | pixel::NO_GAIN_VALUE;
     let full = group::SATURATED;
