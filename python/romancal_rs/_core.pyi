@@ -93,12 +93,12 @@ def read_linearity(
     ref_dq: NDArray[np.uint32],
     inverse_coeffs: NDArray[np.float32],
     read_pattern: ReadPattern,
-    inl: tuple[NDArray[np.uint16], NDArray[np.float64]] | None,
+    inl: tuple[NDArray[Any], NDArray[Any]] | None,
 ) -> Kernel: ...
 def resultant_linearity(
     coeffs: NDArray[np.float32],
     ref_dq: NDArray[np.uint32],
-    inl: tuple[NDArray[np.uint16], NDArray[np.float64]] | None,
+    inl: tuple[NDArray[Any], NDArray[Any]] | None,
 ) -> Kernel: ...
 def dark(dark: NDArray[np.float32], ref_dq: NDArray[np.uint32]) -> Kernel: ...
 def dark_rate(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import dqflags, kernels
-from .exposure import read_pattern
+from .errors import InputError
+from .exposure import describe, read_pattern
 from .stpipe import RampStep
 from .stpipe.recipes import FLIGHT, OF_2022
 
@@ -15,9 +17,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .datamodels import DataModel, RampModel, ScienceRawModel
+    from .datamodels import DataModel, ImageModel, RampModel, ScienceRawModel
 
 __all__ = ["LinearityStep"]
+
+#: What is done where one of these is N/A.
+_WITHOUT = {
+    "inverselinearity": "each resultant is corrected as if it were a single read",
+    "integralnonlinearity": "the A/D converters are taken to be linear",
+}
 
 
 class LinearityStep(RampStep):
@@ -47,9 +55,19 @@ class LinearityStep(RampStep):
 
     def kernel(self, exposure: Any, references: Mapping[str, Any]) -> kernels.Kernel:
         if self.recipe_of(exposure) == FLIGHT:
+            for reftype, instead in _WITHOUT.items():
+                if reftype not in references:
+                    self.log.warning("%s is N/A: %s", reftype.upper(), instead)
             return read_level_kernel(exposure, references)
         reference = references["linearity"]
         return kernels.linearity(reference.stored("coeffs"), reference.stored("dq"))
+
+    def take(self, result: RampModel | ImageModel, found: Mapping[str, Any]) -> None:
+        if n_cut := int(found.get("n_cut", 0)):
+            self.log.warning(
+                "%d sample%s beyond 1e6 DN, either way: cut to that, and DO_NOT_USE",
+                *(n_cut, "" if n_cut == 1 else "s"),
+            )
 
 
 def read_level_kernel(
@@ -65,6 +83,12 @@ def read_level_kernel(
         With ``linearity``; with ``inverselinearity`` and ``integralnonlinearity`` unless they are
         N/A: without the former a resultant is corrected as if it were one read, without the latter
         the A/D converters are taken to be linear.
+
+    Raises
+    ------
+    InputError
+        If the ``integralnonlinearity`` has nodes that do not increase, or corrections that are no
+        finite numbers.
     """
     linearity = references["linearity"]
     inverse = references.get("inverselinearity")
@@ -93,7 +117,7 @@ def _with_no_inverse(
     return flags | (inverse_flags & no_inverse)
 
 
-def _inl(reference: DataModel) -> tuple[NDArray[np.uint16], NDArray[np.float64]] | None:
+def _inl(reference: DataModel) -> tuple[NDArray[Any], NDArray[np.float64]] | None:
     """The nodes of an INTEGRALNONLINEARITY, and the corrections of all channels at them.
 
     A channel without a correction has NaN. None if there are no nodes at all.
@@ -102,14 +126,27 @@ def _inl(reference: DataModel) -> tuple[NDArray[np.uint16], NDArray[np.float64]]
 
     if reference["value"] is None:
         return None
-    nodes = np.array(reference["value"], np.uint16)
+    nodes = np.array(reference["value"])
+    for before, node in pairwise(nodes):
+        if not node > before:
+            raise InputError(
+                f"{describe(reference)}: value: expected nodes that increase, got {node} after "
+                f"{before}"
+            )
     channels = {
-        int(found[1]): row["correction"]
+        int(found[1]): (name, row["correction"])
         for name, row in reference["inl_table"].items()
         if (found := re.fullmatch(r"science_channel_(\d+)", name))
     }
     corrections = np.full((max(channels, default=0), nodes.size), np.nan)
-    for number, correction in channels.items():
-        if correction is not None:
-            corrections[number - 1] = correction
+    for number, (name, correction) in channels.items():
+        if correction is None:
+            continue
+        corrections[number - 1] = correction
+        damaged = np.flatnonzero(~np.isfinite(corrections[number - 1]))
+        if damaged.size:
+            raise InputError(
+                f"{describe(reference)}: inl_table.{name}.correction: expected finite numbers, or "
+                f"null for none, got {corrections[number - 1, damaged[0]]} at node {damaged[0]}"
+            )
     return nodes, corrections

@@ -149,7 +149,7 @@ fn run_read_linearity(raw: &Array3<u16>, repeats: usize) {
         .map(|g| (8 * g + 1..=8 * g + 8).collect())
         .collect();
     let pattern = ReadPattern::from_reads(&reads, 3.04).expect("a valid pattern");
-    let nodes = Array1::from_iter((0..1024).map(|node| 64 * node));
+    let nodes = Array1::from_iter((0..1024).map(|node| f64::from(64 * node)));
     let of_node = |(channel, node): (usize, usize)| (node as f64 / 50.0 + channel as f64).sin();
     let corrections = Array2::from_shape_fn((n_cols.div_ceil(128), 1024), of_node);
     let inl = IntegralNonlinearity::new(nodes.view(), corrections.view()).expect("a valid table");

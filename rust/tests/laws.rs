@@ -732,8 +732,8 @@ proptest! {
         is_even in any::<bool>(),
     ) {
         let (coeffs, inverse) = (coefficients(&case), coefficients(&case));
-        let mut nodes = Array1::from_iter((0..=40).map(|node| 1500 * node));
-        nodes[20] += u16::from(!is_even);
+        let mut nodes = Array1::from_iter((0..=40).map(|node| f64::from(1500 * node)));
+        nodes[20] += f64::from(u8::from(!is_even));
         let corrections = Array2::from_shape_fn((1, 41), |(_, node)| (node % 7) as f64 - 3.0);
         let inl = IntegralNonlinearity::new(nodes.view(), corrections.view()).unwrap();
         let kernel = ReadLinearity::new(

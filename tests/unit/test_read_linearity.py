@@ -1,9 +1,11 @@
 """Linearity read by read: its arguments, and the kernel that the step makes of references."""
 
+import re
+
 import numpy as np
 import pytest
 
-from romancal_rs import ReadPattern, _core, datamodels, dqflags, kernels
+from romancal_rs import ReadPattern, _core, datamodels, dqflags, errors, kernels
 from romancal_rs.datamodels import testing
 from romancal_rs.linearity import LinearityStep, read_level_kernel
 
@@ -90,7 +92,11 @@ def test_tiles_of_columns_do_not_matter(tile_cols, max_threads):
         ({"inl": table(2)}, kernels.ArgumentError, "inl: .* got 2 for 300 columns, which are 3"),
         ({"inl": (table(3)[0][:-1], table(3)[1])}, kernels.ShapeError, "corrections: .*1023"),
         ({"inl": (table(3)[0][::-1], table(3)[1])}, kernels.ArgumentError, "values: .*increase"),
-        ({"inl": (np.arange(9.0), table(3)[1])}, kernels.ArgumentTypeError, "values: .*uint16"),
+        ({"inl": (table(3)[0] * 1j, table(3)[1])}, kernels.ArgumentTypeError, "values: .*complex"),
+        ({"inl": (table(3)[0], table(3)[1] > 0)}, kernels.ArgumentTypeError, "corrections: .*bool"),
+        ({"inl": ([0, 64], table(3)[1])}, kernels.ArgumentTypeError, "values: .*got list"),
+        ({"inl": (table(3)[0], table(3)[1][0])}, kernels.ShapeError, "corrections: .*2 dim"),
+        ({"inl": (np.full(1024, np.nan), table(3)[1])}, kernels.ArgumentError, "values: .*finite"),
         ({"inverse": np.zeros((1, 3, 300), np.float32)}, kernels.ShapeError, "inverse_coeffs"),
         ({"inverse": np.zeros((2, 3, 9), np.float32)}, kernels.ShapeError, "inverse_coeffs"),
         (
@@ -105,6 +111,41 @@ def test_what_does_not_fit_is_told(change, error, message):
     arguments = {"inverse": polynomial((3, 300), 0, 1), "inl": None, "pattern": PAIRS} | change
     with pytest.raises(error, match=message):
         corrected(**arguments, shape=(3, 300))
+
+
+@pytest.mark.parametrize("nodes", ["f4", "f8", "i4", "u8", ">u2", np.longdouble])
+@pytest.mark.parametrize("numbers", ["f4", "i2", ">f8"])
+def test_nodes_had_to_be_uint16_and_corrections_float64(nodes, numbers):
+    shape = (3, 300)
+    inverse = polynomial(shape, 0, 1, -1e-6)
+    values, corrections = table(3)
+    corrections = np.round(corrections)  # so that all of these dtypes hold them
+    expected = corrected(inverse, (values, corrections), shape=shape)[0]
+    inl = values.astype(nodes), corrections.astype(numbers)
+    np.testing.assert_array_equal(corrected(inverse, inl, shape=shape)[0], expected)
+    every_other = np.repeat(inl[0], 2)[::2], inl[1].T.copy().T
+    np.testing.assert_array_equal(corrected(inverse, every_other, shape=shape)[0], expected)
+
+
+@pytest.mark.parametrize("band_rows", [1, 2, 5])
+@pytest.mark.parametrize("tile_cols", [None, 64, 100])
+@pytest.mark.parametrize("max_threads", [1, 3])
+def test_a_cut_sample_is_counted_once_however_tiles_overlap(band_rows, tile_cols, max_threads):
+    shape = (7, 300)
+    data, groupdq, pixeldq = ramp_of(*shape)
+    rng = np.random.default_rng(3)
+    data[rng.random(data.shape) < 0.1] = -2e6
+    data[0, 2, 3] = np.nan
+    coeffs, flags = polynomial(shape, 0, 1), np.zeros(shape, np.uint32)
+    n_cut = np.count_nonzero(data == -2e6)
+    chain = [
+        kernels.read_linearity(coeffs, flags, None, PAIRS),
+        # This one looks at neighbours, for which bands have pixels around them.
+        kernels.saturation(np.full(shape, 6e4, np.float32), flags, n_pix_grow_sat=2),
+    ]
+    execution = max_threads, band_rows, tile_cols
+    outcomes = _core.apply(chain, data, groupdq, pixeldq, *execution)
+    assert outcomes[0][1] == {"n_cut": n_cut}
 
 
 def test_a_pattern_knows_its_frame_time():
@@ -175,6 +216,74 @@ def test_an_integral_nonlinearity_without_nodes_corrects_nothing():
     result = ramp_of(*shape)
     _core.apply([read_level_kernel(exposure, references)], *result, None, None, None)
     np.testing.assert_array_equal(result[0], corrected(inverse, shape=shape)[0])
+
+
+@pytest.mark.parametrize("number", [np.nan, -np.inf])
+def test_damaged_corrections_were_taken_for_none(number):
+    shape = (16, 300)
+    coeffs, inverse = polynomial(shape, 0, 1, 1e-6), polynomial(shape, 0, 1, -1e-6)
+    exposure, references = models(shape, coeffs, inverse)
+    node = testing.create_integralnonlinearity(3, meta={"filename": "inl.asdf"})
+    correction = node["inl_table"]["science_channel_02"]["correction"]
+    for damaged in (slice(17, 18), slice(17, None), slice(None)):
+        correction[damaged] = number
+        references["integralnonlinearity"] = datamodels.IntegralnonlinearityRefModel(node)
+        where = "0" if damaged == slice(None) else "17"
+        message = (
+            f"inl.asdf: inl_table.science_channel_02.correction: expected finite numbers, or null "
+            f"for none, got {number} at node {where}"
+        )
+        with pytest.raises(errors.InputError, match=f"^{re.escape(message)}$"):
+            LinearityStep().kernel(exposure, references)
+
+
+def test_nodes_that_do_not_increase_did_not_name_their_file():
+    shape = (16, 20)
+    coeffs, inverse = polynomial(shape, 0, 1, 1e-6), polynomial(shape, 0, 1, -1e-6)
+    exposure, references = models(shape, coeffs, inverse)
+    node = testing.create_integralnonlinearity(1, meta={"filename": "inl.asdf"})
+    node["value"][7] = node["value"][6]
+    references["integralnonlinearity"] = datamodels.IntegralnonlinearityRefModel(node)
+    message = "inl.asdf: value: expected nodes that increase, got 384 after 384"
+    with pytest.raises(errors.InputError, match=f"^{message}$"):
+        LinearityStep().kernel(exposure, references)
+
+
+def test_what_the_step_does_without_was_not_told(caplog):
+    shape = (16, 20)
+    coeffs, inverse = polynomial(shape, 0, 1, 1e-6), polynomial(shape, 0, 1, -1e-6)
+    exposure, references = models(shape, coeffs, inverse)
+    node = testing.create_integralnonlinearity(1)
+    references["integralnonlinearity"] = datamodels.IntegralnonlinearityRefModel(node)
+    LinearityStep().kernel(exposure, references)
+    assert not caplog.records
+    del references["inverselinearity"], references["integralnonlinearity"]
+    LinearityStep().kernel(exposure, references)
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        (
+            "WARNING",
+            "INVERSELINEARITY is N/A: each resultant is corrected as if it were a single read",
+        ),
+        ("WARNING", "INTEGRALNONLINEARITY is N/A: the A/D converters are taken to be linear"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("n_cut", "told"), [(0, []), (1, ["1 sample beyond"]), (3, ["3 samples beyond"])]
+)
+def test_how_many_samples_were_cut_was_not_told(caplog, n_cut, told):
+    shape = (16, 20)
+    exposure, references = models(shape, polynomial(shape, 0, 1), polynomial(shape, 0, 1))
+    exposure.data[0, 5, :n_cut] = 2e6
+    exposure.data[1, 6, 7] = np.nan
+    node = testing.create_integralnonlinearity(1)
+    references["integralnonlinearity"] = datamodels.IntegralnonlinearityRefModel(node)
+    overrides = {f"override_{reftype}": model for reftype, model in references.items()}
+    result = LinearityStep.call(exposure, recipe="flight", **overrides)
+    assert np.count_nonzero(result.data == 1e6) == n_cut
+    cut = [record for record in caplog.records if "1e6" in record.getMessage()]
+    assert [record.getMessage().split(" 1e6")[0] for record in cut] == told
+    assert all(record.levelname == "WARNING" for record in cut)
 
 
 def test_a_pixel_whose_inverse_says_no_lin_corr_is_left_alone_and_flagged():

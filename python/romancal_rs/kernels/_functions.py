@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import _core
 from ..errors import ArgumentError
@@ -230,7 +230,7 @@ def linearize_reads(
     inverse_coeffs: NDArray[np.float32] | None,
     read_pattern: ReadPattern,
     *,
-    inl: tuple[NDArray[np.uint16], NDArray[np.float64]] | None = None,
+    inl: tuple[NDArray[Any], NDArray[Any]] | None = None,
     max_threads: int | None = None,
     band_rows: int | None = None,
 ) -> None:
@@ -249,7 +249,8 @@ def linearize_reads(
         1e6 DN.
     groupdq : ndarray, (n_resultants, n_rows, n_cols), uint8
         Flags of each sample; DO_NOT_USE is added in place to samples that were cut or are NaN.
-        Those flagged DO_NOT_USE before, and NaN, are corrected but tell nothing of the rate.
+        Those flagged DO_NOT_USE before are corrected, but tell of the rate only where a pixel has a
+        single sample that is neither DO_NOT_USE nor SATURATED; NaN and infinite ones never do.
     pixeldq : ndarray, (n_rows, n_cols), uint32
         Flags of each pixel; those of `ref_dq` are added in place.
     coeffs : ndarray, (n_coeffs, n_rows, n_cols), float32
@@ -262,10 +263,10 @@ def linearize_reads(
     read_pattern : ReadPattern
         Times and reads of the resultants, with its ``frame_time`` if any has several reads.
     inl : tuple of ndarray, optional
-        Integral nonlinearity: ``values``, (n_nodes,), uint16, increasing [DN], and
-        ``corrections``, (n_channels, n_nodes), float64, which are added to a read of that value
-        [DN]; on straight lines between the nodes, constant beyond them. A channel is for 128
-        columns of the image each; one of NaN throughout has no correction.
+        Integral nonlinearity, of any real dtype: ``values``, (n_nodes,), increasing [DN], and
+        ``corrections``, (n_channels, n_nodes), which are added to a read of that value [DN]; on
+        straight lines between the nodes, constant beyond them. A channel is for 128 columns of the
+        image each; one of NaN throughout has no correction.
     max_threads, band_rows : int, optional
         See the module.
 

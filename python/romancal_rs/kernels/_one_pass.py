@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import _core
 from ._results import Calibrated, RampFit
@@ -45,7 +45,7 @@ def read_linearity(
     inverse_coeffs: NDArray[np.float32] | None,
     read_pattern: ReadPattern,
     *,
-    inl: tuple[NDArray[np.uint16], NDArray[np.float64]] | None = None,
+    inl: tuple[NDArray[Any], NDArray[Any]] | None = None,
 ) -> Kernel:
     """The kernel of `romancal_rs.kernels.linearize_reads`, which says what the arguments are."""
     if inverse_coeffs is None:

@@ -15,6 +15,10 @@ pub const CHANNEL_COLS: usize = 128;
 /// 2^52: at this size a float has the resolution of 1, so that its last bits count.
 const COUNTING: f64 = 4_503_599_627_370_496.0;
 
+/// From 0 to the first of even nodes there are fewer segments than this: then the place of a sample
+/// among them is exact enough.
+const FARTHEST: f64 = 1e6;
+
 /// The corrections of all channels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IntegralNonlinearity {
@@ -47,13 +51,16 @@ impl IntegralNonlinearity {
     /// From the nodes [DN] and the corrections [DN] of each channel at them, (n_channels, n_nodes). A
     /// channel of which all corrections are NaN has none.
     pub fn new(
-        values: ArrayView1<'_, u16>,
+        values: ArrayView1<'_, f64>,
         corrections: ArrayView2<'_, f64>,
     ) -> Result<Self, KernelError> {
-        let nodes: Vec<f64> = values.iter().copied().map(f64::from).collect();
+        let nodes = values.to_vec();
         let (Some(&first), Some(&last)) = (nodes.first(), nodes.last()) else {
             return Err(KernelError::value("values", "at least one node", "none"));
         };
+        if let Some(node) = nodes.iter().find(|node| !node.is_finite()) {
+            return Err(KernelError::value("values", "finite nodes", node));
+        }
         if let Some(pair) = nodes.windows(2).find(|pair| pair[1] <= pair[0]) {
             let received = format!("{} after {}", pair[1], pair[0]);
             return Err(KernelError::value(
@@ -74,10 +81,10 @@ impl IntegralNonlinearity {
         let n_segments = nodes.len() + 1;
         let step = (last - first) / (n_segments as f64 - 2.0).max(1.0);
         let is_even = nodes.windows(2).all(|pair| pair[1] - pair[0] == step);
-        let nodes = if is_even && step > 0.0 {
-            // Half a segment less than the place among the nodes, counted from 1, rounds to the segment.
-            let per_dn = 1.0 / step;
-            let shift = 0.5 - first * per_dn;
+        // Half a segment less than the place among the nodes, counted from 1, rounds to the segment.
+        let per_dn = 1.0 / step;
+        let shift = 0.5 - first * per_dn;
+        let nodes = if is_even && shift.abs() < FARTHEST {
             Nodes::Even { per_dn, shift }
         } else {
             Nodes::Uneven(nodes)
@@ -192,8 +199,11 @@ mod tests {
     #[test]
     fn corrections_are_interpolated_and_constant_outside() {
         // Nodes at equal distances, and the same with one between.
-        let even = (arr1(&[100, 200, 300]), arr2(&[[1.0, 3.0, -1.0]]));
-        let uneven = (arr1(&[100, 200, 250, 300]), arr2(&[[1.0, 3.0, 1.0, -1.0]]));
+        let even = (arr1(&[100.0, 200.0, 300.0]), arr2(&[[1.0, 3.0, -1.0]]));
+        let uneven = (
+            arr1(&[100.0, 200.0, 250.0, 300.0]),
+            arr2(&[[1.0, 3.0, 1.0, -1.0]]),
+        );
         for (values, corrections) in [even, uneven] {
             let inl = IntegralNonlinearity::new(values.view(), corrections.view()).unwrap();
             assert_eq!(
@@ -215,7 +225,7 @@ mod tests {
         let mut corrections = Array2::zeros((3, 2));
         corrections.row_mut(1).fill(f64::NAN);
         corrections.row_mut(2).fill(5.0);
-        let inl = IntegralNonlinearity::new(arr1(&[0, 64]).view(), corrections.view()).unwrap();
+        let inl = IntegralNonlinearity::new(arr1(&[0.0, 64.0]).view(), corrections.view()).unwrap();
         assert_eq!(inl.first_line(127), inl.first_line(0));
         for (channel, expected) in [(0, 10.5), (1, 10.5), (2, 15.5)] {
             assert_eq!(corrected(&inl, [10.5], channel), [expected]);
@@ -228,21 +238,38 @@ mod tests {
     }
 
     #[test]
+    fn nodes_may_lie_anywhere() {
+        // At equal distances, below 0 and far from it.
+        for values in [[-0.5, 0.0, 0.5], [1e9, 1e9 + 0.5, 1e9 + 1.0]] {
+            let corrections = arr2(&[[1.0, 3.0, -1.0]]);
+            let inl = IntegralNonlinearity::new(arr1(&values).view(), corrections.view()).unwrap();
+            let [first, second, third] = values;
+            let samples = [first - 1.0, second, third, third + 1.0];
+            let expected = [first, second + 3.0, third - 1.0, third];
+            assert_eq!(corrected(&inl, samples, 0), expected, "{values:?}");
+        }
+    }
+
+    #[test]
     fn one_node_is_a_constant() {
-        let inl = IntegralNonlinearity::new(arr1(&[7]).view(), arr2(&[[2.0]]).view()).unwrap();
+        let inl = IntegralNonlinearity::new(arr1(&[7.0]).view(), arr2(&[[2.0]]).view()).unwrap();
         assert_eq!(corrected(&inl, [0.0, 7.0, 9.0], 0), [2.0, 9.0, 11.0]);
     }
 
     #[test]
     fn tables_that_cannot_be_are_refused() {
-        let message = |values: &[u16], corrections: Array2<f64>| {
+        let message = |values: &[f64], corrections: Array2<f64>| {
             let inl = IntegralNonlinearity::new(arr1(values).view(), corrections.view());
             inl.unwrap_err().to_string()
         };
         assert!(message(&[], Array2::zeros((1, 0))).contains("at least one node"));
-        assert!(message(&[3, 3], Array2::zeros((1, 2))).contains("increase, got 3 after 3"));
+        assert!(message(&[3.0, 3.0], Array2::zeros((1, 2))).contains("increase, got 3 after 3"));
+        for node in [f64::NAN, f64::INFINITY] {
+            let expected = format!("values: expected finite nodes, got {node}");
+            assert_eq!(message(&[3.0, node], Array2::zeros((1, 2))), expected);
+        }
         assert_eq!(
-            message(&[3, 4], Array2::zeros((1, 3))),
+            message(&[3.0, 4.0], Array2::zeros((1, 3))),
             "corrections: expected shape (n_channels, 2), as there are nodes, got (1, 3)"
         );
     }

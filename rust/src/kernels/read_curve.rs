@@ -57,10 +57,19 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// The line through the first and a later sample, of those that are neither DO_NOT_USE nor NaN. The later
-    /// one is the last but one of those that are not SATURATED either, counted from the first on, but at least
-    /// the second. (The last of them may have begun to saturate. Where there is but one, the saturated one
-    /// after it tells at least that the rate is high: it is taken as it is.) The rate is 0 if there are no two.
+    /// The line through two samples of a pixel.
+    ///
+    /// Sound are those that are finite and not DO_NOT_USE; good are those that are not SATURATED either.
+    /// - With two good ones or more: the first sound one, and of the sound ones counted from it on, the one
+    ///   at the place of the last but one of the good, at least the second. (The last good one may have begun
+    ///   to saturate.)
+    /// - With a single good one: that and one of those that are DO_NOT_USE, but finite, above the floor of the
+    ///   A/D converter and not SATURATED: the next one, or else the nearest before. Mostly it is the
+    ///   resultant in which the pixel saturates: its reads from then on tell of the limit, but those before
+    ///   of the rate. Without such a one, the first two sound ones: the saturated one, as it is, tells at
+    ///   least that the rate is high.
+    ///
+    /// The rate is 0 if there are no two.
     #[inline(always)]
     pub fn of_samples(
         data: &[&mut [f32]],
@@ -69,27 +78,38 @@ impl Line {
         reads: &[Reads],
         cols: &Range<usize>,
     ) -> Self {
-        // How many can be used for it, and how many of these are not saturated.
-        let (mut n_sound, mut n_unsaturated) = (Lanes::all(0_u32), Lanes::all(0_u32));
+        let (mut n_sound, mut n_good) = (Lanes::all(0_u32), Lanes::all(0_u32));
+        let mut has_spare = Lanes::all(0_u32);
         for (samples, groupdq) in data.iter().zip(groupdq) {
             let (samples, flags) = (load(samples, cols), load(groupdq, cols));
             for lane in 0..LANES {
                 let is_sound = is_sound(samples[lane], flags[lane]);
                 n_sound[lane] += is_sound;
-                n_unsaturated[lane] += is_sound & u32::from(flags[lane] & group::SATURATED == 0);
+                n_good[lane] += is_sound & is_unsaturated(flags[lane]);
+                has_spare[lane] |= is_spare(samples[lane], flags[lane]);
             }
         }
         let (mut first, mut last) = (Chosen::none(), Chosen::none());
-        let mut seen = Lanes::all(0_u32);
+        let mut n_seen = Lanes::all(0_u32);
+        // Of the lanes with a single good sample and spare ones: where the search for the nearest ends.
+        let (mut has_good, mut is_found) = (Lanes::all(0_u32), Lanes::all(0_u32));
         for ((samples, groupdq), reads) in data.iter().zip(groupdq).zip(reads) {
             let (samples, flags) = (load(samples, cols), load(groupdq, cols));
             let (mut is_first, mut is_last) = (Lanes::all(0_u32), Lanes::all(0_u32));
             for lane in 0..LANES {
                 let is_sound = is_sound(samples[lane], flags[lane]);
-                let rank = n_unsaturated[lane].max(3) - 2;
-                is_first[lane] = is_sound & u32::from(seen[lane] == 0);
-                is_last[lane] = is_sound & u32::from(seen[lane] == rank);
-                seen[lane] += is_sound;
+                let is_good = is_sound & is_unsaturated(flags[lane]);
+                let is_nearest = is_spare(samples[lane], flags[lane]) & (is_found[lane] ^ 1);
+                has_good[lane] |= is_good;
+                is_found[lane] |= is_nearest & has_good[lane];
+                let rank = n_good[lane].max(3) - 2;
+                let takes_spare = u32::from(n_good[lane] == 1) & has_spare[lane];
+                let (of_sound, of_spare) = (takes_spare ^ 1, takes_spare);
+                is_first[lane] = of_sound & is_sound & u32::from(n_seen[lane] == 0);
+                is_last[lane] = of_sound & is_sound & u32::from(n_seen[lane] == rank);
+                is_first[lane] |= of_spare & is_good;
+                is_last[lane] |= of_spare & is_nearest;
+                n_seen[lane] += is_sound;
             }
             first.choose(&is_first, &samples, &flags, reads.time);
             last.choose(&is_last, &samples, &flags, reads.time);
@@ -99,7 +119,8 @@ impl Line {
         for lane in 0..LANES {
             let rise = f64::from(to[lane] - from[lane]);
             let slope = rise / (last.time[lane] - first.time[lane]);
-            rate[lane] = if n_sound[lane] > 1 { slope } else { 0.0 };
+            let has_two = (n_sound[lane] > 1) | ((n_good[lane] == 1) & (has_spare[lane] != 0));
+            rate[lane] = if has_two { slope } else { 0.0 };
             start[lane] = f64::from(from[lane]) - rate[lane] * first.time[lane];
         }
         Self { start, rate }
@@ -136,7 +157,19 @@ impl Line {
 
 #[inline(always)]
 fn is_sound(sample: f32, flags: u8) -> u32 {
-    u32::from(!sample.is_nan() & (flags & group::DO_NOT_USE == 0))
+    u32::from(sample.is_finite() & (flags & group::DO_NOT_USE == 0))
+}
+
+#[inline(always)]
+fn is_unsaturated(flags: u8) -> u32 {
+    u32::from(flags & group::SATURATED == 0)
+}
+
+/// Whether a sample that is not to be used still tells of the rate, if no other does.
+#[inline(always)]
+fn is_spare(sample: f32, flags: u8) -> u32 {
+    let without = group::SATURATED | group::AD_FLOOR;
+    u32::from(sample.is_finite() & (flags & (without | group::DO_NOT_USE) == group::DO_NOT_USE))
 }
 
 /// A sample of each lane.

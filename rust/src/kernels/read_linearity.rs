@@ -17,7 +17,10 @@
 //!
 //! Source: romancal 1.1.0, with the corrections that `docs/deviations.md` tells.
 
-use crate::band::{BandKernel, Changes, RampBand};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::band::{BandKernel, Changes, Found, RampBand};
 use crate::cadence::ReadPattern;
 use crate::dq::{group, pixel};
 use crate::error::{KernelError, shape_text};
@@ -42,6 +45,9 @@ pub struct ReadLinearity<'a> {
     inl: Option<&'a IntegralNonlinearity>,
     /// Of each resultant; without an inverse one for all.
     reads: Vec<Reads>,
+    /// How many samples of each pixel were cut, of the rows in which any was. (Bands see the pixels of
+    /// their halo too, so that to add up the numbers of bands would count some twice.)
+    n_cut: Mutex<BTreeMap<usize, Vec<u32>>>,
 }
 
 impl<'a> ReadLinearity<'a> {
@@ -71,6 +77,21 @@ impl<'a> ReadLinearity<'a> {
             inverse,
             inl,
             reads,
+            n_cut: Mutex::default(),
+        }
+    }
+
+    /// Keeps how many samples were cut of the pixels of a row, from column `first_col` on.
+    fn note(&self, row: usize, first_col: usize, n_cut: &[u32]) {
+        if n_cut.iter().all(|&n| n == 0) {
+            return;
+        }
+        let mut rows = self.n_cut.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = rows.entry(row).or_default();
+        known.resize(known.len().max(first_col + n_cut.len()), 0);
+        for (known, &n) in known[first_col..].iter_mut().zip(n_cut) {
+            // At the edge of a halo flags may be missing: the order of bands must not matter.
+            *known = (*known).max(n);
         }
     }
 }
@@ -115,6 +136,7 @@ impl BandKernel for ReadLinearity<'_> {
             curve: vec![Lanes::all(0.0); inverse.map_or(0, |coeffs| coeffs.shape()[0])],
             samples: vec![Lanes::all(0.0); most_reads.unwrap_or_default()],
         };
+        let mut n_cut = vec![0; pixeldq.ncols()];
         for r in 0..pixeldq.nrows() {
             correct_row(
                 &mut rows_mut(&mut data, r),
@@ -126,8 +148,17 @@ impl BandKernel for ReadLinearity<'_> {
                 self.inl.map(|inl| (inl, place.cols.start)),
                 &self.reads,
                 &mut block,
+                &mut n_cut,
             );
+            self.note(place.first_row + r, place.cols.start, &n_cut);
         }
+    }
+
+    /// `n_cut`: how many samples were beyond 1e6 DN, and cut.
+    fn found(&self) -> Vec<(&'static str, Found)> {
+        let rows = self.n_cut.lock().unwrap_or_else(PoisonError::into_inner);
+        let n_cut: u64 = rows.values().flatten().copied().map(u64::from).sum();
+        vec![("n_cut", Found::Number(n_cut as f64))]
     }
 }
 
@@ -158,7 +189,8 @@ struct Block {
 }
 
 vectorised! {
-    /// Corrects a row of samples, and flags them and their pixels.
+    /// Corrects a row of samples, and flags them and their pixels. `n_cut` becomes how many of each pixel
+    /// were cut.
     #[expect(clippy::too_many_arguments, reason = "a row of the ramp and of each reference")]
     fn correct_row(
         data: &mut [&mut [f32]],
@@ -170,6 +202,7 @@ vectorised! {
         inl: Option<(&IntegralNonlinearity, usize)>,
         reads: &[Reads],
         block: &mut Block,
+        n_cut: &mut [u32],
     ) {
         let Block { terms, curve, samples } = block;
         for cols in blocks(pixeldq.len()) {
@@ -200,6 +233,7 @@ vectorised! {
                     first_lines[lane] = inl.first_line(first_col + cols.start + lane);
                 }
             }
+            let mut n_cut_here = Lanes::all(0);
             for (g, (data, groupdq)) in data.iter_mut().zip(groupdq.iter_mut()).enumerate() {
                 let reads = reads.get(g).unwrap_or(&reads[0]);
                 let before = load(data, &cols);
@@ -223,12 +257,14 @@ vectorised! {
                 for lane in 0..LANES {
                     let is_good = after[lane].abs() <= LIMIT;
                     flags[lane] |= if is_good { 0 } else { group::DO_NOT_USE };
+                    n_cut_here[lane] += u32::from(after[lane].abs() > LIMIT);
                     let cut = if after[lane] > LIMIT { LIMIT } else { after[lane] };
                     after[lane] = if cut < -LIMIT { -LIMIT } else { cut };
                 }
                 store(&after, data, &cols);
                 store(&flags, groupdq, &cols);
             }
+            store(&n_cut_here, n_cut, &cols);
         }
     }
 }
@@ -333,191 +369,4 @@ fn parts_mut<T>(lanes: &mut Lanes<T>) -> &mut [[T; PART]] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kernels::testing::Ramp;
-    use ndarray::{Array2, Array3, Axis, arr1};
-
-    /// Two reads in each of so many resultants.
-    fn pairs(n: i64) -> ReadPattern {
-        let reads: Vec<_> = (0..n).map(|i| vec![2 * i + 1, 2 * i + 2]).collect();
-        ReadPattern::from_reads(&reads, 3.04).unwrap()
-    }
-
-    /// The same coefficients for so many pixels.
-    fn coeffs(terms: &[f32], n_cols: usize) -> Array3<f32> {
-        Array3::from_shape_fn((terms.len(), 1, n_cols), |(k, _, _)| terms[k])
-    }
-
-    /// L is x + 0.01 x^2 throughout.
-    const L: [f32; 3] = [0.0, 1.0, 0.01];
-
-    /// Runs with L and this inverse.
-    fn linearize(ramp: &mut Ramp, inverse: &[f32]) {
-        let (n_resultants, _, n_cols) = ramp.data.dim();
-        let pattern = pairs(n_resultants as i64);
-        let (terms, inverse) = (coeffs(&L, n_cols), coeffs(inverse, n_cols));
-        ramp.run(&ReadLinearity::new(
-            terms.view().into(),
-            Array2::zeros((1, n_cols)).view().into(),
-            Some((inverse.view().into(), &pattern)),
-            None,
-        ));
-    }
-
-    #[test]
-    fn the_mean_of_the_reads_is_corrected_read_by_read() {
-        // L(10) = 11, L(30) = 39, two reads apart: 14 DN a read.
-        let mut ramp = Ramp::of_pixels(&[[10.0, 30.0]]);
-        linearize(&mut ramp, &[0.0, 1.0]);
-        // The reads are at 10 +- 7: L(10) + 0.01 x 7^2.
-        assert_eq!(ramp.data[[0, 0, 0]], 11.49);
-        assert_eq!(ramp.data[[1, 0, 0]], 39.49);
-        // The inverse x - 0.01 x^2 of 4 and 18 is 3.84 and 14.76, so that they are at 10 +- 5.46; of
-        // 32 and 46 it is 21.76 and 24.84.
-        let mut ramp = Ramp::of_pixels(&[[10.0, 30.0]]);
-        linearize(&mut ramp, &[0.0, 1.0, -0.01]);
-        assert_eq!(ramp.data[[0, 0, 0]], 11.298_116);
-        assert_eq!(ramp.data[[1, 0, 0]], 39.023_716);
-    }
-
-    /// The rate [DN/read] that a pixel was corrected with, of its samples of 10 DN.
-    fn rate(ramp: &Ramp, g: usize, col: usize) -> f64 {
-        // L(10) + 0.01 (rate / 2)^2
-        ((f64::from(ramp.data[[g, 0, col]]) - 11.0) * 400.0).sqrt()
-    }
-
-    #[test]
-    fn the_last_but_one_of_the_unsaturated_samples_sets_the_rate() {
-        // L(10) = 11, L(20) = 24, L(30) = 39, L(40) = 56: 6.5, 7 and 7.5 DN a read from the first.
-        let mut ramp = Ramp::of_pixels(&[[10.0, 20.0, 30.0, 40.0]; 4]);
-        for (col, saturated) in [(1, 3..4), (2, 2..4), (3, 1..4)] {
-            for g in saturated {
-                ramp.groupdq[[g, 0, col]] = group::SATURATED;
-            }
-        }
-        linearize(&mut ramp, &[0.0, 1.0]);
-        // Of the last pixel, by the saturated sample as it is: (20 - 11) / 2.
-        for (col, expected) in [7.0, 6.5, 6.5, 4.5].into_iter().enumerate() {
-            assert!((rate(&ramp, 0, col) - expected).abs() < 1e-3);
-        }
-        assert_eq!(ramp.data[[1, 0, 3]], 20.0);
-    }
-
-    #[test]
-    fn samples_that_are_not_to_be_used_do_not_set_the_rate() {
-        // A first sample that is dead, or no number; a second one among three; all but one.
-        let mut ramp = Ramp::of_pixels(&[
-            [-500.0, 10.0, 30.0, 70.0],
-            [f32::NAN, 10.0, 30.0, 70.0],
-            [10.0, 900.0, 30.0, 70.0],
-            [900.0, 10.0, 900.0, 900.0],
-        ]);
-        for (g, col) in [(0, 0), (1, 2), (0, 3), (2, 3), (3, 3)] {
-            ramp.groupdq[[g, 0, col]] = group::DO_NOT_USE;
-        }
-        linearize(&mut ramp, &[0.0, 1.0]);
-        // (39 - 11) / 2; over four reads; and 0.
-        for (g, col, expected) in [(1, 0, 14.0), (1, 1, 14.0), (0, 2, 7.0), (1, 3, 0.0)] {
-            assert!((rate(&ramp, g, col) - expected).abs() < 1e-3);
-        }
-        // They are corrected as the others are; NaN is flagged.
-        assert_eq!(ramp.data[[0, 0, 0]], -500.0 + 2500.0 + 0.49);
-        assert_eq!(ramp.flags(1), [group::DO_NOT_USE, 0, 0, 0]);
-    }
-
-    #[test]
-    fn a_single_resultant_has_no_rate() {
-        let mut ramp = Ramp::of_pixels(&[[10.0]]);
-        linearize(&mut ramp, &[0.0, 1.0, -0.01]);
-        assert_eq!(ramp.data[[0, 0, 0]], 11.0);
-    }
-
-    #[test]
-    fn pixels_without_a_polynomial_are_flagged_and_left_alone_by_it() {
-        let pattern = pairs(2);
-        let mut ramp = Ramp::of_pixels(&[[10.0, 30.0]; 5]);
-        let (mut terms, mut inverse) = (coeffs(&L, 5), coeffs(&[0.0, 0.5], 5));
-        terms[[2, 0, 0]] = f32::NAN;
-        terms[[1, 0, 1]] = 0.0;
-        inverse[[0, 0, 2]] = f32::NAN;
-        inverse[[1, 0, 3]] = 0.0;
-        let mut ref_dq = Array2::from_elem((1, 5), 4);
-        ref_dq[[0, 4]] = pixel::NO_LIN_CORR;
-        ramp.run(&ReadLinearity::new(
-            terms.view().into(),
-            ref_dq.view().into(),
-            Some((inverse.view().into(), &pattern)),
-            None,
-        ));
-        // Without an inverse the reads are taken to be as far apart as the linear ones: +- 7 DN.
-        let corrected = [10.0, 10.0, 11.49, 11.49, 10.0];
-        assert_eq!(
-            ramp.data.index_axis(Axis(0), 0),
-            arr1(&corrected).insert_axis(Axis(0))
-        );
-        assert!(
-            ramp.pixeldq
-                .iter()
-                .all(|flags| flags & pixel::NO_LIN_CORR != 0)
-        );
-        assert_eq!(ramp.pixeldq[[0, 0]], pixel::NO_LIN_CORR | 4);
-    }
-
-    #[test]
-    fn samples_out_of_range_are_cut_and_flagged() {
-        let mut ramp = Ramp::of_pixels(&[[1e6, 1.1e6, 2000.0], [-10.0, -2e6, f32::NAN]]);
-        ramp.groupdq[[1, 0, 0]] = group::SATURATED;
-        let terms = coeffs(&[0.0, 1.0, 1.0], 2);
-        let no_flags = Array2::zeros((1, 2));
-        let (terms, no_flags) = (terms.view().into(), no_flags.view().into());
-        ramp.run(&ReadLinearity::new(terms, no_flags, None, None));
-        let cut = group::DO_NOT_USE;
-        assert_eq!(ramp.flags(0), [cut, cut | group::SATURATED, cut]);
-        assert_eq!(ramp.flags(1), [0, cut, cut]);
-        let of_pixel = |col: usize| ramp.data.index_axis(Axis(2), col).iter().copied().collect();
-        let pixels: [Vec<f32>; 2] = [of_pixel(0), of_pixel(1)];
-        assert_eq!(pixels[0], [1e6; 3]);
-        assert_eq!(pixels[1][..2], [90.0, 1e6]);
-        assert!(pixels[1][2].is_nan());
-    }
-
-    #[test]
-    fn the_integral_nonlinearity_is_added_to_each_read() {
-        // Reads at 10 +- 7; the correction is 0 below 10 and rises to 10 at 20.
-        let (values, corrections) = (
-            arr1(&[10, 20]),
-            Array2::from_shape_vec((1, 2), vec![0.0, 10.0]),
-        );
-        let inl = IntegralNonlinearity::new(values.view(), corrections.unwrap().view()).unwrap();
-        let pattern = pairs(2);
-        let mut ramp = Ramp::of_pixels(&[[10.0, 30.0]]);
-        let (terms, inverse) = (coeffs(&L, 1), coeffs(&[0.0, 1.0], 1));
-        let no_flags = Array2::zeros((1, 1));
-        ramp.run(&ReadLinearity::new(
-            terms.view().into(),
-            no_flags.view().into(),
-            Some((inverse.view().into(), &pattern)),
-            Some(&inl),
-        ));
-        // L(3) = 3.09, L(17 + 7) = 29.76; L(23 + 10) = 43.89, L(37 + 10) = 69.09.
-        assert!((ramp.data[[0, 0, 0]] - 16.425).abs() < 1e-5);
-        assert!((ramp.data[[1, 0, 0]] - 56.49).abs() < 1e-5);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_told() {
-        let (terms, inverse) = (coeffs(&L, 1), coeffs(&[1.0], 1));
-        let no_flags = Array2::zeros((1, 1));
-        let pattern = ReadPattern::new(vec![1.0, 2.0], vec![2, 2], 1.0).unwrap();
-        let message = |inverse: &Array3<f32>, n_resultants| {
-            let inverse = Some((inverse.view().into(), &pattern));
-            let (terms, no_flags) = (terms.view().into(), no_flags.view().into());
-            let kernel = ReadLinearity::new(terms, no_flags, inverse, None);
-            kernel.check((n_resultants, 1, 1)).unwrap_err().to_string()
-        };
-        assert!(message(&inverse, 2).starts_with("inverse_coeffs: expected shape (n_coeffs,"));
-        assert!(message(&terms, 3).starts_with("read_pattern: expected as many resultants"));
-        assert!(message(&terms, 2).starts_with("read_pattern: expected one with a frame_time"));
-    }
-}
+mod tests;

@@ -2,10 +2,11 @@
 
 use ndarray::{Ix1, Ix2, Ix3};
 use num_complex::Complex;
+use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods, dtype};
 use pyo3::prelude::*;
 
 use super::arrays::{Arrays, Reference};
-use super::detached::exception;
+use super::detached::{ArgumentTypeError, exception};
 use super::kernel::{Kernel, Opened, Recipe};
 use super::read_pattern::ReadPattern;
 use super::whole::Whole;
@@ -131,6 +132,23 @@ fn given<T>(value: T) -> PyResult<T> {
     Ok(value)
 }
 
+/// A small table of real numbers of any dtype, in double precision.
+fn real<'py>(argument: &str, table: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let Ok(array) = table.cast::<PyUntypedArray>() else {
+        return Err(ArgumentTypeError::new_err(format!(
+            "{argument}: expected a NumPy array of real numbers, got {}",
+            table.get_type().name()?
+        )));
+    };
+    if !matches!(array.dtype().kind(), b'f' | b'i' | b'u') {
+        return Err(ArgumentTypeError::new_err(format!(
+            "{argument}: expected an array of real numbers, got one of {}",
+            array.dtype()
+        )));
+    }
+    array.call_method1("astype", (dtype::<f64>(table.py()),))
+}
+
 /// Copies the nodes and the corrections of the channels.
 fn table(
     inl: Option<(Bound<'_, PyAny>, Bound<'_, PyAny>)>,
@@ -139,7 +157,8 @@ fn table(
         return Ok(None);
     };
     let mut arrays = Arrays::default();
-    let values = arrays.read::<u16, Ix1>("values", &values)?;
+    let values = arrays.read::<f64, Ix1>("values", &real("values", values)?)?;
+    let corrections = real("corrections", corrections)?;
     let corrections = arrays.read::<f64, Ix2>("corrections", &corrections)?;
     IntegralNonlinearity::new(values.as_array(), corrections.as_array())
         .map(Some)
