@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 from .errors import InputError, one_line
 from .exposure import describe
 from .stpipe import RomanStep
+from .stpipe.recipes import OF_2022
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,8 +43,11 @@ class AssignWcsStep(RomanStep):
 
     class_alias = "assign_wcs"
     cal_step_name = "assign_wcs"
-    default_suffix = "assign_wcs"
-    other_suffixes = ("assignwcs",)
+    is_repeatable = True
+    default_suffix = "assignwcs"
+    by_recipe: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        OF_2022: {"default_suffix": "assign_wcs"},
+    }
     reference_file_types: ClassVar[list[str]] = ["distortion"]
 
     def process(self, input: Any) -> ImageModel:

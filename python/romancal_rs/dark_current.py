@@ -36,11 +36,13 @@ class DarkCurrentStep(RampStep):
     cal_step_name = "dark"
     builds_on: ClassVar[tuple[str, ...]] = ("dq_init", "saturation", "linearity", "ramp_fit")
     by_recipe: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        OF_2022: {"builds_on": ("dq_init", "saturation", "linearity")},
+        OF_2022: {
+            "builds_on": ("dq_init", "saturation", "linearity"),
+            "default_suffix": "dark_current",
+        },
     }
     takes_images = True
-    default_suffix = "dark_current"
-    other_suffixes = ("darkcurrent",)
+    default_suffix = "darkcurrent"
     reference_file_types: ClassVar[list[str]] = ["dark"]
 
     def kernel(self, exposure: Any, references: Mapping[str, Any]) -> kernels.Kernel:
@@ -51,7 +53,7 @@ class DarkCurrentStep(RampStep):
 
     def process_image(self, image: ImageModel, references: Mapping[str, Any]) -> None:
         dark = references["dark"]
-        rate, dq = dark_rate(dark, image)
+        rate, dq = dark_rate(dark)
         kernels.subtract_dark_from_image(
             image.data, image.dq, rate, dq, max_threads=thread_cap(self.maximum_cores)
         )
@@ -110,7 +112,7 @@ def dark_arrays(
     )
 
 
-def dark_rate(dark: DarkRefModel, image: ImageModel) -> tuple[np.ndarray, np.ndarray]:
+def dark_rate(dark: DarkRefModel) -> tuple[np.ndarray, np.ndarray]:
     """The rate of a DARK [DN/s] and its flags, without the border, which an image has not.
 
     Raises
@@ -118,14 +120,23 @@ def dark_rate(dark: DarkRefModel, image: ImageModel) -> tuple[np.ndarray, np.nda
     InputError
         If it holds none.
     """
-    rate = dark.stored("dark_slope") if "dark_slope" in dark else None
-    if rate is None or not has_finite(rate):
-        raise InputError(
-            f"{describe(dark)}: the DARK holds no rate (dark_slope), which is what is subtracted "
-            f"from the rate image of {describe(image)}: give another with override_dark (N/A skips "
-            "the step), or have recipe = 2022, which subtracts from the ramp"
-        )
-    return rate[SCIENCE], dark.stored("dq")[SCIENCE]
+    if not has_rate(dark):
+        raise InputError(told_without_rate(dark))
+    return dark.stored("dark_slope")[SCIENCE], dark.stored("dq")[SCIENCE]
+
+
+def has_rate(dark: DarkRefModel) -> bool:
+    """Whether a DARK holds a rate, which is what is subtracted from an image."""
+    return "dark_slope" in dark and has_finite(dark.stored("dark_slope"))
+
+
+def told_without_rate(dark: DarkRefModel) -> str:
+    """What is wrong with a DARK that holds no rate, and what would help."""
+    return (
+        f"{describe(dark)}: the DARK holds no rate (dark_slope), which is what is subtracted from "
+        "a rate image: give another with override_dark (N/A skips the step), or have "
+        "recipe = 2022, which subtracts from the ramp"
+    )
 
 
 def ma_tables_agree(dark: DarkRefModel, exposure: ScienceRawModel | RampModel) -> bool | None:

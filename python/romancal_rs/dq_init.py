@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .border import BORDER
 from .exposure import check_for_step, check_ramp
 from .guide_window import GuideWindow
 from .stpipe import RomanStep
+from .stpipe.recipes import OF_2022
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +33,11 @@ class DQInitStep(RomanStep):
     """
     class_alias = "dq_init"
     cal_step_name = "dq_init"
-    default_suffix = "dq_init"
-    other_suffixes = ("dqinit",)
+    is_repeatable = True
+    default_suffix = "dqinit"
+    by_recipe: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        OF_2022: {"default_suffix": "dq_init"},
+    }
     reference_file_types: ClassVar[list[str]] = ["mask"]
 
     def process(self, input: Any) -> RampModel:

@@ -258,9 +258,10 @@ def is_fully_saturated(model: RampModel) -> bool:
     """
     exempt = dqflags.DO_NOT_USE | dqflags.NO_SAT_CHECK
     counted = (model.pixeldq[SCIENCE] & exempt) == 0
-    # A pixel that saturates stays saturated, so that the first resultant decides.
-    saturated = (model.groupdq[0][SCIENCE] & dqflags.SATURATED) != 0
-    return bool(counted.any() and saturated[counted].all())
+    # All resultants: a flag that an exposure brings along does not go on to the later ones.
+    return bool(counted.any()) and all(
+        (flags[SCIENCE][counted] & dqflags.SATURATED).all() for flags in model.groupdq
+    )
 
 
 def check_usable(model: ImageModel, name: str = "") -> None:

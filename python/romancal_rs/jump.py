@@ -39,6 +39,7 @@ class JumpStep(RampStep):
     by_recipe: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         OF_2022: {"builds_on": ("dq_init", "saturation", "linearity", "dark")},
     }
+    is_repeatable = True
     default_suffix = "jump"
     reference_file_types: ClassVar[list[str]] = ["gain", "readnoise"]
 

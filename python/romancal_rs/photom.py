@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -28,10 +29,10 @@ class PhotomStep(RomanStep):
     class_alias = "photom"
     cal_step_name = "photom"
     builds_on: ClassVar[tuple[str, ...]] = ("ramp_fit",)
-    default_suffix = "phot"
-    other_suffixes = ("photom",)
+    is_repeatable = True
+    default_suffix = "photom"
     by_recipe: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        OF_2022: {"exposure_types": ("WFI_IMAGE",)},
+        OF_2022: {"exposure_types": ("WFI_IMAGE",), "default_suffix": "phot"},
     }
     reference_file_types: ClassVar[list[str]] = ["photom"]
 
@@ -49,16 +50,22 @@ class PhotomStep(RomanStep):
         source = file if isinstance(file, str) else "override_photom"
         with self.get_reference_file_model(image, "photom") as reference:
             if self.recipe_of(image) == FLIGHT and element not in reference.phot_table:
-                set_photometry(image, Photometry())
-                return self.end_skipped(image, f"PHOTOM has no row for {element}")
-            photometry = photometry_of(reference.phot_table, element, source=source)
+                photometry, reason = Photometry(), f"PHOTOM has no row for {element}"
+            else:
+                photometry = photometry_of(reference.phot_table, element, source=source)
+                reason = f"PHOTOM gives no flux conversion for {element}"
         set_photometry(image, photometry)
         if photometry.conversion_megajanskys is None:
-            return self.end_skipped(image, f"PHOTOM gives no flux conversion for {element}")
+            return self.end_skipped(image, reason, is_usual=not is_imaging_filter(element))
         self.record_step_status(image, self.cal_step_name)
         if self.photom is not None:
             self.save_to(image, self.photom)
         return image
+
+
+def is_imaging_filter(optical_element: str) -> bool:
+    """Whether it is a filter, such as F158: the dispersing elements and DARK have no conversion."""
+    return re.fullmatch(r"F\d{3}", optical_element) is not None
 
 
 @dataclass(frozen=True)

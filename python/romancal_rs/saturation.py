@@ -24,6 +24,7 @@ class SaturationStep(RampStep):
     class_alias = "saturation"
     cal_step_name = "saturation"
     builds_on: ClassVar[tuple[str, ...]] = ("dq_init",)
+    is_repeatable = True
     default_suffix = "saturation"
     reference_file_types: ClassVar[list[str]] = ["saturation"]
 

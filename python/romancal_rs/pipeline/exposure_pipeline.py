@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from .. import dqflags
 from ..assign_wcs import AssignWcsStep, pointing
 from ..border import SCIENCE
-from ..dark_current import DarkCurrentStep
+from ..dark_current import DarkCurrentStep, has_rate, told_without_rate
 from ..dark_decay import DarkDecayStep
 from ..dq_init import DQInitStep
 from ..errors import InputError
@@ -18,6 +18,7 @@ from ..jump import JumpStep
 from ..linearity import LinearityStep
 from ..photom import PhotomStep
 from ..ramp_fitting import RampFitStep
+from ..references import NOT_APPLICABLE, Match, ReferenceMismatchError
 from ..refpix import RefPixStep
 from ..saturation import SaturationStep
 from ..stpipe import FitStep, ParameterError, RomanPipeline, RomanStep, Step, elsewhere
@@ -80,6 +81,11 @@ class ExposurePipeline(RomanPipeline):
     def before_process(self, args: tuple[Any, ...]) -> None:
         from .. import datamodels
 
+        if isinstance(args[0], list | tuple | dict):
+            raise InputError(
+                f"{self.name} takes one exposure, got a {type(args[0]).__name__} of "
+                f"{len(args[0])}: call it for each"
+            )
         with datamodels.open(args[0]) as exposure:
             if not isinstance(exposure, datamodels.ScienceRawModel | datamodels.RampModel):
                 raise InputError(
@@ -264,23 +270,59 @@ class ExposurePipeline(RomanPipeline):
         return [step for step in self._steps(model) if not step.idle(model)]
 
     def help_without(self, missing: Sequence[tuple[Step, str]], exposure: DataModel) -> str:
-        if self.recipe_of(exposure) != FLIGHT:
+        if not missing:
             return ""
+        needed = {reftype for step, reftype in missing if isinstance(step, FitStep)}
+        optional = {
+            reftype
+            for step, reftype in missing
+            if reftype in cast("RomanStep", step).optional_references
+        }
+        types = dict.fromkeys(reftype for _, reftype in missing)
+        ways = [
+            _ways((name for name in types if name in optional - needed), "=N/A", "does without"),
+            _ways(
+                (name for name in types if name not in optional | needed),
+                *("=N/A", "skips what needs it"),
+            ),
+            _ways(
+                (name for name in types if name in needed),
+                *("=FILE", "or another directory, as there is no image without"),
+            ),
+        ]
+        only_flight = [name for name in types if name in self._only_in_flight(missing)]
+        if only_flight and self.recipe_of(exposure) == FLIGHT:
+            names = ", ".join(reftype.upper() for reftype in only_flight)
+            ways.append(f"--recipe=2022 runs the steps of 2022, which need no {names}")
+        return f"What would help: {'; '.join(filter(None, ways))}"
+
+    def _only_in_flight(self, missing: Sequence[tuple[Step, str]]) -> set[str]:
+        """Those of the types that are missing which the recipe of 2022 does not ask for."""
         of_2022 = in_recipe(type(self), OF_2022)
-        only_flight = {
-            reftype: step
+        return {
+            reftype
             for step, reftype in missing
             if step.name not in of_2022
             or reftype not in cast("RomanStep", step).in_recipe(OF_2022, "reference_file_types")
         }
-        if not only_flight:
-            return ""
-        types = ", ".join(reftype.upper() for reftype in only_flight)
-        overrides = " ".join(f"--override_{reftype}=N/A" for reftype in only_flight)
-        return (
-            f"The flight recipe needs {types}: {overrides} does without, and --recipe=2022 runs "
-            "the steps of 2022, which need no such references"
-        )
+
+    def check_use(self, step: Step, match: Match, exposure: DataModel) -> None:
+        """A DARK that is to be subtracted from an image has to hold a rate."""
+        dark = match.reference
+        if not isinstance(step, DarkCurrentStep) or dark == NOT_APPLICABLE:
+            return
+        if step not in self._after_the_fit(exposure):
+            return
+        if not hasattr(dark, "meta"):
+            dark = self._opened(dark)
+        if not has_rate(dark):
+            raise ReferenceMismatchError(told_without_rate(dark))
+
+
+def _ways(types: Iterable[str], value: str, what: str) -> str:
+    """What overrides of some types do, in words; empty without types."""
+    overrides = " ".join(f"--override_{reftype}{value}" for reftype in types)
+    return f"{overrides} {what}" if overrides else ""
 
 
 def _changed(segments: Sequence[Segment]) -> tuple[str, ...]:

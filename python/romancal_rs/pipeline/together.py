@@ -20,7 +20,6 @@ from ..errors import RomancalError
 from ..exposure import check_ramp, thread_cap
 from ..stpipe import FitStep, RampStep, RomanStep
 from ..stpipe.ramp import rate_image
-from ..stpipe.step import SKIP_IS_SET
 
 if TYPE_CHECKING:
     from ..datamodels import DataModel, ImageModel, RampModel
@@ -97,7 +96,8 @@ def _together(steps: Sequence[RomanStep], model: DataModel, work: Any) -> Any:
         started = time.perf_counter()
         with ExitStack() as stack:
             reasons = {
-                step: SKIP_IS_SET if step.skip else step.reason_to_skip(input) for step in steps
+                step: step.why_skip_is_set() if step.skip else step.reason_to_skip(input)
+                for step in steps
             }
             result, seconds, references = work(steps, reasons, input, stack)
             for step, of_step in references.items():

@@ -67,6 +67,9 @@ class StepBase(metaclass=_StepType):
     #: Whether it is a shell command: as a hook it reads what it gets, one value after the other.
     is_command: ClassVar[bool] = False
 
+    #: The parameter reference that has the step skipped, where one does, and not the user.
+    skipped_by: str | None = None
+
     _made = False
 
     def __init__(
@@ -114,6 +117,8 @@ class StepBase(metaclass=_StepType):
             return
         elif self._is_closed_to(name):
             raise self.unknown_parameter(name)
+        if name == "skip":
+            self.skipped_by = None
         super().__setattr__(name, value)
 
     def _is_closed_to(self, name: str) -> bool:

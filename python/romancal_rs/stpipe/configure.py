@@ -114,6 +114,8 @@ def apply_config(
             setting = _without_unknown(step, step.parameters, name, setting)
         if setting is not None:
             _set(step, name, setting, config.directory)
+            if from_store and name == "skip" and step.skip:
+                step.skipped_by = os.fspath(config.path or "")
     for sub_config in config.steps:
         if not step.step_defs:
             raise ParameterError(f"{config.path}: {step.name} is a step, and has no steps itself")

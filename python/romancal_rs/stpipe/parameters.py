@@ -453,6 +453,12 @@ def _is_auto_boolean(value: Any) -> str | bool:
         raise ValidateError(f"{value!r} is neither auto nor true nor false") from None
 
 
+def _is_option(value: Any, *options: str) -> str:
+    """One of several words; a number, such as a year, need not be quoted."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return is_option(str(value) if is_number else value, *options)
+
+
 def _is_cores(value: Any) -> str | int:
     """``none``, ``quarter``, ``half``, ``all``, or a number of threads from 1."""
     text = str(value).strip().lower()
@@ -472,5 +478,6 @@ _VALIDATOR = Validator(
         "cores": _is_cores,
         "float": _is_number,
         "hooks": _is_hooks,
+        "option": _is_option,
     }
 )

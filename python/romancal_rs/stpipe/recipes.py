@@ -18,6 +18,12 @@ FLIGHT = "flight"
 AUTO = "auto"
 RECIPES = (OF_2022, FLIGHT)
 
+#: The steps that a recipe does without, by their entry in ``meta.cal_step``.
+LEFT_OUT: dict[str, tuple[str, ...]] = {
+    OF_2022: ("refpix", "dark_decay", "wfi18_transient"),
+    FLIGHT: (),
+}
+
 #: Where a ramp or an image keeps, under ``meta``, in which recipe it was begun.
 MARK = "cal_recipe"
 

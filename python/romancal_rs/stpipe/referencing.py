@@ -61,7 +61,8 @@ class ReferencingStep(Step):
                 continue
             for reftype in step._types_to_find(model):
                 try:
-                    step._match(reftype, sought, model)
+                    match = step._match(reftype, sought, model)
+                    self.check_use(step, match, model)
                 except references.ReferenceFileError as error:
                     failures.append(error)
                     has_store = not isinstance(error, references.NoStoreError)
@@ -75,6 +76,22 @@ class ReferencingStep(Step):
         types = self.reference_types_for(exposure)
         absent = [name for name in types if _is_na(self.overrides(name))]
         return [name for name in absent if name not in self.optional_references] or types
+
+    def check_use(self, step: Step, match: Match, exposure: DataModel) -> None:
+        """Checks what is asked of a reference that fits the exposure, for what a step does with it.
+
+        Parameters
+        ----------
+        step : Step
+            One of those whose references are found before the work begins.
+        match : Match
+        exposure : DataModel
+
+        Raises
+        ------
+        ReferenceFileError
+            If the step could not use it.
+        """
 
     def help_without(self, missing: Sequence[tuple[Step, str]], exposure: DataModel) -> str:
         """What would help where references are not there; empty if there is no more to say.

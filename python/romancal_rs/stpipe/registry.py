@@ -6,6 +6,7 @@ All of it follows from the classes: from ``class_alias``, ``other_aliases``, ``d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -50,10 +51,28 @@ def suffixes() -> tuple[str, ...]:
     found = {
         suffix
         for step_class in classes().values()
-        for suffix in (step_class.default_suffix, *step_class.other_suffixes)
+        for suffix in (
+            step_class.default_suffix,
+            *step_class.other_suffixes,
+            *(values.get("default_suffix") for values in _by_recipe(step_class).values()),
+        )
         if suffix is not None
     }
     return tuple(sorted(found, key=lambda suffix: (-len(suffix), suffix)))
+
+
+def _by_recipe(step_class: type[Step]) -> Mapping[str, Mapping[str, Any]]:
+    return getattr(step_class, "by_recipe", {})
+
+
+@cache
+def steps_by_entry() -> dict[str, type[Step]]:
+    """The class of each step by its entry in ``meta.cal_step``."""
+    return {
+        entry: step_class
+        for step_class in classes().values()
+        if (entry := getattr(step_class, "cal_step_name", ""))
+    }
 
 
 def canonical_path(name: str) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from ..errors import InputError
 from ..references import NOT_APPLICABLE
-from . import recipes
-from .parameters import reference_types
+from . import recipes, registry
+from .parameters import ParameterError, reference_types
 from .pipeline import Pipeline
 from .recipes import Recipe
 from .referencing import ReferencingStep
@@ -38,7 +38,10 @@ class RomanStep(ReferencingStep):
     exposure_types: ClassVar[tuple[str, ...]] = ()
     #: The entries of the steps whose work it builds on: it does not take a raw exposure then.
     builds_on: ClassVar[tuple[str, ...]] = ()
-    #: Which of these, and of ``reference_file_types``, are others in a recipe: values by attribute.
+    #: Whether to do it twice is no harm; what corrects samples corrects them twice then.
+    is_repeatable: ClassVar[bool] = False
+    #: Which of these, of ``reference_file_types`` and ``default_suffix``, are others in a recipe:
+    #: values by attribute.
     by_recipe: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     #: What ``meta.cal_step`` says where the step is `idle`.
     status_if_idle: ClassVar[str] = "SKIPPED"
@@ -55,11 +58,26 @@ class RomanStep(ReferencingStep):
         return self._recipe(exposure).name
 
     def _recipe(self, exposure: DataModel) -> Recipe:
-        """That, with the reason: the parameter of the step or its pipeline, else the exposure."""
-        chosen = self._chosen("recipe")
-        if chosen == recipes.AUTO:
+        """That, with the reason: of a step of a pipeline the pipeline's, else the parameter's.
+
+        Raises
+        ------
+        ParameterError
+            If the step of a pipeline is told to work in another recipe than the pipeline.
+        """
+        pipeline = self.parent
+        if isinstance(pipeline, RomanStep):
+            recipe = pipeline._recipe(exposure)
+            if self.recipe not in (recipes.AUTO, recipe.name):
+                raise ParameterError(
+                    f"{self.name}.recipe = {self.recipe!r}: a step takes the recipe of its "
+                    f"pipeline, and {pipeline.name} runs that of {recipe.name} ({recipe.reason}): "
+                    f"give recipe = {self.recipe!r} to {pipeline.name}, or run the step by itself"
+                )
+            return recipe
+        if self.recipe == recipes.AUTO:
             return recipes.recipe_for(exposure)
-        return Recipe(chosen, f"recipe = {chosen} is set")
+        return Recipe(self.recipe, f"recipe = {self.recipe} is set")
 
     @classmethod
     def in_recipe(cls, recipe: str, attribute: str) -> Any:
@@ -99,12 +117,11 @@ class RomanStep(ReferencingStep):
             )
 
     def _mark_recipe(self, model: Any) -> None:
-        """Has a ramp or an image tell its recipe: the pipeline's, whatever that of one step is."""
+        """Has a ramp or an image tell its recipe."""
         from ..datamodels import ImageModel, RampModel
 
         if isinstance(model, RampModel | ImageModel):
-            owner = self.root if isinstance(self.root, RomanStep) else self
-            model.meta[recipes.MARK] = owner.recipe_of(model)
+            model.meta[recipes.MARK] = self.recipe_of(model)
 
     # --- input
 
@@ -184,11 +201,19 @@ class RomanStep(ReferencingStep):
         from ..datamodels import ScienceRawModel
         from ..exposure import describe
 
+        recipe = self.recipe_of(model)
+        if self.cal_step_name in recipes.LEFT_OUT[recipe]:
+            self.log.warning(
+                "%s: it is in recipe %s, which has no %s: that is for the recipe of flight",
+                *(describe(model), recipe, self.cal_step_name),
+            )
         cal_step = None if isinstance(model, ScienceRawModel) else model.meta.cal_step
         missing = [
             name
             for name in self._as_for(model, "builds_on")
-            if name not in done and (cal_step is None or cal_step.get(name) == "INCOMPLETE")
+            if name not in done
+            and (cal_step is None or cal_step.get(name) == "INCOMPLETE")
+            and not _is_idle(name, model, recipe)
         ]
         if missing:
             self.log.warning(
@@ -196,7 +221,10 @@ class RomanStep(ReferencingStep):
                 *(describe(model), self.name, ", ".join(missing)),
             )
         if cal_step is not None and cal_step.get(self.cal_step_name) == "COMPLETE":
-            self.log.warning("%s: this step is COMPLETE already, and is done again", self.name)
+            harm = "" if self.is_repeatable else ": done twice it corrects twice, and the numbers are wrong"
+            self.log.warning(
+                "%s: this step is COMPLETE already, and is done again%s", self.name, harm
+            )
 
     def open_input(self, input: Any) -> Any:
         """Opens, once, what is neither a path nor a model of ours: open files, models of others."""
@@ -255,10 +283,19 @@ class RomanStep(ReferencingStep):
                 return f"its {reftype.upper()} is N/A"
         return ""
 
-    def end_skipped(self, model: Model, reason: str) -> Model:
-        """Ends a step that cannot do its work: says so, and marks the model, in place."""
+    def end_skipped(self, model: Model, reason: str, *, is_usual: bool = False) -> Model:
+        """Ends a step that cannot do its work: says so, and marks the model, in place.
+
+        Parameters
+        ----------
+        model : RampModel or ImageModel
+        reason : str
+            Why, in a few words.
+        is_usual : bool
+            Whether that is as it should be, and no warning.
+        """
         self.mark(model, False, reason)
-        self.tell_skipped(self.status_of(model), reason)
+        self.tell_skipped(self.status_of(model), reason, is_usual=is_usual)
         return model
 
     def skip_without(self, model: Model, reftype: str) -> Model:
@@ -344,6 +381,15 @@ class RomanStep(ReferencingStep):
         record = provenance.record(self, args, model)
         model.meta["cal_runs"] = [*model.meta.get("cal_runs", ()), record]
 
+    def suffix_of(self, model: Any) -> str | None:
+        """That of the recipe in which the product was made."""
+        from .. import datamodels
+
+        kinds = datamodels.ScienceRawModel | datamodels.RampModel | datamodels.ImageModel
+        if "default_suffix" in vars(self) or not isinstance(model, kinds):
+            return super().suffix_of(model)
+        return self._as_for(model, "default_suffix")
+
     def write_model(self, model: Any, path: Path) -> None:
         from .. import datamodels
         from ..exposure import invalid
@@ -378,6 +424,12 @@ class RomanStep(ReferencingStep):
         self.keep_log(saved, lines)
         self._run.step.keep_record(saved, self._run.args)
         return saved
+
+
+def _is_idle(entry: str, exposure: DataModel, recipe: str) -> bool:
+    """Whether the step with an entry in ``meta.cal_step`` has nothing to do for an exposure."""
+    step_class: Any = registry.steps_by_entry().get(entry)
+    return step_class is not None and bool(step_class(recipe=recipe).idle(exposure))
 
 
 class RomanPipeline(Pipeline, RomanStep):

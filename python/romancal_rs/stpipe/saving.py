@@ -37,6 +37,15 @@ class SavingStep(StepBase):
         """Writes a product; subclasses may say how."""
         model.save(path)
 
+    def suffix_of(self, model: Any) -> str | None:
+        """What the name of a product ends with where nobody says more; subclasses may look at it.
+
+        Parameters
+        ----------
+        model : data model or None
+        """
+        return self.default_suffix
+
     def remove_suffix(self, name: str) -> str:
         """Removes a known suffix from a file name without extension."""
         return output.remove_suffix(name)
@@ -91,7 +100,7 @@ class SavingStep(StepBase):
         base = base or f"{self.name}{self.output_ext}"
         call = runs.call_of(self)
         decided = None if call is None else call.suffix
-        suffix = suffix or self.suffix or decided or self.default_suffix
+        suffix = suffix or self.suffix or decided or self.suffix_of(model)
         suffix = suffix or type(self).__name__.lower()
         directory = self.search_attr("output_dir")
         if directory is None and asked_for is not None:

@@ -209,7 +209,7 @@ class Step(SavingStep):
         self, run: Run, args: tuple[Any, ...], process: Callable[..., Any] | None
     ) -> Any:
         if self.skip:
-            return self.skip_run(args[0] if args else None, SKIP_IS_SET)
+            return self.skip_run(args[0] if args else None, self.why_skip_is_set())
         self._notify_start()
         started = time.perf_counter()
         self.log.info("Step %s running", self.name)
@@ -291,7 +291,7 @@ class Step(SavingStep):
         self._report(status, seconds)
         runs.end_together(self)
 
-    def tell_skipped(self, status: str, reason: str) -> None:
+    def tell_skipped(self, status: str, reason: str, *, is_usual: bool = False) -> None:
         """Has the log tell that the step does not run: a warning, unless that is as it should be.
 
         Parameters
@@ -299,15 +299,27 @@ class Step(SavingStep):
         status : str
             What its entry says: SKIPPED, or N/A for an exposure that it is not for.
         reason : str
+        is_usual : bool
+            Whether the step says that it is as it should be.
         """
-        is_usual = self.skip or status == "N/A"
-        level = logging.INFO if is_usual else logging.WARNING
+        self._log_skipped(reason, is_usual=is_usual or self.skip or status == "N/A")
+
+    def _log_skipped(self, reason: str, *, is_usual: bool) -> None:
+        # What a file has set that the user did not name may come as a surprise.
+        is_surprise = self.skip and self.skipped_by is not None
+        level = logging.INFO if is_usual and not is_surprise else logging.WARNING
         self.log.log(level, "Step %s skipped: %s", self.name, reason)
+
+    def why_skip_is_set(self) -> str:
+        """What the log says of a step that is told not to run."""
+        if not self.skipped_by:
+            return SKIP_IS_SET
+        return f"skip is set by {os.path.basename(self.skipped_by)}, a parameter reference"
 
     def skip_run(self, input: Any, reason: str) -> Any:
         """Does not run the step: reports it, and returns its input, marked SKIPPED."""
         self._notify_start()
-        self.log.info("Step %s skipped: %s", self.name, reason)
+        self._log_skipped(reason, is_usual=True)
         result = self.skip_input(input)
         self._report("SKIPPED", 0.0)
         return result
