@@ -93,7 +93,9 @@ def test_a_reference_is_no_input(capsys, out, simulated):
 def test_an_association_is_refused(capsys, out, simulated, tmp_path):
     path = tmp_path / "visit_asn.json"
     path.write_text("{}")
-    assert "association" in fails(capsys, out, 1, path, simulated.references)
+    message = fails(capsys, out, 1, path, simulated.references)
+    assert "association cannot be opened" in message
+    assert "give the .asdf files that it names, one after the other" in message
 
 
 def test_missing_references_are_listed_all_at_once(capsys, out, simulated, references):

@@ -57,7 +57,7 @@ def test_tilde_and_variables_in_parameter_files(home):
         "input_dir = ~\n"
     )
     assert main(["run", "~/pars.cfg", "x_uncal.asdf"]) == 0
-    assert [path.name for path in (home / "data" / "out").iterdir()] == ["x_dq_init.asdf"]
+    assert [path.name for path in (home / "data" / "out").iterdir()] == ["x_dqinit.asdf"]
 
 
 def test_a_step_file_named_with_a_tilde(home):
@@ -77,7 +77,7 @@ def test_tilde_and_variables_from_python(home):
         "~/x_uncal.asdf", references=Path("~/refs"), output_file="$DATA/mine.asdf"
     )
     assert result.meta.cal_step.dq_init == "COMPLETE"
-    assert [path.name for path in (home / "data").iterdir()] == ["mine_dq_init.asdf"]
+    assert [path.name for path in (home / "data").iterdir()] == ["mine_dqinit.asdf"]
     step = DQInitStep(output_dir="~/out", override_mask="N/A")
     assert (step.output_dir, step.override_mask) == (str(home / "out"), "N/A")
     step.export_config("~/exported.asdf")
@@ -95,7 +95,7 @@ def test_tilde_and_variables_of_the_other_commands(home, capsys, monkeypatch):
     monkeypatch.setenv("ROMANCAL_RS_REFERENCES", "~/refs")
     assert main(["references", "list"]) == 0
     assert main(["run", "dq_init", "~/x_uncal.asdf", "--output_dir=~"]) == 0
-    assert main(["reproduce", "~/x_dq_init.asdf", "--output=$DATA/again.asdf"]) == 0
+    assert main(["reproduce", "~/x_dqinit.asdf", "--output=$DATA/again.asdf"]) == 0
     assert (home / "data" / "again.asdf").is_file()
     assert (home / "to").is_dir()
     assert (home / "data" / "cache").is_dir()

@@ -32,7 +32,7 @@ def test_a_run_without_standard_streams(simulated, tmp_path, closed):
     words = ["sh", "-c", f'exec "$@" {closed}', "sh", *of_run(simulated, tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(list(tmp_path.glob("*_dq_init.asdf"))) == 1
+    assert len(list(tmp_path.glob("*_dqinit.asdf"))) == 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="closes descriptors as a shell does")

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any, ClassVar
 
+import asdf
 import numpy as np
 import pytest
 
@@ -223,10 +224,30 @@ def test_alone_the_step_takes_a_ramp_by_its_rule(recipe):
 
 
 def test_a_dark_without_a_rate_is_an_error_in_flight_that_says_what_would_do(simulated):
-    dark = datamodels.DarkRefModel(testing.create_dark(raw(simulated).shape[1:]))
-    dark.dark_slope = np.full(dark.dq.shape, np.nan, np.float32)
-    with pytest.raises(InputError, match=r"holds no rate \(dark_slope\).*N/A skips.*recipe = 2022"):
+    dark = without_rate(raw(simulated).shape[1:])
+    with pytest.raises(
+        ReferenceFileError, match=r"holds no rate \(dark_slope\).*N/A skips.*recipe = 2022"
+    ):
         run(simulated.exposure, simulated.references, override_dark=dark)
+    image = datamodels.ImageModel(testing.create_wfi_image((8, 8)))
+    with pytest.raises(InputError, match="holds no rate"):
+        DarkCurrentStep.call(image, override_dark=without_rate((16, 16)))
+
+
+def without_rate(shape) -> datamodels.DarkRefModel:
+    dark = datamodels.DarkRefModel(testing.create_dark(shape))
+    dark.dark_slope = np.full(shape, np.nan, np.float32)
+    return dark
+
+
+def test_files_of_2022_in_flight_tell_of_the_dark_with_what_is_missing():
+    """It was told only when all the ramps were fitted."""
+    with pytest.raises(ReferenceFileError) as told:
+        run(OF_2022, SEED_ERA, recipe="flight")
+    messages = str(told.value).splitlines()
+    for what in ("no REFPIX", "no DARKDECAYSIGNAL", "no INVERSELINEARITY"):
+        assert sum(line.strip().startswith(what) for line in messages) == 1
+    assert sum("the DARK holds no rate (dark_slope)" in line for line in messages) == 1
 
 
 def test_the_dark_that_was_subtracted_from_an_image_can_be_saved(simulated, tmp_path):
@@ -289,9 +310,22 @@ def test_all_references_that_flight_lacks_are_told_at_once_with_what_would_help(
         assert sum(line.strip().startswith(start) for line in others) == 1
         assert any(str(without_them) in line for line in others if start in line)
     assert others[-1].strip() == (
-        "The flight recipe needs REFPIX, DARKDECAYSIGNAL: --override_refpix=N/A "
-        "--override_darkdecaysignal=N/A does without, and --recipe=2022 runs the steps of 2022, "
-        "which need no such references"
+        "What would help: --override_refpix=N/A --override_darkdecaysignal=N/A --override_flat=N/A "
+        "skips what needs it; --recipe=2022 runs the steps of 2022, which need no REFPIX, "
+        "DARKDECAYSIGNAL"
+    )
+
+
+def test_each_missing_reference_is_told_its_own_way_out(simulated, tmp_path):
+    for path in simulated.references.iterdir():
+        if not any(f"_{name}_" in path.name for name in ("gain", "inverselinearity", "mask")):
+            (tmp_path / path.name).symlink_to(path)
+    with pytest.raises(ReferenceFileError) as told:
+        run(simulated.exposure, tmp_path)
+    assert str(told.value).splitlines()[-1].strip() == (
+        "What would help: --override_inverselinearity=N/A does without; --override_mask=N/A skips "
+        "what needs it; --override_gain=FILE or another directory, as there is no image without; "
+        "--recipe=2022 runs the steps of 2022, which need no INVERSELINEARITY"
     )
 
 
@@ -381,3 +415,71 @@ def test_a_fully_saturated_exposure_can_be_saved_and_says_what_it_is(simulated, 
     assert image.meta.cal_step.saturation == "COMPLETE"
     for entry in ("flux", "outlier_detection", "skymatch"):
         assert image.meta.cal_step[entry] == "INCOMPLETE"
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_saturated_flags_that_came_along_in_the_first_resultant_alone_do_not_end_it(
+    simulated, fused
+):
+    """Flags that an exposure brings do not go on to later resultants, which may be sound."""
+    exposure = raw(simulated)
+    exposure["resultantdq"] = np.zeros(exposure.shape, np.uint8)
+    exposure.resultantdq[0] = dqflags.SATURATED
+    image, _ = run(exposure, simulated.references, fused=fused)
+    assert image.meta.cal_step.ramp_fit == image.meta.cal_step.flat_field == "COMPLETE"
+    assert "All pixels are saturated" not in lines(image)
+    assert not np.all(image.dq & dqflags.DO_NOT_USE)
+
+
+# --- what is skipped, and names of products
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_step_of_the_pass_that_a_reference_of_the_store_skips_says_by_which_file(
+    simulated, tmp_path, fused
+):
+    for path in simulated.references.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    name = "roman_wfi_pars-refpix_0003.asdf"
+    meta = {"reftype": "pars-refpix", "instrument": {"name": "WFI"}}
+    meta["useafter"] = "2020-01-01T00:00:00"
+    tree = {"class": "romancal.refpix.RefPixStep", "parameters": {"skip": True}, "meta": meta}
+    asdf.AsdfFile(tree).write_to(tmp_path / name)
+    image = ExposurePipeline.call(simulated.exposure, references=str(tmp_path), fused=fused)
+    assert image.meta.cal_step.refpix == "SKIPPED"
+    (told,) = (line for line in image.meta.cal_logs if "Step refpix skipped" in line)
+    assert f"WARNING :: Step refpix skipped: skip is set by {name}" in told
+
+
+SUFFIXES = {
+    "flight": "dqinit saturation refpix dark_decay wfi18_transient linearity jump rampfit "
+    "darkcurrent assignwcs photom flat",
+    "2022": "dq_init saturation linearity dark_current jump rampfit assign_wcs flat phot",
+}
+
+
+@pytest.mark.parametrize("recipe", SUFFIXES)
+def test_what_steps_save_is_named_as_the_system_of_the_recipe_names_it(simulated, tmp_path, recipe):
+    names = in_recipe(ExposurePipeline, recipe)
+    _, done = run(
+        simulated.exposure,
+        simulated.references,
+        recipe=recipe,
+        steps={name: {"save_results": True} for name in names},
+        output_dir=str(tmp_path),
+    )
+    root = simulated.exposure.name.removesuffix("_uncal.asdf")
+    saved = [path.name for path in done.saved_files]
+    assert saved == [f"{root}_{suffix}.asdf" for suffix in SUFFIXES[recipe].split()]
+
+
+# --- one exposure
+
+
+def test_a_pipeline_takes_one_exposure_and_says_what_to_do_with_several(simulated):
+    several = [str(simulated.exposure)] * 2
+    for given in (several, tuple(several), dict(enumerate(several))):
+        kind = type(given).__name__
+        told = f"takes one exposure, got a {kind} of 2: call it for each"
+        with pytest.raises(InputError, match=told):
+            ExposurePipeline.call(given, references=str(simulated.references))

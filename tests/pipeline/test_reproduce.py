@@ -180,7 +180,7 @@ def test_files_that_a_step_of_ones_own_writes_are_not_written_again(product, tmp
 
 def test_runs_add_up(product, data, tmp_path):
     assert main(["run", "photom", str(product), "--references", str(data[1])]) == 0
-    (photom,) = tmp_path.glob("*_phot.asdf")
+    (photom,) = tmp_path.glob("*_photom.asdf")
     with datamodels.open(photom) as image:
         assert [run["name"] for run in image.meta.cal_runs] == ["ExposurePipeline", "PhotomStep"]
         assert image.meta.cal_runs[1].inputs[0].path == str(product)

@@ -114,6 +114,22 @@ def test_an_element_without_a_conversion_is_skipped():
     assert result.meta.photometry.conversion_megajanskys is None
 
 
+@pytest.mark.parametrize("has_row", [True, False])
+@pytest.mark.parametrize(
+    ("element", "level"), [("GRISM", "INFO"), ("DARK", "INFO"), ("F213", "WARNING")]
+)
+def test_only_of_filters_a_missing_conversion_is_a_warning(element, level, has_row, caplog):
+    """Each exposure of a grism, and each dark, warned of what is as it should be."""
+    caplog.set_level("INFO")
+    table = reference(**{element: (None, None, None)})
+    if not has_row:
+        table.phot_table.pop(element, None)
+    result = PhotomStep.call(image(element), override_photom=table)
+    assert result.meta.cal_step.photom == "SKIPPED"
+    (told,) = (r for r in caplog.records if "skipped: PHOTOM" in r.getMessage())
+    assert (told.levelname, element in told.getMessage()) == (level, True)
+
+
 def test_not_applicable_skips_the_step_and_changes_nothing():
     given = image()
     result = PhotomStep.call(given, override_photom="N/A")

@@ -187,3 +187,24 @@ def test_references_are_chosen_for_an_input_in_input_dir(tmp_path, store, exposu
     exposure.save(tmp_path / "data" / "r1_uncal.asdf")
     parameters = {"references": str(store), "input_dir": str(tmp_path / "data")}
     assert configure.build(Measure, "r1_uncal.asdf", parameters=parameters).level == 3
+
+
+def test_a_step_that_a_reference_of_the_store_skips_says_by_which_file(
+    tmp_path, store, exposure, caplog
+):
+    """It said that its skip parameter is set, which the user had not done."""
+    caplog.set_level("INFO")
+    name = "roman_wfi_pars-measure_0003.asdf"
+    parameter_file(store / name, Measure, {"skip": True}, meta=reference_meta("pars-measure"))
+
+    def told(**parameters):
+        caplog.clear()
+        Chain.call(exposure, references=str(store), **parameters)
+        return [(r.levelname, r.getMessage()) for r in caplog.records if "skipped" in r.msg]
+
+    assert told() == [
+        ("WARNING", f"Step measure skipped: skip is set by {name}, a parameter reference")
+    ]
+    assert told(steps={"measure": {"skip": False}}) == []
+    own = ("INFO", "Step measure skipped: its skip parameter is set")
+    assert told(steps={"measure": {"skip": True}}) == [own]

@@ -17,7 +17,7 @@ from romancal_rs.pipeline.order import in_recipe
 from romancal_rs.references import ReferenceFileError
 from romancal_rs.saturation import SaturationStep
 from romancal_rs.stpipe import ParameterError, RampStep, RomanStep, Step
-from romancal_rs.stpipe.recipes import RECIPES, recipe_for
+from romancal_rs.stpipe.recipes import LEFT_OUT, RECIPES, recipe_for
 
 SHAPE = (3, 16, 16)
 SEED_ERA = Path(__file__).parents[1] / "data" / "seed_era"
@@ -106,22 +106,61 @@ def test_a_recipe_that_there_is_not_is_none(nonsense):
 
 
 def test_the_parameter_is_inherited_from_the_pipeline():
-    pipeline = ExposurePipeline(recipe="2022", steps={"photom": {"recipe": "flight"}})
+    pipeline = ExposurePipeline(recipe="2022")
     assert pipeline.flatfield.recipe_of(raw()) == "2022"
-    assert pipeline.photom.recipe_of(raw()) == "flight"
     with pytest.raises(ParameterError, match="recipe = '2023'"):
         ExposurePipeline(recipe="2023")
 
 
-def test_one_step_of_another_recipe_does_not_take_the_others_along(simulated):
-    image = ExposurePipeline.call(
-        simulated.exposure,
-        references=str(simulated.references),
-        steps={"saturation": {"recipe": "2022", "save_results": False}},
-        fused=False,
+@pytest.mark.parametrize("name", ["linearity", "refpix", "photom"])
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_step_of_another_recipe_than_its_pipeline_is_an_error(simulated, name, fused):
+    """It ran by that recipe, or did nothing, and the product was said to be of the pipeline's."""
+    with pytest.raises(ParameterError) as told:
+        ExposurePipeline.call(
+            simulated.exposure,
+            references=str(simulated.references),
+            steps={name: {"recipe": "2022"}},
+            fused=fused,
+        )
+    assert str(told.value) == (
+        f"{name}.recipe = '2022': a step takes the recipe of its pipeline, and ExposurePipeline "
+        "runs that of flight (its file is of today): give recipe = '2022' to ExposurePipeline, or "
+        "run the step by itself"
     )
-    assert image.meta.cal_recipe == "flight"
-    assert image.meta.cal_step.dark == "COMPLETE"
+
+
+def test_a_step_may_be_told_the_recipe_that_its_pipeline_has():
+    steps = {"linearity": {"recipe": "2022"}}
+    assert ExposurePipeline(recipe="2022", steps=steps).linearity.recipe_of(raw()) == "2022"
+
+
+def test_the_year_of_a_recipe_may_be_a_number():
+    assert SaturationStep(recipe=2022).recipe == "2022"
+    with pytest.raises(ParameterError, match="recipe = 2023"):
+        SaturationStep(recipe=2023)
+    with pytest.raises(ParameterError, match="recipe = True"):
+        SaturationStep(recipe=True)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_what_a_recipe_does_without_is_what_its_pipeline_has_not(recipe):
+    steps = ExposurePipeline.step_defs
+    left_out = [name for name in steps if name not in in_recipe(ExposurePipeline, recipe)]
+    assert tuple(steps[name].cal_step_name for name in left_out) == LEFT_OUT[recipe]
+
+
+@pytest.mark.parametrize("name", ["refpix", "dark_decay", "wfi18_transient"])
+def test_a_step_that_the_recipe_of_the_ramp_does_without_warns(name, caplog):
+    exposure = ramp()
+    exposure.meta["cal_recipe"] = "2022"
+    step_class = ExposurePipeline.step_defs[name]
+    without = {f"override_{reftype}": "N/A" for reftype in step_class.reference_file_types}
+    step_class.call(exposure, **without)
+    assert f"it is in recipe 2022, which has no {name}" in caplog.text
+    caplog.clear()
+    step_class.call(ramp(), **without)
+    assert "which has no" not in caplog.text
 
 
 # --- of classes

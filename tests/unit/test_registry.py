@@ -26,6 +26,28 @@ SUFFIXES = {
 }
 
 
+#: What today's system calls the products of single steps.
+OF_FLIGHT = {
+    "dq_init": "dqinit",
+    "saturation": "saturation",
+    "refpix": "refpix",
+    "dark_decay": "dark_decay",
+    "wfi18_transient": "wfi18_transient",
+    "linearity": "linearity",
+    "rampfit": "rampfit",
+    "dark_current": "darkcurrent",
+    "assign_wcs": "assignwcs",
+    "photom": "photom",
+    "flatfield": "flat",
+}
+
+
+def in_recipe(step_class, recipe) -> str:
+    if not hasattr(step_class, "in_recipe"):
+        return step_class.default_suffix
+    return step_class.in_recipe(recipe, "default_suffix")
+
+
 @pytest.mark.parametrize("alias", aliases())
 def test_every_alias_is_a_class_at_its_path(alias):
     found = find_class(alias)
@@ -42,7 +64,7 @@ def test_every_step_of_the_pipeline_has_the_alias_that_is_its_name_there():
 def test_no_two_classes_share_an_alias_or_a_suffix():
     for names in (
         [(c.class_alias, *c.other_aliases) for c in classes().values()],
-        [(c.default_suffix, *c.other_suffixes) for c in classes().values()],
+        [{c.default_suffix, *c.other_suffixes, in_recipe(c, "2022")} for c in classes().values()],
     ):
         every = [name for of_one in names for name in of_one]
         assert len(set(every)) == len(every)
@@ -53,7 +75,13 @@ def test_no_two_classes_share_an_alias_or_a_suffix():
 def test_the_steps_of_the_manual_have_its_suffixes_and_its_order():
     steps = ExposurePipeline.step_defs
     assert [name for name in steps if name in SUFFIXES] == list(SUFFIXES)
-    assert {name: steps[name].default_suffix for name in SUFFIXES} == SUFFIXES
+    assert {name: in_recipe(steps[name], "2022") for name in SUFFIXES} == SUFFIXES
+
+
+def test_the_steps_of_flight_have_the_suffixes_of_today():
+    steps = ExposurePipeline.step_defs
+    assert {name: in_recipe(steps[name], "flight") for name in OF_FLIGHT} == OF_FLIGHT
+    assert {*SUFFIXES.values(), *OF_FLIGHT.values()} <= set(suffixes())
 
 
 def test_the_pipeline_has_both_its_aliases():

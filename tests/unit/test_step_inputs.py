@@ -166,4 +166,4 @@ def test_a_product_that_cannot_be_saved_tells_of_validate_where_it_helps(tmp_pat
             DQInitStep.call(raw, **parameters)
     else:
         DQInitStep.call(raw, **parameters).validate()
-        assert len(list(tmp_path.glob("*_dq_init.asdf"))) == 1
+        assert len(list(tmp_path.glob("*_dqinit.asdf"))) == 1

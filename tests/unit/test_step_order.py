@@ -75,10 +75,29 @@ def warned(name, model, caplog, recipe="2022") -> list[str]:
 
 @pytest.mark.parametrize(("recipe", "name"), ON_RAMPS)
 def test_steps_before_that_are_incomplete_are_named(recipe, name, caplog):
-    told = ", ".join(before(name, recipe))
-    assert warned(name, model_for(name, "INCOMPLETE", recipe), caplog, recipe) == [
-        f"{told}, which meta.cal_step says to be INCOMPLETE"
-    ]
+    model = model_for(name, "INCOMPLETE", recipe)
+    for detector in ("WFI18", "WFI07"):
+        model.meta.instrument.detector = detector
+        # What has nothing to do for the exposure is not missed.
+        told = [n for n in before(name, recipe) if detector == "WFI18" or n != "wfi18_transient"]
+        assert warned(name, model, caplog, recipe) == [
+            f"{', '.join(told)}, which meta.cal_step says to be INCOMPLETE"
+        ]
+
+
+@pytest.mark.parametrize(
+    ("name", "harm"),
+    [
+        *((name, True) for name in ("refpix", "dark_decay", "wfi18_transient", "linearity")),
+        *((name, False) for name in ("dq_init", "saturation", "jump")),
+        *(("dark_current", True), ("flatfield", True), ("assign_wcs", False), ("photom", False)),
+    ],
+)
+def test_a_step_that_corrects_what_is_corrected_says_that_it_is_wrong(name, harm, caplog):
+    model = model_for("saturation" if name == "dq_init" else name, "COMPLETE", "flight")
+    warned(name, model, caplog, "flight")
+    (told,) = (r.getMessage() for r in caplog.records if "COMPLETE already" in r.getMessage())
+    assert ("done twice it corrects twice, and the numbers are wrong" in told) is harm
 
 
 @pytest.mark.parametrize("status", ["COMPLETE", "SKIPPED"])

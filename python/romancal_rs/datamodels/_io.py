@@ -49,7 +49,8 @@ def read(source: str | os.PathLike[str] | IO[bytes]) -> Tree:
         path = Path(existing_or_local(source))
         if path.suffix.lower() == ".json":
             raise ModelTypeError(
-                f"{path}: an association cannot be opened as a data model; give an .asdf file"
+                f"{path}: an association cannot be opened as a data model; give the .asdf files "
+                "that it names, one after the other"
             )
         # Kept open on purpose: arrays are read later. The tree's `close` closes it.
         file = open_regular(path)

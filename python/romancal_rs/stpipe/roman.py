@@ -221,7 +221,11 @@ class RomanStep(ReferencingStep):
                 *(describe(model), self.name, ", ".join(missing)),
             )
         if cal_step is not None and cal_step.get(self.cal_step_name) == "COMPLETE":
-            harm = "" if self.is_repeatable else ": done twice it corrects twice, and the numbers are wrong"
+            harm = (
+                ""
+                if self.is_repeatable
+                else ": done twice it corrects twice, and the numbers are wrong"
+            )
             self.log.warning(
                 "%s: this step is COMPLETE already, and is done again%s", self.name, harm
             )
