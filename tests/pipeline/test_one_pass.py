@@ -25,8 +25,48 @@ CASES = {
     "one resultant": ({"n_resultants": 1}, {}),
     "grown saturation": ({"star_density": 0.05}, {"saturation": {"n_pix_grow_sat": 2}}),
     "other jumps": ({"cosmic_ray_rate": 200.0}, {"jump": {"rejection_threshold": 3.0}}),
+    "WFI18": ({"detector": "WFI18"}, {}),
     "spectral": ({"optical_element": "GRISM", "exposure_type": "WFI_SPECTRAL"}, {}),
 }
+
+
+#: The steps of each recipe that are taken together.
+ON_RAMPS = {
+    "2022": ("dq_init", "saturation", "linearity", "dark_current", "jump", "rampfit"),
+    "flight": (
+        *("dq_init", "saturation", "refpix", "dark_decay", "wfi18_transient", "linearity"),
+        *("jump", "rampfit"),
+    ),
+}
+EACH_STEP = [(recipe, name) for recipe, names in ON_RAMPS.items() for name in names]
+#: The references that their kernels are made of, and that of one step after the fit.
+REFERENCES = {
+    "2022": ("mask", "saturation", "linearity", "dark", "gain", "readnoise", "flat"),
+    "flight": (
+        *("mask", "saturation", "refpix", "darkdecaysignal", "linearity", "inverselinearity"),
+        *("integralnonlinearity", "gain", "readnoise", "dark", "flat"),
+    ),
+}
+
+
+@pytest.fixture(params=RECIPES)
+def recipe(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def of_wfi18(tmp_path_factory):
+    """An exposure of the one detector for which all steps of flight have something to do."""
+    config = SimulationConfig(
+        rows=64, cols=128, n_resultants=6, n_reads=4, seed=11, detector="WFI18"
+    )
+    return simulate(config, tmp_path_factory.mktemp("wfi18"))
+
+
+@pytest.fixture
+def made(recipe, simulated, of_wfi18):
+    """An exposure on which all steps of the recipe work, and its references."""
+    return of_wfi18 if recipe == "flight" else simulated
 
 
 @pytest.fixture(params=[*CASES, "seed era"])
@@ -64,7 +104,6 @@ def content(image) -> dict:
     }
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
 def test_the_product_is_the_same(exposure, recipe):
     if recipe == "flight" and exposure[1] == SEED_ERA:
         pytest.skip("the references of 2022 have no rate of the dark")
@@ -198,8 +237,60 @@ def test_a_wall_stands_only_where_someone_looks(
     simulated, tmp_path, monkeypatch, parameters, expected
 ):
     monkeypatch.chdir(tmp_path)
-    parameters = {"steps": {}, "recipe": "2022", **parameters}
-    image, _ = run(simulated.exposure, simulated.references, **parameters)
+    check_walls(simulated, expected, **{"steps": {}, "recipe": "2022", **parameters})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({}, ["dq_init to rampfit"]),
+        (
+            {"save_calibrated_ramp": True},
+            ["refpix to jump", "Before rampfit the ramp is seen: save_calibrated_ramp is set"],
+        ),
+        (
+            {"steps": {"refpix": {"save_results": True}}},
+            [
+                "Before dark_decay the ramp is seen: refpix.save_results is set",
+                "dark_decay to rampfit",
+            ],
+        ),
+        (
+            {"steps": {"wfi18_transient": {"post_hooks": [look]}}},
+            [
+                "refpix to wfi18_transient",
+                "Before linearity the ramp is seen: wfi18_transient.post_hooks is set",
+                "linearity to rampfit",
+            ],
+        ),
+        (
+            {"steps": {"dark_decay": {"pre_hooks": [look]}}},
+            [
+                "Before dark_decay the ramp is seen: dark_decay.pre_hooks is set",
+                "Before wfi18_transient the ramp is seen: dark_decay.pre_hooks is set",
+                "wfi18_transient to rampfit",
+            ],
+        ),
+        *(
+            ({"steps": {name: {"skip": True}}}, ["dq_init to rampfit"])
+            for name in ("refpix", "dark_decay", "wfi18_transient")
+        ),
+        ({"steps": {"dark_current": {"dark_output": "d.asdf"}}}, ["dq_init to rampfit"]),
+        ({"override_refpix": "N/A"}, ["dq_init to rampfit"]),
+        ({"override_inverselinearity": "N/A"}, ["dq_init to rampfit"]),
+        ({"fused": False}, ["Step by step: fused = False"]),
+    ],
+)
+def test_in_flight_a_wall_stands_only_where_someone_looks(
+    of_wfi18, tmp_path, monkeypatch, parameters, expected
+):
+    monkeypatch.chdir(tmp_path)
+    check_walls(of_wfi18, expected, **{"steps": {}, "recipe": "flight", **parameters})
+
+
+def check_walls(made, expected, **parameters):
+    """Holds the walls that the log tells, and the arrays, against those that are expected."""
+    image, _ = run(made.exposure, made.references, **parameters)
     told = segments(image)
     for line in expected:
         assert line in told
@@ -212,19 +303,23 @@ def test_a_wall_stands_only_where_someone_looks(
     }
     others = {key: value for key, value in parameters.items() if key.startswith("override")}
     others["recipe"] = parameters["recipe"]
-    expected_image, _ = run(simulated.exposure, simulated.references, steps, fused=False, **others)
+    expected_image, _ = run(made.exposure, made.references, steps, fused=False, **others)
     expected_arrays = content(expected_image).items()
     assert arrays == {name: value for name, value in expected_arrays if isinstance(value, bytes)}
 
 
-ON_RAMPS = ("dq_init", "saturation", "linearity", "dark_current", "jump", "rampfit")
+def test_all_steps_of_flight_work_on_the_exposure_of_wfi18(of_wfi18):
+    image, _ = run(of_wfi18.exposure, of_wfi18.references, {})
+    assert segments(image) == ["dq_init to rampfit"]
+    entries = [ExposurePipeline.step_defs[name].cal_step_name for name in ON_RAMPS["flight"]]
+    assert {image.meta.cal_step[entry] for entry in entries} == {"COMPLETE"}
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_any_walls_give_the_same_bits(simulated, tmp_path, seed):
+@pytest.mark.parametrize("seed", range(6))
+def test_any_walls_give_the_same_bits(recipe, made, tmp_path, seed):
     rng = np.random.default_rng(seed)
-    steps: dict[str, dict] = {name: {} for name in ON_RAMPS}
-    for name in ON_RAMPS:
+    steps: dict[str, dict] = {name: {} for name in ON_RAMPS[recipe]}
+    for name in steps:
         if rng.random() < 0.25:
             steps[name]["pre_hooks"] = [look]
         if rng.random() < 0.25:
@@ -233,10 +328,11 @@ def test_any_walls_give_the_same_bits(simulated, tmp_path, seed):
             steps[name] |= {"save_results": True, "output_dir": str(tmp_path)}
         if name != "rampfit" and rng.random() < 0.2:
             steps[name]["skip"] = True
-    skipped = {name: {"skip": True} for name in ON_RAMPS if steps[name].get("skip")}
-    image, of_walls = run(simulated.exposure, simulated.references, steps)
-    plain, of_none = run(simulated.exposure, simulated.references, skipped)
-    by_step, of_all = run(simulated.exposure, simulated.references, skipped, fused=False)
+    skipped = {name: {"skip": True} for name, given in steps.items() if given.get("skip")}
+    place = made.exposure, made.references
+    image, of_walls = run(*place, steps, recipe=recipe)
+    plain, of_none = run(*place, skipped, recipe=recipe)
+    by_step, of_all = run(*place, skipped, fused=False, recipe=recipe)
 
     def without_parameters(model):
         items = content(model).items()
@@ -248,8 +344,8 @@ def test_any_walls_give_the_same_bits(simulated, tmp_path, seed):
     assert seen[0] == seen[1] == [(r.name, r.status, r.references) for r in of_all.reports]
 
 
-@pytest.mark.parametrize("name", ON_RAMPS)
-def test_a_hook_sees_the_ramp_that_step_by_step_would_show(simulated, name):
+@pytest.mark.parametrize(("recipe", "name"), EACH_STEP)
+def test_a_hook_sees_the_ramp_that_step_by_step_would_show(recipe, made, name):
     def kept_by(fused):
         kept = []
 
@@ -259,7 +355,7 @@ def test_a_hook_sees_the_ramp_that_step_by_step_would_show(simulated, name):
             kept.append((dict(model.meta.get("cal_step", {}).items()), arrays))
 
         steps = {name: {"pre_hooks": [keep], "post_hooks": [keep]}}
-        run(simulated.exposure, simulated.references, steps, fused=fused)
+        run(made.exposure, made.references, steps, fused=fused, recipe=recipe)
         return kept
 
     together, alone = kept_by(True), kept_by(False)
@@ -271,11 +367,11 @@ def test_a_hook_sees_the_ramp_that_step_by_step_would_show(simulated, name):
             assert arrays[key].tobytes() == expected[key].tobytes(), key
 
 
-@pytest.mark.parametrize("name", ON_RAMPS)
-def test_a_skipped_step_is_left_out_of_the_pass(simulated, name):
+@pytest.mark.parametrize(("recipe", "name"), EACH_STEP)
+def test_a_skipped_step_is_left_out_of_the_pass(recipe, made, name):
     steps = {name: {"skip": True}}
-    fused, of_fused = run(simulated.exposure, simulated.references, steps)
-    by_step, of_steps = run(simulated.exposure, simulated.references, steps, fused=False)
+    fused, of_fused = run(made.exposure, made.references, steps, recipe=recipe)
+    by_step, of_steps = run(made.exposure, made.references, steps, fused=False, recipe=recipe)
     assert took_one_pass(fused)
     assert content(fused) == content(by_step)
     status = [[(r.name, r.status) for r in it.reports] for it in (of_fused, of_steps)]
@@ -284,12 +380,13 @@ def test_a_skipped_step_is_left_out_of_the_pass(simulated, name):
 
 
 @pytest.mark.parametrize(
-    "reftype", ["mask", "saturation", "linearity", "dark", "gain", "readnoise", "flat"]
+    ("recipe", "reftype"),
+    [(recipe, name) for recipe, names in REFERENCES.items() for name in names],
 )
-def test_a_step_without_its_reference_is_left_out_of_the_pass(simulated, reftype):
-    override = {f"override_{reftype}": "N/A", "recipe": "2022"}
-    fused, of_fused = run(simulated.exposure, simulated.references, {}, **override)
-    by_step, of_steps = run(simulated.exposure, simulated.references, {}, fused=False, **override)
+def test_a_step_without_its_reference_is_left_out_of_the_pass(recipe, made, reftype):
+    override = {f"override_{reftype}": "N/A", "recipe": recipe}
+    fused, of_fused = run(made.exposure, made.references, {}, **override)
+    by_step, of_steps = run(made.exposure, made.references, {}, fused=False, **override)
     assert took_one_pass(fused)
     assert content(fused) == content(by_step)
     references = [
@@ -312,13 +409,13 @@ def test_a_ramp_goes_on_in_one_pass_and_stays_as_it_is(simulated):
         assert array.tobytes() == before[name].tobytes()
 
 
-def test_each_step_of_the_pass_reports_its_own_time(simulated):
-    _, of_run = run(simulated.exposure, simulated.references, {})
+def test_each_step_of_the_pass_reports_its_own_time(recipe, made):
+    _, of_run = run(made.exposure, made.references, {}, recipe=recipe)
     seconds = {report.name: report.seconds for report in of_run.reports}
-    assert min(seconds[name] for name in ON_RAMPS) > 0
+    assert min(seconds[name] for name in ON_RAMPS[recipe]) > 0
     (line,) = [line for line in of_run.result.meta.cal_logs if "to rampfit done in" in line]
     total = float(re.search(r"done in ([\d.]+) s", line)[1])
-    assert sum(seconds[name] for name in ON_RAMPS) <= total + 0.01
+    assert sum(seconds[name] for name in ON_RAMPS[recipe]) <= total + 0.01
 
 
 def test_a_step_that_is_replaced_runs(simulated):
@@ -401,15 +498,15 @@ def brighten(given):
     model.data += np.array(100, model.data.dtype)
 
 
-@pytest.mark.parametrize("name", ON_RAMPS)
+@pytest.mark.parametrize(("recipe", "name"), EACH_STEP)
 @pytest.mark.parametrize("hooks", ["pre_hooks", "post_hooks"])
-def test_hooks_that_change_a_ramp_leave_the_callers_alone(simulated, name, hooks):
+def test_hooks_that_change_a_ramp_leave_the_callers_alone(recipe, made, name, hooks):
     from romancal_rs.dq_init import DQInitStep
 
-    ramp = DQInitStep.call(simulated.exposure, references=str(simulated.references))
+    ramp = DQInitStep.call(made.exposure, references=str(made.references), recipe=recipe)
     before = {key: np.array(ramp[key]) for key, _ in ramp.arrays()}
     images = [
-        run(ramp, simulated.references, {name: {hooks: [brighten]}}, fused=fused)[0]
+        run(ramp, made.references, {name: {hooks: [brighten]}}, fused=fused)[0]
         for fused in (True, False)
     ]
     assert images[0].data.tobytes() == images[1].data.tobytes()

@@ -70,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
         calibrated = time.perf_counter()
         bins, groups, jumps = compare_with_truth(config, made, image)
         picture = write_picture(config, made, image)
+    recipe = image.meta.cal_runs[-1]["recipe"]
+    print(f"Recipe {recipe['name']}: {recipe['reason']}")
     print_rates(bins, groups)
     print_jumps(jumps)
     print(f"\nFiles in {output_dir}")
@@ -166,7 +168,8 @@ def write_picture(config: SimulationConfig, made: SimulatedExposure, image: Imag
     with datamodels.open(made.exposure) as raw:
         last = np.array(raw.data[-1])
     title = (
-        f"Simulated {config.detector}, {config.optical_element}, {len(config.pattern)} resultants"
+        f"Simulated {config.detector}, {config.optical_element}, {len(config.pattern)} resultants, "
+        f"recipe {image.meta.cal_recipe}"
     )
     draw(
         picture,
