@@ -396,7 +396,10 @@ fn run(case: &Case, kernels: &[&dyn BandKernel], way: Way) -> Case {
     let outcomes = execute(way, |execution| driver::run(kernels, &mut ramp, execution)).unwrap();
     for (kernel, outcome) in kernels.iter().zip(outcomes) {
         let finds = ["common mode", "wfi18_transient"].contains(&kernel.name());
-        assert_eq!(!outcome.found.is_empty(), finds);
+        // Of the two kernels by the name of linearity, the one finds something and the other does not.
+        let may_find = finds || kernel.name() == "linearity";
+        assert!(!outcome.found.is_empty() || !finds);
+        assert!(outcome.found.is_empty() || may_find);
     }
     result
 }
@@ -736,14 +739,18 @@ proptest! {
         nodes[20] += f64::from(u8::from(!is_even));
         let corrections = Array2::from_shape_fn((1, 41), |(_, node)| (node % 7) as f64 - 3.0);
         let inl = IntegralNonlinearity::new(nodes.view(), corrections.view()).unwrap();
-        let kernel = ReadLinearity::new(
-            coeffs.view().into(),
-            case.ref_dq.view().into(),
-            has_inverse.then(|| (inverse.view().into(), &case.pattern)),
-            has_inl.then_some(&inl),
-        );
-        let whole = run(&case, &[&kernel], WHOLE);
-        let cut = run(&case, &[&kernel], way);
+        let kernel = || {
+            ReadLinearity::new(
+                coeffs.view().into(),
+                case.ref_dq.view().into(),
+                has_inverse.then(|| (inverse.view().into(), &case.pattern)),
+                has_inl.then_some(&inl),
+            )
+        };
+        let (of_whole, of_cut) = (kernel(), kernel());
+        let whole = run(&case, &[&of_whole], WHOLE);
+        let cut = run(&case, &[&of_cut], way);
+        prop_assert_eq!(of_whole.found(), of_cut.found());
         prop_assert_eq!(bits(&whole.data), bits(&cut.data));
         prop_assert_eq!(&whole.groupdq, &cut.groupdq);
         prop_assert_eq!(&whole.pixeldq, &cut.pixeldq);
