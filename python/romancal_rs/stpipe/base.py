@@ -118,7 +118,7 @@ class StepBase(metaclass=_StepType):
         elif self._is_closed_to(name):
             raise self.unknown_parameter(name)
         if name == "skip":
-            self.skipped_by = None
+            self.__dict__.pop("skipped_by", None)  # the user's word from now on
         super().__setattr__(name, value)
 
     def _is_closed_to(self, name: str) -> bool:
