@@ -29,15 +29,47 @@ class DarkDecayStep(RampStep):
 
     def kernel(self, exposure: Any, references: Mapping[str, Any]) -> kernels.Kernel:
         detector = exposure.meta.instrument.detector
-        decay = references["darkdecaysignal"].decay_table[detector]
+        reference = references["darkdecaysignal"]
+        decay = reference.decay_table[detector]
         # No exposure says where on the detector it begins: all are taken to begin at pixel (0, 0).
-        return kernels.dark_decay(
+        arguments = (
             decay["amplitude"],
             decay["time_constant"],
             exposure.meta.exposure.frame_time,
             read_pattern(exposure),
             detector,
         )
+        check_decay(arguments, exposure.shape[0], reference)
+        return kernels.dark_decay(*arguments)
+
+
+def check_decay(arguments: tuple[Any, ...], n_resultants: int, reference: Any) -> None:
+    """Checks that a row of a DARKDECAYSIGNAL is a decay: by what the array function says of it.
+
+    Parameters
+    ----------
+    arguments
+        What `kernels.subtract_dark_decay` takes besides the ramp; the last is the detector.
+    n_resultants
+        Of the exposure.
+    reference : DarkdecaysignalRefModel
+
+    Raises
+    ------
+    ReferenceMismatchError
+        Naming the file, the detector, and what is wrong.
+    """
+    import numpy as np
+
+    from .exposure import describe
+    from .references import ReferenceMismatchError
+
+    try:
+        kernels.subtract_dark_decay(np.zeros((n_resultants, 1, 1), np.float32), *arguments)
+    except (TypeError, ValueError) as error:
+        raise ReferenceMismatchError(
+            f"{describe(reference)}: DARKDECAYSIGNAL decay_table.{arguments[-1]}: {error}"
+        ) from error
 
 
 def unknown_decay(reference: Any, detector: str) -> str:

@@ -103,6 +103,13 @@ def test_wrong_arguments_say_what_is_wrong():
         call(frame_time=0.0)
     with pytest.raises(kernels.ArgumentError, match=r"read_pattern: .*as many resultants"):
         call(data[:1])
+    for amplitude, time_constant, name in [
+        (1.0, 0.001, "time_constant"),
+        (1e308, 1.0, "amplitude"),
+    ]:
+        # They made the ramp NaN or infinite.
+        with pytest.raises(kernels.ArgumentError, match=f"^{name}: expected"):
+            kernels.subtract_dark_decay(data, amplitude, time_constant, 3.0, pattern, "WFI01")
     with pytest.raises(kernels.ArgumentTypeError, match=r"data: .*float32"):
         call(data.astype(float))
     with pytest.raises(kernels.ShapeError, match=r"^data: "):

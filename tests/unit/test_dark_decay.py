@@ -6,6 +6,7 @@ import pytest
 from romancal_rs import datamodels
 from romancal_rs.dark_decay import DarkDecayStep
 from romancal_rs.datamodels import testing
+from romancal_rs.references import ReferenceMismatchError
 
 READS = [[1], [2, 3], [4, 5, 6]]
 FRAME_TIME = 3.04
@@ -67,6 +68,26 @@ def test_an_exposure_without_a_known_decay_is_skipped(ramp, caplog, override, wh
     assert (result.data == 1000).all()
     assert result.meta.cal_step.dark_decay == "SKIPPED"
     assert f"Step DarkDecayStep skipped: {why}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("row", "what"),
+    [
+        ({"time_constant": 0.0}, "time_constant: expected a finite, positive"),
+        ({"time_constant": -3.0}, "time_constant: expected a finite, positive"),
+        ({"time_constant": float("nan")}, "time_constant: expected a finite, positive"),
+        ({"time_constant": 0.001}, "time_constant: expected seconds within which"),
+        ({"amplitude": float("inf")}, "amplitude: expected a finite number"),
+        ({"amplitude": 1e308}, "amplitude: expected a number within the range"),
+    ],
+)
+def test_a_row_that_is_no_decay_is_an_error_that_names_file_and_detector(ramp, tmp_path, row, what):
+    # It made the exposure NaN or infinite, or named neither.
+    path = tmp_path / "no_decay.asdf"
+    reference(**row).save(path)
+    message = rf"no_decay\.asdf: DARKDECAYSIGNAL decay_table\.WFI09: {what}"
+    with pytest.raises(ReferenceMismatchError, match=message):
+        DarkDecayStep.call(ramp, override_darkdecaysignal=str(path))
 
 
 def test_its_product_has_a_suffix(ramp, tmp_path):

@@ -106,6 +106,20 @@ impl BandKernel for DarkDecay<'_> {
             return Err(KernelError::value("time_constant", expected, time_constant));
         }
         check_frame_time(self.frame_time)?;
+        // Before the middle of the first read it is more than there, and where an image begins most.
+        let is_sample = |amplitude: &f64| (*amplitude as f32).is_finite();
+        if !is_sample(&amplitude) {
+            let expected = "a number within the range of single precision";
+            return Err(KernelError::value("amplitude", expected, amplitude));
+        }
+        if !self.amplitudes.iter().all(is_sample) {
+            return Err(KernelError::value(
+                "time_constant",
+                "seconds within which the signal of the first read stays within the range of single \
+                 precision",
+                time_constant,
+            ));
+        }
         self.read_pattern.check(n_resultants)?;
         check_origin(self.origin, (n_rows, n_cols))
     }
@@ -208,6 +222,10 @@ mod tests {
             assert!(
                 message((1.0, tau), 3.0, (0, 0)).starts_with("time_constant: expected a finite, ")
             );
+        }
+        // Half a frame before it is 1 DN it would be exp(1500) DN.
+        for (decay, argument) in [((1.0, 0.001), "time_constant"), ((1e308, 1.0), "amplitude")] {
+            assert!(message(decay, 3.0, (0, 0)).starts_with(&format!("{argument}: expected")));
         }
         assert!(message((1.0, 1.0), 0.0, (0, 0)).starts_with("frame_time: expected a finite"));
         for origin in [(4089, 0), (0, 4089), (usize::MAX, 0)] {
