@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import kernels
+from .errors import InputError
 from .stpipe import RampStep
 
 if TYPE_CHECKING:
@@ -14,6 +15,17 @@ if TYPE_CHECKING:
     from .datamodels import ImageModel, RampModel, ScienceRawModel
 
 __all__ = ["RefPixStep"]
+
+#: Columns of the 33rd amplifier.
+AMP33_COLS = 128
+#: What a warning calls the samples of which the kernel finds how many are usable.
+SAMPLES = {
+    "usable_left": "the left border",
+    "usable_right": "the right border",
+    "usable_top": "the top border",
+    "usable_bottom": "the bottom border",
+    "usable_amp33": "amp33, the 33rd amplifier",
+}
 
 #: With a single resultant, its mean over the resultants is all there is.
 MIN_RESULTANTS = 2
@@ -44,6 +56,7 @@ class RefPixStep(RampStep):
         return ""
 
     def kernel(self, exposure: Any, references: Mapping[str, Any]) -> kernels.Kernel:
+        check_amp33(exposure)
         reference = references["refpix"]
         return kernels.refpix(
             amp33_of(exposure),
@@ -55,8 +68,42 @@ class RefPixStep(RampStep):
         )
 
     def take(self, result: RampModel | ImageModel, found: Mapping[str, Any]) -> None:
-        for name, array in found.items():
-            result[name] = array
+        for name, value in found.items():
+            if name in SAMPLES:
+                if value == 0:
+                    self.log.warning(
+                        "There is no usable sample of %s in some resultant: nothing is known of it",
+                        SAMPLES[name],
+                    )
+            elif name == "unusable_coefficients":
+                if value:
+                    self.log.warning(
+                        "%d coefficients of the REFPIX %s are not finite: they are taken as 0",
+                        *(value, self._call.references_used["refpix"]),
+                    )
+            else:
+                result[name] = value
+
+
+def check_amp33(exposure: ScienceRawModel | RampModel) -> None:
+    """Checks that the samples of the 33rd amplifier, if there are any, fit the ramp.
+
+    Raises
+    ------
+    InputError
+        If they are of another shape than (n_resultants, n_rows, 128).
+    """
+    from .exposure import describe
+
+    if "amp33" not in exposure:
+        return
+    expected = (*exposure.shape[:2], AMP33_COLS)
+    shape = tuple(exposure.stored("amp33").shape)
+    if shape != expected:
+        raise InputError(
+            f"{describe(exposure)}: amp33: expected shape {expected} for data of shape "
+            f"{tuple(exposure.shape)}, got {shape}"
+        )
 
 
 def amp33_of(exposure: ScienceRawModel | RampModel) -> np.ndarray:

@@ -5,6 +5,8 @@ import pytest
 
 from romancal_rs import datamodels, kernels
 from romancal_rs.datamodels import testing
+from romancal_rs.errors import InputError
+from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.refpix import RefPixStep
 
 BAD_REF_PIXEL = 1 << 17
@@ -102,6 +104,7 @@ def law(
         smooth = np.fft.irfft(filter_ * np.fft.rfft(sequence), length)
         sequence = np.where(in_pause, smooth, sequence)
     new_amp33 = sequence.reshape(n_resultants, n_rows, CYCLE)[:, :, :WIDTH] + means[:, n_cols:]
+    new_amp33[:, n_valid[:, n_cols:] == 0] = 0
 
     def border(c):
         alone = np.zeros((n_resultants, n_rows, CYCLE))
@@ -332,6 +335,26 @@ def test_amp33_is_rounded_and_cut_to_16_bits():
     assert (amp33[0, 4] == 0).all()
 
 
+def test_a_sample_of_amp33_that_is_missing_in_all_resultants_stays_missing():
+    # It became 0, 1 or 2: what is filled in, and a mean of 0.
+    case = Case(11)
+    case.amp33[:, 5, 30:33] = 0
+    case.amp33[1, 5, 40] = 0
+    _, amp33 = agree(case)
+    assert np.argwhere(amp33.min(axis=0) == 0).tolist() == [[5, 30], [5, 31], [5, 32]]
+    assert (amp33[:, 5, 30:33] == 0).all()
+
+
+def test_coefficients_of_single_precision_are_taken():
+    case = Case(12)
+    case.coefficients = case.coefficients.astype(np.complex64)
+    data, amp33 = case.corrected()
+    case.coefficients = case.coefficients.astype(np.complex128)
+    expected, expected_amp33 = case.corrected()
+    np.testing.assert_array_equal(data, expected)
+    np.testing.assert_array_equal(amp33, expected_amp33)
+
+
 @pytest.fixture
 def ramp():
     case = Case(9)
@@ -357,6 +380,62 @@ def test_the_step_updates_the_ramp_its_border_and_the_33rd_amplifier(ramp):
     # What the caller passed stays as it was.
     np.testing.assert_array_equal(ramp.data, case.data)
     np.testing.assert_array_equal(ramp.amp33, case.amp33)
+
+
+def reference_of(coefficients):
+    model = datamodels.RefpixRefModel(testing.create_refpix((2, N_ROWS * CYCLE // 2 + 1)))
+    for name, array in zip(("gamma", "zeta", "alpha"), coefficients, strict=True):
+        model[name] = array
+    return model
+
+
+def warnings_of(caplog):
+    records = [r for r in caplog.records if r.levelname == "WARNING"]
+    return [r.getMessage() for r in records if "comes after" not in r.getMessage()]
+
+
+def test_coefficients_that_are_not_finite_are_told_and_0(ramp, tmp_path, caplog):
+    # A single one made a channel NaN, and nothing said so.
+    coefficients = Case(9).coefficients
+    coefficients[0, 1, 7], coefficients[2, 0, 9] = np.nan, complex(0, np.inf)
+    path = tmp_path / "spoiled_refpix.asdf"
+    reference_of(coefficients).save(path)
+    result = RefPixStep.call(ramp, override_refpix=str(path))
+    assert warnings_of(caplog) == [
+        "2 coefficients of the REFPIX spoiled_refpix.asdf are not finite: they are taken as 0"
+    ]
+    coefficients[~np.isfinite(coefficients)] = 0
+    expected = RefPixStep.call(ramp, override_refpix=reference_of(coefficients))
+    np.testing.assert_array_equal(result.data, expected.data)
+    assert np.isfinite(result.data).all()
+
+
+def test_reference_samples_of_which_none_is_usable_are_told(ramp, caplog):
+    ramp.amp33 = np.zeros_like(ramp.amp33)
+    pixeldq = np.array(ramp.pixeldq)
+    pixeldq[:, :4] |= BAD_REF_PIXEL
+    ramp.pixeldq = pixeldq
+    RefPixStep.call(ramp, override_refpix=reference_of(Case(9).coefficients))
+    assert warnings_of(caplog) == [
+        f"There is no usable sample of {what} in some resultant: nothing is known of it"
+        for what in ("the left border", "amp33, the 33rd amplifier")
+    ]
+
+
+def test_amp33_of_another_shape_is_an_error_that_names_the_exposure(ramp):
+    # It named no file.
+    ramp.meta.filename = "r0_wfi01_uncal.asdf"
+    ramp.meta.exposure.frame_time = 3.04
+    ramp.amp33 = ramp.amp33[:, :, :64].copy()
+    message = (
+        r"r0_wfi01_uncal.asdf: amp33: expected shape \(4, 9, 128\) for data of shape "
+        r"\(4, 9, 256\), got \(4, 9, 64\)"
+    )
+    with pytest.raises(InputError, match=message):
+        RefPixStep.call(ramp, override_refpix=reference_of(Case(9).coefficients))
+    # Before the first step begins, and before a reference is looked for.
+    with pytest.raises(InputError, match=message):
+        ExposurePipeline.call(ramp, recipe="flight", steps={"assign_wcs": {"skip": True}})
 
 
 def test_the_step_without_a_reference_is_skipped(ramp):

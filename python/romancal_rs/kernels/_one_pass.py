@@ -55,9 +55,9 @@ def read_linearity(
 
 def refpix(
     amp33: NDArray[np.uint16],
-    gamma: NDArray[np.complex128],
-    zeta: NDArray[np.complex128],
-    alpha: NDArray[np.complex128],
+    gamma: NDArray[np.complex64] | NDArray[np.complex128],
+    zeta: NDArray[np.complex64] | NDArray[np.complex128],
+    alpha: NDArray[np.complex64] | NDArray[np.complex128],
     *,
     remove_offset: bool = True,
     remove_trends: bool = True,
@@ -70,13 +70,16 @@ def refpix(
     That says what the parameters are. `amp33` is not changed: what becomes of it is found as
     ``amp33``, and the corrected border as ``border_ref_pix_left``, ``border_ref_pix_right``
     (n_resultants, n_rows, 4), ``border_ref_pix_top`` and ``border_ref_pix_bottom``
-    (n_resultants, 4, n_cols), float32 [DN].
+    (n_resultants, 4, n_cols), float32 [DN]. Numbers that it finds are ``unusable_coefficients``,
+    how many are not finite, and ``usable_left``, ``usable_right``, ``usable_top``,
+    ``usable_bottom`` and ``usable_amp33``: which share of those samples is not missing, in the
+    resultant that has the fewest. Coefficients that are complex64 are copied.
     """
     return _core.refpix(
         amp33,
-        gamma,
-        zeta,
-        alpha,
+        _as_complex128(gamma),
+        _as_complex128(zeta),
+        _as_complex128(alpha),
         remove_offset,
         remove_trends,
         cosine_interpolate,
@@ -85,6 +88,11 @@ def refpix(
         CHANNEL_COLS,
         GAP_KERNEL,
     )
+
+
+def _as_complex128(coefficients: Any) -> NDArray[np.complex128]:
+    is_single = getattr(coefficients, "dtype", None) == "complex64"
+    return coefficients.astype("complex128") if is_single else coefficients
 
 
 def dark(dark: NDArray[np.float32], ref_dq: NDArray[np.uint32]) -> Kernel:
@@ -121,8 +129,9 @@ def wfi18_transient(
 ) -> Kernel:
     """The kernel of `romancal_rs.kernels.correct_wfi18_transient`, which says what they are.
 
-    What it finds are ``amplitude_1``, ``time_constant_1``, ``amplitude_2``, ``time_constant_2`` and
-    ``rms``, or else ``masked_rows``, how many rows are flagged.
+    What it finds are ``masked_rows``, how many rows are flagged, and, unless that is all it does,
+    ``amplitude_1``, ``time_constant_1``, ``amplitude_2``, ``time_constant_2``, ``rms`` and
+    ``fitted_rows``, to how many rows these were fitted.
     """
     return _core.wfi18_transient(frame_time, read_pattern, mask_rows, origin)
 

@@ -19,7 +19,7 @@ from ..linearity import LinearityStep
 from ..photom import PhotomStep
 from ..ramp_fitting import RampFitStep
 from ..references import NOT_APPLICABLE, Match, ReferenceMismatchError
-from ..refpix import RefPixStep
+from ..refpix import RefPixStep, check_amp33
 from ..saturation import SaturationStep
 from ..stpipe import FitStep, ParameterError, RomanPipeline, RomanStep, Step, elsewhere
 from ..stpipe.recipes import FLIGHT, OF_2022
@@ -99,6 +99,8 @@ class ExposurePipeline(RomanPipeline):
             check_exposure(checked, self.metadata_warning())
             if self._runs("assign_wcs"):
                 pointing(exposure)
+            if self._runs("refpix") and self.recipe_of(exposure) == FLIGHT:
+                check_amp33(exposure)
             super().before_process((exposure, *args[1:]))
             self._warn_of_left_out(self.recipe_of(exposure))
 

@@ -30,6 +30,8 @@ pub struct Concluded<'k, 'a, const H: usize> {
     spectra: Vec<Spectra>,
     frame: Frame,
     made: Mutex<Made>,
+    /// Of each side of the border and of the 33rd amplifier, see [`Seen::usable`].
+    usable: [(&'static str, f64); 5],
     /// The series of each channel while someone uses them, and the last ones.
     series: Vec<Mutex<Weak<Series<H>>>>,
     kept: Mutex<VecDeque<Arc<Series<H>>>>,
@@ -37,13 +39,15 @@ pub struct Concluded<'k, 'a, const H: usize> {
     spare: Mutex<Vec<Work<H>>>,
 }
 
-/// What is made besides the ramp: the corrected sides of the border, and the 33rd amplifier.
+/// What is made besides the ramp: the corrected sides of the border, and the 33rd amplifier; and for each
+/// channel how many of its coefficients are not finite.
 struct Made {
     left: Array3<f32>,
     right: Array3<f32>,
     top: Array3<f32>,
     bottom: Array3<f32>,
     amp33: Array3<u16>,
+    n_unusable: Vec<usize>,
 }
 
 /// What is to be subtracted from a channel [DN]: its rows of all resultants, one after the other, columns
@@ -97,6 +101,7 @@ impl<'k, 'a, const H: usize> Concluded<'k, 'a, H> {
             top: side(&frame.top),
             bottom: side(&frame.bottom),
             amp33: seen.amp33,
+            n_unusable: vec![0; seen.trends.ncols()],
         };
         let n_channels = seen.trends.ncols();
         Self {
@@ -104,6 +109,7 @@ impl<'k, 'a, const H: usize> Concluded<'k, 'a, H> {
             plan: seen.plan,
             trends: seen.trends,
             spectra: seen.spectra,
+            usable: seen.usable,
             frame,
             made: Mutex::new(made),
             series: (0..n_channels).map(|_| Mutex::default()).collect(),
@@ -166,7 +172,8 @@ impl<'k, 'a, const H: usize> Concluded<'k, 'a, H> {
         let spare = lock(&self.spare).pop();
         let mut work = spare.unwrap_or_else(|| self.plan.work());
         let coefficients = self.kernel.coefficients().map(|(_, plane)| plane);
-        self.plan.read(channel, coefficients, &mut work);
+        let n_unusable = self.plan.read(channel, coefficients, &mut work);
+        lock(&self.made).n_unusable[channel] = n_unusable;
         let lines = (is_reversed(channel), self.trends.column(channel));
         self.plan
             .series(&self.spectra, lines, &mut work, &mut series.rows);
@@ -253,16 +260,21 @@ impl<const H: usize> BandKernel for Concluded<'_, '_, H> {
 
     fn found(&self) -> Vec<(&'static str, Found)> {
         let mut made = lock(&self.made);
+        let n_unusable: usize = made.n_unusable.iter().sum();
         let mut samples = |side: fn(&mut Made) -> &mut Array3<f32>| {
             Found::Samples(std::mem::take(side(&mut made)))
         };
-        vec![
+        let mut found = vec![
             ("border_ref_pix_left", samples(|made| &mut made.left)),
             ("border_ref_pix_right", samples(|made| &mut made.right)),
             ("border_ref_pix_top", samples(|made| &mut made.top)),
             ("border_ref_pix_bottom", samples(|made| &mut made.bottom)),
             ("amp33", Found::Counts(std::mem::take(&mut made.amp33))),
-        ]
+            ("unusable_coefficients", Found::Number(n_unusable as f64)),
+        ];
+        let usable = self.usable.iter();
+        found.extend(usable.map(|&(name, share)| (name, Found::Number(share))));
+        found
     }
 }
 

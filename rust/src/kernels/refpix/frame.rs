@@ -9,6 +9,15 @@ use super::spectra::BORDER;
 use crate::band::{RampBand, part, part_mut};
 use crate::dq::pixel;
 
+/// The least share of samples that are valid, of all resultants.
+pub fn least_share(is_valid: &Array3<bool>) -> f64 {
+    let shares = is_valid.outer_iter().map(|of_resultant| {
+        let n_valid = of_resultant.iter().filter(|&&is_valid| is_valid).count();
+        n_valid as f64 / of_resultant.len() as f64
+    });
+    shares.fold(1.0, f64::min)
+}
+
 /// The four sides of the border; the corners belong to two of them.
 pub struct Frame {
     pub left: Side,

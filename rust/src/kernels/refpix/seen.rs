@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, Array3, ArrayViewMut2, Axis};
 
-use super::frame::{Frame, Side};
+use super::frame::{Frame, Side, least_share};
 use super::spectra::{BORDER, Plan, Spectra};
 use super::trend::Line;
 use super::{ReferencePixels, gaps, is_reversed};
@@ -24,6 +24,18 @@ pub struct Seen {
     pub spectra: Vec<Spectra>,
     /// Counts of the 33rd amplifier, without its line, and its gaps filled.
     pub amp33: Array3<u16>,
+    /// Which share of the samples of the left, right, top and bottom border and of the 33rd amplifier
+    /// tells something, in the resultant where that is least.
+    pub usable: [(&'static str, f64); 5],
+}
+
+/// A sample of the 33rd amplifier in all resultants.
+#[derive(Clone, Copy, Default)]
+struct Pixel {
+    /// The mean of the samples that are there, or 0 if it is not to be removed.
+    mean: f64,
+    /// Whether it is missing in all of them.
+    is_missing: bool,
 }
 
 /// A side of the border, and its samples without their means.
@@ -51,27 +63,36 @@ impl Seen {
             }
         });
         let left_and_right = [((&frame.left, left), 0), ((&frame.right, right), last)];
-        let means = means_of_amp33(kernel, (n_resultants, n_rows), execution)?;
+        let pixels = pixels_of_amp33(kernel, (n_resultants, n_rows), execution)?;
         let mut amp33 = Array3::zeros((n_resultants, n_rows, width));
-        let mut spectra: Vec<Option<Spectra>> = (0..n_resultants).map(|_| None).collect();
-        let resultants = spectra.iter_mut().zip(amp33.outer_iter_mut());
+        let mut made: Vec<Option<(Spectra, f64)>> = (0..n_resultants).map(|_| None).collect();
+        let resultants = made.iter_mut().zip(amp33.outer_iter_mut());
         for_each(
             resultants.enumerate().collect(),
-            |(g, (spectra, corrected))| {
-                let sequence = sequence_of_amp33(kernel, &plan, &means, g);
-                restore(&means, &sequence, corrected);
+            |(g, (made, corrected))| {
+                let (sequence, usable) = sequence_of_amp33(kernel, &plan, &pixels, g);
+                restore(&pixels, &sequence, corrected);
                 let columns: Vec<_> = (0..n_rows)
                     .map(|y| columns(&plan, &left_and_right, &trends, (g, y)))
                     .collect();
-                *spectra = Some(plan.spectra(&columns, &sequence));
+                *made = Some((plan.spectra(&columns, &sequence), usable));
             },
             execution,
         )?;
+        let (spectra, of_amp33): (Vec<_>, Vec<f64>) = made.into_iter().flatten().unzip();
+        let of_side = |side: &Side| least_share(&side.is_valid);
         Ok(Self {
             plan,
             trends,
-            spectra: spectra.into_iter().flatten().collect(),
+            spectra,
             amp33,
+            usable: [
+                ("usable_left", of_side(&frame.left)),
+                ("usable_right", of_side(&frame.right)),
+                ("usable_top", of_side(&frame.top)),
+                ("usable_bottom", of_side(&frame.bottom)),
+                ("usable_amp33", of_amp33.into_iter().fold(1.0, f64::min)),
+            ],
         })
     }
 }
@@ -121,26 +142,26 @@ fn columns(
 }
 
 /// The sequence of the 33rd amplifier, which begins in the same direction as that of the first channel:
-/// without its means and its line, and gaps filled.
+/// without its means and its line, and gaps filled. And which share of its samples was there.
 fn sequence_of_amp33(
     kernel: &ReferencePixels<'_>,
     plan: &Plan,
-    means: &Array2<f64>,
+    pixels: &Array2<Pixel>,
     g: usize,
-) -> Vec<f32> {
-    let (n_rows, width) = means.dim();
+) -> (Vec<f32>, f64) {
+    let (n_rows, width) = pixels.dim();
     let cycle = plan.cycle();
     let switches = &kernel.switches;
     let mut values = vec![0.0; n_rows * cycle];
     let mut is_valid = vec![false; n_rows * cycle];
     let rows = values.chunks_exact_mut(cycle);
     let rows = rows.zip(is_valid.chunks_exact_mut(cycle));
-    for ((y, means), (row, is_valid)) in means.outer_iter().enumerate().zip(rows) {
+    for ((y, pixels), (row, is_valid)) in pixels.outer_iter().enumerate().zip(rows) {
         read_counts(&kernel.amp33, g, y, &mut row[..width]);
-        for ((count, is_valid), &mean) in row.iter_mut().zip(is_valid).zip(means) {
-            *is_valid = switches.is_valid_count(*count, mean);
+        for ((count, is_valid), pixel) in row.iter_mut().zip(is_valid).zip(pixels) {
+            *is_valid = switches.is_valid_count(*count, pixel.mean);
             *count = if *is_valid {
-                (f64::from(*count) - mean) as f32
+                (f64::from(*count) - pixel.mean) as f32
             } else {
                 0.0
             };
@@ -164,50 +185,58 @@ fn sequence_of_amp33(
     if switches.fft_interpolate {
         gaps::smooth_pauses(&mut values, width, cycle);
     }
-    values
+    let n_valid = is_valid.iter().filter(|&&is_valid| is_valid).count();
+    (values, n_valid as f64 / pixels.len() as f64)
 }
 
-/// Means over the resultants of the samples of the 33rd amplifier, (n_rows, columns of a channel).
-fn means_of_amp33(
+/// What the samples of the 33rd amplifier are in all resultants, (n_rows, columns of a channel).
+fn pixels_of_amp33(
     kernel: &ReferencePixels<'_>,
     (n_resultants, n_rows): (usize, usize),
     execution: &mut Execution<'_>,
-) -> Result<Array2<f64>, KernelError> {
+) -> Result<Array2<Pixel>, KernelError> {
     let width = kernel.channels.width;
-    let mut means = Array2::zeros((n_rows, width));
-    let bands = means.axis_chunks_iter_mut(Axis(0), MEAN_ROWS).enumerate();
+    let mut pixels = Array2::<Pixel>::default((n_rows, width));
+    let bands = pixels.axis_chunks_iter_mut(Axis(0), MEAN_ROWS).enumerate();
     for_each(
         bands.collect(),
-        |(band, mut means)| {
+        |(band, mut pixels)| {
             let mut rows = vec![vec![0.0; width]; n_resultants];
             let mut counts = vec![0.0; n_resultants];
             let mut is_valid = vec![false; n_resultants];
-            for (r, mut means) in means.outer_iter_mut().enumerate() {
+            for (r, mut pixels) in pixels.outer_iter_mut().enumerate() {
                 for (g, row) in rows.iter_mut().enumerate() {
                     read_counts(&kernel.amp33, g, band * MEAN_ROWS + r, row);
                 }
-                for (step, mean) in means.iter_mut().enumerate() {
+                for (step, pixel) in pixels.iter_mut().enumerate() {
                     for ((count, is_valid), row) in counts.iter_mut().zip(&mut is_valid).zip(&rows)
                     {
                         *count = row[step];
                         *is_valid = *count != 0.0;
                     }
-                    *mean = kernel.switches.mean(&counts, &mut is_valid);
+                    let switches = &kernel.switches;
+                    pixel.is_missing = !switches.zero_is_missing && !is_valid.contains(&true);
+                    pixel.mean = switches.mean(&counts, &mut is_valid);
                 }
             }
         },
         execution,
     )?;
-    Ok(means)
+    Ok(pixels)
 }
 
-/// Adds means to a sequence, to have counts again.
-fn restore(means: &Array2<f64>, sequence: &[f32], mut counts: ArrayViewMut2<'_, u16>) {
-    let rows = sequence.chunks_exact(sequence.len() / means.nrows());
-    for ((mut counts, means), row) in counts.outer_iter_mut().zip(means.outer_iter()).zip(rows) {
-        for ((count, mean), &value) in counts.iter_mut().zip(means).zip(row) {
-            // A conversion to an integer cuts what follows the point, and what is beyond its range.
-            *count = (f64::from(value) + mean + 0.5) as u16;
+/// Adds means to a sequence, to have counts again. What is missing in all resultants has no mean, and
+/// stays 0: who looks at it again is to find it missing.
+fn restore(pixels: &Array2<Pixel>, sequence: &[f32], mut counts: ArrayViewMut2<'_, u16>) {
+    let rows = sequence.chunks_exact(sequence.len() / pixels.nrows());
+    for ((mut counts, pixels), row) in counts.outer_iter_mut().zip(pixels.outer_iter()).zip(rows) {
+        for ((count, pixel), &value) in counts.iter_mut().zip(pixels).zip(row) {
+            if pixel.is_missing {
+                *count = 0;
+            } else {
+                // A conversion to an integer cuts what follows the point, and what is beyond its range.
+                *count = (f64::from(value) + pixel.mean + 0.5) as u16;
+            }
         }
     }
 }

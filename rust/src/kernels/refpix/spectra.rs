@@ -194,20 +194,27 @@ impl Plan {
     }
 
     /// Reads the coefficients of a channel: of the left and the right border and of the 33rd amplifier.
+    /// Those that are no finite number are taken as 0; how many that are.
     pub fn read<const H: usize>(
         &self,
         channel: usize,
         planes: [Plane<'_, Complex<f64>>; 3],
         work: &mut Work<H>,
-    ) {
-        for (table, plane) in work.coefficients.iter_mut().zip(planes) {
-            self.fill(table, plane, channel);
-        }
+    ) -> usize {
+        let tables = work.coefficients.iter_mut().zip(planes);
+        tables
+            .map(|(table, plane)| self.fill(table, plane, channel))
+            .sum()
     }
 
     /// Makes a table of a row of coefficients, which are those of the frequencies from 0 to L / 2: a table
     /// has those of negative ones too.
-    fn fill(&self, table: &mut [Row<SIDE>], plane: Plane<'_, Complex<f64>>, channel: usize) {
+    fn fill(
+        &self,
+        table: &mut [Row<SIDE>],
+        plane: Plane<'_, Complex<f64>>,
+        channel: usize,
+    ) -> usize {
         let n = self.n_rows;
         let n_frequencies = Self::n_frequencies(n, self.width);
         let mut put = |k1: usize, k2: usize, re: f32, im: f32| {
@@ -220,12 +227,17 @@ impl Plan {
         };
         let row = plane.row(&place, 0);
         let (mut k1, mut k2) = (0, 0);
+        let mut n_unusable = 0;
         for cols in blocks(n_frequencies) {
             let numbers = row.block(&cols);
             for (k, number) in cols.zip(numbers.iter()) {
-                let (re, mut im) = (number.re as f32, number.im as f32);
+                let (mut re, mut im) = (number.re as f32, number.im as f32);
                 if k == 0 || k == n_frequencies - 1 {
-                    im = 0.0; // of a constant, and of the highest frequency, only this part counts
+                    im = 0.0; // of a constant, and of the highest frequency, only the other part counts
+                }
+                if !(re.is_finite() && im.is_finite()) {
+                    (re, im) = (0.0, 0.0);
+                    n_unusable += 1;
                 }
                 if k1 <= n / 2 {
                     put(k1, k2, re, im);
@@ -242,6 +254,7 @@ impl Plan {
                 }
             }
         }
+        n_unusable
     }
 
     /// What is to be subtracted from the channel of the coefficients: the correction and the trend, for each

@@ -217,3 +217,63 @@ fn neither_samples_nor_what_is_found_depend_on_tiles() {
         assert_eq!(*sample, data[[g, n_rows - BORDER + r, col]]);
     }
 }
+
+fn number(found: &[(&'static str, Found)], name: &str) -> f64 {
+    match found.iter().find(|found| found.0 == name) {
+        Some((_, Found::Number(number))) => *number,
+        _ => panic!("{name} is found"),
+    }
+}
+
+#[test]
+fn coefficients_that_are_not_finite_are_0_and_counted_once() {
+    let of = |spoiled: bool, tile_cols| {
+        let mut small = Small::new(2, 9, 3).unit(2);
+        for (i, count) in small.amp33.iter_mut().enumerate() {
+            *count += (i % 23) as u16;
+        }
+        for (at, value) in [
+            ([0, 5], f64::NAN),
+            ([1, 70], f64::INFINITY),
+            ([2, 0], 1e300),
+        ] {
+            small.coefficients[2][at] = if spoiled {
+                Complex::new(value, 1.0)
+            } else {
+                Complex::default()
+            };
+        }
+        if spoiled {
+            // Of a constant only the real part counts.
+            small.coefficients[0][[1, 0]] = Complex::new(0.0, f64::NAN);
+        }
+        let found = small.run(tile_cols);
+        (small.data, number(&found, "unusable_coefficients"))
+    };
+    let (expected, none) = of(false, None);
+    assert_eq!(none, 0.0);
+    for tile_cols in [None, Some(1), Some(40)] {
+        assert_eq!(of(true, tile_cols), (expected.clone(), 3.0));
+    }
+}
+
+#[test]
+fn the_share_of_usable_samples_is_that_of_the_worst_resultant() {
+    let mut small = Small::new(2, 8, 1);
+    small.amp33.index_axis_mut(ndarray::Axis(0), 1).fill(0);
+    small.data[[0, 3, 1]] = f32::NAN;
+    small
+        .pixeldq
+        .row_mut(7)
+        .fill(crate::dq::pixel::BAD_REF_PIXEL);
+    let found = small.run(None);
+    for (name, expected) in [
+        ("usable_left", 27.0 / 32.0),
+        ("usable_right", 28.0 / 32.0),
+        ("usable_top", 127.0 / 128.0),
+        ("usable_bottom", 96.0 / 128.0),
+        ("usable_amp33", 0.0),
+    ] {
+        assert_eq!(number(&found, name), expected, "{name}");
+    }
+}
