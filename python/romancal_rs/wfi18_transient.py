@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from . import kernels
+from .border import BORDER
 from .exposure import read_pattern
 from .stpipe import RampStep
 
@@ -15,12 +16,17 @@ __all__ = ["WFI18TransientStep"]
 DETECTOR = "WFI18"
 #: Resultants that a fit needs.
 FEWEST_RESULTANTS = 5
+#: With fewer, a ramp without its first resultant has no slope.
+FEWEST_TO_MASK = 3
+#: With fewer rows, or a smaller share of those inside the border, a warning goes with the fit.
+FEW_ROWS, SMALL_SHARE = 100, 0.1
 
 
 class WFI18TransientStep(RampStep):
     """Take the transient off the first resultant of detector WFI18.
 
-    The status of exposures of other detectors is N/A.
+    The status of exposures of other detectors is N/A. Exposures of one or two resultants are
+    SKIPPED: nothing can be fitted, and nothing would be left without the first.
     """
 
     spec = """
@@ -38,6 +44,14 @@ class WFI18TransientStep(RampStep):
         detector = exposure.meta.instrument.detector
         return "" if detector == DETECTOR else f"not for {detector}"
 
+    def reason_to_skip(self, exposure: Any) -> str:
+        if reason := super().reason_to_skip(exposure):
+            return reason
+        n_resultants = exposure.shape[0]
+        if n_resultants < FEWEST_TO_MASK:
+            return f"it needs {FEWEST_TO_MASK} resultants, there are {n_resultants}"
+        return ""
+
     def kernel(self, exposure: Any, references: Mapping[str, Any]) -> kernels.Kernel:
         # No exposure says where on the detector it begins: all are taken to begin at pixel (0, 0).
         return kernels.wfi18_transient(
@@ -52,12 +66,28 @@ class WFI18TransientStep(RampStep):
                 *(found["masked_rows"], self._reason_to_mask(result)),
             )
             return
-        (a, b), (ta, tb) = transient.amplitudes, transient.time_constants
-        self.log.info(
-            "Transient: %.6g DN exp(-t / %.6g s) + %.6g DN exp(-t / %.6g s); means of rows lie "
-            "%.3g DN rms about it",
-            *(a, ta, b, tb, transient.rms),
-        )
+        self._tell(transient)
+        n_inside = inside(result)
+        if transient.n_rows < max(FEW_ROWS, SMALL_SHARE * n_inside):
+            self.log.warning(
+                "The transient is that of %d of %d rows: no others have samples that tell of it",
+                *(transient.n_rows, n_inside),
+            )
+        if transient.masked_rows:
+            self.log.warning(
+                "The first resultant of the %d rows that are read first is not used: no row before "
+                "them tells of the transient, which nothing holds there",
+                transient.masked_rows,
+            )
+
+    def _tell(self, transient: kernels.Transient) -> None:
+        fit = f"the means of {transient.n_rows} rows lie {transient.rms:.4g} DN rms about it"
+        pairs = zip(transient.amplitudes, transient.time_constants, strict=True)
+        terms = [f"{a:.9g} DN exp(-t / {tau:.9g} s)" for a, tau in pairs if a]
+        if terms:
+            self.log.info("Transient: %s; %s", " + ".join(terms), fit)
+        else:
+            self.log.info("No transient, nothing is subtracted: 0 DN fits; %s", fit)
 
     def _reason_to_mask(self, result: Any) -> str:
         n_resultants = len(result.meta.exposure.read_pattern)
@@ -65,4 +95,10 @@ class WFI18TransientStep(RampStep):
             return "mask_rows is set"
         if n_resultants < FEWEST_RESULTANTS:
             return f"a fit needs {FEWEST_RESULTANTS} resultants, there are {n_resultants}"
-        return "no sum of two exponentials fits the means of rows"
+        return "no sum of exponentials fits the means of rows"
+
+
+def inside(result: Any) -> int:
+    """Rows inside the border, of a ramp or of the image that is made of it."""
+    n_rows = int(result.shape[-2])
+    return n_rows - 2 * BORDER if len(result.shape) == 3 else n_rows

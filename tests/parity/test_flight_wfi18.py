@@ -191,6 +191,59 @@ def test_15_a_second_term_that_is_positive_is_found(ta, tb, b):
     assert np.abs(error).max() < 1.0
 
 
+def test_flags_of_the_last_two_resultants_do_not_leave_rows_without_a_mean():
+    # They serve to tell which pixels are bright, and nothing else. With 200 rows flagged there the
+    # transient was extrapolated to them.
+    data, signal = exposure((512, 256), truth=(180, 60, 0.1, 0.6))
+    expected = data[0].astype(float)
+    expected[INSIDE, INSIDE] -= signal[INSIDE, INSIDE]
+    groupdq, _ = no_flags(data)
+    groupdq[4, :200] = dqflags.DO_NOT_USE
+    before = groupdq.copy()
+    found, _ = correct(data, groupdq)
+    assert (found.n_rows, found.masked_rows) == (504, 0)
+    error = (data[0] - expected)[INSIDE, INSIDE]
+    assert np.abs(error).max() < 1
+    np.testing.assert_array_equal(groupdq, before)
+
+
+def test_what_is_not_known_of_the_first_rows_is_not_extrapolated_but_flagged():
+    data, signal = exposure((512, 256), truth=(180, 60, 0.1, 0.6))
+    expected = data[0].astype(float)
+    expected[INSIDE, INSIDE] -= signal[INSIDE, INSIDE]
+    groupdq, _ = no_flags(data)
+    groupdq[2, :200] = dqflags.DO_NOT_USE
+    found, _ = correct(data, groupdq)
+    assert found.n_rows == 308
+    assert 160 < found.masked_rows < 200
+    masked = groupdq[0] & MASKED == MASKED
+    np.testing.assert_array_equal(masked.any(axis=1), np.arange(512) < found.masked_rows)
+    assert np.abs((data[0] - expected)[found.masked_rows : -4, INSIDE]).max() < 5
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("n_rows", [8, 56, 4088])
+def test_noise_alone_is_no_transient(seed, n_rows):
+    # Was accepted with amplitudes of +-1.4e6 DN.
+    of_rows, _ = kernels.read_times("WFI18", FRAME_TIME)
+    noise = np.random.default_rng(seed).normal(0, 0.4, n_rows)
+    amplitudes, time_constants, rms = _core.fit_transient(of_rows[4 : 4 + n_rows], noise)
+    assert (amplitudes, time_constants) == ([0, 0], [np.inf, np.inf])
+    assert rms == pytest.approx((noise**2).mean() ** 0.5)
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("tau", [0.05, 0.138, 0.5, 2.0])
+def test_one_exponential_is_not_fitted_as_two_that_cancel(seed, tau):
+    # Was accepted with the same time constant twice, and amplitudes of +-6e7 DN.
+    of_rows, _ = kernels.read_times("WFI18", FRAME_TIME)
+    times = of_rows[INSIDE]
+    noise = np.random.default_rng(seed).normal(0, 0.4, times.size)
+    amplitudes, time_constants, _ = _core.fit_transient(times, 200 * np.exp(-times / tau) + noise)
+    assert amplitudes == [pytest.approx(200, rel=0.01), 0]
+    assert time_constants == [pytest.approx(tau, rel=0.01), np.inf]
+
+
 @pytest.mark.parametrize("way", [(1, 1), (3, 2), (7, 3)])
 @pytest.mark.parametrize("tile_cols", [None, 5, 128])
 def test_bands_threads_and_tiles_do_not_matter(way, tile_cols):

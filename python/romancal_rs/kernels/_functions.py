@@ -94,9 +94,9 @@ def correct_reference_pixels(
     data: NDArray[np.float32],
     amp33: NDArray[np.uint16],
     pixeldq: NDArray[np.uint32],
-    gamma: NDArray[np.complex128],
-    zeta: NDArray[np.complex128],
-    alpha: NDArray[np.complex128],
+    gamma: NDArray[np.complex64] | NDArray[np.complex128],
+    zeta: NDArray[np.complex64] | NDArray[np.complex128],
+    alpha: NDArray[np.complex64] | NDArray[np.complex128],
     *,
     remove_offset: bool = True,
     remove_trends: bool = True,
@@ -124,14 +124,14 @@ def correct_reference_pixels(
     amp33 : ndarray, (n_resultants, n_rows, 128), uint16
         Counts of the 33rd amplifier, which reads no pixels [DN]; changed in place: its line is
         removed, and where a count was 0, which means that it is missing, there is what was filled
-        in. Rounded, and cut to 16 bits.
+        in, but 0 still where it is missing in all resultants. Rounded, and cut to 16 bits.
     pixeldq : ndarray, (n_rows, n_cols), uint32
         Flags of each pixel. Reference pixels flagged BAD_REF_PIXEL are not used, and taken as 0 DN;
         of science pixels the flag means nothing.
-    gamma, zeta, alpha : ndarray, (n_cols / 128, n_rows * 70 + 1), complex128
+    gamma, zeta, alpha : ndarray, (n_cols / 128, n_rows * 70 + 1), complex128 or complex64
         The coefficients of the left border, of the right one, and of the 33rd amplifier: for each
         channel those of the frequencies of its sequence of samples, ``n_rows`` times 128 and a
-        pause of 12.
+        pause of 12. One that is not finite is taken as 0.
     remove_offset : bool, optional
         Remove the mean over the resultants from reference pixels and from the 33rd amplifier.
         Science pixels keep theirs in any case.
@@ -424,7 +424,8 @@ def subtract_dark_decay(
     amplitude : float
         The signal at the middle of the first read [DN].
     time_constant : float
-        How long it takes to fall to 1/e [s].
+        How long it takes to fall to 1/e [s]. One so short that the signal at the beginning of the
+        first read, half a frame before its middle, is beyond single precision is an error.
     frame_time : float
         Time of one read [s].
     read_pattern : ReadPattern
@@ -468,18 +469,23 @@ def correct_wfi18_transient(
     resultant is not above the median of the row, without flagged samples and outliers. The sum of
     two exponentials of the time at which a row is read (`read_times`) is fitted to that, with time
     constants of 0.02 to 30 s, and subtracted at the time of each pixel, in float64, rounded once.
+    Two are only taken where they explain significantly more than one, and one where it explains
+    significantly more than none, by an F-test with a probability of 1e-5.
 
     Where there are fewer than five resultants, where fewer than five rows are known, or where the
-    fit leaves more than the mean of the rows does, the first resultant is flagged instead:
-    DO_NOT_USE and WFI18_TRANSIENT in the detector's first 1000 rows, as far as `data` has them.
+    mean of the rows, which is not 0, explains them as well, the first resultant is flagged instead:
+    DO_NOT_USE and WFI18_TRANSIENT in the detector's first 1000 rows, as far as `data` has them. So
+    is that of rows read before the first known one, by more than a tenth of the shorter time
+    constant.
 
     Parameters
     ----------
     data : ndarray, (n_resultants, n_rows, n_cols), float32
         Ramps [DN]; the first resultant is changed in place.
     groupdq : ndarray, (n_resultants, n_rows, n_cols), uint8
-        Flags of each sample. A pixel with one that is DO_NOT_USE or SATURATED, in the first five
-        resultants, does not count. Added to in place where rows are flagged.
+        Flags of each sample. A pixel with one that is DO_NOT_USE or SATURATED in the first three
+        resultants, or SATURATED in the next two, does not count; where one of these two is
+        DO_NOT_USE it counts, however bright. Added to in place where rows are flagged.
     pixeldq : ndarray, (n_rows, n_cols), uint32
         Flags of each pixel; one that is DO_NOT_USE does not count.
     frame_time : float
@@ -496,7 +502,7 @@ def correct_wfi18_transient(
     Returns
     -------
     Transient or None
-        What was subtracted; None where rows were flagged.
+        What was subtracted; None where rows were flagged instead of all.
 
     Raises
     ------

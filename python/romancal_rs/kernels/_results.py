@@ -89,26 +89,35 @@ class Transient:
     Attributes
     ----------
     amplitudes : (float, float)
-        At the beginning of the frame [DN].
+        At the beginning of the frame [DN]; 0 of an exponential that the data do not tell of.
     time_constants : (float, float)
-        How long each takes to fall to 1/e [s].
+        How long each takes to fall to 1/e [s]; infinite of one that the data do not tell of.
     rms : float
         What the fit leaves of the means of rows, root mean square [DN].
+    n_rows : int
+        How many rows it was fitted to.
+    masked_rows : int
+        How many rows, the first of the image, are flagged instead, as they are read before all of
+        those: there the transient is not known.
     """
 
     amplitudes: tuple[float, float]
     time_constants: tuple[float, float]
     rms: float
+    n_rows: int
+    masked_rows: int
 
     @classmethod
     def of_found(cls, found: Mapping[str, float]) -> Transient | None:
         """What the kernel found; None where it flagged rows instead."""
-        if "masked_rows" in found:
+        if "amplitude_1" not in found:
             return None
         return cls(
             (found["amplitude_1"], found["amplitude_2"]),
             (found["time_constant_1"], found["time_constant_2"]),
             found["rms"],
+            int(found["fitted_rows"]),
+            int(found["masked_rows"]),
         )
 
 

@@ -10,13 +10,16 @@
 //! The border of reference pixels neither counts nor changes. Where there are fewer than five
 //! resultants, or no fit, or on demand, the samples of the first resultant are flagged DO_NOT_USE and
 //! WFI18_TRANSIENT instead in the rows that are read first: the detector's first 1000, or as many of
-//! them as the image has.
+//! them as the image has. So are rows that are read before the first of which a mean is known, but for a
+//! few ([`Transient::reach`]): backwards in time the exponentials grow, and nothing holds them.
 //!
 //! Source: the wfi18_transient step of romancal 1.1.0, whose fit starts from one guess. Other than there
 //! a pixel counts by the median of its own row, and flagged samples do not.
 
 mod fit;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 
@@ -168,32 +171,40 @@ impl<'k> Survey<'k> for Seeing<'k> {
         } = *self;
         let times = ReadTimes::new(Detector::WFI18, kernel.frame_time);
         let (first_row, first_col) = kernel.origin;
+        let rows_inside = inside(0..n_rows, n_rows);
+        let cols_inside = inside(0..n_cols, n_cols);
+        let n_inside = cols_inside.len() as f64;
+        let of_cols = cols_inside
+            .map(|col| times.of_col(first_col + col))
+            .sum::<f64>()
+            / n_inside;
+        let of_row = |row: usize| times.of_row(first_row + row) + of_cols;
         let fitted = rows.and_then(|rows| {
-            let (rows_seen, cols_seen) = (inside(0..n_rows, n_rows), inside(0..n_cols, n_cols));
-            let n_seen = cols_seen.len() as f64;
-            let of_cols = cols_seen
-                .map(|col| times.of_col(first_col + col))
-                .sum::<f64>()
-                / n_seen;
-            let of_rows: Vec<_> = rows_seen
-                .map(|row| times.of_row(first_row + row) + of_cols)
-                .collect();
+            let of_rows: Vec<_> = rows_inside.clone().map(of_row).collect();
             fit(&of_rows, &rows.means())
         });
-        let (correction, rms) = match (kernel.mode, fitted) {
-            (Mode::Subtract(transient), _) => (Correction::subtract(transient, times), None),
-            (_, Some(fitted)) => (
-                Correction::subtract(fitted.transient, times),
-                Some(fitted.rms),
-            ),
-            _ => (Correction::Mask, None),
+        let transient = match kernel.mode {
+            Mode::Subtract(transient) => Some(transient),
+            _ => fitted.map(|fitted| fitted.transient),
+        };
+        let masked_rows = match (transient, fitted) {
+            (None, _) => MASKED_ROWS.saturating_sub(first_row).min(n_rows),
+            (_, None) => 0,
+            (Some(transient), Some(fitted)) => {
+                let is_early = |row: &usize| of_row(*row) < fitted.from - transient.reach();
+                match rows_inside.take_while(is_early).count() {
+                    0 => 0,
+                    n_early => BORDER + n_early,
+                }
+            }
         };
         Ok(Box::new(Corrected {
             kernel,
             n_rows,
             n_cols,
-            correction,
-            rms,
+            masked_rows,
+            subtracted: transient.map(|transient| Subtracted::new(transient, times)),
+            fitted,
         }))
     }
 }
@@ -203,29 +214,29 @@ struct Corrected<'k> {
     kernel: &'k Wfi18Transient<'k>,
     n_rows: usize,
     n_cols: usize,
-    correction: Correction,
-    rms: Option<f64>,
+    /// So many rows, the first of the image, are flagged.
+    masked_rows: usize,
+    /// From the others this is subtracted.
+    subtracted: Option<Subtracted>,
+    fitted: Option<Fitted>,
 }
 
-enum Correction {
-    Subtract {
-        transient: Transient,
-        times: ReadTimes,
-        /// What is left of each exponential at each column of a pair of channels, over which it repeats,
-        /// and of some more, so that those of a block lie one after the other wherever it begins.
-        left_at_cols: [Vec<f64>; 2],
-    },
-    Mask,
+struct Subtracted {
+    transient: Transient,
+    times: ReadTimes,
+    /// What is left of each exponential at each column of a pair of channels, over which it repeats,
+    /// and of some more, so that those of a block lie one after the other wherever it begins.
+    left_at_cols: [Vec<f64>; 2],
 }
 
-impl Correction {
-    fn subtract(transient: Transient, times: ReadTimes) -> Self {
+impl Subtracted {
+    fn new(transient: Transient, times: ReadTimes) -> Self {
         let left_at_cols = transient.time_constants.map(|time_constant| {
             let cols = 0..2 * CHANNEL_COLS + LANES;
             cols.map(|x| (-times.of_col(x) / time_constant).exp())
                 .collect()
         });
-        Self::Subtract {
+        Self {
             transient,
             times,
             left_at_cols,
@@ -234,10 +245,48 @@ impl Correction {
 }
 
 impl Corrected<'_> {
-    /// The rows of the image that are flagged.
-    fn masked_rows(&self) -> usize {
-        let first_row = self.kernel.origin.0;
-        MASKED_ROWS.saturating_sub(first_row).min(self.n_rows)
+    /// Flags those rows of a band that are flagged.
+    fn mask(&self, band: &mut RampBand<'_>) {
+        let (_, n_rows, _) = band.shape();
+        let masked = self.masked_rows.saturating_sub(band.place.first_row);
+        let mut groupdq = band.groupdq.view_mut();
+        let mut first = groupdq.index_axis_mut(Axis(0), 0);
+        for r in 0..n_rows.min(masked) {
+            for flags in row_mut(first.view_mut(), r) {
+                *flags |= group::DO_NOT_USE | group::WFI18_TRANSIENT;
+            }
+        }
+    }
+
+    /// Subtracts from what of the others lies inside the border.
+    fn subtract(&self, subtracted: &Subtracted, band: &mut RampBand<'_>) {
+        let Place { first_row, cols } = band.place.clone();
+        let (_, n_rows, _) = band.shape();
+        let rows = inside(first_row..first_row + n_rows, self.n_rows);
+        let cols_inside = inside(cols.clone(), self.n_cols);
+        if cols_inside.is_empty() {
+            return;
+        }
+        let Subtracted {
+            transient,
+            times,
+            left_at_cols: [of_first, of_second],
+        } = subtracted;
+        let (y, x) = self.kernel.origin;
+        let mut data = band.data.view_mut();
+        let mut first = data.index_axis_mut(Axis(0), 0);
+        for row in rows.filter(|&row| row >= self.masked_rows) {
+            let time = times.of_row(y + row);
+            let amplitudes = [0, 1]
+                .map(|i| transient.amplitudes[i] * (-time / transient.time_constants[i]).exp());
+            let samples = row_mut(first.view_mut(), row - first_row);
+            subtract(
+                &mut samples[cols_inside.start - cols.start..cols_inside.end - cols.start],
+                amplitudes,
+                [of_first, of_second],
+                (x + cols_inside.start) % (2 * CHANNEL_COLS),
+            );
+        }
     }
 }
 
@@ -255,64 +304,29 @@ impl BandKernel for Corrected<'_> {
     }
 
     fn apply(&self, band: &mut RampBand<'_>) {
-        let Place { first_row, cols } = band.place.clone();
-        let (_, n_rows, _) = band.shape();
-        match &self.correction {
-            Correction::Mask => {
-                let mut groupdq = band.groupdq.view_mut();
-                let mut first = groupdq.index_axis_mut(Axis(0), 0);
-                for r in 0..n_rows.min(self.masked_rows().saturating_sub(first_row)) {
-                    for flags in row_mut(first.view_mut(), r) {
-                        *flags |= group::DO_NOT_USE | group::WFI18_TRANSIENT;
-                    }
-                }
-            }
-            Correction::Subtract {
-                transient,
-                times,
-                left_at_cols,
-            } => {
-                // What of the band lies inside the border.
-                let rows = inside(first_row..first_row + n_rows, self.n_rows);
-                let cols_inside = inside(cols.clone(), self.n_cols);
-                let (y, x) = self.kernel.origin;
-                let mut data = band.data.view_mut();
-                let mut first = data.index_axis_mut(Axis(0), 0);
-                for row in rows.filter(|_| !cols_inside.is_empty()) {
-                    let time = times.of_row(y + row);
-                    let amplitudes = [0, 1].map(|i| {
-                        transient.amplitudes[i] * (-time / transient.time_constants[i]).exp()
-                    });
-                    let samples = row_mut(first.view_mut(), row - first_row);
-                    subtract(
-                        &mut samples[cols_inside.start - cols.start..cols_inside.end - cols.start],
-                        amplitudes,
-                        [&left_at_cols[0], &left_at_cols[1]],
-                        (x + cols_inside.start) % (2 * CHANNEL_COLS),
-                    );
-                }
-            }
+        self.mask(band);
+        if let Some(subtracted) = &self.subtracted {
+            self.subtract(subtracted, band);
         }
     }
 
     fn found(&self) -> Vec<(&'static str, Found)> {
-        let numbers = match &self.correction {
-            Correction::Mask => vec![("masked_rows", self.masked_rows() as f64)],
-            Correction::Subtract { transient, .. } => {
-                let Transient {
-                    amplitudes: [a, b],
-                    time_constants: [ta, tb],
-                } = *transient;
-                let parameters = [
-                    ("amplitude_1", a),
-                    ("time_constant_1", ta),
-                    ("amplitude_2", b),
-                    ("time_constant_2", tb),
-                ];
-                let rms = self.rms.map(|rms| ("rms", rms));
-                parameters.into_iter().chain(rms).collect()
-            }
-        };
+        let mut numbers = vec![("masked_rows", self.masked_rows as f64)];
+        if let Some(Subtracted { transient, .. }) = &self.subtracted {
+            let Transient {
+                amplitudes: [a, b],
+                time_constants: [ta, tb],
+            } = *transient;
+            numbers.extend([
+                ("amplitude_1", a),
+                ("time_constant_1", ta),
+                ("amplitude_2", b),
+                ("time_constant_2", tb),
+            ]);
+        }
+        if let Some(fitted) = &self.fitted {
+            numbers.extend([("rms", fitted.rms), ("fitted_rows", fitted.n_values as f64)]);
+        }
         let numbers = numbers.into_iter();
         numbers
             .map(|(name, number)| (name, Found::Number(number)))
@@ -338,143 +352,5 @@ vectorised! {
             }
             store(&block, samples, &cols);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::band::BandArray;
-    use crate::dq::pixel;
-    use crate::kernels::testing::Ramp;
-    use ndarray::{Array2, Array3};
-
-    const MASKED: u8 = group::DO_NOT_USE | group::WFI18_TRANSIENT;
-
-    fn pattern(n_resultants: usize) -> ReadPattern {
-        let reads: Vec<_> = (1..=n_resultants as i64).map(|read| vec![read]).collect();
-        ReadPattern::from_reads(&reads, 3.0).unwrap()
-    }
-
-    fn ramp(n_resultants: usize, n_rows: usize, n_cols: usize) -> Ramp {
-        let shape = (n_resultants, n_rows, n_cols);
-        Ramp {
-            data: Array3::from_shape_fn(shape, |(g, _, _)| 100.0 + 10.0 * g as f32),
-            groupdq: Array3::zeros(shape),
-            pixeldq: Array2::zeros((n_rows, n_cols)),
-        }
-    }
-
-    fn run(ramp: &mut Ramp, mode: Mode, origin: (usize, usize)) {
-        let pattern = pattern(ramp.data.dim().0);
-        ramp.run(&Wfi18Transient {
-            frame_time: 3.0,
-            read_pattern: &pattern,
-            mode,
-            origin,
-        });
-    }
-
-    fn excess(ramp: &mut Ramp) -> Vec<f64> {
-        let pattern = pattern(ramp.data.dim().0);
-        let band = RampBand::of_image(
-            BandArray::InPlace(ramp.data.view_mut()),
-            BandArray::InPlace(ramp.groupdq.view_mut()),
-            BandArray::InPlace(ramp.pixeldq.view_mut()),
-        );
-        excess_of_rows(&band, &pattern).unwrap()
-    }
-
-    #[test]
-    fn a_known_transient_is_subtracted_inside_the_border_of_the_first_resultant() {
-        let transient = Transient {
-            amplitudes: [50.0, -20.0],
-            time_constants: [0.1, 2.0],
-        };
-        let mut ramp = ramp(2, 12, 140);
-        let before = ramp.data.clone();
-        run(&mut ramp, Mode::Subtract(transient), (7, 100));
-        let times = ReadTimes::new(Detector::WFI18, 3.0);
-        for ((g, r, c), &sample) in ramp.data.indexed_iter() {
-            let time = times.of_row(7 + r) + times.of_col(100 + c);
-            let signal = 50.0 * (-time / 0.1).exp() - 20.0 * (-time / 2.0).exp();
-            let is_changed = g == 0 && (4..8).contains(&r) && (4..136).contains(&c);
-            let expected = if is_changed {
-                100.0 - signal
-            } else {
-                before[[g, r, c]].into()
-            };
-            assert!((f64::from(sample) - expected).abs() < 1e-5, "{g} {r} {c}");
-        }
-        assert!(ramp.groupdq.iter().all(|&flags| flags == 0));
-    }
-
-    #[test]
-    fn the_rows_that_are_read_first_are_flagged_by_their_place_on_the_detector() {
-        for (n_resultants, mode) in [(5, Mode::Mask), (4, Mode::Fit), (1, Mode::Fit)] {
-            let mut ramp = ramp(n_resultants, 12, 9);
-            let before = ramp.data.clone();
-            run(&mut ramp, mode, (990, 0));
-            for ((g, r, _), &flags) in ramp.groupdq.indexed_iter() {
-                assert_eq!(flags, if g == 0 && r < 10 { MASKED } else { 0 });
-            }
-            assert_eq!(ramp.data, before);
-        }
-        let mut of_crop = ramp(5, 6, 6); // nothing but border
-        run(&mut of_crop, Mode::Fit, (0, 0));
-        assert!(
-            of_crop
-                .groupdq
-                .index_axis(Axis(0), 0)
-                .iter()
-                .all(|&flags| flags == MASKED)
-        );
-        let mut beyond = ramp(5, 12, 12);
-        run(&mut beyond, Mode::Mask, (1000, 0));
-        assert!(beyond.groupdq.iter().all(|&flags| flags == 0));
-    }
-
-    #[test]
-    fn the_excess_of_a_row_is_that_over_the_line_through_the_next_two() {
-        // 100 110 120 130 140: nothing. A row of 7 DN more in the first resultant.
-        let mut ramp = ramp(5, 11, 20);
-        ramp.data.index_axis_mut(Axis(0), 0).row_mut(5).fill(107.0);
-        assert_eq!(excess(&mut ramp), [0.0, 7.0, 0.0]);
-    }
-
-    #[test]
-    fn bright_pixels_outliers_and_flagged_ones_do_not_count() {
-        // Row 5: of 20 - 8 = 12 pixels four rise by more than the median. Row 4 is bright as a whole, but
-        // no pixel more than the others.
-        let mut ramp = ramp(5, 11, 20);
-        for c in 4..8 {
-            ramp.data[[0, 5, c]] = 900.0;
-            ramp.data[[4, 5, c]] = 300.0;
-        }
-        ramp.data.index_axis_mut(Axis(0), 4).row_mut(4).fill(500.0);
-        ramp.data.index_axis_mut(Axis(0), 0).row_mut(4).fill(103.0);
-        // In row 6 a saturated sample, a bad one, a bad pixel and NaN.
-        ramp.data.index_axis_mut(Axis(0), 0).row_mut(6).fill(101.0);
-        for (c, g) in [(4, 0), (5, 1), (6, 4)] {
-            ramp.data[[0, 6, c]] = 5000.0;
-            ramp.groupdq[[g, 6, c]] = if g == 1 {
-                group::DO_NOT_USE
-            } else {
-                group::SATURATED
-            };
-        }
-        ramp.data[[0, 6, 7]] = 5000.0;
-        ramp.pixeldq[[6, 7]] = pixel::DO_NOT_USE;
-        ramp.data[[0, 6, 8]] = f32::NAN;
-        ramp.data[[4, 6, 9]] = f32::NAN;
-        assert_eq!(excess(&mut ramp), [3.0, 0.0, 1.0]);
-        // One outlier of eight lies beyond three standard deviations, of seven (sd = sqrt(6) / 7) not.
-        ramp.data[[0, 5, 10]] = 400.0;
-        assert_eq!(excess(&mut ramp)[1], 0.0);
-        ramp.pixeldq[[5, 11]] = pixel::DO_NOT_USE;
-        assert!((excess(&mut ramp)[1] - 300.0 / 7.0).abs() < 1e-13);
-        // A row without a pixel that counts.
-        ramp.pixeldq.fill(pixel::DO_NOT_USE);
-        assert!(excess(&mut ramp).iter().all(|excess| excess.is_nan()));
     }
 }

@@ -4,7 +4,11 @@
 //! is averaged over the pixels of its row, but for those that are brighter than half of the row, by the
 //! difference of the fifth and the fourth resultant, and for outliers: up to five times, what is farther
 //! than three standard deviations from the median goes.
+//!
+//! The last two resultants serve no other purpose. A pixel that is SATURATED in one of them is bright; one
+//! that has no sample to be used there cannot be judged, and counts.
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use crate::band::RampBand;
@@ -13,6 +17,10 @@ use crate::dq::{group, pixel};
 
 /// Resultants that are looked at.
 pub const N_RESULTANTS: usize = 5;
+
+/// Those of them that give the excess; the others tell how bright a pixel is.
+const OF_EXCESS: Range<usize> = 0..3;
+const OF_RISE: Range<usize> = 3..5;
 
 const N_SIGMA: f64 = 3.0;
 const MAX_CLIPS: usize = 5;
@@ -26,8 +34,9 @@ pub struct Rows {
 }
 
 enum Row {
-    /// By column, NaN where a sample is not to be used: what the first resultant has too much of [DN],
-    /// and the difference of the fifth and the fourth [DN]; and how many columns have been seen.
+    /// By column: what the first resultant has too much of [DN], NaN where the pixel does not count; the
+    /// difference of the fifth and the fourth [DN], NaN where it is not known; and how many columns have
+    /// been seen.
     InPart {
         excess: Vec<f64>,
         rise: Vec<f32>,
@@ -104,15 +113,19 @@ impl Row {
         let of_piece = data.dim().2;
         for c in 0..of_piece {
             let sample = |g: usize| data[[g, r, c]];
-            let flags = (0..N_RESULTANTS).fold(0, |all, g| all | groupdq[[g, r, c]]);
+            let flags =
+                |mut of: Range<usize>, which: u8| of.any(|g| groupdq[[g, r, c]] & which != 0);
             let is_bad = pixeldq[[r, c]] & pixel::DO_NOT_USE != 0;
-            if flags & group::UNUSABLE != 0 || is_bad {
+            let is_saturated = flags(OF_RISE, group::SATURATED);
+            if is_bad || is_saturated || flags(OF_EXCESS, group::UNUSABLE) {
                 continue;
             }
             let rate = f64::from(sample(2) - sample(1)) / to_third;
             let expected = f64::from(sample(1)) - rate * to_second;
             excess[first_col + c] = f64::from(sample(0)) - expected;
-            rise[first_col + c] = sample(4) - sample(3);
+            if !flags(OF_RISE, group::UNUSABLE) {
+                rise[first_col + c] = sample(4) - sample(3);
+            }
         }
         *n_seen += of_piece;
         if *n_seen == n_cols {
@@ -124,11 +137,10 @@ impl Row {
 /// The mean excess of a row.
 fn mean_of_row(excess: &[f64], rise: &[f32]) -> f64 {
     let mut rises: Vec<_> = rise.iter().copied().filter(|rise| !rise.is_nan()).collect();
-    let Some(half) = median(&mut rises, f32::total_cmp, |x, y| (x + y) / 2.0) else {
-        return f64::NAN;
-    };
+    let half = median(&mut rises, f32::total_cmp, |x, y| (x + y) / 2.0);
+    let is_bright = |rise: f32| half.is_some_and(|half| rise > half);
     let pixels = excess.iter().zip(rise);
-    let faint = pixels.filter(|&(excess, &rise)| rise <= half && excess.is_finite());
+    let faint = pixels.filter(|&(excess, &rise)| !is_bright(rise) && excess.is_finite());
     clipped_mean(faint.map(|(excess, _)| *excess).collect())
 }
 
