@@ -46,12 +46,10 @@ def test_a_pipeline_by_its_names(run, simulated, tmp_path, target):
 
 
 def test_steps_one_by_one_replace_the_suffix(run, simulated, tmp_path):
-    suffix = "uncal"
-    names = {"flatfield": "flat", "photom": "phot"}
     source = simulated.exposure
     for name in in_recipe(ExposurePipeline, "flight"):
         run(name, source)
-        suffix = names.get(name, name)
+        suffix = ExposurePipeline.step_defs[name].in_recipe("flight", "default_suffix")
         source = product(tmp_path, suffix)
     assert source.name == simulated.exposure.name.replace("_uncal", "_flat")
     run("roman_elp", simulated.exposure)
@@ -107,7 +105,7 @@ def test_the_summary_names_steps_flags_and_files(run, simulated):
 
 def test_the_summary_of_a_ramp_counts_flags_of_samples(run, simulated, tmp_path):
     run("dq_init", simulated.exposure)
-    run("saturation", product(tmp_path, "dq_init"))
+    run("saturation", product(tmp_path, "dqinit"))
     printed = run("jump", product(tmp_path, "saturation")).out
     assert "JUMP_DET" in printed
 
@@ -159,7 +157,7 @@ def test_from_cmdline_takes_what_the_command_takes(simulated, tmp_path, monkeypa
     assert step.photom.skip is True
     assert list(tmp_path.iterdir()) == [product(tmp_path, "cal")]
     Step.from_cmdline(["dq_init", *options[:2]])
-    assert product(tmp_path, "dq_init").is_file()
+    assert product(tmp_path, "dqinit").is_file()
     with pytest.raises(ParameterError, match="skp"):
         ExposurePipeline.from_cmdline([*options, "--steps.photom.skp=true"])
 
@@ -262,4 +260,4 @@ def test_wrong_values_of_options_are_wrong_usage(simulated, capsys, option):
 
 def test_flags_before_the_target_may_be_abbreviated(run, simulated, tmp_path):
     run("--verb", "dq_init", simulated.exposure)
-    assert product(tmp_path, "dq_init")
+    assert product(tmp_path, "dqinit")
