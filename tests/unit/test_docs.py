@@ -11,7 +11,8 @@ from romancal_rs.exposure import read_pattern
 from romancal_rs.pipeline import ExposurePipeline, plan
 from romancal_rs.stpipe import Run
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 
 
 def blocks(page: str, language: str = "python") -> list[str]:
@@ -147,3 +148,18 @@ def test_walls_are_told_for_the_parameters_that_make_them():
     page = (DOCS / "steps.md").read_text()
     for parameter in (*plan.BEFORE, *plan.AFTER):
         assert re.search(rf"^\| .*`{parameter}`", page, flags=re.MULTILINE)
+
+
+def test_the_deviations_are_numbered_in_order_and_name_tests_that_there_are():
+    """Numbers stood several times, and a list began anew."""
+    text = (DOCS / "deviations.md").read_text()
+    entries = re.findall(r"^(\d+)\. (.*?)(?=^\d+\. |^#|^$|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert [int(number) for number, _ in entries] == list(range(1, len(entries) + 1))
+    for number, entry in entries[8:]:  # the first have one file for them all
+        assert re.search(r"tests/|test_|rust/|same\s+file", entry), number
+    for path in re.findall(r"`((?:tests|rust)/[\w/]+(?:\.\w+)?)`", text):
+        assert (ROOT / path).exists(), path
+    sources = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "rust" / "src").rglob("*.rs")]
+    code = "\n".join(path.read_text() for path in sources)
+    for name in re.findall(r"`(test_\w+|[a-z]+(?:_[a-z0-9]+){5,})`", text):
+        assert re.search(rf"(def|fn) {name}\b", code), name
