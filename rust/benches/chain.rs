@@ -12,22 +12,21 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
+use ndarray::{Array2, Array3, ArrayView2, Axis};
 use romancal_rs_core::band::{BandArray, BandKernel, RampBand};
 use romancal_rs_core::cadence::ReadPattern;
 use romancal_rs_core::chain::{Chain, Source};
 use romancal_rs_core::driver::{self, Execution, for_each};
 use romancal_rs_core::encoding::Encoding;
 use romancal_rs_core::kernels::dark::{Dark, DarkSignal};
-use romancal_rs_core::kernels::inl::IntegralNonlinearity;
 use romancal_rs_core::kernels::jump::{Jump, JumpParameters};
 use romancal_rs_core::kernels::linearity::Linearity;
 use romancal_rs_core::kernels::ramp_fit::{RampFit, fit_ramps};
-use romancal_rs_core::kernels::read_linearity::ReadLinearity;
 use romancal_rs_core::kernels::saturation::{Partial, Saturation};
 use romancal_rs_core::planes::{Image, Planes, Quantity};
 
 mod exposure;
+mod flight;
 
 const BORDER: usize = 4;
 const REPEATS: usize = 7;
@@ -135,44 +134,6 @@ impl<'a> Kernels<'a> {
     }
 }
 
-/// Runs linearity by reads so many times: 6 and 4 coefficients, 8 reads, 1024 nodes for each channel.
-fn run_read_linearity(raw: &Array3<u16>, repeats: usize) {
-    let (n_resultants, n_rows, n_cols) = raw.dim();
-    let coeffs = |terms: &[f32]| {
-        let of = |(k, _, _): (usize, usize, usize)| terms[k];
-        Array3::from_shape_fn((terms.len(), n_rows, n_cols), of)
-    };
-    let linear = coeffs(&[0.1, 1.0, 1e-7, 1e-12, 1e-17, 1e-22]);
-    let inverse = coeffs(&[-0.1, 1.0, -1e-7, 1e-13]);
-    let ref_dq = Array2::from_elem((n_rows, n_cols), 0x100);
-    let reads: Vec<Vec<i64>> = (0..n_resultants as i64)
-        .map(|g| (8 * g + 1..=8 * g + 8).collect())
-        .collect();
-    let pattern = ReadPattern::from_reads(&reads, 3.04).expect("a valid pattern");
-    let nodes = Array1::from_iter((0..1024).map(|node| f64::from(64 * node)));
-    let of_node = |(channel, node): (usize, usize)| (node as f64 / 50.0 + channel as f64).sin();
-    let corrections = Array2::from_shape_fn((n_cols.div_ceil(128), 1024), of_node);
-    let inl = IntegralNonlinearity::new(nodes.view(), corrections.view()).expect("a valid table");
-    let kernel = ReadLinearity::new(
-        linear.view().into(),
-        ref_dq.view().into(),
-        Some((inverse.view().into(), &pattern)),
-        Some(&inl),
-    );
-    let mut data = raw.mapv(f32::from);
-    let mut groupdq = Array3::zeros(data.dim());
-    let mut pixeldq = Array2::zeros((n_rows, n_cols));
-    let mut ramp = RampBand::of_image(
-        BandArray::InPlace(data.view_mut()),
-        BandArray::InPlace(groupdq.view_mut()),
-        BandArray::InPlace(pixeldq.view_mut()),
-    );
-    for _ in 0..repeats {
-        Execution::uninterrupted(|execution| driver::run(&[&kernel], &mut ramp, execution))
-            .expect("the arrays fit");
-    }
-}
-
 fn fit_of<'a>(references: &'a References, pattern: &'a ReadPattern) -> RampFit<'a> {
     RampFit::new(
         references.gain.view().into(),
@@ -267,8 +228,8 @@ fn run_named(
     repeats: usize,
 ) {
     driver::set_num_threads(Some(1)).expect("a thread pool");
-    if name == "read linearity" {
-        run_read_linearity(raw, repeats);
+    if flight::KERNELS.contains(&name) {
+        flight::run(name, raw, repeats);
         return;
     }
     let (_, n_rows, n_cols) = raw.dim();
