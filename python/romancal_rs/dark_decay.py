@@ -39,25 +39,24 @@ class DarkDecayStep(RampStep):
             read_pattern(exposure),
             detector,
         )
-        check_decay(arguments, exposure.shape[0], reference)
+        check_decay(arguments, exposure, reference)
         return kernels.dark_decay(*arguments)
 
 
-def check_decay(arguments: tuple[Any, ...], n_resultants: int, reference: Any) -> None:
+def check_decay(arguments: tuple[Any, ...], exposure: Any, reference: Any) -> None:
     """Checks that a row of a DARKDECAYSIGNAL is a decay: by what the array function says of it.
 
     Parameters
     ----------
     arguments
         What `kernels.subtract_dark_decay` takes besides the ramp; the last is the detector.
-    n_resultants
-        Of the exposure.
+    exposure : ScienceRawModel or RampModel
     reference : DarkdecaysignalRefModel
 
     Raises
     ------
     ReferenceMismatchError
-        Naming the file, the detector, and what is wrong.
+        Naming the file, the detector, the exposure, and what is wrong.
     """
     import numpy as np
 
@@ -65,10 +64,11 @@ def check_decay(arguments: tuple[Any, ...], n_resultants: int, reference: Any) -
     from .references import ReferenceMismatchError
 
     try:
-        kernels.subtract_dark_decay(np.zeros((n_resultants, 1, 1), np.float32), *arguments)
+        kernels.subtract_dark_decay(np.zeros((exposure.shape[0], 1, 1), np.float32), *arguments)
     except (TypeError, ValueError) as error:
         raise ReferenceMismatchError(
-            f"{describe(reference)}: DARKDECAYSIGNAL decay_table.{arguments[-1]}: {error}"
+            f"{describe(reference)}: DARKDECAYSIGNAL decay_table.{arguments[-1]}: {error} "
+            f"(frames of {exposure.meta.exposure.frame_time} s, {describe(exposure)})"
         ) from error
 
 
