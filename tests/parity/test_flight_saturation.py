@@ -52,7 +52,7 @@ def flags_of(pixel, *, threshold=50_000, ref_dq=0, **parameters):
 
 
 def test_a_pixel_without_a_threshold_is_never_saturated():
-    # With a reference read added, counts reach beyond 65535 DN (E7).
+    # With a reference read added, counts reach beyond 65535 DN.
     assert flags_of([60_000, 70_000], threshold=np.nan) == [0, 0]
     assert flags_of([60_000, 70_000], ref_dq=dqflags.NO_SAT_CHECK) == [0, 0]
     assert flags_of([60_000, 70_000], threshold=65_536) == [dqflags.DO_NOT_USE, dqflags.SATURATED]
@@ -65,7 +65,7 @@ def test_nan_is_not_to_be_used():
 
 
 def test_a_sample_below_zero_is_above_the_floor_of_an_encoded_exposure():
-    # A count of 95 that was sent with an offset of 100 (E6).
+    # A count of 95 that was sent with an offset of 100.
     bad = dqflags.AD_FLOOR | dqflags.DO_NOT_USE
     assert flags_of([-5, -100], floor=-100) == [0, bad]
 

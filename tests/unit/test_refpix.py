@@ -1,4 +1,4 @@
-"""Reference pixels: the law in NumPy, and what is wrong in romancal 1.1.0 (E8 to E11)."""
+"""Reference pixels: the law in NumPy, and what is wrong in romancal 1.1.0."""
 
 import numpy as np
 import pytest
@@ -161,7 +161,7 @@ def test_missing_reference_samples_of_all_kinds():
 
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_each_switch_does_what_it_says(switch):
-    # romancal hands them over by position, each to the one before it (E9).
+    # romancal hands them over by position, each to the one before it.
     case = Case(4)
     case.amp33[1, 3, 20:30] = 0
     case.pixeldq[1, 2] = BAD_REF_PIXEL
@@ -183,7 +183,7 @@ def of_amp33(shape):
 
 
 def test_other_sizes_than_that_of_the_detector_have_channels_of_their_own():
-    # romancal takes 4096 columns for granted (E8): 512 came out as 640.
+    # romancal takes 4096 columns for granted: 512 came out as 640.
     case = Case(5, n_channels=4)
     data, _ = agree(case)
     assert data.shape == (4, N_ROWS, 512)
@@ -246,7 +246,7 @@ def flat_ramp(levels, n_cols=256):
 
 @pytest.mark.parametrize(("zero_is_missing", "expected"), [(False, 9015), (True, 9025)])
 def test_a_sample_that_equals_its_mean_gets_its_line_removed(zero_is_missing, expected):
-    # E10: 0 after the mean is removed is a value like any other.
+    # 0 after the mean is removed is a value like any other.
     data, amp33, pixeldq = flat_ramp([10, 5, -15])
     data[:, 4, 50] = 9025, 9050, 9000
     data[:, 4, 51] = 9024, 9050, 9000
@@ -259,7 +259,7 @@ def test_a_sample_that_equals_its_mean_gets_its_line_removed(zero_is_missing, ex
 
 
 def test_a_dead_sample_of_the_33rd_amplifier_is_missing():
-    # E10: its count of 0 was taken for a sample 5000 DN below the others.
+    # Its count of 0 was taken for a sample 5000 DN below the others.
     data, amp33, pixeldq = flat_ramp([0, 0, 0])
     amp33[:, :, :] = np.array([5010, 5000, 4990], np.uint16)[:, None, None]
     amp33[1, 5, 40] = 0
@@ -271,7 +271,7 @@ def test_a_dead_sample_of_the_33rd_amplifier_is_missing():
 
 
 def test_a_nan_stays_alone():
-    # E11: one in the border made the whole cube NaN, or all of a channel.
+    # One in the border made the whole cube NaN, or all of a channel.
     for y, x in [(4, 1), (1, 60), (8, 255), (5, 100)]:
         case = Case(6)
         case.data[1, y, x] = np.nan
@@ -280,7 +280,7 @@ def test_a_nan_stays_alone():
 
 
 def test_a_single_resultant_is_an_error_and_the_step_skipped(caplog):
-    # E11: the whole cube became NaN.
+    # The whole cube became NaN.
     ramp = datamodels.RampModel(testing.create_ramp((1, 16, 128)))
     ramp.data = np.full((1, 16, 128), 9000, np.float32)
     reference = datamodels.RefpixRefModel(testing.create_refpix((1, 1121)))
@@ -291,7 +291,7 @@ def test_a_single_resultant_is_an_error_and_the_step_skipped(caplog):
 
 
 def test_the_correction_has_the_gain_that_coefficients_are_made_for():
-    # E11: L + 2 over L, to be kept. Of two resultants' deviations from their mean, alone.
+    # L + 2 over L, to be kept. Of two resultants' deviations from their mean, alone.
     rng = np.random.default_rng(7)
     deviation = rng.integers(-40, 40, (N_ROWS, WIDTH))
     data, amp33, pixeldq = flat_ramp([0, 0])
@@ -308,7 +308,7 @@ def test_the_correction_has_the_gain_that_coefficients_are_made_for():
 
 
 def test_flags_of_science_pixels_mean_nothing_and_bad_reference_pixels_are_zeroed():
-    # E11: a science pixel that is flagged BAD_REF_PIXEL became 0.
+    # A science pixel that is flagged BAD_REF_PIXEL became 0.
     case = Case(8)
     expected, _ = case.corrected()
     case.pixeldq[4:-4, 4:-4] = 0xFFFFFFFF
@@ -321,7 +321,7 @@ def test_flags_of_science_pixels_mean_nothing_and_bad_reference_pixels_are_zeroe
 
 
 def test_amp33_is_rounded_and_cut_to_16_bits():
-    # E11: cut to a whole number, after its sign was dropped.
+    # Cut to a whole number, after its sign was dropped.
     data, amp33, pixeldq = flat_ramp([0, 0, 0])
     amp33[:, 4, :] = np.array([9, 2, 2], np.uint16)[:, None]
     amp33[:, BORDER_ROWS] = np.array([5016, 5009, 5001], np.uint16)[:, None, None]
