@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import dqflags
 from .border import BORDER, SCIENCE
@@ -216,11 +216,30 @@ def read_pattern(model: ScienceRawModel | RampModel) -> ReadPattern:
         If the metadata state no read pattern, an impossible one, or one of another length than
         the ramp.
     """
+    return _read_pattern(model, model.meta.exposure.get("frame_time"))
+
+
+def read_order(model: ScienceRawModel | RampModel) -> ReadPattern:
+    """The same for what asks which reads there are, and not when: a read may take any time.
+
+    Where the exposure does not state how long one takes, it is the unit of time.
+
+    Raises
+    ------
+    InputError
+        As `read_pattern`.
+    """
+    from .datamodels import is_unknown
+
+    frame_time = model.meta.exposure.get("frame_time")
+    return _read_pattern(model, 1.0 if is_unknown(frame_time) else frame_time)
+
+
+def _read_pattern(model: ScienceRawModel | RampModel, frame_time: Any) -> ReadPattern:
     from .datamodels import is_unknown
 
     exposure = model.meta.exposure
     pattern = exposure.get("read_pattern")
-    frame_time = exposure.get("frame_time")
     if not pattern or frame_time is None:
         raise InputError(
             f"{describe(model)}: meta.exposure needs read_pattern and frame_time, "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import dqflags, kernels
 from .errors import InputError
-from .exposure import describe, read_pattern
+from .exposure import describe, read_order
 from .stpipe import RampStep
 from .stpipe.recipes import FLIGHT, OF_2022
 
@@ -78,7 +78,7 @@ def read_level_kernel(
     Parameters
     ----------
     exposure : ScienceRawModel or RampModel
-        Its read pattern is used.
+        Its reads are used, not their times.
     references : mapping of str to data model
         With ``linearity``; with ``inverselinearity`` and ``integralnonlinearity`` unless they are
         N/A: without the former a resultant is corrected as if it were one read, without the latter
@@ -100,7 +100,7 @@ def read_level_kernel(
         linearity.stored("coeffs"),
         flags,
         None if inverse is None else inverse.stored("coeffs"),
-        read_pattern(exposure),
+        read_order(exposure),
         inl=None if integral is None else _inl(integral),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from . import kernels
-from .exposure import read_pattern
+from .exposure import read_order
 from .stpipe import RampStep
 from .stpipe.recipes import FLIGHT
 
@@ -38,7 +38,7 @@ class SaturationStep(RampStep):
             n_pix_grow_sat=self.n_pix_grow_sat,
             floor=floor_of(exposure),
             partial=partial,
-            read_pattern=read_pattern(exposure) if needs_reads else None,
+            read_pattern=read_order(exposure) if needs_reads else None,
             backup=self.backup,
         )
 

@@ -128,7 +128,7 @@ def test_the_floor_of_the_converter_is_a_count_of_zero(samples, offset, read, fl
         testing.create_saturation(IMAGE, data=np.full(IMAGE, 60000, np.float32))
     )
     ramp = dq_init(exposure(samples, offset, **arrays))
-    ramp = SaturationStep.call(ramp, override_saturation=reference, partial="none")
+    ramp = SaturationStep.call(ramp, override_saturation=reference)
     assert ramp.groupdq[:, 8, 8].tolist() == flags
 
 
@@ -137,7 +137,7 @@ def test_saturation_is_judged_by_the_signal_that_was_read_out():
         testing.create_saturation(IMAGE, data=np.full(IMAGE, 60000, np.float32))
     )
     ramp = dq_init(exposure([30000, 40000], 100, reference_read=plane(25000)))
-    ramp = SaturationStep.call(ramp, override_saturation=reference, partial="none")
+    ramp = SaturationStep.call(ramp, override_saturation=reference)
     assert ramp.groupdq[:, 8, 8].tolist() == [0, dqflags.SATURATED]
 
 
