@@ -255,41 +255,41 @@ fn combine_odd<const P: usize, const W: usize>(stage: &Stage, rows: &mut [Row<W>
         .try_into()
         .expect("one for each term");
     for (p, twiddles) in stage.twiddles.chunks_exact(P - 1).enumerate() {
-        let mut terms = [Row::ZERO; P];
-        terms[0] = rows[p];
-        for q in 1..P {
-            terms[q] = rows[p + q * m].times(twiddles[q - 1]);
-        }
-        fold(&mut terms);
-        rows[p] = total(&terms);
-        for k in 1..=P / 2 {
-            let [low, high] = rows
-                .get_disjoint_mut([p + k * m, p + (P - k) * m])
-                .expect(DISTINCT);
-            opposite(&terms, roots, k, low, high);
-        }
+        combine_at(&mut [Row::ZERO; P], roots, twiddles, (p, m), rows);
     }
 }
 
 vectorised! {
     /// For any odd radix.
     fn combine_any<const W: usize>(stage: &Stage, rows: &mut [Row<W>]) {
-        let (m, radix) = (stage.length, stage.radix);
-        let mut terms = vec![Row::ZERO; radix];
-        for (p, twiddles) in stage.twiddles.chunks_exact(radix - 1).enumerate() {
-            terms[0] = rows[p];
-            for q in 1..radix {
-                terms[q] = rows[p + q * m].times(twiddles[q - 1]);
-            }
-            fold(&mut terms);
-            rows[p] = total(&terms);
-            for k in 1..=radix / 2 {
-                let [low, high] = rows
-                    .get_disjoint_mut([p + k * m, p + (radix - k) * m])
-                    .expect(DISTINCT);
-                opposite(&terms, &stage.roots, k, low, high);
-            }
+        let mut terms = vec![Row::ZERO; stage.radix];
+        for (p, twiddles) in stage.twiddles.chunks_exact(stage.radix - 1).enumerate() {
+            combine_at(&mut terms, &stage.roots, twiddles, (p, stage.length), rows);
         }
+    }
+}
+
+/// Combines the rows p, p + m, p + 2 m ...; `terms` is memory for them, as many as the radix.
+#[inline(always)]
+fn combine_at<const W: usize>(
+    terms: &mut [Row<W>],
+    roots: &[Root],
+    twiddles: &[Root],
+    (p, m): (usize, usize),
+    rows: &mut [Row<W>],
+) {
+    let radix = terms.len();
+    terms[0] = rows[p];
+    for q in 1..radix {
+        terms[q] = rows[p + q * m].times(twiddles[q - 1]);
+    }
+    fold(terms);
+    rows[p] = total(terms);
+    for k in 1..=radix / 2 {
+        let [low, high] = rows
+            .get_disjoint_mut([p + k * m, p + (radix - k) * m])
+            .expect(DISTINCT);
+        opposite(terms, roots, k, low, high);
     }
 }
 
