@@ -198,6 +198,16 @@ def test_the_kernel_of_the_references_is_that_of_their_arrays():
     assert (result[0][..., :128] != without[..., :128]).all()
 
 
+def test_an_exposure_that_did_not_say_how_long_a_read_takes_was_refused():
+    shape = (16, 20)
+    coeffs, inverse = polynomial(shape, 0, 1, 1e-6), polynomial(shape, 0, 1, -1e-6)
+    exposure, references = models(shape, coeffs, inverse)
+    exposure.meta.exposure["frame_time"] = -999999
+    result = ramp_of(*shape)
+    _core.apply([read_level_kernel(exposure, references)], *result, None, None, None)
+    np.testing.assert_array_equal(result[0], corrected(inverse, shape=shape)[0])
+
+
 def test_without_an_inverse_the_step_takes_each_resultant_for_one_read():
     shape = (16, 20)
     exposure, references = models(shape, polynomial(shape, 0, 1, 1e-6))
