@@ -328,7 +328,8 @@ fn check_reads(n_reads: u32) -> Result<(), KernelError> {
     ))
 }
 
-fn check_duration(argument: &'static str, seconds: f64) -> Result<(), KernelError> {
+/// Errs unless it is some time.
+pub(crate) fn check_duration(argument: &'static str, seconds: f64) -> Result<(), KernelError> {
     if seconds.is_finite() && seconds > 0.0 {
         return Ok(());
     }

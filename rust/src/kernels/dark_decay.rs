@@ -12,10 +12,10 @@
 //! Source: the dark_decay step of romancal 1.1.0.
 
 use crate::band::{BandKernel, Changes, RampBand};
-use crate::cadence::ReadPattern;
+use crate::cadence::{ReadPattern, check_duration};
 use crate::driver::CHANNEL_COLS;
 use crate::error::KernelError;
-use crate::kernels::read_times::{Detector, ReadTimes, check_frame_time, check_origin};
+use crate::kernels::read_times::{Detector, ReadTimes, check_origin};
 use crate::lanes::{LANES, blocks, load, row_mut, store, vectorised};
 
 /// The reads, counted from 1, at whose middle the signal is A.
@@ -101,11 +101,8 @@ impl BandKernel for DarkDecay<'_> {
                 amplitude,
             ));
         }
-        if !(time_constant.is_finite() && time_constant > 0.0) {
-            let expected = "a finite, positive number of seconds";
-            return Err(KernelError::value("time_constant", expected, time_constant));
-        }
-        check_frame_time(self.frame_time)?;
+        check_duration("time_constant", time_constant)?;
+        check_duration("frame_time", self.frame_time)?;
         // Before the middle of the first read it is more than there, and where an image begins most.
         let is_sample = |amplitude: &f64| (*amplitude as f32).is_finite();
         if !is_sample(&amplitude) {

@@ -124,18 +124,6 @@ pub fn check_origin(
     ))
 }
 
-/// Errs unless a frame takes some time.
-pub fn check_frame_time(frame_time: f64) -> Result<(), KernelError> {
-    if frame_time.is_finite() && frame_time > 0.0 {
-        return Ok(());
-    }
-    Err(KernelError::value(
-        "frame_time",
-        "a finite, positive number of seconds",
-        frame_time,
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,11 +26,11 @@ use std::ops::Range;
 use ndarray::Axis;
 
 use crate::band::{BandKernel, Changes, Found, Place, RampBand};
-use crate::cadence::ReadPattern;
+use crate::cadence::{ReadPattern, check_duration};
 use crate::dq::group;
 use crate::driver::{CHANNEL_COLS, Execution};
 use crate::error::KernelError;
-use crate::kernels::read_times::{Detector, ReadTimes, check_frame_time, check_origin};
+use crate::kernels::read_times::{Detector, ReadTimes, check_origin};
 use crate::lanes::{LANES, blocks, load, row_mut, store, vectorised};
 use crate::survey::{Part, Survey};
 
@@ -105,7 +105,7 @@ impl BandKernel for Wfi18Transient<'_> {
         &self,
         (n_resultants, n_rows, n_cols): (usize, usize, usize),
     ) -> Result<(), KernelError> {
-        check_frame_time(self.frame_time)?;
+        check_duration("frame_time", self.frame_time)?;
         self.read_pattern.check(n_resultants)?;
         check_origin(self.origin, (n_rows, n_cols))
     }

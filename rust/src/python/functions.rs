@@ -9,11 +9,12 @@ use super::detached::{detached, exception};
 use super::read_pattern::ReadPattern;
 use super::whole::Whole;
 use crate::band::{BandArray, RampBand};
+use crate::cadence::check_duration;
 use crate::driver;
 use crate::half;
 use crate::kernels::dark::ImageDark;
 use crate::kernels::flat::Flat;
-use crate::kernels::read_times::{DETECTOR_SIZE, Detector, ReadTimes, check_frame_time};
+use crate::kernels::read_times::{DETECTOR_SIZE, Detector, ReadTimes};
 use crate::kernels::wfi18_transient;
 use crate::planes::{PlaneMut, Planes, Quantity, run_image};
 
@@ -134,7 +135,7 @@ pub fn read_times<'py>(
     frame_time: f64,
 ) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>)> {
     let detector = Detector::named(detector).map_err(exception)?;
-    check_frame_time(frame_time).map_err(exception)?;
+    check_duration("frame_time", frame_time).map_err(exception)?;
     let times = ReadTimes::new(detector, frame_time);
     Ok((
         PyArray1::from_iter(py, (0..DETECTOR_SIZE).map(|y| times.of_row(y))),
