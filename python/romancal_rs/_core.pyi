@@ -18,9 +18,11 @@ __all__ = [
     "dark_decay",
     "dark_rate",
     "excess_of_rows",
+    "fit_likelihood",
     "fit_ramps",
     "fit_transient",
     "jump",
+    "likelihood_fit",
     "linearity",
     "num_threads",
     "ramp_fit",
@@ -173,6 +175,30 @@ def calibrate(
     band_rows: int | None,
     tile_cols: int | None,
 ) -> tuple[dict[str, Any], bool, list[tuple[str, int]], list[dict[str, Any]]]: ...
+def fit_likelihood(
+    data: NDArray[np.float32],
+    groupdq: NDArray[np.uint8],
+    pixeldq: NDArray[np.uint32],
+    gain: NDArray[np.float32],
+    read_noise: NDArray[np.float32],
+    read_pattern: ReadPattern,
+    rule: str,
+    rejection_threshold: float,
+    find_jumps: bool,
+    average_hits: bool,
+    max_threads: int | None,
+    band_rows: int | None,
+) -> dict[str, NDArray[Any]]: ...
+def likelihood_fit(
+    gain: NDArray[np.float32],
+    read_noise: NDArray[np.float32],
+    read_pattern: ReadPattern,
+    rule: str,
+    rejection_threshold: float,
+    find_jumps: bool,
+    average_hits: bool,
+    record_jumps: bool,
+) -> Fit: ...
 def fit_ramps(
     data: NDArray[np.float32],
     groupdq: NDArray[np.uint8],

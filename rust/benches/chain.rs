@@ -22,6 +22,7 @@ use romancal_rs_core::kernels::dark::{Dark, DarkSignal};
 use romancal_rs_core::kernels::jump::{Jump, JumpParameters};
 use romancal_rs_core::kernels::linearity::Linearity;
 use romancal_rs_core::kernels::ramp_fit::{RampFit, fit_ramps};
+use romancal_rs_core::kernels::rate_rows::RATE_IMAGE;
 use romancal_rs_core::kernels::saturation::{Partial, Saturation};
 use romancal_rs_core::planes::{Image, Planes, Quantity};
 
@@ -184,7 +185,7 @@ fn stream(raw: &Array3<u16>, references: &References, result: &mut Image) -> u64
             }
             for r in 0..out.n_rows() {
                 let mut planes = out.row(r);
-                for quantity in RampFit::MAKES {
+                for quantity in RATE_IMAGE {
                     if let Some(row) = planes.take_numbers(quantity) {
                         row.fill(1.0);
                     }
@@ -235,7 +236,7 @@ fn run_named(
     let (_, n_rows, n_cols) = raw.dim();
     let inside = n_rows - 2 * BORDER;
     if name == "chain" {
-        let mut result = Image::zeros(&RampFit::MAKES, (inside, inside));
+        let mut result = Image::zeros(&RATE_IMAGE, (inside, inside));
         for _ in 0..repeats {
             calibrate(raw, references, pattern, &mut result);
         }
@@ -261,7 +262,7 @@ fn run_named(
                 return Ok(());
             }
         }
-        let mut result = Image::zeros(&RampFit::MAKES, (n_rows, n_cols));
+        let mut result = Image::zeros(&RATE_IMAGE, (n_rows, n_cols));
         let fit = fit_of(references, pattern);
         for _ in 0..repeats {
             fit_ramps(&fit, &mut ramp, &mut result.planes(), false, execution)?;
@@ -296,7 +297,7 @@ fn main() {
         for threads in [1, 2] {
             driver::set_num_threads(Some(threads)).expect("a thread pool");
             let inside = size - 2 * BORDER;
-            let new = || Image::zeros(&RampFit::MAKES, (inside, inside));
+            let new = || Image::zeros(&RATE_IMAGE, (inside, inside));
             let chain = best(|| calibrate(&raw, &references, &pattern, &mut new()));
             let limit = best(|| stream(&raw, &references, &mut new()));
             let mut old = new();

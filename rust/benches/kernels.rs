@@ -17,6 +17,7 @@ use romancal_rs_core::kernels::flat::Flat;
 use romancal_rs_core::kernels::jump::{Jump, JumpParameters};
 use romancal_rs_core::kernels::linearity::Linearity;
 use romancal_rs_core::kernels::ramp_fit::{RampFit, fit_ramps};
+use romancal_rs_core::kernels::rate_rows::RATE_IMAGE;
 use romancal_rs_core::kernels::saturation::{Partial, Saturation};
 use romancal_rs_core::planes::{Image, Planes, Quantity, run_image};
 
@@ -117,7 +118,7 @@ fn kernels(criterion: &mut Criterion) {
         BandArray::Shared(ramp.groupdq.view()),
         BandArray::Shared(ramp.pixeldq.view()),
     );
-    let mut image = Image::zeros(&RampFit::MAKES, (N_ROWS, N_COLS));
+    let mut image = Image::zeros(&RATE_IMAGE, (N_ROWS, N_COLS));
     for (name, optional) in [("ramp fit", false), ("ramp fit, optional", true)] {
         time(criterion, name, || {
             let segments = Execution::uninterrupted(|execution| {

@@ -8,7 +8,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use ndarray::{Array, Array3, ArrayView, ArrayViewMut, Axis, Dimension, Ix2, Ix3, Slice};
+use ndarray::{Array, Array2, Array3, ArrayView, ArrayViewMut, Axis, Dimension, Ix2, Ix3, Slice};
 
 use crate::error::{KernelError, check_array, shape_text};
 use crate::survey::Survey;
@@ -109,6 +109,8 @@ pub enum Found {
     Counts(Array3<u16>),
     /// Samples, (n_resultants, n_rows, n_cols) [DN].
     Samples(Array3<f32>),
+    /// Resultant, row and column of samples, (n, 3).
+    Indices(Array2<i16>),
 }
 
 /// What a kernel has to tell after a run.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use ndarray::{Array2, Array3, ArrayViewMut, Axis, Dimension, Slice};
 
-use crate::band::{BandArray, BandKernel, Outcome, Place, RampBand};
+use crate::band::{BandArray, BandKernel, Found, Outcome, Place, RampBand};
 use crate::dq::{group, pixel};
 use crate::driver::{Clock, Execution, apply_all, for_each_with, halo_of, outcomes};
 use crate::encoding::Encoding;
@@ -73,6 +73,8 @@ pub struct Report {
     pub fit: Duration,
     /// What each kernel has to tell.
     pub kernels: Vec<Outcome>,
+    /// What the fit found, by name.
+    pub found: Vec<(&'static str, Found)>,
 }
 
 impl Source<'_> {
@@ -136,6 +138,7 @@ impl<'a> Chain<'a> {
             read: took.read.get(),
             fit: took.fit.get(),
             kernels,
+            found: self.fit.found(),
         })
     }
 
@@ -306,7 +309,7 @@ impl<'a> Chain<'a> {
                 work.unsaturated.store(true, Ordering::Relaxed);
             }
         }
-        self.fit.fit(&own, first_col, out);
+        self.fit.fit(&mut own, first_col, out);
         work.took.fit.add(started.elapsed());
     }
 

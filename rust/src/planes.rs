@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
-use crate::band::{Place, RampBand};
+use crate::band::{Found, Place, RampBand};
 use crate::driver::{Execution, for_each};
 use crate::error::{KernelError, check_array};
 use crate::lanes::row_mut;
@@ -261,8 +261,37 @@ pub trait Fit: Sync {
     /// Errs unless the references and parameters fit a ramp of this shape.
     fn check(&self, shape: (usize, usize, usize)) -> Result<(), KernelError>;
 
-    /// Fits the ramps of a band, from its column `first_col` on as many columns as `out` has.
-    fn fit(&self, band: &RampBand<'_>, first_col: usize, out: &mut Planes<'_>);
+    /// Fits the ramps of a band, from its column `first_col` on as many columns as `out` has. A fit that
+    /// looks for jumps flags their samples.
+    fn fit(&self, band: &mut RampBand<'_>, first_col: usize, out: &mut Planes<'_>);
+
+    /// What it found out, or made, besides the image. Asked once, after the last band.
+    fn found(&self) -> Vec<(&'static str, Found)> {
+        Vec::new()
+    }
+}
+
+/// Fits the ramps of an image into `out`, band by band.
+pub fn run_fit(
+    fit: &dyn Fit,
+    ramp: &mut RampBand<'_>,
+    out: &mut Planes<'_>,
+    execution: &mut Execution<'_>,
+) -> Result<(), KernelError> {
+    ramp.check()?;
+    let (n_resultants, n_rows, n_cols) = ramp.shape();
+    fit.check((n_resultants, n_rows, n_cols))?;
+    out.check(fit.makes(), (n_rows, n_cols))?;
+    if n_rows == 0 || n_cols == 0 {
+        return Ok(());
+    }
+    let height = execution.band_rows(n_resultants, n_cols);
+    let tiles = out.split(&cut(n_rows, height), &all(n_cols));
+    for_each(
+        ramp.bands(height).into_iter().zip(tiles).collect(),
+        |(band, mut planes)| fit.fit(&mut band.into_band(), 0, &mut planes),
+        execution,
+    )
 }
 
 /// An algorithm that changes an image in place, row by row.

@@ -10,17 +10,9 @@ are infinite.
 
 Each algorithm is a function that changes, or fits, a whole ramp. Or it is a kernel, made once of
 its reference arrays and parameters (`saturation`, `refpix`, `linearity`, `read_linearity`, `dark`,
-`dark_rate`, `dark_decay`, `jump`), and a
-its reference arrays and parameters (`saturation`, `linearity`, `dark`, `dark_rate`, `dark_decay`,
-`wfi18_transient`, `jump`), and a
-fit (`ramp_fit`): `calibrate` takes raw counts through any of them to the rate image in one pass
-over memory, without a ramp in between, to the same bits.
-its reference arrays and parameters (`saturation`, `linearity`, `read_linearity`, `dark`,
-`dark_rate`, `jump`), and a fit (`ramp_fit`): `calibrate` takes raw counts through any of them to
-the rate image in one pass over memory, without a ramp in between, to the same bits.
-its reference arrays and parameters (`saturation`, `refpix`, `linearity`, `dark`, `dark_rate`,
-`jump`), and a fit (`ramp_fit`): `calibrate` takes raw counts through any of them to the rate image
-in one pass over memory, without a ramp in between, to the same bits.
+`dark_rate`, `dark_decay`, `wfi18_transient`, `jump`), and a fit (`ramp_fit`, `likelihood_fit`):
+`calibrate` takes raw counts through any of them to the rate image in one pass over memory, without
+a ramp in between, to the same bits.
 
 All functions run in parallel over bands of rows and take
 
@@ -45,6 +37,7 @@ from ._functions import (
     correct_reference_pixels,
     correct_wfi18_transient,
     detect_jumps,
+    fit_likelihood,
     fit_ramps,
     flag_saturation,
     linearize_reads,
@@ -60,6 +53,7 @@ from ._one_pass import (
     dark_decay,
     dark_rate,
     jump,
+    likelihood_fit,
     linearity,
     ramp_fit,
     read_linearity,
@@ -89,9 +83,11 @@ __all__ = [
     "dark_decay",
     "dark_rate",
     "detect_jumps",
+    "fit_likelihood",
     "fit_ramps",
     "flag_saturation",
     "jump",
+    "likelihood_fit",
     "linearity",
     "linearize_reads",
     "num_threads",

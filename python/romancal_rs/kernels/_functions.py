@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .. import _core
 from ..errors import ArgumentError
@@ -704,6 +704,103 @@ def fit_ramps(
         band_rows,
     )
     return RampFit(**planes, optional=None if segments is None else SegmentFits(**segments))
+
+
+def fit_likelihood(
+    data: NDArray[np.float32],
+    groupdq: NDArray[np.uint8],
+    pixeldq: NDArray[np.uint32],
+    gain: NDArray[np.float32] | float,
+    read_noise: NDArray[np.float32] | float,
+    read_pattern: ReadPattern,
+    *,
+    rule: str = "gls",
+    rejection_threshold: float = 4.5,
+    find_jumps: bool = True,
+    average_hits: bool = True,
+    max_threads: int | None = None,
+    band_rows: int | None = None,
+) -> RampFit:
+    """Fit the rate of each pixel by likelihood, and find hits of cosmic rays meanwhile.
+
+    The rate is that of generalised least squares on the differences of neighbouring resultants,
+    with the covariance that photons and reads give them. A difference is used if neither of its
+    samples is SATURATED, DO_NOT_USE, NaN or infinite, and the later one is not JUMP_DET. A hit is
+    found where leaving out one difference, or two neighbouring ones that share it, makes the fit
+    better by more than the square of the threshold.
+
+    Parameters
+    ----------
+    data : ndarray, (n_resultants, n_rows, n_cols), float32
+        Linearised ramps [DN].
+    groupdq : ndarray, (n_resultants, n_rows, n_cols), uint8
+        Flags of each sample; JUMP_DET is added in place to the later sample of each difference
+        that holds a hit.
+    pixeldq : ndarray, (n_rows, n_cols), uint32
+        Flags of each pixel.
+    gain : ndarray, (n_rows, n_cols), float32, or float
+        Gain [electron/DN].
+    read_noise : ndarray, (n_rows, n_cols), float32, or float
+        Noise of one read [DN].
+    read_pattern : ReadPattern
+        Times and reads of the resultants. It has to know its frame time where a resultant averages
+        several reads.
+    rule : {"gls", "likely"}, optional
+        How hits are looked for. ``"likely"`` is the way of stcal 1.20.0: the covariance is that of
+        the median difference, hits may go downwards, any flag keeps a sample from being used.
+    rejection_threshold : float, optional
+        A hit has to be so many standard deviations above the noise [sigma].
+    find_jumps : bool, optional
+        Whether to look for hits.
+    average_hits : bool, optional
+        Whether the rate of a pixel with one hit is the mean over the reads in which it may have
+        been. If not, and with ``"likely"``, it is that of what the hit leaves.
+    max_threads, band_rows : int, optional
+        See the module.
+
+    Returns
+    -------
+    RampFit
+        With `slope`, `dq`, `var_poisson`, `var_rnoise`, `err`, `chisq` and `dumo`. All but `dq` are
+        0 where a pixel could not be fitted: no usable difference, or a read noise that is not
+        finite, or no noise at all (DO_NOT_USE), or a gain that is not finite or not positive
+        (NO_GAIN_VALUE and DO_NOT_USE). `chisq` follows the distribution of that name, with as many
+        degrees of freedom as there are differences, less one.
+
+    Raises
+    ------
+    ArgumentTypeError, ShapeError, ArgumentError
+        If an array does not fit (see `flag_saturation`), if the read pattern has another number
+        of resultants or does not know what is needed, or if a parameter is out of its range.
+
+    References
+    ----------
+    Brandt 2024, PASP 136, 045004 (fit) and 045005 (hits). docs/estimator.md explains the method.
+    """
+    planes = _core.fit_likelihood(
+        data,
+        groupdq,
+        pixeldq,
+        _plane(gain, data),
+        _plane(read_noise, data),
+        read_pattern,
+        rule,
+        rejection_threshold,
+        find_jumps,
+        average_hits,
+        max_threads,
+        band_rows,
+    )
+    return RampFit(**planes)
+
+
+def _plane(value: NDArray[np.float32] | float, data: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A number for all pixels as an array."""
+    import numpy as np
+
+    if isinstance(value, np.ndarray) or not np.isscalar(value):
+        return cast("NDArray[np.float32]", value)
+    return np.full(np.shape(data)[-2:], value, dtype=np.float32)
 
 
 def apply_flat(

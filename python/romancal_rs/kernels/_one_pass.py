@@ -173,6 +173,34 @@ def ramp_fit(
     return _core.ramp_fit(gain, read_noise, read_pattern, lone_samples)
 
 
+def likelihood_fit(
+    gain: NDArray[np.float32],
+    read_noise: NDArray[np.float32],
+    read_pattern: ReadPattern,
+    *,
+    rule: str = "gls",
+    rejection_threshold: float = 4.5,
+    find_jumps: bool = True,
+    average_hits: bool = True,
+    record_jumps: bool = False,
+) -> Fit:
+    """The fit of `romancal_rs.kernels.fit_likelihood`, which says what the parameters are.
+
+    With `record_jumps` it finds ``jump_indices``, (n, 3), int16: resultant, row and column of each
+    sample that is flagged JUMP_DET, of what is inside the border, but counted with it.
+    """
+    return _core.likelihood_fit(
+        gain,
+        read_noise,
+        read_pattern,
+        rule,
+        rejection_threshold,
+        find_jumps,
+        average_hits,
+        record_jumps,
+    )
+
+
 def calibrate(
     raw: NDArray[np.uint16] | NDArray[np.float32],
     kernels: Sequence[Kernel],

@@ -25,17 +25,17 @@ mod outputs;
 mod regular;
 mod weights;
 
-use outputs::RowFit;
 pub use outputs::{SegmentArrays, SegmentRows, fit_ramps};
 use regular::{Block, fit_block};
 use weights::{WeightTable, power_index};
 
 use super::gain_is_known;
+use super::rate_rows::{Rate, RateRows};
 use crate::band::RampBand;
 use crate::cadence::ReadPattern;
 use crate::dq::{group, pixel};
 use crate::lanes::{self, SortingNetwork, blocks, chosen, rows};
-use crate::planes::{Planes, Quantity};
+use crate::planes::Planes;
 use crate::reference::Plane;
 
 /// Fits the ramps of a band.
@@ -105,17 +105,6 @@ struct SegmentFit {
 }
 
 impl<'a> RampFit<'a> {
-    /// The planes of the rate image.
-    pub const MAKES: [Quantity; 7] = [
-        Quantity::Slope,
-        Quantity::Dq,
-        Quantity::VarPoisson,
-        Quantity::VarRnoise,
-        Quantity::Err,
-        Quantity::Chisq,
-        Quantity::Dumo,
-    ];
-
     pub fn new(
         gain: Plane<'a, f32>,
         read_noise: Plane<'a, f32>,
@@ -164,7 +153,7 @@ impl<'a> RampFit<'a> {
         let (n_resultants, n_rows, n_cols) = band.shape();
         let mut block = Block::new(n_resultants);
         let mut pixel = Pixel::new(n_resultants);
-        let mut fits = RowFit::new(n_cols);
+        let mut fits = RateRows::new(n_cols);
         for r in 0..n_rows {
             let row = regular::FitRow {
                 data: &rows(band.data.view(), r),
@@ -198,7 +187,7 @@ impl<'a> RampFit<'a> {
                     if !gain_is_known(detector.gain) {
                         dq |= pixel::NO_GAIN_VALUE;
                     }
-                    fits.put(c, dq, &fit.unwrap_or_default());
+                    fits.put(c, dq, &fit.unwrap_or_default().into());
                     if let Some(segments) = &mut segments {
                         segments.put((r, c), self, &pixel, detector, fit.as_ref());
                     }
@@ -327,6 +316,19 @@ impl<'a> RampFit<'a> {
             return 0.0;
         }
         first - fit.slope * self.read_pattern.times()[0] as f32
+    }
+}
+
+impl From<PixelFit> for Rate {
+    fn from(fit: PixelFit) -> Self {
+        Self {
+            slope: fit.slope,
+            var_poisson: fit.var_poisson,
+            var_rnoise: fit.var_rnoise,
+            err: (fit.var_poisson + fit.var_rnoise).sqrt(),
+            chisq: fit.chisq,
+            dumo: fit.uniform_slope - fit.slope,
+        }
     }
 }
 

@@ -39,7 +39,7 @@ impl<'py> Samples<'py> {
 }
 
 /// The planes of the image by name, whether there is a pixel that is not saturated, what took how many
-/// nanoseconds: reading, each kernel, the fit; and what each kernel found.
+/// nanoseconds: reading, each kernel, the fit; and what each kernel and the fit found.
 #[pyfunction]
 #[pyo3(signature = (
     raw, kernels, fit, groupdq, pixeldq, reference_read, offset, border, max_threads, band_rows,
@@ -97,7 +97,7 @@ pub fn calibrate<'py>(
     let opened = open_all(py, &kernels, &mut arrays)?;
     let made = make_all(&opened);
     let opened_fit = fit.open(py, &mut arrays)?;
-    let made_fit = opened_fit.fit();
+    let made_fit = opened_fit.fit()?;
     let encoding = Encoding {
         reference_read: reference_read.as_ref().map(Reference::plane),
         offset,
@@ -129,5 +129,6 @@ pub fn calibrate<'py>(
         all_found.push(found(py, outcome.found)?);
     }
     took.push(("fit", nanoseconds(report.fit)));
+    all_found.push(found(py, report.found)?);
     Ok((image.into_dict(py)?, report.unsaturated, took, all_found))
 }

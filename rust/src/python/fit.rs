@@ -6,12 +6,15 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::arrays::{Arrays, Reference};
-use super::detached::detached;
+use super::detached::{detached, exception};
 use super::read_pattern::ReadPattern;
 use super::whole::Whole;
 use crate::band::{BandArray, RampBand};
+use crate::error::KernelError;
+use crate::kernels::likelihood::{LikelihoodFit, Rule, Search};
 use crate::kernels::ramp_fit::{RampFit, SegmentArrays, fit_ramps as fit_image};
-use crate::planes::{self, Planes, Quantity};
+use crate::kernels::rate_rows::RATE_IMAGE;
+use crate::planes::{self, Planes, Quantity, run_fit};
 
 /// A fit of ramps: reference arrays and parameters.
 ///
@@ -42,7 +45,7 @@ trait Recipe: Send + Sync {
 
 /// Borrowed arrays, of which a fit is made.
 pub trait Opened {
-    fn fit(&self) -> Box<dyn planes::Fit + '_>;
+    fn fit(&self) -> PyResult<Box<dyn planes::Fit + '_>>;
 }
 
 struct MadeRampFit {
@@ -93,8 +96,8 @@ impl OpenRampFit<'_> {
 }
 
 impl Opened for OpenRampFit<'_> {
-    fn fit(&self) -> Box<dyn planes::Fit + '_> {
-        Box::new(self.ramp_fit())
+    fn fit(&self) -> PyResult<Box<dyn planes::Fit + '_>> {
+        Ok(Box::new(self.ramp_fit()))
     }
 }
 
@@ -115,6 +118,165 @@ pub fn ramp_fit(
     };
     made.borrow(py, &mut Arrays::default())?;
     Ok(Fit(Box::new(made)))
+}
+
+struct MadeLikelihoodFit {
+    gain: Py<PyAny>,
+    read_noise: Py<PyAny>,
+    read_pattern: Py<ReadPattern>,
+    search: Search,
+}
+
+struct OpenLikelihoodFit<'py> {
+    gain: Reference<'py, f32, Ix2>,
+    read_noise: Reference<'py, f32, Ix2>,
+    read_pattern: &'py ReadPattern,
+    search: Search,
+}
+
+impl MadeLikelihoodFit {
+    fn borrow<'py>(
+        &'py self,
+        py: Python<'py>,
+        arrays: &mut Arrays,
+    ) -> PyResult<OpenLikelihoodFit<'py>> {
+        Ok(OpenLikelihoodFit {
+            gain: arrays.reference("gain", self.gain.bind(py))?,
+            read_noise: arrays.reference("read_noise", self.read_noise.bind(py))?,
+            read_pattern: self.read_pattern.get(),
+            search: self.search,
+        })
+    }
+}
+
+impl Recipe for MadeLikelihoodFit {
+    fn open<'py>(
+        &'py self,
+        py: Python<'py>,
+        arrays: &mut Arrays,
+    ) -> PyResult<Box<dyn Opened + 'py>> {
+        Ok(Box::new(self.borrow(py, arrays)?))
+    }
+}
+
+impl OpenLikelihoodFit<'_> {
+    fn likelihood_fit(&self) -> PyResult<LikelihoodFit<'_>> {
+        let (gain, read_noise) = (self.gain.plane(), self.read_noise.plane());
+        LikelihoodFit::new(gain, read_noise, &self.read_pattern.0, self.search).map_err(exception)
+    }
+}
+
+impl Opened for OpenLikelihoodFit<'_> {
+    fn fit(&self) -> PyResult<Box<dyn planes::Fit + '_>> {
+        Ok(Box::new(self.likelihood_fit()?))
+    }
+}
+
+/// The parameters of a search for hits.
+fn search(
+    rule: &str,
+    rejection_threshold: f64,
+    find_jumps: bool,
+    average_hits: bool,
+    record_jumps: bool,
+) -> PyResult<Search> {
+    let rule = match rule {
+        "gls" => Rule::Gls,
+        "likely" => Rule::Likely,
+        other => {
+            let error = KernelError::value("rule", "gls or likely", other);
+            return Err(exception(error));
+        }
+    };
+    Ok(Search {
+        rule,
+        rejection_threshold,
+        find_jumps,
+        average_hits,
+        record_jumps,
+    })
+}
+
+/// The fit by likelihood.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "references and parameters")]
+pub fn likelihood_fit(
+    py: Python<'_>,
+    gain: Py<PyAny>,
+    read_noise: Py<PyAny>,
+    read_pattern: Py<ReadPattern>,
+    rule: &str,
+    rejection_threshold: f64,
+    find_jumps: bool,
+    average_hits: bool,
+    record_jumps: bool,
+) -> PyResult<Fit> {
+    let made = MadeLikelihoodFit {
+        gain,
+        read_noise,
+        read_pattern,
+        search: search(
+            rule,
+            rejection_threshold,
+            find_jumps,
+            average_hits,
+            record_jumps,
+        )?,
+    };
+    made.borrow(py, &mut Arrays::default())?.likelihood_fit()?;
+    Ok(Fit(Box::new(made)))
+}
+
+/// The planes of the rate image by name; flags jumps in `groupdq`.
+#[pyfunction]
+#[pyo3(signature = (
+    data, groupdq, pixeldq, gain, read_noise, read_pattern, rule, rejection_threshold, find_jumps,
+    average_hits, max_threads, band_rows,
+))]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the arrays of a ramp and its references"
+)]
+pub fn fit_likelihood<'py>(
+    py: Python<'py>,
+    data: &Bound<'py, PyAny>,
+    groupdq: &Bound<'py, PyAny>,
+    pixeldq: &Bound<'py, PyAny>,
+    gain: Py<PyAny>,
+    read_noise: Py<PyAny>,
+    read_pattern: Py<ReadPattern>,
+    rule: &str,
+    rejection_threshold: f64,
+    find_jumps: bool,
+    average_hits: bool,
+    max_threads: Option<Whole>,
+    band_rows: Option<Whole>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let mut arrays = Arrays::default();
+    let data = arrays.read::<f32, Ix3>("data", data)?;
+    let mut groupdq = arrays.change::<u8, Ix3>("groupdq", groupdq)?;
+    let pixeldq = arrays.read::<u32, Ix2>("pixeldq", pixeldq)?;
+    let made = MadeLikelihoodFit {
+        gain,
+        read_noise,
+        read_pattern,
+        search: search(rule, rejection_threshold, find_jumps, average_hits, false)?,
+    };
+    let opened = made.borrow(py, &mut arrays)?;
+    let fit = opened.likelihood_fit()?;
+    let mut ramp = RampBand::of_image(
+        BandArray::Shared(data.as_array()),
+        BandArray::InPlace(groupdq.as_array_mut()),
+        BandArray::Shared(pixeldq.as_array()),
+    );
+    let (_, n_rows, n_cols) = ramp.shape();
+    let image = NewImage::new(py, &RATE_IMAGE, [n_rows, n_cols]);
+    image.fill(|out| {
+        detached(py, max_threads, (band_rows, None), |execution| {
+            run_fit(&fit, &mut ramp, out, execution)
+        })
+    })?;
+    image.into_dict(py)
 }
 
 /// The planes of an image, made by NumPy: it asks the system for large pages, whose first use costs a
@@ -233,7 +395,7 @@ pub fn fit_ramps<'py>(
         BandArray::Shared(pixeldq.as_array()),
     );
     let (_, n_rows, n_cols) = ramp.shape();
-    let image = NewImage::new(py, &RampFit::MAKES, [n_rows, n_cols]);
+    let image = NewImage::new(py, &RATE_IMAGE, [n_rows, n_cols]);
     let segments = image.fill(|out| {
         detached(py, max_threads, (band_rows, None), |execution| {
             fit_image(&fit, &mut ramp, out, optional, execution)

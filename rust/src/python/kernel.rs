@@ -181,6 +181,7 @@ pub fn found<'py>(
             Found::Number(number) => dict.set_item(name, number),
             Found::Counts(counts) => dict.set_item(name, counts.into_pyarray(py)),
             Found::Samples(samples) => dict.set_item(name, samples.into_pyarray(py)),
+            Found::Indices(indices) => dict.set_item(name, indices.into_pyarray(py)),
         }?;
     }
     Ok(dict)

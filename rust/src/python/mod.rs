@@ -23,7 +23,7 @@ mod _core {
     #[pymodule_export]
     use super::chain::calibrate;
     #[pymodule_export]
-    use super::fit::{Fit, fit_ramps, ramp_fit};
+    use super::fit::{Fit, fit_likelihood, fit_ramps, likelihood_fit, ramp_fit};
     #[pymodule_export]
     use super::functions::{
         apply_flat, excess_of_rows, fit_transient, num_threads, read_times, set_num_threads,

@@ -1,21 +1,21 @@
 //! What the ramp fit returns, and the fit of a whole image band by band.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::{Array2, Array3, ArrayViewMut2, ArrayViewMut3, Axis};
 
-use super::{Block, Detector, Pixel, PixelFit, RampFit};
+use super::{Detector, Pixel, PixelFit, RampFit};
 use crate::band::RampBand;
 use crate::driver::{Execution, for_each};
 use crate::error::KernelError;
-use crate::lanes::{blocks, load, rows, store, vectorised};
+use crate::kernels::rate_rows::RATE_IMAGE;
+use crate::lanes::rows;
 use crate::planes::{Fit, Planes, Quantity};
 use crate::tiles::{all, cut};
 
 impl Fit for RampFit<'_> {
     fn makes(&self) -> &'static [Quantity] {
-        &RampFit::MAKES
+        &RATE_IMAGE
     }
 
     fn check(&self, shape: (usize, usize, usize)) -> Result<(), KernelError> {
@@ -25,7 +25,7 @@ impl Fit for RampFit<'_> {
         self.read_pattern.check(n_resultants)
     }
 
-    fn fit(&self, band: &RampBand<'_>, first_col: usize, out: &mut Planes<'_>) {
+    fn fit(&self, band: &mut RampBand<'_>, first_col: usize, out: &mut Planes<'_>) {
         self.fit_band(band, first_col, out, None);
     }
 }
@@ -171,84 +171,6 @@ impl SegmentArrays {
                 crmag: crmag.next()?,
             })
         })
-    }
-}
-
-vectorised! {
-    fn copy_row<T: Copy + Default>(from: &[T], into: &mut [T]) {
-        for cols in blocks(into.len()) {
-            store(&load(from, &cols), into, &cols);
-        }
-    }
-}
-
-/// The fits of a row. They are gathered near the core: memory takes a long row at once far faster than
-/// seven short pieces in turn.
-pub(super) struct RowFit {
-    slope: Vec<f32>,
-    dq: Vec<u32>,
-    var_poisson: Vec<f32>,
-    var_rnoise: Vec<f32>,
-    err: Vec<f32>,
-    chisq: Vec<f32>,
-    dumo: Vec<f32>,
-}
-
-impl RowFit {
-    /// Copies the fits from column `first_col` on into row `r` of the planes.
-    pub(super) fn copy_into(&self, planes: &mut Planes<'_>, r: usize, first_col: usize) {
-        let mut rows = planes.row(r);
-        for (quantity, fits) in [
-            (Quantity::Slope, &self.slope),
-            (Quantity::VarPoisson, &self.var_poisson),
-            (Quantity::VarRnoise, &self.var_rnoise),
-            (Quantity::Err, &self.err),
-            (Quantity::Chisq, &self.chisq),
-            (Quantity::Dumo, &self.dumo),
-        ] {
-            if let Some(row) = rows.take_numbers(quantity) {
-                copy_row(&fits[first_col..], row);
-            }
-        }
-        if let Some(row) = rows.take_flags(Quantity::Dq) {
-            copy_row(&self.dq[first_col..], row);
-        }
-    }
-
-    pub(super) fn new(n_cols: usize) -> Self {
-        let zeros = vec![0.0; n_cols];
-        Self {
-            slope: zeros.clone(),
-            dq: vec![0; n_cols],
-            var_poisson: zeros.clone(),
-            var_rnoise: zeros.clone(),
-            err: zeros.clone(),
-            chisq: zeros.clone(),
-            dumo: zeros,
-        }
-    }
-
-    /// Keeps what was computed for the pixels of a block, as if all of them were regular.
-    #[inline(always)]
-    pub(super) fn put_block(&mut self, cols: &Range<usize>, block: &Block) {
-        let fit = &block.fit;
-        store(&block.dq, &mut self.dq, cols);
-        store(&fit.slope, &mut self.slope, cols);
-        store(&fit.var_poisson, &mut self.var_poisson, cols);
-        store(&fit.var_rnoise, &mut self.var_rnoise, cols);
-        store(&fit.err, &mut self.err, cols);
-        store(&fit.chisq, &mut self.chisq, cols);
-        store(&fit.dumo, &mut self.dumo, cols);
-    }
-
-    pub(super) fn put(&mut self, c: usize, dq: u32, fit: &PixelFit) {
-        self.slope[c] = fit.slope;
-        self.dq[c] = dq;
-        self.var_poisson[c] = fit.var_poisson;
-        self.var_rnoise[c] = fit.var_rnoise;
-        self.err[c] = (fit.var_poisson + fit.var_rnoise).sqrt();
-        self.chisq[c] = fit.chisq;
-        self.dumo[c] = fit.uniform_slope - fit.slope;
     }
 }
 

@@ -7,11 +7,11 @@
 
 use std::ops::Range;
 
-use super::outputs::RowFit;
 use super::weights::{POWERS, power_index};
 use super::{Detector, RampFit, photon_variance};
 use crate::dq::group;
 use crate::kernels::gain_is_known;
+use crate::kernels::rate_rows::{RateBlock, RateRows};
 use crate::lanes::{LANES, Lanes, VECTOR, differences, load, select, vectorised};
 use crate::reference::Row;
 
@@ -36,18 +36,7 @@ pub struct Block {
     /// All flags of the pixel and its samples, but for samples that are not used.
     pub dq: Lanes<u32>,
     pub irregular: Lanes<u8>,
-    pub fit: BlockFit,
-}
-
-/// The fits of the pixels of a block, see [`super::PixelFit`].
-pub struct BlockFit {
-    pub slope: Lanes,
-    /// Slope with uniform weights minus slope.
-    pub dumo: Lanes,
-    pub var_poisson: Lanes,
-    pub var_rnoise: Lanes,
-    pub err: Lanes,
-    pub chisq: Lanes,
+    pub fit: RateBlock,
 }
 
 impl Block {
@@ -61,14 +50,7 @@ impl Block {
             read_noise: zeros,
             dq: Lanes::all(0),
             irregular: Lanes::all(0),
-            fit: BlockFit {
-                slope: zeros,
-                dumo: zeros,
-                var_poisson: zeros,
-                var_rnoise: zeros,
-                err: zeros,
-                chisq: zeros,
-            },
+            fit: RateBlock::zeros(),
         }
     }
 }
@@ -80,13 +62,13 @@ vectorised! {
         row: &FitRow<'_>,
         cols: &Range<usize>,
         block: &mut Block,
-        fits: &mut RowFit,
+        fits: &mut RateRows,
     ) {
         load_block(kernel, row, cols, block);
         if block.samples.len() > 1 {
             fit_regular(kernel, block);
         }
-        fits.put_block(cols, block);
+        fits.put_block(cols, &block.dq, &block.fit);
     }
 }
 
@@ -201,7 +183,7 @@ fn fit_regular(kernel: &RampFit<'_>, block: &mut Block) {
             chisq[lane] += kind.chisq(sum[lane], slope[lane], detector);
         }
     }
-    block.fit = BlockFit {
+    block.fit = RateBlock {
         slope,
         dumo,
         var_poisson,

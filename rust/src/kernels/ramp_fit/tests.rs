@@ -3,9 +3,10 @@
 use super::*;
 use crate::band::BandArray;
 use crate::driver::Execution;
+use crate::kernels::rate_rows::RATE_IMAGE;
 use crate::kernels::testing::Ramp;
 use crate::lanes::LANES;
-use crate::planes::Image;
+use crate::planes::{Image, Quantity};
 use ndarray::{Array2, Array3};
 
 const JUMP: u8 = group::JUMP_DET;
@@ -30,7 +31,7 @@ fn fit_with<const N: usize>(pixels: &[([f32; N], [u8; N])], gain: f32, read_nois
         BandArray::Shared(ramp.pixeldq.view()),
     );
     let fit = RampFit::new(gain.view().into(), read_noise.view().into(), &pattern);
-    let mut image = Image::zeros(&RampFit::MAKES, (1, pixels.len()));
+    let mut image = Image::zeros(&RATE_IMAGE, (1, pixels.len()));
     let segments = Execution::uninterrupted(|execution| {
         fit_ramps(&fit, &mut band, &mut image.planes(), true, execution)
     });
@@ -187,7 +188,7 @@ fn a_single_usable_sample_tells_no_rate_where_two_are_asked_for() {
         BandArray::Shared(ramp.groupdq.view()),
         BandArray::Shared(ramp.pixeldq.view()),
     );
-    let mut image = Image::zeros(&RampFit::MAKES, (1, 4));
+    let mut image = Image::zeros(&RATE_IMAGE, (1, 4));
     Execution::uninterrupted(|execution| {
         fit_ramps(&fit, &mut band, &mut image.planes(), false, execution)
     })
@@ -276,7 +277,7 @@ fn regular_pixels_get_the_same_bits_one_by_one() {
         BandArray::Shared(pixeldq.view()),
     );
     let fit = RampFit::new(gain.view().into(), read_noise.view().into(), &pattern);
-    let mut image = Image::zeros(&RampFit::MAKES, (1, n_cols));
+    let mut image = Image::zeros(&RATE_IMAGE, (1, n_cols));
     Execution::uninterrupted(|execution| {
         fit_ramps(&fit, &mut ramp, &mut image.planes(), false, execution)
     })
