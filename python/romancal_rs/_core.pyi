@@ -32,6 +32,7 @@ __all__ = [
     "resultant_linearity",
     "saturation",
     "set_num_threads",
+    "smooth_variance",
     "subtract_dark_from_image",
     "to_half",
     "wfi18_known_transient",
@@ -223,6 +224,18 @@ def apply_flat(
     max_threads: int | None,
     band_rows: int | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
+def smooth_variance(
+    slope: NDArray[np.float32],
+    dq: NDArray[np.uint32],
+    var_poisson: NDArray[np.float32],
+    var_rnoise: NDArray[np.float32],
+    err: NDArray[np.float32],
+    gain: NDArray[np.float32],
+    read_noise: NDArray[np.float32],
+    read_pattern: ReadPattern,
+    max_threads: int | None,
+    band_rows: int | None,
+) -> None: ...
 def subtract_dark_from_image(
     data: NDArray[np.float32],
     dq: NDArray[np.uint32],

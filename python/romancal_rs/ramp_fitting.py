@@ -1,57 +1,109 @@
-"""The ramp_fit step: GAIN and READNOISE references -> `kernels.ramp_fit`."""
+"""The ramp_fit step: GAIN, READNOISE -> `kernels.likelihood_fit`, or `kernels.ramp_fit`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import kernels
+from . import dqflags, kernels
+from .border import BORDER, SCIENCE
 from .exposure import read_pattern, thread_cap
-from .stpipe import FitStep, RomanStep
+from .kernels._results import PLANES
+from .stpipe import FitStep, ParameterError, RomanStep
 from .stpipe.recipes import OF_2022
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .datamodels import RampFitOutputModel, RampModel, ReadnoiseRefModel
+    from .datamodels import ImageModel, RampFitOutputModel, RampModel, ReadnoiseRefModel
     from .kernels import SegmentFits
 
 __all__ = ["RampFitStep"]
 
 
-class RampFitStep(FitStep):
-    """Fit a count rate to each pixel's ramp, with optimal weights; trims the border.
+#: What `kernels.fit_likelihood` knows, and so who finds jumps while it fits.
+LIKELIHOOD = ("gls", "likely")
+OLS = "ols"
 
-    The result is a rate image in DN/s.
+
+class RampFitStep(FitStep):
+    """Fit a count rate to each pixel's ramp, and find jumps meanwhile; trims the border.
+
+    The result is a rate image in DN/s. ``gls`` is the likelihood fit of this package, ``likely``
+    that of romancal 1.1; ``ols`` is the fit of 2022, which needs the jump step before it.
     """
 
     spec = """
+        algorithm = option('auto', 'gls', 'likely', 'ols', default='auto')  # ols in 2022, else gls
+        rejection_threshold = float(default=4.5, min=0)  # Of hits; not for ols [sigma]
+        use_ramp_jump_detection = boolean(default=True)  # Look for hits; not for ols
+        average_hits = boolean(default=True)  # Over the reads in which a hit may be; for gls
+        record_jumps = boolean(default=True)  # List flagged samples in jump_indices; not for ols
+        include_var_rnoise = boolean(default=True)  # Keep the variance of read noise
+        smooth_variance = boolean(default=False)  # Photon noise of the rate of the neighbourhood
+        expand_large_events = boolean(default=False)  # Flag around snowballs; not for ols
+        min_sat_area = float(default=1.0, min=0)  # Saturated core of a snowball, at least [pixels]
+        min_jump_area = float(default=6.0, min=0)  # Jumps of a snowball, at least [pixels]
+        expand_factor = float(default=1.9, min=1)  # Grow snowballs by it
+        min_sat_radius_extend = float(default=0.5, min=0)  # Grow saturated cores above it [pixels]
+        sat_required_snowball = boolean(default=True)  # A snowball has a saturated core
+        sat_expand = integer(default=2, min=0)  # Grow saturated cores by so much [pixels]
+        edge_size = integer(default=0, min=0)  # No core is needed so near to the edge [pixels]
         opt_name = output_file(default=None)  # Name of the optional product, instead of the usual
         maximum_cores = cores(default='none')  # Threads: none, quarter, half, all, or a number
-        save_opt = boolean(default=False)  # Save the fits of the segments as well
+        save_opt = boolean(default=False)  # Save the fits of the segments as well; only for ols
         read_noise_is_cds = auto_boolean(default='auto')  # READNOISE is of a difference of reads
     """
     class_alias = "rampfit"
     other_aliases = ("ramp_fit",)
     cal_step_name = "ramp_fit"
-    builds_on: ClassVar[tuple[str, ...]] = ("dq_init", "saturation", "linearity", "jump")
+    builds_on: ClassVar[tuple[str, ...]] = ("dq_init", "saturation", "linearity")
     by_recipe: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         OF_2022: {"builds_on": ("dq_init", "saturation", "linearity", "dark", "jump")},
     }
     default_suffix = "rampfit"
     other_suffixes = ("ramp_fit", "fitopt")
     reference_file_types: ClassVar[list[str]] = ["readnoise", "gain"]
-    algorithm = "ols"
     weighting = "optimal"
 
-    def needs_ramp(self) -> str:
-        return "save_opt" if self.save_opt else ""
+    def algorithm_for(self, exposure: Any) -> str:
+        """What `algorithm` means for an exposure: gls, likely or ols."""
+        if self.algorithm != "auto":
+            return self.algorithm
+        return OLS if self.recipe_of(exposure) == OF_2022 else "gls"
+
+    def finds_jumps(self, exposure: Any) -> bool:
+        return self.algorithm_for(exposure) in LIKELIHOOD
+
+    def needs_ramp(self, exposure: Any) -> str:
+        if self.save_opt:
+            return "save_opt"
+        return "expand_large_events" if self._expands(exposure) else ""
 
     def fit(self, exposure: Any, references: Mapping[str, Any]) -> kernels.Fit:
-        return kernels.ramp_fit(
-            *self._detector(references),
+        algorithm = self.algorithm_for(exposure)
+        self.log.info("%s: algorithm %s", self.name, algorithm)
+        detector = self._detector(references)
+        if algorithm == OLS:
+            return kernels.ramp_fit(
+                *detector,
+                read_pattern(exposure),
+                lone_samples=self.takes_lone_samples(exposure),
+            )
+        if self.save_opt:
+            raise ParameterError(
+                f"{self.name}: save_opt saves the fits of segments, which algorithm = {algorithm} "
+                "has not: set algorithm = ols"
+            )
+        return kernels.likelihood_fit(
+            *detector,
             read_pattern(exposure),
-            lone_samples=self.takes_lone_samples(exposure),
+            rule=algorithm,
+            rejection_threshold=self.rejection_threshold,
+            find_jumps=self.use_ramp_jump_detection,
+            average_hits=self.average_hits,
+            record_jumps=self.record_jumps or self._expands(exposure),
         )
 
     def takes_lone_samples(self, exposure: Any) -> bool:
@@ -60,6 +112,27 @@ class RampFitStep(FitStep):
         Today's counts begin at thousands of DN: a single sample would turn those into light.
         """
         return self.recipe_of(exposure) == OF_2022
+
+    def complete(
+        self,
+        image: ImageModel,
+        exposure: Any,
+        references: Mapping[str, Any],
+        found: Mapping[str, Any],
+    ) -> None:
+        if self.record_jumps and "jump_indices" in found:
+            jumps = found["jump_indices"]
+            jumps[:, 1:] -= BORDER
+            image["jump_indices"] = jumps
+        if self.smooth_variance:
+            gain, read_noise = self._detector(references, tell=False)
+            kernels.smooth_variance(
+                *(image.data, image.dq, image.var_poisson, image.var_rnoise, image.err),
+                *(gain[SCIENCE], read_noise[SCIENCE], read_pattern(exposure)),
+                max_threads=thread_cap(self.maximum_cores),
+            )
+        if not self.include_var_rnoise:
+            del image["var_rnoise"]
 
     def save_more(self, ramp: RampModel, references: Mapping[str, Any]) -> None:
         if not self.save_opt:
@@ -79,6 +152,61 @@ class RampFitStep(FitStep):
             self.save_to(product, self.opt_name)
         else:
             self.save_model(product, "fitopt")
+
+    def fit_ramp(self, ramp: RampModel, references: Mapping[str, Any]) -> kernels.Calibrated:
+        calibrated = super().fit_ramp(ramp, references)
+        if not self._expands(ramp):
+            return calibrated
+        return self._fit_around_snowballs(ramp, references, calibrated)
+
+    def _expands(self, exposure: Any) -> bool:
+        return self.expand_large_events and self.finds_jumps(exposure)
+
+    def _fit_around_snowballs(
+        self, ramp: RampModel, references: Mapping[str, Any], calibrated: kernels.Calibrated
+    ) -> kernels.Calibrated:
+        """Flags the surroundings of snowballs, and fits the pixels there anew.
+
+        By ``gls`` without a search, which knows what JUMP_DET says: not the sample is bad, but the
+        difference before it.
+        """
+        import numpy as np
+
+        groupdq = ramp.groupdq.copy()
+        groupdq[tuple(calibrated.found[-1]["jump_indices"].T)] |= dqflags.JUMP_DET
+        before = groupdq.copy()
+        n_snowballs = kernels.expand_large_events(
+            groupdq,
+            min_sat_area=self.min_sat_area,
+            min_jump_area=self.min_jump_area,
+            expand_factor=self.expand_factor,
+            min_sat_radius_extend=self.min_sat_radius_extend,
+            sat_required_snowball=self.sat_required_snowball,
+            sat_expand=self.sat_expand,
+            edge_size=self.edge_size,
+        )
+        changed = (groupdq != before).any(axis=0)[SCIENCE]
+        self.log.info(
+            "%s: %d snowballs; %d pixels around them fitted anew",
+            *(self.name, n_snowballs, np.count_nonzero(changed)),
+        )
+        anew = kernels.calibrate(
+            ramp.data,
+            [],
+            kernels.likelihood_fit(
+                *self._detector(references, tell=False),
+                read_pattern(ramp),
+                find_jumps=False,
+                record_jumps=True,
+            ),
+            groupdq=groupdq,
+            pixeldq=ramp.pixeldq,
+            border=BORDER,
+            max_threads=thread_cap(self.maximum_cores),
+        )
+        for name in PLANES:
+            np.copyto(getattr(calibrated.fit, name), getattr(anew.fit, name), where=changed)
+        return replace(calibrated, found=anew.found)
 
     def _detector(
         self, references: Mapping[str, Any], *, tell: bool = True

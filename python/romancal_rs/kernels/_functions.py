@@ -794,6 +794,65 @@ def fit_likelihood(
     return RampFit(**planes)
 
 
+def smooth_variance(
+    slope: NDArray[np.float32],
+    dq: NDArray[np.uint32],
+    var_poisson: NDArray[np.float32],
+    var_rnoise: NDArray[np.float32],
+    err: NDArray[np.float32],
+    gain: NDArray[np.float32] | float,
+    read_noise: NDArray[np.float32] | float,
+    read_pattern: ReadPattern,
+    *,
+    max_threads: int | None = None,
+    band_rows: int | None = None,
+) -> None:
+    """Give a rate image the photon noise of the mean rate around each pixel.
+
+    A pixel whose noise goes down has too small an error by its own rate, so that an average
+    weighted by ``1 / err**2`` comes out too low. Its variances become those of a fit at the mean
+    rate of the 3 x 3 pixels around it that are not DO_NOT_USE, itself included; unless that lies
+    further than 3 standard errors from its own rate, as on a star.
+
+    Parameters
+    ----------
+    slope : ndarray, (n_rows, n_cols), float32
+        Rate [DN/s] of `fit_likelihood`.
+    dq : ndarray, (n_rows, n_cols), uint32
+        Flags of each pixel.
+    var_poisson, var_rnoise : ndarray, (n_rows, n_cols), float32
+        Variance of the rate from photon noise and from read noise [(DN/s)^2]; changed in place.
+    err : ndarray, (n_rows, n_cols), float32
+        Root of the sum of the two [DN/s]; changed in place.
+    gain : ndarray, (n_rows, n_cols), float32, or float
+        Gain [electron/DN].
+    read_noise : ndarray, (n_rows, n_cols), float32, or float
+        Noise of one read [DN].
+    read_pattern : ReadPattern
+        Times and reads of the resultants. It has to know its frame time where a resultant averages
+        several reads.
+    max_threads, band_rows : int, optional
+        See the module.
+
+    Raises
+    ------
+    ArgumentTypeError, ShapeError, ArgumentError
+        If an array does not fit (see `flag_saturation`), or the read pattern.
+    """
+    _core.smooth_variance(
+        slope,
+        dq,
+        var_poisson,
+        var_rnoise,
+        err,
+        _plane(gain, slope),
+        _plane(read_noise, slope),
+        read_pattern,
+        max_threads,
+        band_rows,
+    )
+
+
 def _plane(value: NDArray[np.float32] | float, data: NDArray[np.float32]) -> NDArray[np.float32]:
     """A number for all pixels as an array."""
     import numpy as np

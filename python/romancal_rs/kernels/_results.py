@@ -49,6 +49,10 @@ class SegmentFits:
     crmag: NDArray[np.float32]
 
 
+#: The arrays of a `RampFit` that are planes of the image.
+PLANES = ("slope", "dq", "var_poisson", "var_rnoise", "err", "chisq", "dumo")
+
+
 @dataclass(frozen=True, eq=False)
 class RampFit:
     """The rate image of an exposure, each array (n_rows, n_cols).
@@ -136,7 +140,8 @@ class Calibrated:
     nanoseconds : tuple of (str, int)
         What took how long, summed over the threads: ``read``, each kernel in order, ``fit``.
     found : tuple of dict
-        What each kernel, in order, found out or made besides the ramp, by name; empty for most.
+        What each kernel, in order, found out or made besides the ramp, by name; empty for most. The
+        last one is what the fit found.
     """
 
     fit: RampFit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from .. import dqflags
@@ -24,7 +25,7 @@ from ..saturation import SaturationStep
 from ..stpipe import FitStep, ParameterError, RomanPipeline, RomanStep, Step, elsewhere
 from ..stpipe.recipes import FLIGHT, OF_2022
 from ..wfi18_transient import WFI18TransientStep
-from .order import STEPS_BY_RECIPE, given_parameters, in_recipe
+from .order import JUMP, STEPS_BY_RECIPE, given_parameters, in_recipe, with_jumps_found_once
 from .plan import Segment, plan
 from .together import MaybeSaturatedError, run_segment
 
@@ -44,9 +45,10 @@ class ExposurePipeline(RomanPipeline):
     """Apply all calibration steps to the raw ramp of one exposure.
 
     Which steps these are, and in which order, is for the recipe to say. In that of flight they are
-    dq_init, saturation, refpix, dark_decay, wfi18_transient, linearity, jump, rampfit,
-    dark_current, assign_wcs, photom and flatfield; in that of 2022 dq_init, saturation, linearity,
-    dark_current, jump, rampfit, assign_wcs, flatfield and photom.
+    dq_init, saturation, refpix, dark_decay, wfi18_transient, linearity, rampfit, dark_current,
+    assign_wcs, photom and flatfield; in that of 2022 dq_init, saturation, linearity, dark_current,
+    jump, rampfit, assign_wcs, flatfield and photom. Whatever the recipe says, the jump step runs
+    where the fit does not find jumps itself, and only there.
     """
 
     class_alias = "roman_elp"
@@ -102,7 +104,7 @@ class ExposurePipeline(RomanPipeline):
             if self._runs("refpix") and self.recipe_of(exposure) == FLIGHT:
                 check_amp33(exposure)
             super().before_process((exposure, *args[1:]))
-            self._warn_of_left_out(self.recipe_of(exposure))
+            self._warn_of_left_out(exposure)
 
     def process(self, input: Any) -> ImageModel | RampModel:
         from .. import datamodels
@@ -202,7 +204,12 @@ class ExposurePipeline(RomanPipeline):
     def _steps(self, exposure: DataModel) -> list[RomanStep]:
         """The steps of the exposure's recipe, in order: all are on Roman data."""
         names = in_recipe(type(self), self.recipe_of(exposure))
+        names = with_jumps_found_once(names, self.step_defs, partial(self._finds_jumps, exposure))
         return [cast("RomanStep", self.step(name)) for name in names]
+
+    def _finds_jumps(self, exposure: DataModel, name: str) -> bool:
+        step = self.step(name)
+        return isinstance(step, FitStep) and step.finds_jumps(exposure)
 
     def _on_ramps(self, exposure: DataModel) -> list[RomanStep]:
         """The steps up to the fit."""
@@ -217,19 +224,24 @@ class ExposurePipeline(RomanPipeline):
     def _after_the_fit(self, exposure: DataModel) -> list[RomanStep]:
         return self._steps(exposure)[len(self._on_ramps(exposure)) :]
 
-    def _warn_of_left_out(self, recipe: str) -> None:
-        """Warns of parameters that are given to steps which the recipe does not run."""
-        names = in_recipe(type(self), recipe)
+    def _warn_of_left_out(self, exposure: DataModel) -> None:
+        """Warns of parameters that are given to steps which do not run."""
+        steps = self._steps(exposure)
+        names = [step.name for step in steps]
+        finder = next((name for name in names if self._finds_jumps(exposure, name)), "")
         for name in self.step_defs:
             step = self.step(name)
             given = [] if name in names else given_parameters(step)
             # To skip it is what happens.
             given = [parameter for parameter in given if parameter != "skip"]
-            if given:
-                self.log.warning(
-                    "Recipe %s does not run %s: what is given for %s is of no use",
-                    *(recipe, name, ", ".join(f"{name}.{parameter}" for parameter in given)),
-                )
+            if not given:
+                continue
+            if name == JUMP and finder:
+                why = f"{name} does not run, as {finder} finds jumps itself"
+            else:
+                why = f"Recipe {self.recipe_of(exposure)} does not run {name}"
+            of_no_use = ", ".join(f"{name}.{parameter}" for parameter in given)
+            self.log.warning("%s: what is given for %s is of no use", why, of_no_use)
 
     def setup_output(self, model: DataModel) -> None:
         """Decides what the result's name ends with: ``cal``, or ``ramp`` where no fit was made."""

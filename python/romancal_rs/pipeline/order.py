@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..stpipe import FitStep
@@ -11,6 +11,9 @@ from ..stpipe.recipes import FLIGHT, OF_2022
 if TYPE_CHECKING:
     from ..stpipe import Step
     from .exposure_pipeline import ExposurePipeline
+
+#: The step that finds jumps where the fit does not.
+JUMP = "jump"
 
 #: The steps of `ExposurePipeline` in each recipe.
 STEPS_BY_RECIPE: Mapping[str, tuple[str, ...]] = {
@@ -32,7 +35,6 @@ STEPS_BY_RECIPE: Mapping[str, tuple[str, ...]] = {
         "dark_decay",
         "wfi18_transient",
         "linearity",
-        "jump",
         "rampfit",
         "dark_current",
         "assign_wcs",
@@ -69,6 +71,30 @@ def in_recipe(pipeline: type[ExposurePipeline], recipe: str) -> list[str]:
             following = next(later, None)
             ordered.insert(len(ordered) if following is None else ordered.index(following), name)
     return ordered
+
+
+def with_jumps_found_once(
+    names: Sequence[str],
+    step_defs: Mapping[str, type[Step]],
+    finds_jumps: Callable[[str], bool],
+) -> list[str]:
+    """The same steps, with the jump step before the fit where, and only where, that finds none.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Steps in the order of a recipe.
+    step_defs : mapping of str to type
+        The steps that the pipeline has.
+    finds_jumps : callable
+        Whether a step of that name is a fit which finds jumps itself.
+    """
+    if any(finds_jumps(name) for name in names):
+        return [name for name in names if name != JUMP]
+    fits = [i for i, name in enumerate(names) if issubclass(step_defs[name], FitStep)]
+    if JUMP in names or JUMP not in step_defs or not fits:
+        return list(names)
+    return [*names[: fits[0]], JUMP, *names[fits[0] :]]
 
 
 def _is_listed_as_usual(pipeline: type[ExposurePipeline]) -> bool:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 #: What every class has of its own, and may be called.
 _OF_ALL = {"__module__", "__doc__", "__annotations__", "__firstlineno__", "__static_attributes__"}
-#: The methods that make a step on ramps what it is.
+#: The methods that make a step on ramps, or one that fits them, what it is.
 _OF_RAMP_STEPS = {"kernel", "process_image", "idle", "reason_to_skip", "take", "save_more"}
+_OF_FIT_STEPS = {"fit", "idle", "finds_jumps", "needs_ramp", "fit_ramp", "complete", "save_more"}
 #: Parameters by which someone sees what a step works on, and what it has made of it.
 BEFORE = ("pre_hooks",)
 AFTER = ("post_hooks", "save_results", "output_file")
@@ -102,8 +103,8 @@ def _alone(step: RomanStep, exposure: DataModel) -> str:
     if isinstance(step, RampStep):
         is_usual = _is_but_for(step, RampStep, _OF_RAMP_STEPS)
     elif isinstance(step, FitStep):
-        is_usual = _is_but_for(step, FitStep, {"fit", "idle", "needs_ramp", "save_more"})
-        if parameter := step.needs_ramp():
+        is_usual = _is_but_for(step, FitStep, _OF_FIT_STEPS)
+        if parameter := step.needs_ramp(exposure):
             return f"{step.name}.{parameter} is set"
     elif isinstance(step, DQInitStep):
         is_usual = _is_but_for(step, DQInitStep, set())

@@ -218,7 +218,8 @@ def _to_image(
         how["groupdq"] = exposure.stored("groupdq")
     made, references = _kernels(steps, reasons, exposure, stack, seconds)
     with _counted(seconds, fit_step):
-        fit = fit_step.fit(exposure, fit_step.open_references(exposure, stack))
+        of_fit = fit_step.open_references(exposure, stack)
+        fit = fit_step.fit(exposure, of_fit)
     started = time.perf_counter()
     with loading_objects() if needs_wcs else nullcontext():
         calibrated = kernels.calibrate(counts, list(made.values()), fit, pixeldq=pixeldq, **how)
@@ -238,7 +239,9 @@ def _to_image(
             copy_border(ramp, partial(encoding.samples, counts), pixeldq)
     with _counted(seconds, fit_step):
         image = rate_image(ramp, calibrated.fit)
-    for step, found in zip(made, calibrated.found, strict=True):
+        *of_kernels, of_image = calibrated.found
+        fit_step.complete(image, exposure, of_fit, of_image)
+    for step, found in zip(made, of_kernels, strict=True):
         step.take(image, found)
     return image, seconds, references
 

@@ -38,22 +38,7 @@ _PARAMETERS = {
     "ExposurePipeline": (TODAY, ("on_disk",)),
     "FlatFieldStep": (TODAY, ("include_var_flat",)),
     "JumpStep": ("romancal 0.12", (*_OF_SNOWBALLS, "use_ellipses")),
-    "RampFitStep": (
-        TODAY,
-        (
-            *_OF_SNOWBALLS,
-            "algorithm",
-            "edge_size",
-            "include_var_rnoise",
-            "min_sat_radius_extend",
-            "record_jumps",
-            "rejection_threshold",
-            "sat_expand",
-            "threshold_constant",
-            "threshold_intercept",
-            "use_ramp_jump_detection",
-        ),
-    ),
+    "RampFitStep": (TODAY, ("threshold_constant", "threshold_intercept")),
     "RomanStep": (TODAY, ("update_version",)),
 }
 

@@ -93,9 +93,34 @@ class FitStep(RomanStep):
         """The fit for an exposure; parameters as those of `RampStep.kernel`."""
         raise NotImplementedError(f"{type(self).__name__} does not define fit()")
 
-    def needs_ramp(self) -> str:
+    def finds_jumps(self, exposure: DataModel) -> bool:
+        """Whether the fit itself finds jumps, so that no step before it has to."""
+        return False
+
+    def needs_ramp(self, exposure: DataModel) -> str:
         """Which parameter asks for more than an image, so that the ramp has to be there."""
         return ""
+
+    def fit_ramp(self, ramp: RampModel, references: Mapping[str, Any]) -> kernels.Calibrated:
+        """Fits a ramp that is there by itself, as it is where `needs_ramp` says so."""
+        return kernels.calibrate(
+            ramp.data,
+            [],
+            self.fit(ramp, references),
+            groupdq=ramp.groupdq,
+            pixeldq=ramp.pixeldq,
+            border=BORDER,
+            max_threads=thread_cap(self.maximum_cores),
+        )
+
+    def complete(
+        self,
+        image: ImageModel,
+        exposure: DataModel,
+        references: Mapping[str, Any],
+        found: Mapping[str, Any],
+    ) -> None:
+        """Completes the image of an exposure, in place, by what the fit found besides."""
 
     def save_more(self, ramp: RampModel, references: Mapping[str, Any]) -> None:
         """Saves what that parameter asks for."""
@@ -108,17 +133,10 @@ class FitStep(RomanStep):
             return self.end_skipped(ramp, reason)
         with ExitStack() as stack:
             references = self.open_references(ramp, stack)
-            calibrated = kernels.calibrate(
-                ramp.data,
-                [],
-                self.fit(ramp, references),
-                groupdq=ramp.groupdq,
-                pixeldq=ramp.pixeldq,
-                border=BORDER,
-                max_threads=thread_cap(self.maximum_cores),
-            )
+            calibrated = self.fit_ramp(ramp, references)
             self.save_more(ramp, references)
-        image = rate_image(ramp, calibrated.fit)
+            image = rate_image(ramp, calibrated.fit)
+            self.complete(image, ramp, references, calibrated.found[-1])
         self.mark(image, True)
         return image
 

@@ -34,7 +34,7 @@ use ndarray::Array2;
 
 use block::{Block, FitRow, fit_block};
 use pixel::Pixel;
-use tables::Tables;
+pub(super) use tables::Tables;
 
 use super::gain_is_known;
 use super::rate_rows::{RATE_IMAGE, RateRows};

@@ -14,6 +14,7 @@ pub mod read_linearity;
 pub mod read_times;
 pub mod refpix;
 pub mod saturation;
+pub mod smooth_variance;
 #[cfg(test)]
 mod testing;
 pub mod wfi18_transient;

@@ -15,6 +15,7 @@ use crate::half;
 use crate::kernels::dark::ImageDark;
 use crate::kernels::flat::Flat;
 use crate::kernels::read_times::{DETECTOR_SIZE, Detector, ReadTimes};
+use crate::kernels::smooth_variance::SmoothVariance;
 use crate::kernels::wfi18_transient;
 use crate::planes::{PlaneMut, Planes, Quantity, run_image};
 
@@ -106,6 +107,51 @@ pub fn subtract_dark_from_image(
     planes.add_flags(Quantity::Dq, dq.as_array_mut());
     detached(py, max_threads, (band_rows, None), |execution| {
         run_image(&dark, &mut planes, shape, execution)
+    })
+}
+
+#[pyfunction]
+#[pyo3(signature = (
+    slope, dq, var_poisson, var_rnoise, err, gain, read_noise, read_pattern, max_threads, band_rows,
+))]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the arrays of an image and its references"
+)]
+pub fn smooth_variance(
+    py: Python<'_>,
+    slope: &Bound<'_, PyAny>,
+    dq: &Bound<'_, PyAny>,
+    var_poisson: &Bound<'_, PyAny>,
+    var_rnoise: &Bound<'_, PyAny>,
+    err: &Bound<'_, PyAny>,
+    gain: &Bound<'_, PyAny>,
+    read_noise: &Bound<'_, PyAny>,
+    read_pattern: &ReadPattern,
+    max_threads: Option<Whole>,
+    band_rows: Option<Whole>,
+) -> PyResult<()> {
+    let mut arrays = Arrays::default();
+    let slope = arrays.reference::<f32, Ix2>("slope", slope)?;
+    let dq = arrays.reference::<u32, Ix2>("dq", dq)?;
+    let mut var_poisson = arrays.change::<f32, Ix2>("var_poisson", var_poisson)?;
+    let mut var_rnoise = arrays.change::<f32, Ix2>("var_rnoise", var_rnoise)?;
+    let mut err = arrays.change::<f32, Ix2>("err", err)?;
+    let gain = arrays.reference::<f32, Ix2>("gain", gain)?;
+    let read_noise = arrays.reference::<f32, Ix2>("read_noise", read_noise)?;
+    let kernel = SmoothVariance::new(
+        [slope.plane(), gain.plane(), read_noise.plane()],
+        dq.plane(),
+        &read_pattern.0,
+    )
+    .map_err(exception)?;
+    let [n_rows, n_cols] = slope.plane().shape();
+    let mut planes = Planes::default();
+    planes.add_numbers(Quantity::VarPoisson, var_poisson.as_array_mut());
+    planes.add_numbers(Quantity::VarRnoise, var_rnoise.as_array_mut());
+    planes.add_numbers(Quantity::Err, err.as_array_mut());
+    detached(py, max_threads, (band_rows, None), |execution| {
+        run_image(&kernel, &mut planes, (n_rows, n_cols), execution)
     })
 }
 

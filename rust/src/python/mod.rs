@@ -27,7 +27,7 @@ mod _core {
     #[pymodule_export]
     use super::functions::{
         apply_flat, excess_of_rows, fit_transient, num_threads, read_times, set_num_threads,
-        subtract_dark_from_image, to_half,
+        smooth_variance, subtract_dark_from_image, to_half,
     };
     #[pymodule_export]
     use super::kernel::{Kernel, apply};
