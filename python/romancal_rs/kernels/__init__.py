@@ -14,7 +14,7 @@ its reference arrays and parameters (`saturation`, `refpix`, `linearity`, `read_
 `calibrate` takes raw counts through any of them to the rate image in one pass over memory, without
 a ramp in between, to the same bits.
 
-All functions run in parallel over bands of rows and take
+All functions but `expand_large_events` run in parallel over bands of rows and take
 
 - ``max_threads``: at most so many bands at the same time, by default as many as there are threads
   (see `set_num_threads`);
@@ -31,6 +31,7 @@ from __future__ import annotations
 from .. import _core
 from .._core import Fit, Kernel, ReadPattern
 from ..errors import ArgumentError, ArgumentTypeError, ShapeError
+from ..snowballs import expand_large_events
 from ._functions import (
     apply_flat,
     correct_linearity,
@@ -84,6 +85,7 @@ __all__ = [
     "dark_decay",
     "dark_rate",
     "detect_jumps",
+    "expand_large_events",
     "fit_likelihood",
     "fit_ramps",
     "flag_saturation",
