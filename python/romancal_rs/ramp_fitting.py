@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from . import dqflags, kernels
 from .border import BORDER, SCIENCE
 from .exposure import read_pattern, thread_cap
-from .kernels._results import PLANES
 from .stpipe import FitStep, ParameterError, RomanStep
 from .stpipe.recipes import OF_2022
 
@@ -204,7 +203,7 @@ class RampFitStep(FitStep):
             border=BORDER,
             max_threads=thread_cap(self.maximum_cores),
         )
-        for name in PLANES:
+        for name in kernels.PLANES:
             np.copyto(getattr(calibrated.fit, name), getattr(anew.fit, name), where=changed)
         return replace(calibrated, found=anew.found)
 

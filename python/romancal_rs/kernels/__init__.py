@@ -63,9 +63,10 @@ from ._one_pass import (
     saturation,
     wfi18_transient,
 )
-from ._results import Calibrated, RampFit, SegmentFits, Transient
+from ._results import PLANES, Calibrated, RampFit, SegmentFits, Transient
 
 __all__ = [
+    "PLANES",
     "ArgumentError",
     "ArgumentTypeError",
     "Calibrated",
