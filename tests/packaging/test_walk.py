@@ -39,7 +39,7 @@ def run(rate, **parameters):
 plain, _ = run(0.0)
 fused, names = run(1.5)
 by_step, _ = run(1.5, fused=False)
-assert names.index("rate_offset") == names.index("jump") - 1
+assert names.index("rate_offset") == names.index("rampfit") - 1
 assert any("to rampfit running in one pass" in line for line in fused.meta.cal_logs)
 for name, _ in fused.arrays():
     assert fused[name].tobytes() == by_step[name].tobytes(), name

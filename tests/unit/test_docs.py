@@ -61,8 +61,8 @@ def test_the_examples_of_kernels_run(capsys):
     np.testing.assert_allclose(rate, 250 * 1.1 - 0.1, rtol=1e-5)
     printed = capsys.readouterr().out
     assert "(56, 56)" in printed
-    assert [line.split()[0] for line in printed.splitlines()[-6:]] == [
-        *("read", "saturation", "linearity", "dark", "jump", "fit"),
+    assert [line.split()[0] for line in printed.splitlines()[-5:]] == [
+        *("read", "saturation", "linearity", "dark", "fit"),
     ]
 
 
@@ -79,13 +79,13 @@ def test_the_examples_of_steps_run(simulated, tmp_path, monkeypatch):
     Path("refs").symlink_to(simulated.references)
     Path("my_gain.asdf").symlink_to(next(simulated.references.glob("*_gain_*.asdf")))
     ramp = DQInitStep.call(simulated.exposure, references="refs")
-    ramp.save("exposure_dark_current.asdf")
-    names = run_examples("steps.md", "exposure_dark_current.asdf")
+    ramp.save("exposure_linearity.asdf")
+    names = run_examples("steps.md", "exposure_linearity.asdf")
     assert [(report.name, report.status) for report in names["run"].reports] == [
-        ("JumpStep", "COMPLETE")
+        ("RampFitStep", "COMPLETE")
     ]
     assert names["run"].saved_files == []
-    assert names["ramp"].meta.ref_file.gain == "my_gain.asdf"
+    assert names["image"].meta.ref_file.gain == "my_gain.asdf"
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_the_ramp_step_of_writing_steps_is_taken_together_with_the_others(
     assert any("Step glow done, together with others" in line for line in image.meta.cal_logs)
     assert image.meta.cal_step.glow == "COMPLETE"
     names = [report.name for report in run.reports]
-    assert names.index("glow") == names.index("jump") - 1
+    assert names.index("glow") == names.index("rampfit") - 1
     assert image.data.tobytes() == by_step.data.tobytes()
     # The flat is 1 but for some per cent, and a pixel that lost a jump or found one differs more.
     assert np.median(plain.data - image.data) == pytest.approx(0.5, rel=0.05)

@@ -791,7 +791,7 @@ def fit_likelihood(
         max_threads,
         band_rows,
     )
-    return RampFit(**planes)
+    return RampFit(**planes, optional=None)
 
 
 def smooth_variance(
