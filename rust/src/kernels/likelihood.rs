@@ -24,8 +24,11 @@
 //!
 //! Sources: Brandt 2024, PASP 136, 045004 (fit) and 045005 (jumps); Kubik et al. 2015, arXiv:1508.06386.
 
+mod average;
 mod block;
-mod pixel;
+mod search;
+mod suspects;
+mod sweep;
 mod tables;
 
 use std::sync::{Mutex, PoisonError};
@@ -33,11 +36,11 @@ use std::sync::{Mutex, PoisonError};
 use ndarray::Array2;
 
 use block::{Block, FitRow, fit_block};
-use pixel::Pixel;
+use suspects::{GROUP, Group, Suspect};
 pub(super) use tables::Tables;
 
 use super::gain_is_known;
-use super::rate_rows::{RATE_IMAGE, RateRows};
+use super::rate_rows::{RATE_IMAGE, Rate, RateRows};
 use crate::band::{Found, RampBand};
 use crate::cadence::ReadPattern;
 use crate::dq::{group, pixel as of_pixel};
@@ -132,16 +135,6 @@ impl<'a> LikelihoodFit<'a> {
         })
     }
 
-    /// Adds JUMP_DET to the later sample of each difference that was dropped. Whether there is one.
-    fn flag(&self, dropped: &[bool], groupdq: &mut [&mut [u8]], c: usize) -> bool {
-        let mut any = false;
-        for (&is_dropped, flags) in dropped.iter().zip(&mut groupdq[1..]) {
-            flags[c] |= if is_dropped { group::JUMP_DET } else { 0 };
-            any |= is_dropped;
-        }
-        any
-    }
-
     fn note_jumps(
         &self,
         groupdq: &[&mut [u8]],
@@ -182,7 +175,8 @@ impl Fit for LikelihoodFit<'_> {
     fn fit(&self, band: &mut RampBand<'_>, first_col: usize, out: &mut Planes<'_>) {
         let (n_resultants, n_rows, n_cols) = band.shape();
         let mut block = Block::new(n_resultants);
-        let mut pixel = Pixel::new(n_resultants);
+        let mut suspects = Vec::new();
+        let mut group = Group::<GROUP>::new(n_resultants);
         let mut fits = RateRows::new(n_cols);
         let mut jumps = Vec::new();
         let data = band.data.view();
@@ -190,38 +184,32 @@ impl Fit for LikelihoodFit<'_> {
         for r in 0..n_rows {
             let data = rows(data, r);
             let mut groupdq = rows_mut(&mut groupdq, r);
+            let row = FitRow {
+                data: &data,
+                groupdq: &groupdq,
+                pixeldq: lanes::row(band.pixeldq.view(), r),
+                gain: self.gain.row(&band.place, r),
+                read_noise: self.read_noise.row(&band.place, r),
+            };
             for cols in blocks(n_cols) {
-                let row = FitRow {
-                    data: &data,
-                    groupdq: &groupdq,
-                    pixeldq: lanes::row(band.pixeldq.view(), r),
-                    gain: self.gain.row(&band.place, r),
-                    read_noise: self.read_noise.row(&band.place, r),
-                };
                 fit_block(self, &row, &cols, &mut block, &mut fits);
                 for lane in chosen(&block.suspect).take_while(|lane| *lane < cols.len()) {
-                    let c = cols.start + lane;
-                    let detector = Detector {
-                        gain: f64::from(block.gain[lane]),
-                        read_noise: f64::from(block.read_noise[lane]),
-                    };
-                    let mut dq = block.dq[lane];
-                    let mut rate = None;
-                    if !gain_is_known(block.gain[lane]) {
-                        dq |= of_pixel::NO_GAIN_VALUE;
-                    } else if detector.read_noise.is_finite() {
-                        pixel.take(&data, &groupdq, c, self.search.rule);
-                        rate = self.fit_pixel(&mut pixel, detector);
-                        if self.flag(&pixel.dropped, &mut groupdq, c) {
-                            dq |= u32::from(group::JUMP_DET);
-                        }
+                    let (gain, read_noise) = (block.gain[lane], block.read_noise[lane]);
+                    let (c, dq) = (cols.start + lane, block.dq[lane]);
+                    if gain_is_known(gain) && read_noise.is_finite() {
+                        let detector = Detector {
+                            gain: gain.into(),
+                            read_noise: read_noise.into(),
+                        };
+                        suspects.push(Suspect::new(c, detector, dq));
+                    } else {
+                        let no_gain = of_pixel::NO_GAIN_VALUE;
+                        let dq = dq | if gain_is_known(gain) { 0 } else { no_gain };
+                        fits.put(c, dq | of_pixel::DO_NOT_USE, &Rate::default());
                     }
-                    if rate.is_none() {
-                        dq |= of_pixel::DO_NOT_USE;
-                    }
-                    fits.put(c, dq, &rate.unwrap_or_default());
                 }
             }
+            self.fit_suspects(&data, &mut groupdq, &mut suspects, &mut group, &mut fits);
             if self.search.record_jumps {
                 let inside: Vec<&mut [u8]> = groupdq
                     .into_iter()
