@@ -26,29 +26,39 @@ const MAX_READS: f64 = 64.0;
 /// Resultants that have a part in two differences and their neighbours.
 const MAX_RESULTANTS: usize = 5;
 
-/// So many reads at a time.
+/// Reads at a time.
 const VECTOR: usize = 8;
 
-/// The reads in which a hit may have been.
-pub struct Reads {
-    /// How many numbers each of the following has; none in the reads that fill the last vector.
-    len: usize,
-    /// U, H and h of the module.
-    residual: Numbers,
-    curvature: Numbers,
-    lever: Numbers,
+type Vector = [f64; VECTOR];
+
+/// A difference of S from which on a read counts nothing beside the likeliest.
+const MAX_DIFFERENCE: f64 = 80.0;
+
+/// A few reads of a resultant in which a hit may have been; see the module.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+struct Reads {
+    /// U; 0 where no hit can have been.
+    residual: Vector,
+    /// `1 / H`.
+    inverse: Vector,
+    /// h.
+    lever: Vector,
+    /// S, and the largest of them.
+    ratio: Vector,
+    largest: f64,
     /// How many reads each stands for.
-    count: Numbers,
-    /// S of the module, and `1 / H`.
-    ratio: Numbers,
-    inverse: Numbers,
+    count: f64,
 }
 
-type Numbers = [f64; MAX_RESULTANTS * MAX_READS as usize];
+/// Memory for the reads in which a hit may have been.
+pub struct Average {
+    reads: [Reads; MAX_RESULTANTS * MAX_READS as usize / VECTOR],
+}
 
 /// What follows for the rate of a pixel.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Average {
+pub struct Averaged {
     /// What a hit in the likeliest read takes off chi2.
     pub ratio: f64,
     /// What is added to the rate.
@@ -66,21 +76,79 @@ struct Part {
     common: f64,
 }
 
+impl Part {
+    /// That of difference `i`, if there is one, of pixel `k`.
+    #[inline(always)]
+    fn of<const W: usize>(levers: &[Lever<W>], i: Option<usize>, k: usize) -> Self {
+        match i.and_then(|i| levers.get(i)) {
+            Some(lever) => Self {
+                x: lever.x[k],
+                w: lever.w[k],
+                own: lever.own[k],
+                common: lever.common[k],
+            },
+            None => Self::default(),
+        }
+    }
+}
+
 impl Reads {
+    const NONE: Self = Self {
+        residual: [0.0; VECTOR],
+        inverse: [0.0; VECTOR],
+        lever: [0.0; VECTOR],
+        ratio: [0.0; VECTOR],
+        largest: 0.0,
+        count: 0.0,
+    };
+
+    /// Those from the `first` on of `n_reads` between two differences.
+    #[inline(always)]
+    fn between(before: Part, after: Part, first: f64, n_reads: f64) -> Self {
+        let mut reads = Self::NONE;
+        let share = 1.0 / n_reads;
+        for read in 0..VECTOR {
+            let later = first + read as i32 as f64;
+            // So much of the resultant is without the hit.
+            let g = later * share;
+            let f = 1.0 - g;
+            let squares = f * f * before.own + g * g * after.own;
+            let curvature = squares + 2.0 * (f * g * before.common);
+            let residual = f * before.x + g * after.x;
+            let inverse = 1.0 / curvature;
+            // Where it is no more than rounding, nothing tells of a hit in this read.
+            let is_one =
+                (residual > 0.0) & (curvature > MORE_THAN_ROUNDING * squares) & (later < n_reads);
+            reads.residual[read] = if is_one { residual } else { 0.0 };
+            reads.inverse[read] = if is_one { inverse } else { 0.0 };
+            reads.lever[read] = f * before.w + g * after.w;
+        }
+        let mut largest = reads.ratio;
+        for read in 0..VECTOR {
+            let residual = reads.residual[read];
+            reads.ratio[read] = residual * residual * reads.inverse[read];
+            largest[read] = reads.ratio[read];
+        }
+        for half in [4, 2, 1] {
+            for read in 0..half {
+                let (one, other) = (largest[read], largest[read + half]);
+                largest[read] = if one > other { one } else { other };
+            }
+        }
+        reads.largest = largest[0];
+        reads
+    }
+}
+
+impl Average {
     pub fn new() -> Self {
-        let numbers = [0.0; MAX_RESULTANTS * MAX_READS as usize];
         Self {
-            len: 0,
-            residual: numbers,
-            curvature: numbers,
-            lever: numbers,
-            count: numbers,
-            ratio: numbers,
-            inverse: numbers,
+            reads: [Reads::NONE; MAX_RESULTANTS * MAX_READS as usize / VECTOR],
         }
     }
 
-    /// Takes the reads in which the hit in these differences may have been, of pixel `k`.
+    /// Takes the reads in which the hit in these differences may have been, of pixel `k`. How many
+    /// vectors they fill.
     #[inline(always)]
     fn take<const W: usize>(
         &mut self,
@@ -88,138 +156,84 @@ impl Reads {
         levers: &[Lever<W>],
         k: usize,
         (first, last): (usize, usize),
-    ) {
-        self.len = 0;
-        let near = first.saturating_sub(1)..=(last + 1).min(levers.len() - 1);
-        let part = |i: usize| match levers.get(i) {
-            Some(lever) => Part {
-                x: lever.x[k],
-                w: lever.w[k],
-                own: lever.own[k],
-                common: lever.common[k],
-            },
-            None => Part::default(),
-        };
-        for j in *near.start()..=near.end() + 1 {
-            let before = part(j.wrapping_sub(1));
-            let after = part(j);
-            let touches = (before.own > 0.0 && near.contains(&(j - 1)))
-                || (after.own > 0.0 && near.contains(&j));
+    ) -> usize {
+        let near = first.saturating_sub(1)..(last + 2).min(levers.len());
+        let mut len = 0;
+        for j in near.start..=near.end {
+            let (i, next) = (j.checked_sub(1), Some(j));
+            let (before, after) = (Part::of(levers, i, k), Part::of(levers, next, k));
+            let touches = (before.own > 0.0 && j > near.start) || (after.own > 0.0 && j < near.end);
             if !touches {
                 continue;
             }
-            self.add(&before, &after, tables.n_reads[j]);
-        }
-        let end = self.len.next_multiple_of(VECTOR);
-        self.residual[self.len..end].fill(0.0);
-        self.curvature[self.len..end].fill(1.0);
-        self.lever[self.len..end].fill(0.0);
-        self.len = end;
-    }
-
-    /// Adds the reads of a resultant between two differences.
-    #[inline(always)]
-    fn add(&mut self, before: &Part, after: &Part, n_reads: f64) {
-        let n_here = n_reads.min(MAX_READS);
-        let here = self.len..self.len + n_here as usize;
-        self.len = here.end;
-        self.count[here.clone()].fill(n_reads / n_here);
-        let terms = self.residual[here.clone()].iter_mut();
-        let terms = terms.zip(&mut self.curvature[here.clone()]);
-        let terms = terms.zip(&mut self.lever[here]);
-        for (read, ((residual, curvature), lever)) in (1..).zip(terms) {
-            let f = f64::from(read) / n_here;
-            let g = 1.0 - f;
-            let squares = f * f * before.own + g * g * after.own;
-            let all = squares + 2.0 * (f * g * before.common);
-            // Where it is no more than rounding, nothing tells of a hit in this read.
-            let tells = all > MORE_THAN_ROUNDING * squares;
-            *residual = if tells {
-                f * before.x + g * after.x
-            } else {
-                0.0
-            };
-            *curvature = if tells { all } else { 1.0 };
-            *lever = f * before.w + g * after.w;
-        }
-    }
-
-    /// S of each read, and the largest.
-    #[inline(always)]
-    fn ratios(&mut self) -> f64 {
-        let mut largest = [0.0_f64; VECTOR];
-        let terms = vectors(&self.residual[..self.len]).iter();
-        let terms = terms.zip(vectors(&self.curvature));
-        let results = self.ratio.as_chunks_mut::<VECTOR>().0.iter_mut();
-        let results = results.zip(self.inverse.as_chunks_mut::<VECTOR>().0);
-        for ((residual, curvature), (ratio, inverse)) in terms.zip(results) {
-            for k in 0..VECTOR {
-                let upwards = if residual[k] > 0.0 { residual[k] } else { 0.0 };
-                inverse[k] = 1.0 / curvature[k];
-                ratio[k] = upwards * upwards * inverse[k];
-                largest[k] = if ratio[k] > largest[k] {
-                    ratio[k]
-                } else {
-                    largest[k]
-                };
+            let n_reads = tables.n_reads[j].min(MAX_READS);
+            let mut read = 0.0;
+            while read < n_reads {
+                self.reads[len] = Reads::between(before, after, read, n_reads);
+                self.reads[len].count = tables.n_reads[j] / n_reads;
+                len += 1;
+                read += VECTOR as f64;
             }
         }
-        largest.iter().copied().fold(0.0, f64::max)
-    }
-
-    /// The mean over the reads, where the largest S is this one, of a fit with this variance.
-    #[inline(always)]
-    fn mean(&self, largest: f64, variance: f64) -> Average {
-        let (mut sum, mut of_shifts, mut of_squares) =
-            ([0.0; VECTOR], [0.0; VECTOR], [0.0; VECTOR]);
-        let terms = vectors(&self.residual[..self.len]).iter();
-        let terms = terms.zip(vectors(&self.lever)).zip(vectors(&self.count));
-        let terms = terms.zip(vectors(&self.ratio)).zip(vectors(&self.inverse));
-        for ((((residual, lever), count), ratio), inverse) in terms {
-            for k in 0..VECTOR {
-                let odds = exp_of_negative(0.5 * (ratio[k] - largest)) * inverse[k].sqrt();
-                let weight = if residual[k] > 0.0 {
-                    odds * count[k]
-                } else {
-                    0.0
-                };
-                let share = lever[k] * variance;
-                let shift = share * residual[k] * inverse[k];
-                sum[k] += weight;
-                of_shifts[k] += weight * shift;
-                of_squares[k] += weight * (share * share * inverse[k] + shift * shift);
-            }
-        }
-        let total = |terms: [f64; VECTOR]| terms.iter().sum::<f64>();
-        let sum = total(sum);
-        let shift = total(of_shifts) / sum;
-        Average {
-            ratio: largest,
-            correction: -shift,
-            variance: variance + (total(of_squares) / sum - shift * shift),
-        }
+        len
     }
 }
 
+/// The mean over reads, where the largest S is this one, of a fit with this variance.
 #[inline(always)]
-fn vectors(numbers: &[f64]) -> &[[f64; VECTOR]] {
-    numbers.as_chunks().0
+fn mean(reads: &[Reads], largest: f64, variance: f64) -> Averaged {
+    let (mut sum, mut shifts, mut squares) = ([0.0; VECTOR], [0.0; VECTOR], [0.0; VECTOR]);
+    for &reads in reads {
+        if largest - reads.largest > MAX_DIFFERENCE {
+            continue;
+        }
+        for read in 0..VECTOR {
+            let inverse = reads.inverse[read];
+            let odds = exp_of_negative(0.5 * (reads.ratio[read] - largest));
+            // Nothing where no hit can have been: `1 / H` is 0 there.
+            let weight = odds * inverse.sqrt() * reads.count;
+            let share = reads.lever[read] * variance;
+            let shift = share * reads.residual[read] * inverse;
+            sum[read] += weight;
+            shifts[read] += weight * shift;
+            squares[read] += weight * (share * share * inverse + shift * shift);
+        }
+    }
+    let total = |terms: Vector| {
+        let mut sum = 0.0;
+        for term in terms {
+            sum += term;
+        }
+        sum
+    };
+    let sum = total(sum);
+    let shift = total(shifts) / sum;
+    Averaged {
+        ratio: largest,
+        correction: -shift,
+        variance: variance + (total(squares) / sum - shift * shift),
+    }
 }
 
 vectorised! {
     /// The mean over the reads in which the hit in these differences may have been, for pixel `k` of a
-    /// fit of all differences with this variance. Not a number where no read tells of one.
+    /// fit of all differences with this variance. Its ratio is 0, and the rest not a number, where no
+    /// read tells of one.
     pub fn average<const W: usize>(
-        reads: &mut Reads,
+        memory: &mut Average,
         tables: &Tables,
         levers: &[Lever<W>],
         k: usize,
         hit: (usize, usize),
         variance: f64,
-    ) -> Average {
-        reads.take(tables, levers, k, hit);
-        let largest = reads.ratios();
-        reads.mean(largest, variance)
+    ) -> Averaged {
+        let len = memory.take(tables, levers, k, hit);
+        let reads = &memory.reads[..len];
+        let mut largest = 0.0;
+        for reads in reads {
+            largest = if reads.largest > largest { reads.largest } else { largest };
+        }
+        mean(reads, largest, variance)
     }
 }
 

@@ -58,8 +58,21 @@ impl<const W: usize> Hits<W> {
     }
 
     #[inline(always)]
+    fn same(&self, other: &Self) -> bool {
+        let mut same = true;
+        for k in 0..W {
+            same &= (self.first[k] == other.first[k]) & (self.last[k] == other.last[k]);
+        }
+        same
+    }
+
+    #[inline(always)]
     fn any(&self) -> bool {
-        (0..W).fold(false, |any, k| any | self.is_some(k))
+        let mut any = false;
+        for k in 0..W {
+            any |= self.is_some(k);
+        }
+        any
     }
 }
 
@@ -75,7 +88,7 @@ impl<const W: usize> Best<W> {
     fn find(tables: &Tables, levers: &[Lever<W>], n_used: &Wide<W>) -> Self {
         let (mut one, mut two) = (Wide::<W>::ZERO, Wide::<W>::ZERO);
         let (mut at_one, mut at_two) = (Wide::<W>::ZERO, Wide::<W>::ZERO);
-        for (i, lever) in levers.iter().enumerate() {
+        for (i, &lever) in levers.iter().enumerate() {
             for k in 0..W {
                 let (x, own) = (lever.x[k], lever.own[k]);
                 let ratio = x * x / own;
@@ -83,7 +96,9 @@ impl<const W: usize> Best<W> {
                 one[k] = if is_best { ratio } else { one[k] };
                 at_one[k] = if is_best { i as f64 } else { at_one[k] };
             }
-            let Some(next) = levers.get(i + 1) else { break };
+            let Some(&next) = levers.get(i + 1) else {
+                break;
+            };
             if tables.n_reads[i + 1] < 2.0 {
                 continue;
             }
@@ -106,13 +121,15 @@ impl<const W: usize> Best<W> {
         let mut hits = Hits::NONE;
         for k in 0..W {
             let is_shared = (two[k] - one[k] > MARGIN) | ((one[k] == 0.0) & (two[k] > 0.0));
-            let last_of_one = if one[k] > 0.0 { at_one[k] } else { -1.0 };
-            hits.first[k] = if is_shared { at_two[k] } else { at_one[k] };
-            hits.last[k] = if is_shared {
-                at_two[k] + 1.0
+            // By arithmetic: a plain choice becomes one between addresses, and a slow load.
+            let (shared, single) = if is_shared { (1.0, 0.0) } else { (0.0, 1.0) };
+            let is_none = if (one[k] == 0.0) & (two[k] == 0.0) {
+                1.0
             } else {
-                last_of_one
+                0.0
             };
+            hits.first[k] = shared * at_two[k] + single * at_one[k];
+            hits.last[k] = hits.first[k] + shared - is_none;
         }
         Self { one, two, hits }
     }
@@ -158,14 +175,18 @@ impl<const W: usize> Search<W> {
             }
         }
         // No hit takes more off chi2 than there is.
-        let may_have = |k: usize| (chi2[k] > threshold) & (n_used[k] > 1.0);
-        if !(0..W).any(may_have) {
+        let mut may_have = Hits::<W>::NONE;
+        for k in 0..W {
+            let may = (chi2[k] > threshold) & (n_used[k] > 1.0);
+            may_have.last[k] = if may { 0.0 } else { -1.0 };
+        }
+        if !may_have.any() {
             return Hits::NONE;
         }
         down(steps, sums, &mut self.levers);
         let best = Best::find(tables, &self.levers, &n_used);
         let mut hits = best.hits;
-        hits.retain(|k| may_have(k) & (best.ratio(k) > threshold));
+        hits.retain(|k| may_have.is_some(k) & (best.ratio(k) > threshold));
         // What is found without the first candidate need not be that candidate.
         for _ in 0..2 {
             if !hits.any() {
@@ -175,11 +196,14 @@ impl<const W: usize> Search<W> {
             let best = self.judge(tables, pixels, &hits, &n_used);
             for k in 0..W {
                 let is = before.is_some(k);
-                hits.first[k] = if is { best.hits.first[k] } else { 0.0 };
+                hits.first[k] = if is {
+                    best.hits.first[k]
+                } else {
+                    before.first[k]
+                };
                 hits.last[k] = if is { best.hits.last[k] } else { -1.0 };
             }
-            let same = |k| (hits.first[k] == before.first[k]) & (hits.last[k] == before.last[k]);
-            if (0..W).all(|k| !before.is_some(k) | same(k)) {
+            if hits.same(&before) {
                 break;
             }
         }

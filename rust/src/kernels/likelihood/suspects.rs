@@ -4,7 +4,7 @@
 //! is found waits for its next fit until all others have had theirs. What comes of a pixel does not depend
 //! on its group.
 
-use super::average::{Reads, average};
+use super::average::{Average, average};
 use super::search::{Hits, Search};
 use super::sweep::{Pixels, Step, Sums, Wide, down, up, variances};
 use super::tables::Tables;
@@ -96,7 +96,7 @@ pub struct Group<const W: usize> {
     pixels: Pixels<W>,
     steps: Vec<Step<W>>,
     search: Search<W>,
-    reads: Reads,
+    averages: Average,
     /// The variance of photons with which they were fitted, the fits, and what the two noises add.
     photons: Wide<W>,
     sums: Sums<W>,
@@ -112,7 +112,7 @@ impl<const W: usize> Group<W> {
             pixels: Pixels::new(n),
             steps: vec![Step::ZERO; n],
             search: Search::new(n),
-            reads: Reads::new(),
+            averages: Average::new(),
             photons: Wide::ZERO,
             sums: Sums::ZERO,
             var_poisson: Wide::ZERO,
@@ -343,7 +343,7 @@ impl LikelihoodFit<'_> {
         let variance = 1.0 / all.tt[k];
         let levers = &group.search.levers;
         let mean = average(
-            &mut group.reads,
+            &mut group.averages,
             &self.tables,
             levers,
             k,

@@ -27,8 +27,12 @@ impl<const W: usize> Wide<W> {
     pub const ZERO: Self = Self([0.0; W]);
 
     #[inline(always)]
-    pub fn of(number: impl FnMut(usize) -> f64) -> Self {
-        Self(std::array::from_fn(number))
+    pub fn of(number: impl Fn(usize) -> f64) -> Self {
+        let mut wide = Self::ZERO;
+        for k in 0..W {
+            wide[k] = number(k);
+        }
+        wide
     }
 }
 
@@ -151,14 +155,16 @@ pub fn up<const W: usize>(
     photons: &Wide<W>,
     steps: &mut [Step<W>],
 ) -> Sums<W> {
+    // All that a loop reads is copied, for the compiler to see that it changes none of it.
+    let (start, photons, reads) = (*start, *photons, pixels.read_variance);
     let mut before = Step::<W>::ZERO;
     let (mut tt, mut tr, mut rr) = (Wide::<W>::ZERO, Wide::<W>::ZERO, Wide::<W>::ZERO);
     // What a difference has in common with the one before it.
     let mut common = (0.0, 0.0);
-    let reads = &pixels.read_variance;
     for (i, step) in steps.iter_mut().enumerate() {
         let (of_photons, of_reads) = (tables.variance_of_photons[i], tables.variance_of_reads[i]);
-        let (interval, difference, used) = (tables.intervals[i], &pixels.differences[i], &used[i]);
+        let (interval, difference, used) = (tables.intervals[i], pixels.differences[i], used[i]);
+        let mut new = Step::<W>::ZERO;
         for k in 0..W {
             let beta = photons[k] * common.0 + reads[k] * common.1;
             let l = used[k] * (beta * before.inverse[k]);
@@ -170,22 +176,18 @@ pub fn up<const W: usize>(
             tt[k] += weighted * y;
             tr[k] += weighted * z;
             rr[k] += z * z * inverse;
-            step.l[k] = l;
-            step.inverse[k] = inverse;
-            step.y[k] = y;
-            step.z[k] = z;
+            new.l[k] = l;
+            new.inverse[k] = inverse;
+            new.y[k] = y;
+            new.z[k] = z;
         }
-        before = *step;
+        *step = new;
+        before = new;
         if let Some(&of_photons) = tables.covariance_of_photons.get(i) {
             common = (of_photons, tables.covariance_of_reads[i]);
         }
     }
-    Sums {
-        start: *start,
-        tt,
-        tr,
-        rr,
-    }
+    Sums { start, tt, tr, rr }
 }
 
 /// What tells what leaving out a difference would change; 0 where it is not used.
@@ -220,7 +222,9 @@ pub fn down<const W: usize>(steps: &[Step<W>], sums: &Sums<W>, levers: &mut [Lev
     let variance = Wide::<W>::of(|k| 1.0 / sums.tt[k]);
     let (mut l, mut diagonal) = (Wide::<W>::ZERO, Wide::<W>::ZERO);
     let mut next = Lever::<W>::ZERO;
-    for (step, lever) in steps.iter().zip(levers).rev() {
+    for (i, lever) in levers.iter_mut().enumerate().rev() {
+        let step = steps[i];
+        let mut new = Lever::<W>::ZERO;
         for k in 0..W {
             let inverse = step.inverse[k];
             let residual = step.z[k] - correction[k] * step.y[k];
@@ -230,12 +234,13 @@ pub fn down<const W: usize>(steps: &[Step<W>], sums: &Sums<W>, levers: &mut [Lev
             diagonal[k] = inverse - l[k] * beside;
             let own = diagonal[k] - w * w * variance[k];
             let is_more = own > MORE_THAN_ROUNDING * diagonal[k];
-            lever.common[k] = beside - w * next.w[k] * variance[k];
-            lever.x[k] = x;
-            lever.w[k] = w;
-            lever.own[k] = if is_more { own } else { 0.0 };
+            new.common[k] = beside - w * next.w[k] * variance[k];
+            new.x[k] = x;
+            new.w[k] = w;
+            new.own[k] = if is_more { own } else { 0.0 };
         }
-        (l, next) = (step.l, *lever);
+        *lever = new;
+        (l, next) = (step.l, new);
     }
 }
 
@@ -250,18 +255,19 @@ pub fn variances<const W: usize>(
 ) -> (Wide<W>, Wide<W>) {
     let (mut of_photons, mut of_reads) = (Wide::<W>::ZERO, Wide::<W>::ZERO);
     let (mut l, mut next) = (Wide::<W>::ZERO, Wide::<W>::ZERO);
-    for (i, step) in steps.iter().enumerate().rev() {
+    for (i, &step) in steps.iter().enumerate().rev() {
         let common = tables.covariance_of_photons.get(i).copied().unwrap_or(0.0);
         let own = tables.variance_of_photons[i];
         let n_reads = tables.n_reads[i + 1];
+        let mut new = Wide::<W>::ZERO;
         for k in 0..W {
             let w = step.y[k] * step.inverse[k] - l[k] * next[k];
             let of_sample = w - next[k];
             of_photons[k] += w * (w * own + 2.0 * next[k] * common);
             of_reads[k] += of_sample * of_sample / n_reads;
-            next[k] = w;
+            new[k] = w;
         }
-        l = step.l;
+        (l, next) = (step.l, new);
     }
     let first = tables.n_reads[0];
     let scaled = |variance: &Wide<W>, sum: Wide<W>| {
