@@ -26,6 +26,7 @@
 
 mod average;
 mod block;
+mod likely;
 mod search;
 mod suspects;
 mod sweep;
@@ -177,6 +178,7 @@ impl Fit for LikelihoodFit<'_> {
         let mut block = Block::new(n_resultants);
         let mut suspects = Vec::new();
         let mut group = Group::<GROUP>::new(n_resultants);
+        let mut pixel = likely::Pixel::new(n_resultants);
         let mut fits = RateRows::new(n_cols);
         let mut jumps = Vec::new();
         let data = band.data.view();
@@ -209,7 +211,14 @@ impl Fit for LikelihoodFit<'_> {
                     }
                 }
             }
-            self.fit_suspects(&data, &mut groupdq, &mut suspects, &mut group, &mut fits);
+            match self.search.rule {
+                Rule::Gls => {
+                    self.fit_suspects(&data, &mut groupdq, &mut suspects, &mut group, &mut fits);
+                }
+                Rule::Likely => {
+                    self.fit_as_likely(&data, &mut groupdq, &mut suspects, &mut pixel, &mut fits);
+                }
+            }
             if self.search.record_jumps {
                 let inside: Vec<&mut [u8]> = groupdq
                     .into_iter()

@@ -26,9 +26,10 @@ pub struct Suspect {
     pub detector: Detector,
     /// All flags of the pixel and its samples.
     pub dq: u32,
-    hits: u32,
-    /// The first and the last difference of the last hit.
-    hit: (usize, usize),
+    /// Whether a hit was found.
+    pub has_hit: bool,
+    /// The first and the last difference of the only hit.
+    only_hit: Option<(usize, usize)>,
     /// Whether a part of the hit may be left in the only difference.
     is_limit: bool,
     /// Whether its last fit is still to come.
@@ -41,23 +42,23 @@ impl Suspect {
             col,
             detector,
             dq,
-            hits: 0,
-            hit: (0, 0),
+            has_hit: false,
+            only_hit: None,
             is_limit: false,
             is_open: true,
         }
     }
 
-    /// All flags of the pixel after its fit.
-    fn flags(&self, is_fitted: bool) -> u32 {
+    /// Keeps its rate, if it has one, and its flags.
+    pub fn put(&self, rate: Option<Rate>, fits: &mut RateRows) {
         let mut dq = self.dq;
-        if self.hits > 0 {
+        if self.has_hit {
             dq |= u32::from(group::JUMP_DET);
         }
-        if self.is_limit || !is_fitted {
+        if self.is_limit || rate.is_none() {
             dq |= pixel::DO_NOT_USE;
         }
-        dq
+        fits.put(self.col, dq, &rate.unwrap_or_default());
     }
 }
 
@@ -247,11 +248,7 @@ impl LikelihoodFit<'_> {
                     } else {
                         let fit = self.fit_of(k, suspect, group, all.as_ref());
                         let rate = fit.rate(self.uniform_slope(data, suspect.col));
-                        fits.put(
-                            suspect.col,
-                            suspect.flags(rate.is_some()),
-                            &rate.unwrap_or_default(),
-                        );
+                        suspect.put(rate, fits);
                         suspect.is_open = false;
                     }
                 }
@@ -280,8 +277,8 @@ impl LikelihoodFit<'_> {
         for flags in &mut groupdq[first + 1..=last + 1] {
             flags[suspect.col] |= group::JUMP_DET;
         }
-        suspect.hits += 1;
-        suspect.hit = (first, last);
+        suspect.only_hit = (!suspect.has_hit).then_some((first, last));
+        suspect.has_hit = true;
         // Of two differences that share a resultant the hit may be in both.
         let shares = |i: usize, resultant: usize| {
             group.is_used(i, k) && self.tables.n_reads[resultant] > 1.0
@@ -297,23 +294,16 @@ impl LikelihoodFit<'_> {
         group: &mut Group<W>,
     ) -> Option<Sums<W>> {
         let is_due = |(k, suspect): (usize, &Suspect)| {
-            suspect.hits == 1 && group.hits.differences(k).is_none()
+            suspect.only_hit.is_some() && group.hits.differences(k).is_none()
         };
         if !self.search.average_hits || !suspects.iter().enumerate().any(is_due) {
             return None;
         }
-        for (i, (all, used)) in group
-            .search
-            .used
-            .iter_mut()
-            .zip(&group.pixels.used)
-            .enumerate()
-        {
-            *all = *used;
-            for (k, suspect) in suspects.iter().enumerate() {
-                let (first, last) = suspect.hit;
-                if suspect.hits == 1 && (first..=last).contains(&i) {
-                    all[k] = 1.0;
+        group.search.used.copy_from_slice(&group.pixels.used);
+        for (k, suspect) in suspects.iter().enumerate() {
+            if let Some((first, last)) = suspect.only_hit {
+                for used in &mut group.search.used[first..=last] {
+                    used[k] = 1.0;
                 }
             }
         }
@@ -335,21 +325,17 @@ impl LikelihoodFit<'_> {
             variance: 1.0 / group.sums.tt[k],
             chi2: group.sums.chi2()[k],
         };
-        let (first, last) = suspect.hit;
-        let n_all = group.n_used(k) + last + 1 - first;
-        let Some(all) = all.filter(|_| suspect.hits == 1 && n_all >= 3) else {
+        let (Some(all), Some(hit)) = (all, suspect.only_hit) else {
             return left;
         };
+        // Of two differences one tells nothing of the rate, whatever part of the hit is in it.
+        if group.n_used(k) + hit.1 + 1 - hit.0 < 3 {
+            return left;
+        }
         let variance = 1.0 / all.tt[k];
         let levers = &group.search.levers;
-        let mean = average(
-            &mut group.averages,
-            &self.tables,
-            levers,
-            k,
-            suspect.hit,
-            variance,
-        );
+        let memory = &mut group.averages;
+        let mean = average(memory, &self.tables, levers, k, hit, variance);
         let chi2 = all.chi2()[k] - mean.ratio;
         if !(mean.ratio > 0.0 && chi2 - left.chi2 < MAX_MISFIT) {
             return left;
