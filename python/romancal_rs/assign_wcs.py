@@ -7,7 +7,8 @@ The WCS is a chain of frames, each with the transform to the next::
 
 - *distortion* comes from the reference file: pixels, counted from 0, to the telescope's angles.
 - *aberration*: the telescope's velocity makes the plate scale appear larger or smaller by a factor
-  s: v' = v_ref + s (v - v_ref). Without a scale factor, the chain has no frame v2v3vacorr.
+  s: v' = v_ref + s (v - v_ref). In the recipe of 2022 the chain has no frame v2v3vacorr where there
+  is no such factor; in that of flight the frame is always there.
 - *attitude*: rotates the point (v2_ref, v3_ref) to (ra_ref, dec_ref), with V3 there at the position
   angle roll_ref, east of north. With R_k(a) a right-handed rotation of vectors by a about axis k::
 
@@ -18,13 +19,13 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from .errors import InputError, one_line
 from .exposure import describe
 from .stpipe import RomanStep
-from .stpipe.recipes import OF_2022
+from .stpipe.recipes import FLIGHT, OF_2022
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +37,13 @@ if TYPE_CHECKING:
 __all__ = ["AssignWcsStep"]
 
 _ARCSEC_PER_DEGREE = 3600.0
+#: How the footprint begins; the system of flight has two blanks before the numbers.
+_POLYGON = {OF_2022: "POLYGON ICRS ", FLIGHT: "POLYGON ICRS  "}
+#: Places along each axis of an image where a WCS is looked at.
+_N_PLACES = 9
+
+#: Limits of x, and of y [pixel].
+Box = tuple[tuple[float, float], tuple[float, float]]
 
 
 class AssignWcsStep(RomanStep):
@@ -57,14 +65,30 @@ class AssignWcsStep(RomanStep):
         if reason := self.reason_to_skip(image):
             return self.end_skipped(image, reason)
         with self.get_reference_file_model(image, "distortion") as distortion:
-            assign_wcs(image, distortion)
-        self.log.info("s_region: %s", image.meta.wcsinfo.s_region)
+            assign_wcs(image, distortion, recipe=self.recipe_of(image), warn=self.log.warning)
+        self.log.info("s_region: %s", image.meta.wcsinfo.get("s_region"))
         self.record_step_status(image, self.cal_step_name)
         return image
 
 
-def assign_wcs(image: ImageModel, distortion: DistortionRefModel) -> None:
+def assign_wcs(
+    image: ImageModel,
+    distortion: DistortionRefModel,
+    *,
+    recipe: str,
+    warn: Callable[[str], object],
+) -> None:
     """Set ``meta.wcs`` and ``meta.wcsinfo.s_region`` of an image.
+
+    Parameters
+    ----------
+    image : ImageModel
+        Changed in place. Its footprint stays as it is where a corner has no position on the sky.
+    distortion : DistortionRefModel
+    recipe : str
+        ``flight`` or ``2022``.
+    warn : callable
+        Gets what is unusual, in words.
 
     Raises
     ------
@@ -79,19 +103,31 @@ def assign_wcs(image: ImageModel, distortion: DistortionRefModel) -> None:
             f"coordinates to two, but a {type(transform).__name__}"
         )
     numbers = pointing(image)
+    scale_factor = aberration_scale(image, recipe, warn)
     try:
         wcs = build_wcs(
-            transform, image.data.shape, scale_factor=aberration_scale(image), **numbers
+            transform,
+            image.data.shape,
+            scale_factor=scale_factor,
+            bounding_box=stated_box(transform) if recipe == FLIGHT else None,
+            **numbers,
         )
-        corners = footprint(wcs, image.data.shape)
-        if not all(map(math.isfinite, corners.ravel())):
-            raise ValueError("the corners of the image have no position on the sky")
+        corners = footprint(wcs)
+        is_finite_there = all(map(math.isfinite, corners.ravel()))
+        if not is_finite_there and not has_positions(wcs):
+            raise ValueError("no part of the image has a position on the sky")
     except Exception as error:
         raise InputError(
             f"{describe(distortion)}: its transform cannot be used: {one_line(error)}"
         ) from error
     image.meta.wcs = wcs
-    image.meta.wcsinfo.s_region = s_region(corners)
+    if is_finite_there:
+        image.meta.wcsinfo.s_region = s_region(corners, recipe)
+    else:
+        warn(
+            f"{describe(distortion)}: a corner of the image has no position on the sky: "
+            "meta.wcsinfo.s_region stays as it is"
+        )
 
 
 def pointing(image: DataModel) -> dict[str, float]:
@@ -123,17 +159,32 @@ def pointing(image: DataModel) -> dict[str, float]:
     return numbers
 
 
-def aberration_scale(image: ImageModel) -> float | None:
-    """Read the scale factor of the velocity aberration, if the exposure has one.
+def aberration_scale(image: ImageModel, recipe: str, warn: Callable[[str], object]) -> float | None:
+    """Read the scale factor of the velocity aberration.
 
-    None for placeholders, which are not positive, and for exposures of 2022: they state a factor,
-    but the system that they were made for does not apply it. A ``group_time`` marks these.
+    Returns
+    -------
+    float or None
+        In the recipe of flight 1 where the exposure has none, or one that cannot be, of which
+        `warn` is told. In that of 2022 None for placeholders, which are not positive, and for
+        exposures of 2022: they state a factor, but the system that they were made for does not
+        apply it. A ``group_time`` marks these.
     """
-    if image.meta.exposure.get("group_time") is not None:
-        return None
     aberration = image.meta.get("velocity_aberration")
     scale = aberration.get("scale_factor") if isinstance(aberration, Mapping) else None
-    return float(scale) if is_finite(scale) and scale > 0 else None
+    possible = float(scale) if is_finite(scale) and scale > 0 else None
+    if recipe == FLIGHT:
+        if possible is not None:
+            return possible
+        if scale is not None:
+            warn(
+                f"{describe(image)}: meta.velocity_aberration.scale_factor is {scale}, which is no "
+                "ratio of scales: 1 is taken"
+            )
+        return 1.0
+    if image.meta.exposure.get("group_time") is not None:
+        return None
+    return possible
 
 
 def is_finite(value: Any) -> TypeGuard[float]:
@@ -151,6 +202,7 @@ def build_wcs(
     dec_ref: float,
     roll_ref: float,
     scale_factor: float | None = None,
+    bounding_box: Box | None = None,
 ) -> WCS:
     """Chain distortion, velocity aberration and attitude into a WCS.
 
@@ -168,12 +220,13 @@ def build_wcs(
         Position angle of V3 at the fiducial point, east of north [deg].
     scale_factor : float, optional
         Velocity aberration: apparent over true plate scale. None leaves the frame out.
+    bounding_box : ((float, float), (float, float)), optional
+        Where the WCS holds, limits of x and of y; the image with its pixel edges if left out:
+        ((-0.5, n_cols - 0.5), (-0.5, n_rows - 0.5)).
 
     Returns
     -------
     gwcs.WCS
-        Its bounding box is the image with its pixel edges, in the order x, y:
-        ((-0.5, n_cols - 0.5), (-0.5, n_rows - 0.5)).
     """
     from astropy import units as u
     from astropy.coordinates import ICRS
@@ -188,7 +241,9 @@ def build_wcs(
     world = coordinate_frames.CelestialFrame(reference_frame=ICRS(), name="world")
     attitude = attitude_transform(v2_ref, v3_ref, ra_ref, dec_ref, roll_ref)
     # A copy: the WCS sets a bounding box on it, and the reference is not ours to change.
-    chain = [(detector, distortion.copy())]
+    distortion = distortion.copy()
+    distortion.inputs, distortion.outputs = ("x", "y"), ("v2", "v3")
+    chain = [(detector, distortion)]
     if scale_factor is None:
         chain += [(telescope_frame("v2v3"), attitude)]
     else:
@@ -199,18 +254,29 @@ def build_wcs(
         ]
     wcs = WCS([*chain, (world, None)])
     n_rows, n_cols = shape
-    wcs.bounding_box = ((-0.5, n_cols - 0.5), (-0.5, n_rows - 0.5))
+    wcs.bounding_box = bounding_box or ((-0.5, n_cols - 0.5), (-0.5, n_rows - 0.5))
     return wcs
+
+
+def stated_box(transform: Model) -> Box | None:
+    """Where a transform of pixels says that it holds: limits of x and of y; None if it does not."""
+    try:
+        box = transform.bounding_box
+    except NotImplementedError:
+        return None
+    return box.bounding_box(order="F")
 
 
 def aberration_transform(scale_factor: float, v2_ref: float, v3_ref: float) -> Model:
     """(V2, V3) stretched by a factor about the fiducial point [arcsec]."""
-    from astropy.modeling.models import Scale, Shift
+    from astropy.modeling.models import Identity, Scale, Shift
 
+    if scale_factor == 1:
+        return Identity(2)
     model = Scale(scale_factor) & Scale(scale_factor) | (
         Shift((1 - scale_factor) * v2_ref) & Shift((1 - scale_factor) * v3_ref)
     )
-    model.name = "velocity_aberration"
+    model.name = "DVA_Correction"
     return model
 
 
@@ -239,22 +305,32 @@ def attitude_transform(
     return model
 
 
-def footprint(wcs: WCS, shape: tuple[int, int]) -> np.ndarray:
-    """Sky positions of the outer corners of the image's corner pixels.
+def footprint(wcs: WCS) -> np.ndarray:
+    """Sky positions of the corners of a WCS's bounding box.
 
     Returns
     -------
     ndarray, (4, 2), float64
         RA and Dec [deg] at the lower left, upper left, upper right and lower right corner.
     """
-    right, top = shape[1] - 0.5, shape[0] - 0.5
     import numpy as np
 
-    x = np.array([-0.5, -0.5, right, right])
-    y = np.array([-0.5, top, top, -0.5])
+    (left, right), (bottom, top) = wcs.bounding_box.bounding_box(order="F")
+    x = np.array([left, left, right, right])
+    y = np.array([bottom, top, top, bottom])
     return np.stack(wcs(x, y, with_bounding_box=False), axis=-1)
 
 
-def s_region(corners: np.ndarray) -> str:
-    """Write a polygon on the sky as an STC-S string, to 1e-9 degrees."""
-    return "POLYGON ICRS " + " ".join(f"{number:.9f}" for number in corners.ravel())
+def has_positions(wcs: WCS) -> bool:
+    """Whether any of some places all over the bounding box has a position on the sky."""
+    import numpy as np
+
+    (left, right), (bottom, top) = wcs.bounding_box.bounding_box(order="F")
+    x, y = np.meshgrid(np.linspace(left, right, _N_PLACES), np.linspace(bottom, top, _N_PLACES))
+    ra, dec = wcs(x, y, with_bounding_box=False)
+    return bool(np.any(np.isfinite(ra) & np.isfinite(dec)))
+
+
+def s_region(corners: np.ndarray, recipe: str) -> str:
+    """Write a polygon on the sky as a recipe's system does, to 1e-9 degrees."""
+    return _POLYGON[recipe] + " ".join(f"{number:.9f}" for number in corners.ravel())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from astropy.modeling.models import Mapping, Polynomial2D, Scale, Shift
+from astropy.modeling.models import Identity, Mapping, Polynomial2D, Scale, Shift, Tabular2D
 
 from romancal_rs import datamodels
 from romancal_rs.assign_wcs import (
@@ -20,6 +20,7 @@ from romancal_rs.assign_wcs import (
     build_wcs,
     footprint,
     s_region,
+    stated_box,
 )
 from romancal_rs.datamodels import DistortionRefModel, ImageModel, RampModel, testing
 from romancal_rs.errors import InputError
@@ -115,6 +116,21 @@ def test_frames_with_and_without_a_scale_factor():
     assert wcs(scale_factor=1.0).available_frames == frames
 
 
+def test_without_aberration_the_frame_of_flight_is_the_one_before():
+    image = wcs(scale_factor=1.0)
+    assert type(image.get_transform("v2v3", "v2v3vacorr")) is Identity
+    assert image.get_transform("v2v3", "v2v3vacorr")(7.0, 8.0) == (7.0, 8.0)
+    assert image(7.0, 11.0) == wcs()(7.0, 11.0)
+
+
+def test_transforms_and_coordinates_have_the_names_of_flight():
+    image = wcs(scale_factor=0.99997)
+    to_telescope = image.get_transform("detector", "v2v3")
+    assert (to_telescope.inputs, to_telescope.outputs) == (("x", "y"), ("v2", "v3"))
+    assert image.get_transform("v2v3", "v2v3vacorr").name == "DVA_Correction"
+    assert image.get_transform("v2v3vacorr", "world").name == "v23tosky"
+
+
 def test_aberration_stretches_about_the_fiducial_point():
     stretch = aberration_transform(1.00003, V2_REF, V3_REF)
     assert stretch(V2_REF, V3_REF) == pytest.approx((V2_REF, V3_REF), abs=1e-10)
@@ -153,9 +169,9 @@ def test_the_inverse_leads_back_to_the_pixel():
 
 def test_the_bounding_box_is_the_image_with_its_pixel_edges():
     image = wcs(shape=(60, 100))
-    x0, x1 = image.bounding_box["x0"], image.bounding_box["x1"]
-    assert (x0.lower, x0.upper) == (-0.5, 99.5)
-    assert (x1.lower, x1.upper) == (-0.5, 59.5)
+    x, y = image.bounding_box["x"], image.bounding_box["y"]
+    assert (x.lower, x.upper) == (-0.5, 99.5)
+    assert (y.lower, y.upper) == (-0.5, 59.5)
     assert image.bounding_box.order == "F"
     assert np.all(np.isfinite(image(99.4, 59.4)))
     assert np.all(np.isnan(image(59.4, 99.4)))  # x runs along the 100 columns
@@ -204,17 +220,20 @@ def test_it_is_the_wcs_of_the_2022_system():
 def test_the_polygon_goes_round_the_outer_edges_of_the_image(parity):
     """At the equator and with no roll, sky offsets are V2, V3 offsets to first order."""
     image = wcs(shape=(60, 100), parity=parity, dec_ref=0.0)
-    corners = footprint(image, (60, 100))
+    corners = footprint(image)
     offsets = (corners - [10.0, 0.0]) * 3600 / SCALE
     x = parity * np.array([-40.5, -40.5, 59.5, 59.5])  # from FIDUCIAL, lower left first
     y = np.array([-25.5, 34.5, 34.5, -25.5])
     np.testing.assert_allclose(offsets, np.stack([x, y], axis=-1), atol=1e-3)
 
 
-def test_s_region_names_icrs_and_lists_the_corners():
+@pytest.mark.parametrize(
+    ("recipe", "start"), [("2022", "POLYGON ICRS "), ("flight", "POLYGON ICRS  ")]
+)
+def test_s_region_names_icrs_and_lists_the_corners(recipe, start):
     corners = np.array([[359.5, -1.25], [359.5, 1.25], [0.5, 1.25], [0.5, -1.123456789012]])
-    assert s_region(corners) == (
-        "POLYGON ICRS 359.500000000 -1.250000000 359.500000000 1.250000000 "
+    assert s_region(corners, recipe) == start + (
+        "359.500000000 -1.250000000 359.500000000 1.250000000 "
         "0.500000000 1.250000000 0.500000000 -1.123456789"
     )
 
@@ -243,7 +262,7 @@ def test_the_step_attaches_the_wcs_and_its_footprint():
     expected = wcs(scale_factor=1.00003, roll_ref=33.0)
     assert result.meta.wcs.available_frames == ["detector", "v2v3", "v2v3vacorr", "world"]
     assert result.meta.wcs(7.0, 11.0) == pytest.approx(expected(7.0, 11.0), abs=1e-12)
-    assert result.meta.wcsinfo.s_region == s_region(footprint(expected, (60, 100)))
+    assert result.meta.wcsinfo.s_region == s_region(footprint(expected), "flight")
     assert result.meta.cal_step.assign_wcs == "COMPLETE"
     assert given.meta.cal_step.assign_wcs == "INCOMPLETE"
     assert given.meta.wcs is None
@@ -251,8 +270,101 @@ def test_the_step_attaches_the_wcs_and_its_footprint():
 
 @pytest.mark.parametrize("placeholder", [-999999, 0.0, -1.0])
 def test_a_placeholder_is_no_scale_factor(placeholder):
-    assert aberration_scale(exposure(placeholder)) is None
-    assert aberration_scale(exposure(0.99999)) == 0.99999
+    """In the recipe of 2022 the frame is left out then, of which nobody needs to be told."""
+    told = []
+    assert aberration_scale(exposure(placeholder), "2022", told.append) is None
+    assert aberration_scale(exposure(0.99999), "2022", told.append) == 0.99999
+    assert told == []
+
+
+@pytest.mark.parametrize("scale", [-999999, 0.0, -1.0, float("nan"), float("inf")])
+def test_a_scale_that_cannot_be_is_1_and_told(scale, caplog):
+    """NaN made a WCS of NaN in romancal 1.1.0."""
+    result = AssignWcsStep.call(exposure(scale), override_distortion=reference())
+    assert result.meta.wcs(7.0, 11.0) == wcs()(7.0, 11.0)
+    assert result.meta.wcs.available_frames == ["detector", "v2v3", "v2v3vacorr", "world"]
+    (told,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert f"meta.velocity_aberration.scale_factor is {scale}" in told
+
+
+@pytest.mark.parametrize("missing", ["null", "key", "block"])
+def test_without_a_scale_it_is_1(missing, caplog):
+    image = exposure()
+    if missing == "null":
+        image._tree.data["meta"]["velocity_aberration"]["scale_factor"] = None
+    elif missing == "key":
+        del image.meta.velocity_aberration["scale_factor"]
+    else:
+        del image.meta["velocity_aberration"]
+    result = AssignWcsStep.call(image, override_distortion=reference())
+    assert result.meta.wcs(7.0, 11.0) == wcs()(7.0, 11.0)
+    assert not [r for r in caplog.records if r.levelname == "WARNING"]
+
+
+def test_of_the_velocity_aberration_only_the_scale_counts():
+    given = exposure()
+    given.meta.velocity_aberration.ra_reference = 123.0
+    given.meta.velocity_aberration.dec_reference = -45.0
+    result = AssignWcsStep.call(given, override_distortion=reference())
+    expected = AssignWcsStep.call(exposure(), override_distortion=reference())
+    assert result.meta.wcs(7.0, 11.0) == expected.meta.wcs(7.0, 11.0)
+
+
+def bounded_reference():
+    transform = distortion()
+    transform.bounding_box = ((9.5, 49.5), (19.5, 79.5))  # y, x
+    return DistortionRefModel(testing.create_distortion(coordinate_distortion_transform=transform))
+
+
+def test_in_flight_the_wcs_holds_where_the_distortion_says_so():
+    assert stated_box(distortion()) is None
+    result = AssignWcsStep.call(exposure(), override_distortion=bounded_reference())
+    assert result.meta.wcs.bounding_box.bounding_box(order="F") == ((19.5, 79.5), (9.5, 49.5))
+    plain = wcs(scale_factor=1.00003)
+    corners = np.stack(plain(*np.array([[19.5, 9.5], [19.5, 49.5], [79.5, 49.5], [79.5, 9.5]]).T))
+    assert result.meta.wcsinfo.s_region == s_region(corners.T, "flight")
+
+
+def test_in_2022_it_holds_for_the_image():
+    reference = bounded_reference()
+    result = AssignWcsStep.call(exposure(), override_distortion=reference, recipe="2022")
+    assert result.meta.wcs.bounding_box.bounding_box(order="F") == ((-0.5, 99.5), (-0.5, 59.5))
+    assert result.meta.wcsinfo.s_region.startswith("POLYGON ICRS 9.998")
+
+
+def undefined_in(bad):
+    """A distortion that is NaN where its table, over x of 0 to 99, says so."""
+    factors = np.where(bad, np.nan, 1.0)[:, None] * np.ones(2)
+    table = Tabular2D(
+        points=([-0.5, 49.5, 50.5, 99.5], [-0.5, 59.5]), lookup_table=factors, bounds_error=False
+    )
+    where = Mapping((0, 1, 0, 1)) | distortion() & table
+    times = Mapping((0, 2, 1, 2)) | product() & product()
+    return DistortionRefModel(
+        testing.create_distortion(coordinate_distortion_transform=where | times)
+    )
+
+
+def product():
+    return Polynomial2D(2, c1_1=1.0)
+
+
+def test_a_corner_without_a_position_leaves_the_footprint_and_is_told(caplog):
+    image = exposure()
+    image.meta.wcsinfo.s_region = "as it was"
+    reference = undefined_in([False, False, True, True])
+    result = AssignWcsStep.call(image, override_distortion=reference)
+    assert result.meta.wcsinfo.s_region == "as it was"
+    assert np.isfinite(result.meta.wcs(7.0, 11.0)).all()
+    assert np.isnan(result.meta.wcs(90.0, 11.0)).all()
+    assert result.meta.cal_step.assign_wcs == "COMPLETE"
+    (told,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert "a corner of the image has no position on the sky" in told
+
+
+def test_a_distortion_without_any_position_is_an_error():
+    with pytest.raises(InputError, match="no part of the image has a position on the sky"):
+        AssignWcsStep.call(exposure(), override_distortion=undefined_in([True] * 4))
 
 
 def test_the_scale_factor_of_a_2022_exposure_is_not_applied():
