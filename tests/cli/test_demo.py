@@ -25,7 +25,7 @@ def test_demo_prints_the_comparison_and_writes_its_files(tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["demo", "--output-dir", str(out), "--size", "200", "--resultants", "6"]) == 0
     printed = capsys.readouterr().out
-    for name in ("uncal.asdf", "ramp.asdf", "cal.asdf", "demo.png", "truth.npz"):
+    for name in ("uncal.asdf", "ramp.asdf", "cal.asdf", "wcs.asdf", "demo.png", "truth.npz"):
         assert (out / f"{ROOT}_{name}").is_file()
         assert f"{ROOT}_{name}" in printed
     assert len(list((out / "references").glob("*.asdf"))) == 13

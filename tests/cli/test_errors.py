@@ -52,8 +52,8 @@ def test_good_input_runs(capsys, out, simulated):
     arguments = ["run", "roman_elp", str(simulated.exposure)]
     options = [f"--references={simulated.references}", f"--output_dir={out}"]
     assert main(arguments + options) == 0
-    assert [path.name for path in out.iterdir()] == [
-        simulated.exposure.name.replace("_uncal", "_cal")
+    assert sorted(path.name for path in out.iterdir()) == [
+        simulated.exposure.name.replace("_uncal", suffix) for suffix in ("_cal", "_wcs")
     ]
 
 

@@ -100,7 +100,9 @@ def test_the_summary_names_steps_flags_and_files(run, simulated):
     assert printed[1].split()[-1].startswith("roman_wfi_mask_")
     assert "flags of 6720 pixels" in printed
     assert any(line.split()[:1] == ["JUMP_DET"] for line in printed)
-    assert printed[-1] == f"wrote {simulated.exposure.name.replace('_uncal', '_cal')}"
+    assert printed[-2:] == [
+        f"wrote {simulated.exposure.name.replace('_uncal', suffix)}" for suffix in ("_cal", "_wcs")
+    ]
 
 
 def test_the_summary_of_a_ramp_counts_flags_of_samples(run, simulated, tmp_path):
@@ -155,7 +157,8 @@ def test_from_cmdline_takes_what_the_command_takes(simulated, tmp_path, monkeypa
     options = [str(simulated.exposure), references, "--steps.photom.skip=true"]
     step = ExposurePipeline.from_cmdline(options)
     assert step.photom.skip is True
-    assert list(tmp_path.iterdir()) == [product(tmp_path, "cal")]
+    written = {product(tmp_path, "cal"), product(tmp_path, "wcs")}
+    assert set(tmp_path.iterdir()) == written
     Step.from_cmdline(["dq_init", *options[:2]])
     assert product(tmp_path, "dqinit").is_file()
     with pytest.raises(ParameterError, match="skp"):

@@ -123,7 +123,8 @@ def test_save_the_calibrated_ramp(page):
 $ strun roman_elp r0008308002010007027_06311_0019_WFI01_uncal.asdf --save_calibrated_
 ↪ramp=true
 """)
-    assert page.made("r00083*") == [f"{page.first}_{s}.asdf" for s in ("cal", "ramp", "uncal")]
+    suffixes = ("cal", "ramp", "uncal", "wcs")
+    assert page.made("r00083*") == [f"{page.first}_{suffix}.asdf" for suffix in suffixes]
 
 
 def test_override_a_reference_of_one_step(page):
@@ -158,13 +159,14 @@ def test_output_directory(page):
 $ strun roman_elp r0008308002010007027_06311_0019_WFI01_uncal.asdf
     --output_dir=calibrated
 """)
-    assert page.made(under="calibrated") == [f"{page.first}_cal.asdf"]
+    assert page.made(under="calibrated") == [f"{page.first}_{s}.asdf" for s in ("cal", "wcs")]
 
 
 def test_output_directory_holds_intermediate_steps_too(page):
     """7.1.1: "all output from roman_elp, including any saved intermediate steps"."""
     page.strun(f"strun roman_elp {UNCAL} --output_dir=calibrated --steps.jump.save_results=true")
-    assert page.made(under="calibrated") == [f"{page.first}_{s}.asdf" for s in ("cal", "jump")]
+    suffixes = ("cal", "jump", "wcs")
+    assert page.made(under="calibrated") == [f"{page.first}_{suffix}.asdf" for suffix in suffixes]
 
 
 def test_output_directory_and_file_of_one_step(page):
@@ -182,7 +184,7 @@ $ strun roman_elp r0008308002010007027_06311_0019_WFI01_uncal.asdf
 def test_no_intermediate_results_are_saved(page):
     """7.1.2: "without saving any intermediate results to disk"."""
     page.strun(f"strun roman_elp {UNCAL}")
-    assert page.made("r00083*") == [f"{page.first}_cal.asdf", UNCAL]
+    assert page.made("r00083*") == [f"{page.first}_cal.asdf", UNCAL, f"{page.first}_wcs.asdf"]
 
 
 #: The table of 7.2: product, suffix, what makes it.

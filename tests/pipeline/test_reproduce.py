@@ -33,7 +33,7 @@ def product(data, tmp_path, monkeypatch) -> Path:
     words = ["run", "roman_elp", str(exposure), "--references", str(references)]
     words += ["--output_dir=first", f"--steps.jump.rejection_threshold={THRESHOLD}"]
     assert main(words) == 0
-    (path,) = Path("first").iterdir()
+    (path,) = Path("first").glob("*_cal.asdf")
     return path.absolute()
 
 

@@ -128,7 +128,7 @@ def test_a_run_changes_nothing_on_its_step(simulated, tmp_path):
     assert pickle.dumps(pipeline) == before
     assert pipeline.__dict__ == state
     suffixes = {path.stem.rpartition("_")[2] for path in tmp_path.iterdir()}
-    assert suffixes == {"cal", "ramp"}
+    assert suffixes == {"cal", "wcs", "ramp"}
 
 
 def hook(image):

@@ -111,7 +111,7 @@ def test_strong_cosmic_ray_hits_are_found(kind, tmp_path):
 
 def test_the_product_says_how_it_was_made(tmp_path, capsys):
     run("even", tmp_path)
-    path = next(tmp_path.glob("*.asdf"))
+    path = next(tmp_path.glob("*_cal.asdf"))
     assert path.name == "r0000101001001001001_0001_wfi07_f158_cal.asdf"
     with datamodels.open(path) as image:
         assert image.meta.ref_file.flat == "roman_wfi_flat_0007.asdf"

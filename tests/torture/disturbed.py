@@ -53,6 +53,7 @@ def content(path: Path) -> dict[str, bytes]:
 
     with datamodels.open(path) as model:
         model.validate()
+        model.read_objects()
         return {name: np.asarray(model[name]).tobytes() for name, _ in model.arrays()}
 
 
@@ -87,8 +88,8 @@ class Bench:
         self.old = {path.name: path for path in (self.directory / "old").iterdir()}
         self.largest = max(path.stat().st_size for path in (self.directory / "new").iterdir())
         self.expected = {path.name: content(path) for path in (self.directory / "new").iterdir()}
-        if len(self.expected) != 3 or self.expected.keys() != self.old.keys():
-            raise Broken(f"three products were expected, not {sorted(self.expected)}")
+        if len(self.expected) != 4 or self.expected.keys() != self.old.keys():
+            raise Broken(f"four products were expected, not {sorted(self.expected)}")
 
     def start(
         self, out: Path, options: tuple[str, ...], limit: int | None = None

@@ -80,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         (f"{root}_uncal.asdf", "raw exposure"),
         (f"{root}_ramp.asdf", "ramp before the fit"),
         (f"{root}_cal.asdf", "calibrated image"),
+        (f"{root}_wcs.asdf", "its world coordinates"),
         (picture.name, "picture"),
         (made.truth.name, "truth"),
         (f"{made.references.name}/", f"{len(made.reference_files)} reference files"),

@@ -51,6 +51,7 @@ from ._references import (
     reference_model,
 )
 from ._schema import GUIDE_STAR_TYPES, SPECTRAL_TYPES
+from ._wcs import WfiWcsModel
 
 __all__ = [
     "BORDER",
@@ -89,6 +90,7 @@ __all__ = [
     "UnknownModelError",
     "ValidationError",
     "WfiImgPhotomRefModel",
+    "WfiWcsModel",
     "add_second_flags",
     "can_open",
     "check_arrays",

@@ -104,14 +104,35 @@ def schema_uri(tag: str) -> str | None:
 def extension_uri(tag: str) -> str:
     """URI of the mission's ASDF extension that introduced a tag, named in the files we write."""
     pattern = re.compile(rf"tag_uri: {re.escape(tag)}\s")
+    for path in _manifests():
+        if pattern.search(path.read_text(encoding="utf-8")):
+            return f"{ROOT}extensions/{path.stem}"
+    raise ModelError(f"no manifest of the installed `rad` lists the tag {tag}")
+
+
+@cache
+def tag_beside(tag: str, kind: str) -> str | None:
+    """The tag of another kind of object in the series that a tag is of.
+
+    None if that series has no such kind.
+    """
+    pattern = re.compile(rf"tag_uri: ({re.escape(TAGS + kind)}-[\d.]+)\s")
+    listed = re.compile(rf"tag_uri: {re.escape(tag)}\s")
+    for path in _manifests():
+        manifest = path.read_text(encoding="utf-8")
+        found = pattern.search(manifest) if listed.search(manifest) else None
+        if found:
+            return found.group(1)
+    return None
+
+
+def _manifests() -> list[Path]:
+    """Those of the mission's series, the oldest first."""
 
     def version(path: Path) -> list[int]:
         return [int(part) for part in path.stem.rpartition("-")[2].split(".")]
 
-    for path in sorted((resources() / "manifests").glob("datamodels-*.yaml"), key=version):
-        if pattern.search(path.read_text(encoding="utf-8")):
-            return f"{ROOT}extensions/{path.stem}"
-    raise ModelError(f"no manifest of the installed `rad` lists the tag {tag}")
+    return sorted((resources() / "manifests").glob("datamodels-*.yaml"), key=version)
 
 
 def kind_of(tag: str) -> str:

@@ -24,6 +24,9 @@ from ._tree import Tree, Unread
 #: The version of the ASDF standard that files are written in; its arrays may be of half precision.
 _STANDARD = "1.6.0"
 _ARRAY_TAG = "tag:stsci.edu:asdf/core/ndarray-1.1.0"
+#: Arrays of objects with fewer elements, as the coefficients of polynomials, lie in the head, with
+#: all their digits: with no block before those of the model's own, `asdf` makes the head once.
+_IN_HEAD = 256
 
 
 class Writer:
@@ -109,13 +112,15 @@ def write(tree: Tree, path: Path, *, compression: str | None) -> None:
     names = _schema.properties(tree.schema(()))
     with replacing(path) as file:
         with _asdf.configured(packages) as config:
+            config.array_inline_threshold = _IN_HEAD
             # Viewers show the first image that a file lists.
             order = _asdf.in_order(config, tree.tag, names)
             head, n_blocks = _head(root, order, 0, compression)
-            if n_blocks:  # arrays of objects, which asdf writes, come first
+            arrays = list(_arrays(root))
+            if n_blocks and arrays:  # those of objects, which asdf writes, come first
                 head, _ = _head(root, order, n_blocks, compression)
         file.write(head)
-        write_blocks(file, list(_arrays(root)), compression)
+        write_blocks(file, arrays, compression)
 
 
 def _head(root: Tagged, order: Any, first: int, compression: str | None) -> tuple[bytes, int]:

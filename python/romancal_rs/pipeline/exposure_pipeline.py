@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -54,9 +54,10 @@ class ExposurePipeline(RomanPipeline):
     class_alias = "roman_elp"
     other_aliases = ("exposure_pipeline",)
     default_suffix = "cal"
-    other_suffixes = ("uncal", "ramp")
+    other_suffixes = ("uncal", "ramp", "wcs")
     spec = """
         save_calibrated_ramp = boolean(default=False)  # Save the ramp as it is before the fit
+        save_wcs = boolean(default=True, role=saving)  # Save the WCS beside the image, in flight
         fused = boolean(default=True, role=speed)  # Take steps together where nobody looks between
     """
     #: The steps of each recipe, in order. Those of ``step_defs`` that no recipe names run in all.
@@ -247,6 +248,15 @@ class ExposurePipeline(RomanPipeline):
         """Decides what the result's name ends with: ``cal``, or ``ramp`` where no fit was made."""
         fitted = model.meta.cal_step.get("ramp_fit") == "COMPLETE"
         self.decide_suffix("cal" if fitted else "ramp")
+
+    def products_beside(self, result: Any) -> Iterator[tuple[str, DataModel]]:
+        """In the recipe of flight the WCS of an image that has one, as ``_wcs.asdf``."""
+        from ..datamodels import ImageModel, WfiWcsModel
+
+        if not self.save_wcs or not isinstance(result, ImageModel):
+            return
+        if self.recipe_of(result) == FLIGHT and result.meta.get("wcs") is not None:
+            yield "wcs", WfiWcsModel.from_image(result)
 
     def create_fully_saturated_zeroed_image(self, ramp: RampModel) -> ImageModel:
         """The result for an exposure without a single unsaturated sample.

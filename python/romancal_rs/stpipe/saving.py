@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,16 @@ class SavingStep(StepBase):
         """
         return self.default_suffix
 
+    def products_beside(self, result: Any) -> Iterable[tuple[str, Any]]:
+        """What is saved after a result, wherever that is: suffixes and models.
+
+        Parameters
+        ----------
+        result : data model
+            A result, which is saved already.
+        """
+        return ()
+
     def remove_suffix(self, name: str) -> str:
         """Removes a known suffix from a file name without extension."""
         return output.remove_suffix(name)
@@ -72,8 +83,10 @@ class SavingStep(StepBase):
     def _save_result(self, result: Any) -> None:
         results = [item for item in self._as_list(result) if hasattr(item, "save")]
         for index, model in enumerate(results):
-            numbered = len(results) > 1 and self.output_use_index
-            self.save_model(model, index=index if numbered else None)
+            numbered = index if len(results) > 1 and self.output_use_index else None
+            self.save_model(model, index=numbered)
+            for suffix, other in self.products_beside(model):
+                self.save_model(other, suffix, numbered)
 
     def decide_suffix(self, suffix: str) -> None:
         """Says what the product's name ends with, where only ``process`` sees what it is.

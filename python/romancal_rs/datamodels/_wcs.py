@@ -1,0 +1,82 @@
+"""The model of the WCS product, which is saved beside a Level 2 image."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from ..border import BORDER
+from . import _schema
+from ._base import DataModel
+from ._defaults import conform
+from ._errors import ModelError
+from ._tree import Tree, deep_copy
+
+if TYPE_CHECKING:
+    from gwcs import WCS
+
+    from ._exposures import ImageModel
+
+
+class WfiWcsModel(DataModel):
+    """The world coordinates of an exposure: `wcs_l2` of its image, `wcs_l1` of its raw frame."""
+
+    _kind = "wfi_wcs"
+    _new_version = "2.1.0"
+
+    @classmethod
+    def from_image(cls, image: ImageModel) -> WfiWcsModel:
+        """The WCS product of an image.
+
+        Parameters
+        ----------
+        image
+            Where the WCS (shared) and the metadata (copied) come from, of which the product has
+            what its schema names. It also fixes the series of the tag; the first one that has such
+            products where its own has none.
+
+        Raises
+        ------
+        ModelError
+            If the image has no WCS.
+        """
+        wcs = image.meta.get("wcs")
+        if wcs is None:
+            where = f"{image.source}: " if image.source else ""
+            raise ModelError(f"{where}the image has no WCS: assign_wcs attaches it")
+        old = image._tree
+        tag = _schema.tag_beside(old.tag, cls._kind) or cls.new_tag()
+        content: dict[str, Any] = {"wcs_l2": wcs, "wcs_l1": wcs_of_raw_frame(wcs)}
+        tree = Tree(content, tag, header=old.header)
+        schema = tree.schema(("meta",))
+        meta = {
+            name: deep_copy(old.data["meta"][name])
+            for name in _schema.properties(schema)
+            if name in old.data["meta"]
+        }
+        content["meta"] = conform(meta, schema, ("meta",))
+        return cls._view(tree, owner=True)
+
+
+def wcs_of_raw_frame(wcs: WCS) -> WCS:
+    """The WCS of an exposure with its border, from that of the image without it.
+
+    Its bounding box reaches as far beyond that of the image as the border does.
+    """
+    from astropy.modeling.models import Shift
+    from gwcs import WCS
+
+    (detector, to_telescope), *others = [(step.frame, step.transform) for step in wcs.pipeline]
+    # It shares its parts with that of the image, so that a file has them once.
+    to_telescope = copy.copy(to_telescope)
+    box = wcs.bounding_box
+    if box is not None:
+        del to_telescope.bounding_box  # which counts pixels without the border
+    shifted = Shift(-BORDER) & Shift(-BORDER) | to_telescope
+    shifted.inputs = to_telescope.inputs
+    raw = WCS([(detector, shifted), *others], name=wcs.name)
+    if box is not None:
+        raw.bounding_box = tuple(
+            (low, high + 2 * BORDER) for low, high in box.bounding_box(order="F")
+        )
+    return raw
