@@ -236,7 +236,7 @@ def test_what_was_in_memory_is_missing(data, tmp_path, monkeypatch, capsys):
             output_file="made.asdf",
             steps={"photom": {"post_hooks": [lambda results: None]}},
         )
-    (product,) = tmp_path.glob("made*.asdf")
+    (product,) = tmp_path.glob("made*_cal.asdf")
     lines = missing(product, capsys)
     name = Path(exposure).name
     assert lines == [
@@ -256,7 +256,7 @@ def test_code_of_others_is_told(data, tmp_path, monkeypatch, capsys):
         output_file="made.asdf",
         steps={"photom": {"post_hooks": ["true {0}"]}},
     )
-    (product,) = tmp_path.glob("made*.asdf")
+    (product,) = tmp_path.glob("made*_cal.asdf")
     assert main(["reproduce", str(product)]) == 0
     assert "runs other code: photom.post_hooks: true {0}\n" in capsys.readouterr().out
 

@@ -175,3 +175,28 @@ def test_a_step_of_a_pipeline_forgets_the_name_of_its_last_input():
 
 def test_a_skipped_step_saves_nothing():
     assert run(save_results=True, skip=True) == []
+
+
+class WithMask(Smooth):
+    """Has a further product for each result."""
+
+    def products_beside(self, result):
+        yield "mask", Model(result.meta["filename"])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "names"),
+    [
+        ({}, []),
+        ({"output_file": "mine.asdf"}, ["mine_withmask.asdf", "mine_mask.asdf"]),
+        (
+            {"output_file": "mine.asdf", "n": 2},
+            [f"mine_{name}_{i}.asdf" for i in (0, 1) for name in ("withmask", "mask")],
+        ),
+        ({"output_file": "mine.asdf", "suffix": "own"}, ["mine_own.asdf", "mine_mask.asdf"]),
+    ],
+)
+def test_what_is_saved_beside_a_result_is_named_as_that(parameters, names):
+    run = Run(WithMask(**parameters))
+    run("data/x_uncal.asdf")
+    assert [path.name for path in run.saved_files] == names
