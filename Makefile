@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: build demo test test-busy test-lowest lint format bench bench-peers validate validate-sample validate-flight crds-answers torture hostile fuzz wheel check-wheel deny clean
+.PHONY: build demo test test-busy test-lowest lint format bench bench-peers validate validate-peer validate-sample validate-flight crds-answers torture hostile fuzz wheel check-wheel deny clean
 
 # Compiles the crate and installs the package, with everything its tests need, into .venv.
 build: $(BIN)/maturin
@@ -87,9 +87,15 @@ $(FLIGHT_PEERS_ENV)/bin/python:
 	    "rad==1.1.0" "stpipe==1.1.0" || { rm -rf $(FLIGHT_PEERS_ENV); exit 1; }
 
 # Holds 50 simulated exposures against an independent simulation, and writes docs/validation.md with its
-# plots. Two to four minutes.
+# plots; then the fits against the best that ramps allow, for docs/validation-fits.md. Ten minutes.
 validate: build
 	PYTHONPATH=tests $(BIN)/python -m validation
+	PYTHONPATH=tests $(BIN)/python -m validation.fits
+
+# What romancal 1.1.0 makes of the ramps of validation.fits, for tests/validation/fits_peer.json. Needed again
+# only if these ramps change; half an hour.
+validate-peer: build $(FLIGHT_PEERS_ENV)/bin/python
+	PYTHONPATH=tests $(BIN)/python -m validation.fits --peer $(FLIGHT_PEERS_ENV)/bin/python
 
 # Pulls of a third party's simulation in the directory SAMPLE, as we calibrate it and as romancal 1.1.0
 # does. SAMPLE_OPTIONS go to our pipeline, such as --recipe=2022.

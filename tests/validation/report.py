@@ -182,11 +182,15 @@ def write(
     generated = "\n\n".join(
         [f"Made with NumPy {np.__version__}.", *(f"### {t}\n\n{body}" for t, body in sections)]
     )
-    text = page.read_text()
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n\n{generated}\n\n{END}{after}")
+    replace_generated(page, generated)
     draw_all(rows, page.with_suffix(""))
+
+
+def replace_generated(page: Path, generated: str, begin: str = BEGIN, end: str = END) -> None:
+    """Replace what is between two marks of a page."""
+    before, _, rest = page.read_text().partition(begin)
+    after = rest.partition(end)[2]
+    page.write_text(f"{before}{begin}\n\n{generated}\n\n{end}{after}")
 
 
 def _images(*names: str) -> str:
