@@ -61,10 +61,14 @@ class Reads:
         return np.repeat(np.arange(len(self)), [len(reads) for reads in self.pattern])
 
     @cached_property
+    def n_reads(self) -> NDArray[np.int64]:
+        return np.bincount(self.resultant_of)
+
+    @cached_property
     def averaging(self) -> Array:
         """Resultants from reads, (resultants, reads)."""
         member = self.resultant_of == np.arange(len(self))[:, None]
-        return member / member.sum(axis=1, keepdims=True)
+        return member / self.n_reads[:, None]
 
     @cached_property
     def intervals(self) -> Array:
@@ -90,14 +94,16 @@ class Reads:
 
         By read number; the row 0 is for no hit. A read that was skipped has the row of the next.
         """
-        seen = self.read_numbers >= np.arange(self.last_read + 1)[:, None]
-        seen[0] = False
-        return np.diff(seen @ self.averaging.T, axis=1)
+        return np.diff(self.hit_levels, axis=1)
 
     @cached_property
-    def visible(self) -> NDArray[np.int64]:
-        """Reads in which a hit changes a difference."""
-        return np.flatnonzero(self.hit_templates.any(axis=1))
+    def hit_levels(self) -> Array:
+        """What it adds to the resultants, in the same rows."""
+        seen = self.read_numbers >= np.arange(self.last_read + 1)[:, None]
+        seen[0] = False
+        starts = np.searchsorted(self.resultant_of, np.arange(len(self)))
+        # Counts over counts: all of a resultant is 1 without rounding, and no step at the next.
+        return np.add.reduceat(seen, starts, axis=1, dtype=np.int64) / self.n_reads
 
     def best(self, rate: float, hit_read: int = 0) -> Best:
         """The best linear estimate for one rate and one read of the hit, 0 for none."""
@@ -265,7 +271,7 @@ def simulate(
             np.minimum(electrons, well, out=electrons)
         data[resultant] += electrons
         previous = int(read)
-    n_reads = np.bincount(reads.resultant_of)[:, None]
+    n_reads = reads.n_reads[:, None]
     data /= n_reads * GAIN
     # The mean of so many normal deviates.
     data += rng.standard_normal(data.shape) * (READ_NOISE / np.sqrt(n_reads)) + pedestal
@@ -305,12 +311,7 @@ def add_hits(
     reads: Reads, data: NDArray[np.float32], hit_read: NDArray[np.int64], hit_size: Array
 ) -> NDArray[np.float32]:
     """Ramps (resultants, pixels) with hits [DN], where no full well is in the way."""
-    steps = reads.hit_templates[hit_read].T
-    # The first resultant sees part of a hit in a later one of its reads.
-    first = np.array(reads.pattern[0])
-    share = np.where(hit_read > 0, (first[:, None] >= hit_read).mean(axis=0), 0)
-    levels = share + np.concatenate([np.zeros((1, hit_read.size)), np.cumsum(steps, axis=0)])
-    return data + (levels * hit_size).astype(np.float32)
+    return data + (reads.hit_levels[hit_read].T * hit_size).astype(np.float32)
 
 
 def realistic_sizes(rng: np.random.Generator, n: int) -> Array:

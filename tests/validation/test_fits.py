@@ -125,6 +125,14 @@ def test_what_does_not_determine_a_rate_has_no_bound() -> None:
     assert np.isinf(bound).all()
 
 
+@pytest.mark.parametrize("reads", PATTERNS, ids=lambda reads: reads.name)
+def test_a_hit_in_the_first_read_cannot_be_told_from_the_pedestal(reads: Reads) -> None:
+    sigma = [reads.best(0.3, read).hit_sigma for read in range(reads.last_read + 1)]
+    assert np.flatnonzero(np.isinf(sigma)).tolist() == [0, 1]
+    # No read alone would need more than the noise of a difference of two reads.
+    assert max(sigma[2:]) < 20 * READ_NOISE
+
+
 # --- simulation ---------------------------------------------------------------------------------
 
 
