@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from romancal_rs import ReadPattern, kernels
 from romancal_rs.dqflags import group, pixel
 
-from .ramps import FRAME_TIME, GAIN, READ_NOISE, Array, Reads
+from .ramps import GAIN, READ_NOISE, Array, Reads
 
 COLUMNS = 512  # of the images that pixels are arranged in
 
@@ -51,7 +51,7 @@ Estimator = Callable[[Reads, Data, Flags], Estimate]
 
 
 def read_pattern(reads: Reads) -> ReadPattern:
-    return ReadPattern.from_reads([list(r) for r in reads.pattern], FRAME_TIME)
+    return ReadPattern.from_reads([list(r) for r in reads.pattern], reads.frame_time)
 
 
 def make_estimate(
@@ -190,7 +190,7 @@ class Peer:
     def fit(self, reads: Reads, data: Data, groupdq: Flags) -> Estimate:
         answer = self._ask(
             "fit", reads, data=data, groupdq=groupdq,
-            gain=GAIN, read_noise=READ_NOISE, frame_time=FRAME_TIME,
+            gain=GAIN, read_noise=READ_NOISE, frame_time=reads.frame_time,
         )  # fmt: skip
         return make_estimate(*(answer[name] for name in ("slope", "err", "dq", "groupdq")))
 

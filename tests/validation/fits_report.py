@@ -294,7 +294,8 @@ def draw_rms(results: Results, left: Axes, right: Axes) -> None:
                 draw_bands(results, axes, name, "rms", few, **style)
         axes.axhline(1.003, color="grey", lw=0.8, ls="--", label="goal")
     left.set_yscale("function", functions=(compress, expand))
-    left.set_yticks([1, 1.001, 1.003, 1.01, 1.03, 1.1, 1.2, 1.5])
+    left.set_yticks([1, 1.001, 1.003, 1.01, 1.03, 1.1, 1.2])
+    left.set_ylim(0.9994, 1.3)
     left.set_ylabel("rms / b")
     label_rates(left, right)
 
@@ -323,7 +324,8 @@ def draw_pull(results: Results, left: Axes, right: Axes) -> None:
 
 
 def draw_completeness(results: Results, left: Axes, right: Axes) -> None:
-    names = titles(results)
+    # `likely` searches as romancal does.
+    names = {name: title for name, title in titles(results).items() if name != "likely"}
     patterns = [reads.name for reads in PATTERNS if len(reads) >= 8]
     grid = np.linspace(SIZES[0], SIZES[-1], 101)
     for rates, axes in ((FAINT, left), (BRIGHT, right)):

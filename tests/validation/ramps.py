@@ -39,10 +39,13 @@ class Reads:
     name : str
     pattern : tuple of tuple of int
         Read numbers, from 1, of each resultant.
+    frame_time : float
+        [s].
     """
 
     name: str
     pattern: tuple[tuple[int, ...], ...]
+    frame_time: float = FRAME_TIME
 
     def __len__(self) -> int:
         return len(self.pattern)
@@ -73,20 +76,26 @@ class Reads:
     @cached_property
     def intervals(self) -> Array:
         """Between the mean times of resultants [s]."""
-        return np.diff(self.averaging @ self.read_numbers) * FRAME_TIME
+        return np.diff(self.averaging @ self.read_numbers) * self.frame_time
 
     @cached_property
     def _covariance_parts(self) -> tuple[Array, Array]:
-        """Of the differences: per DN/s of photons, and per squared read noise."""
-        times = FRAME_TIME * self.read_numbers
+        """Of the differences: for a photon rate of 1 / s, and for a read noise of 1."""
+        times = self.frame_time * self.read_numbers
         differencing = np.diff(self.averaging, axis=0)
-        photons = np.minimum.outer(times, times) / GAIN
+        photons = np.minimum.outer(times, times)
         return differencing @ photons @ differencing.T, differencing @ differencing.T
 
-    def covariance(self, rate: float | Array) -> Array:
-        """Of the differences [DN^2], (..., differences, differences) for rates [DN/s] of (...)."""
+    def covariance(
+        self, rate: float | Array, gain: float | Array = GAIN, noise: float | Array = READ_NOISE
+    ) -> Array:
+        """Of the differences [DN^2], (..., differences, differences) for pixels of (...).
+
+        For rates [DN/s], gains [electron/DN] and noises of a read [DN].
+        """
         photons, readout = self._covariance_parts
-        return np.multiply.outer(np.maximum(rate, 0), photons) + READ_NOISE**2 * readout
+        rate = np.maximum(rate, 0)
+        return np.multiply.outer(rate / gain, photons) + np.multiply.outer(noise**2, readout)
 
     @cached_property
     def hit_templates(self) -> Array:
@@ -146,7 +155,14 @@ def _best(reads: Reads, rate: float, hit_read: int) -> Best:
 
 
 def best_of_each(
-    reads: Reads, differences: Array, rate: Array, usable: NDArray[np.bool_], hit_read: Array
+    reads: Reads,
+    differences: Array,
+    rate: Array,
+    usable: NDArray[np.bool_],
+    hit_read: NDArray[np.int64],
+    *,
+    gain: float | Array = GAIN,
+    noise: float | Array = READ_NOISE,
 ) -> tuple[Array, Array]:
     """Best estimate and bound pixel by pixel, where each has its rate and its usable differences.
 
@@ -159,6 +175,8 @@ def best_of_each(
     usable : ndarray, (differences, pixels), bool
     hit_read : ndarray of int, (pixels,)
         The read that sees the hit first, 0 for none.
+    gain, noise : float or ndarray, (pixels,)
+        [electron/DN], and of a read [DN].
 
     Returns
     -------
@@ -166,7 +184,7 @@ def best_of_each(
         [DN/s]; NaN and infinite where the usable differences do not determine the rate.
     """
     used = usable.T
-    covariance = reads.covariance(rate) * (used[:, :, None] & used[:, None, :])
+    covariance = reads.covariance(rate, gain, noise) * (used[:, :, None] & used[:, None, :])
     diagonal = np.arange(len(reads) - 1)
     covariance[:, diagonal, diagonal] += ~used
     template = reads.hit_templates[hit_read] * used
@@ -262,7 +280,7 @@ def simulate(
     well = full_well * GAIN
     previous = 0
     for read, resultant in zip(reads.read_numbers, reads.resultant_of, strict=True):
-        expected = np.multiply(rate, GAIN * FRAME_TIME * (read - previous))
+        expected = np.multiply(rate, GAIN * reads.frame_time * (read - previous))
         electrons += rng.poisson(expected, n_pixels)
         if hit_read is not None and hit_size is not None:
             electrons += np.where((hit_read > previous) & (hit_read <= read), hit_size * GAIN, 0)

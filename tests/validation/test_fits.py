@@ -40,14 +40,17 @@ def test_the_bound_of_read_noise_alone_is_that_of_a_straight_line() -> None:
     assert even(n, 1).best(0.0).bound == pytest.approx(expected, rel=1e-12)
 
 
-def test_the_bound_of_photons_alone_is_that_of_counting_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # Without read noise all photons between the first and the last read count: a / (g T).
-    monkeypatch.setattr(ramps, "READ_NOISE", 0.0)
-    best = even(6, 1).best(31.0)
-    assert best.bound == pytest.approx(np.sqrt(31.0 / (GAIN * 5 * FRAME_TIME)), rel=1e-12)
-    np.testing.assert_allclose(best.weights, 1 / (5 * FRAME_TIME), rtol=1e-12)
+def test_the_bound_of_photons_alone_is_that_of_counting_them() -> None:
+    # Without read noise all photons between the first and the last read count: a / (g T). Pixels
+    # of two gains.
+    span, gain = 5 * FRAME_TIME, np.array([GAIN, 4.0])
+    change = np.array([[3.0, 1.0], [0.0, 1.0], [2.0, 1.0], [9.0, 1.0], [1.0, 1.0]])
+    estimate, bound = ramps.best_of_each(
+        even(6, 1), change, np.full(2, 31.0), np.ones((5, 2), bool), np.zeros(2, int),
+        gain=gain, noise=0.0,
+    )  # fmt: skip
+    np.testing.assert_allclose(bound, np.sqrt(31.0 / (gain * span)), rtol=1e-12)
+    np.testing.assert_allclose(estimate, np.array([15.0, 5.0]) / span, rtol=1e-12)
 
 
 @pytest.mark.parametrize("reads", [TABLE_4, SKIPPING, even(4, 8)])

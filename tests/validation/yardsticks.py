@@ -184,7 +184,7 @@ def saturating_ramps(
     reads: Reads, seed: tuple[int, ...], *, pedestal: float, hits: bool, n: int = SATURATING_PIXELS
 ) -> SaturatingRamps:
     rng = np.random.default_rng((*seed, 1))
-    last = reads.last_read * ramps.FRAME_TIME
+    last = reads.last_read * reads.frame_time
     rate = ramps.FULL_WELL / (last * (1 - rng.random(n)))
     hit_read = rng.integers(1, reads.last_read + 1, n) if hits else np.zeros(n, np.int64)
     simulated = ramps.simulate_in_chunks(
