@@ -1,1 +1,1 @@
-"""The pipeline against an independent simulation, at scale. `docs/validation.md` says what for."""
+"""The pipeline against an independent simulation, and fits against the best there is, at scale."""
