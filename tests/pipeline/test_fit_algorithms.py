@@ -89,7 +89,7 @@ def test_the_fit_of_flight_is_that_of_the_array_function(
     assert_is(image, fit)
     inside = groupdq[(slice(None), *SCIENCE)]
     expected = np.argwhere(inside & dqflags.JUMP_DET)
-    assert len(expected) > 10
+    assert len(expected) > 0
     np.testing.assert_array_equal(image["jump_indices"], expected)
     assert image["jump_indices"].dtype == np.int16
 
@@ -214,9 +214,15 @@ def with_snowball(ramp):
     return model, distance[SCIENCE]
 
 
+def with_flags(ramp, groupdq):
+    model = ramp.copy()
+    model["groupdq"] = groupdq
+    return model
+
+
 @pytest.mark.parametrize("algorithm", ["gls", "likely"])
 def test_the_surroundings_of_a_snowball_are_flagged_and_fitted_anew(
-    simulated, with_snowball, algorithm
+    simulated, with_snowball, detector, algorithm
 ):
     ramp, distance = with_snowball
     how = {"references": str(simulated.references), "algorithm": algorithm}
@@ -231,26 +237,29 @@ def test_the_surroundings_of_a_snowball_are_flagged_and_fitted_anew(
     for name in PLANES:
         np.testing.assert_array_equal(usual[name][far], grown[name][far], err_msg=name)
     # What is flagged lost the difference before the resultant, and is fitted by the others.
-    sound = around & ~was & (grown.dq & dqflags.DO_NOT_USE == 0)
+    sound = around & ~was & (grown.dq & dqflags.SATURATED == 0)
     assert np.all(grown.var_rnoise[sound] > usual.var_rnoise[sound])
-    pulls = (grown.data - usual.data)[sound] / grown.err[sound]
-    assert np.abs(np.median(pulls)) < 0.3
+    groupdq = ramp.groupdq.copy()
+    groupdq[RESULTANT] |= dqflags.JUMP_DET
+    flagged = with_flags(ramp, groupdq)
+    known, _ = fitted(flagged, detector, find_jumps=False)
+    np.testing.assert_array_equal(grown.data[sound], known.slope[SCIENCE][sound])
     listed = {tuple(index) for index in grown["jump_indices"]}
     rows, cols = np.nonzero(around)
     assert {(RESULTANT, row, col) for row, col in zip(rows, cols, strict=True)} <= listed
 
 
-def test_pixels_in_the_core_of_a_snowball_leave_the_fit(simulated, with_snowball):
+def test_pixels_in_the_core_of_a_snowball_leave_the_fit(simulated, with_snowball, detector):
     """The peer keeps the differences of pixels that are newly saturated."""
     ramp, distance = with_snowball
-    how = {"references": str(simulated.references), "expand_large_events": True}
-    image = RampFitStep.call(ramp, **how)
+    image = RampFitStep.call(ramp, references=str(simulated.references), expand_large_events=True)
     new = (distance > CORE) & (distance <= CORE + 1.5)
     assert np.all(image.dq[new] & dqflags.SATURATED)
-    without = ramp.copy()
-    without.groupdq[(slice(RESULTANT, None), *SCIENCE)][:, new] |= dqflags.SATURATED
-    expected = RampFitStep.call(without, references=str(simulated.references))
-    np.testing.assert_allclose(image.data[new], expected.data[new], rtol=1e-5)
+    _, groupdq = fitted(ramp, detector)
+    groupdq[RESULTANT:] |= dqflags.SATURATED
+    saturated = with_flags(ramp, groupdq)
+    known, _ = fitted(saturated, detector, find_jumps=False)
+    np.testing.assert_array_equal(image.data[new], known.slope[SCIENCE][new])
 
 
 def test_without_snowballs_nothing_is_fitted_anew(simulated, ramp):

@@ -25,7 +25,7 @@ use crate::band::Place;
 use crate::cadence::ReadPattern;
 use crate::dq::pixel;
 use crate::error::KernelError;
-use crate::lanes::{Lanes, VECTOR, blocks, load, store, vectorised};
+use crate::lanes::{LANES, VECTOR, blocks, load, store, vectorised};
 use crate::planes::{ImageKernel, PlaneRows, Quantity};
 use crate::reference::{Plane, Row};
 
@@ -103,7 +103,7 @@ vectorised! {
         for cols in blocks(sums.len()) {
             let (rate, dq) = (rate.block(&cols), dq.block(&cols));
             let (mut sum, mut count) = (load(sums, &cols), load(counts, &cols));
-            for lane in 0..crate::lanes::LANES {
+            for lane in 0..LANES {
                 let usable = (dq[lane] & pixel::DO_NOT_USE == 0) & rate[lane].is_finite();
                 sum[lane] += if usable { rate[lane] } else { 0.0 };
                 count[lane] += if usable { 1.0 } else { 0.0 };
