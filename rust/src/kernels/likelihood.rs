@@ -22,11 +22,12 @@
 //! them that there is no hit; the others one by one in double precision (`pixel.rs`). Which it is depends
 //! on the pixel alone.
 //!
-//! Sources: Brandt 2024, PASP 136, 045004 (fit) and 045005 (jumps); Kubik et al. 2015, arXiv:1508.06386.
+//! Sources: Brandt 2024, PASP 136, 045004 (fit) and 045005 (jumps); Kubik et al. 2016, PASP 128, 104504.
 
 mod average;
 mod block;
 mod likely;
+mod screen;
 mod search;
 mod suspects;
 mod sweep;
@@ -175,7 +176,7 @@ impl Fit for LikelihoodFit<'_> {
 
     fn fit(&self, band: &mut RampBand<'_>, first_col: usize, out: &mut Planes<'_>) {
         let (n_resultants, n_rows, n_cols) = band.shape();
-        let mut block = Block::new(n_resultants);
+        let mut block = Block::new(self);
         let mut suspects = Vec::new();
         let mut group = Group::<GROUP>::new(n_resultants);
         let mut pixel = likely::Pixel::new(n_resultants);
@@ -194,7 +195,7 @@ impl Fit for LikelihoodFit<'_> {
                 read_noise: self.read_noise.row(&band.place, r),
             };
             for cols in blocks(n_cols) {
-                fit_block(self, &row, &cols, &mut block, &mut fits);
+                fit_block(&row, &cols, &mut block, &mut fits);
                 for lane in chosen(&block.suspect).take_while(|lane| *lane < cols.len()) {
                     let (gain, read_noise) = (block.gain[lane], block.read_noise[lane]);
                     let (c, dq) = (cols.start + lane, block.dq[lane]);

@@ -10,8 +10,8 @@
 //! cov(D_i, D_{i+1}) = p (tbar_{i+1} - tau_{i+1})      - s^2 / N_{i+1}
 //! ```
 //!
-//! and other differences have nothing in common. Source: Casertano 2022, STScI-000394; Kubik et al. 2015,
-//! arXiv:1508.06386; Brandt 2024, PASP 136, 045004.
+//! and other differences have nothing in common. Source: Casertano 2022, STScI-000394; Kubik et al. 2016,
+//! PASP 128, 104504; Brandt 2024, PASP 136, 045004.
 
 use crate::cadence::ReadPattern;
 use crate::error::KernelError;
