@@ -18,7 +18,7 @@ class SaturationStep(RampStep):
 
     spec = """
         n_pix_grow_sat = integer(default=0, min=0)  # Also flag pixels this near to a saturated one
-        partial = option('auto', 'none', 'mean_read', default='auto')  # Where single reads saturate
+        partial = option('auto', 'none', 'mean_read', 'concave', default='auto')  # Filled in part
         backup = integer(default=0, min=0)  # Also flag so many resultants before a saturated one
     """
     class_alias = "saturation"
@@ -46,7 +46,7 @@ class SaturationStep(RampStep):
         """What `partial` means for an exposure, where it is left to the recipe."""
         if self.partial != "auto":
             return self.partial
-        return "mean_read" if self.recipe_of(exposure) == FLIGHT else "none"
+        return "concave" if self.recipe_of(exposure) == FLIGHT else "none"
 
 
 def floor_of(exposure: Any) -> float:

@@ -158,6 +158,23 @@ where
     store(&flags, row, cols);
 }
 
+/// All flags that there are in a block of columns of some rows.
+#[inline(always)]
+pub fn flags_in<R: AsRef<[u8]>>(rows: &[R], cols: &Range<usize>) -> u8 {
+    let mut in_lanes = Lanes::all(0);
+    for row in rows {
+        let flags = load(row.as_ref(), cols);
+        for lane in 0..LANES {
+            in_lanes[lane] |= flags[lane];
+        }
+    }
+    let mut all = 0;
+    for lane in 0..LANES {
+        all |= in_lanes[lane];
+    }
+    all
+}
+
 /// One value or the other, lane by lane. By their bits: a plain choice between two arrays becomes one
 /// between their addresses, and a load of each lane by itself.
 #[inline(always)]

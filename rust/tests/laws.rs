@@ -99,7 +99,7 @@ prop_compose! {
     )(
         steps in vec((1_i64..4, 0_i64..3), n_resultants),
         n_pix_grow in 0_usize..4,
-        partial in prop_oneof![Just(Rule::None), Just(Rule::MeanRead)],
+        partial in prop_oneof![Just(Rule::None), Just(Rule::MeanRead), Just(Rule::Concave)],
         backup in prop_oneof![2 => Just(0_usize), 1 => 0_usize..4],
         rarity in prop_oneof![1 => Just(2_u64), 2 => Just(4), 4 => Just(30), 1 => Just(u64::MAX)],
         seed in any::<u64>().no_shrink(),

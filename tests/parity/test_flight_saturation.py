@@ -58,8 +58,10 @@ def test_a_pixel_without_a_threshold_is_never_saturated():
     assert flags_of([60_000, 70_000], threshold=65_536) == [dqflags.DO_NOT_USE, dqflags.SATURATED]
 
 
-def test_nan_is_not_to_be_used():
-    assert flags_of([np.nan, 100, np.nan]) == [dqflags.DO_NOT_USE, 0, dqflags.DO_NOT_USE]
+@pytest.mark.parametrize("partial", ["mean_read", "concave"])
+def test_nan_is_not_to_be_used(partial):
+    flags = flags_of([np.nan, 100, np.nan], partial=partial)
+    assert flags == [dqflags.DO_NOT_USE, 0, dqflags.DO_NOT_USE]
     # The rules of 2022 leave it to the fit.
     assert flags_of([np.nan, 100, np.nan], partial="none") == [0, 0, 0]
 
@@ -71,7 +73,9 @@ def test_a_sample_below_zero_is_above_the_floor_of_an_encoded_exposure():
 
 
 def test_wrong_parameters_say_what_is_wrong():
-    with pytest.raises(kernels.ArgumentError, match=r"partial: expected none or mean_read, got m"):
+    with pytest.raises(
+        kernels.ArgumentError, match=r"partial: expected none, mean_.* or concave, got m"
+    ):
         flags_of([1], partial="m")
     with pytest.raises(kernels.ArgumentError, match=r"read_pattern: expected one, where partial"):
         flags_of([1], read_pattern=None)

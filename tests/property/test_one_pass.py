@@ -55,7 +55,9 @@ class Exposure:
         self.gain[rng.random(image) < 0.03] *= -1
         self.read_noise = plane(0, 15)
 
-    def step_by_step(self, n_pix_grow_sat: int, dark_is_rate: bool) -> dict[str, np.ndarray]:
+    def step_by_step(
+        self, n_pix_grow_sat: int, partial: str, dark_is_rate: bool
+    ) -> dict[str, np.ndarray]:
         data = self.encoding.samples(self.raw)
         groupdq, pixeldq = self.groupdq.copy(), self.dq[0].copy()
         self.encoding.flag_floor(self.raw, groupdq)
@@ -64,6 +66,8 @@ class Exposure:
             *(data, groupdq, pixeldq, self.threshold, saturation_dq),
             n_pix_grow_sat=n_pix_grow_sat,
             floor=self.encoding.floor,
+            partial=partial,
+            read_pattern=self.pattern,
         )
         kernels.correct_linearity(data, groupdq, pixeldq, self.coeffs, linearity_dq)
         if dark_is_rate:
@@ -76,7 +80,12 @@ class Exposure:
         return {name: getattr(fit, name)[SCIENCE] for name in FIT}
 
     def in_one_pass(
-        self, n_pix_grow_sat: int, dark_is_rate: bool, in_file: bool, **way: int | None
+        self,
+        n_pix_grow_sat: int,
+        partial: str,
+        dark_is_rate: bool,
+        in_file: bool,
+        **way: int | None,
     ) -> dict[str, np.ndarray]:
         # As in a mapped file, where arrays begin at any byte and cannot be changed.
         place = unaligned if in_file else np.asarray
@@ -88,6 +97,8 @@ class Exposure:
                 saturation_dq,
                 n_pix_grow_sat=n_pix_grow_sat,
                 floor=self.encoding.floor,
+                partial=partial,
+                read_pattern=self.pattern,
             ),
             kernels.linearity(place(self.coeffs), linearity_dq),
             kernels.dark_rate(place(self.dark[0]), dark_dq, self.pattern)
@@ -138,6 +149,7 @@ def patterns(draw: st.DrawFn) -> ReadPattern:
     n_rows=st.integers(9, 40),
     n_cols=st.one_of(st.integers(9, 40), st.integers(60, 140)),
     n_pix_grow_sat=st.sampled_from([0, 0, 1, 3]),
+    partial=st.sampled_from(["none", "mean_read", "concave", "concave"]),
     dark_is_rate=st.booleans(),
     in_file=st.booleans(),
     threads=st.integers(1, 3),
@@ -153,6 +165,7 @@ def test_one_pass_gives_the_bits_of_the_steps(
     n_rows: int,
     n_cols: int,
     n_pix_grow_sat: int,
+    partial: str,
     dark_is_rate: bool,
     in_file: bool,
     threads: int,
@@ -164,9 +177,9 @@ def test_one_pass_gives_the_bits_of_the_steps(
     exposure = Exposure(seed, pattern, n_rows, n_cols)
     reads = np.random.default_rng(seed).integers(0, 9000, (n_rows, n_cols), np.uint16)
     exposure.encoding = Encoding(reads if has_reference_read else None, None, offset)
-    expected = exposure.step_by_step(n_pix_grow_sat, dark_is_rate)
+    expected = exposure.step_by_step(n_pix_grow_sat, partial, dark_is_rate)
     way = {"max_threads": threads, "band_rows": band_rows, "tile_cols": tile_cols}
-    image = exposure.in_one_pass(n_pix_grow_sat, dark_is_rate, in_file, **way)
+    image = exposure.in_one_pass(n_pix_grow_sat, partial, dark_is_rate, in_file, **way)
     for name in FIT:
         assert image[name].shape == (n_rows - 8, n_cols - 8)
         np.testing.assert_array_equal(

@@ -135,7 +135,8 @@ class TestSaturation:
         assert not result.groupdq[:2].any()
 
     def test_what_is_saturated_in_part_is_a_parameter(self):
-        # Reads 1 | 2, 3 | 4 to 8: the second reaches 100 * 2.5 / 3 DN.
+        # Reads 1 | 2, 3 | 5, 6, 7. By mean_read the second is too high from 100 * 2.5 / 3 DN on, by
+        # concave because the line through it is at 4 + (84 - 4) * 2 / 1.5 DN by read 3.
         saturation = datamodels.SaturationRefModel(
             testing.create_saturation(shape=IMAGE, data=full(100.0))
         )
@@ -145,14 +146,32 @@ class TestSaturation:
             "flight": {"recipe": "flight"},
             "none": {"partial": "none"},
             "mean_read": {"partial": "mean_read"},
+            "concave": {"partial": "concave"},
             "backup": {"backup": 1, "partial": "none"},
         }.items():
-            ramp = ramp_of([10, 84, 100], UNEVEN)
+            ramp = ramp_of([4, 84, 100], UNEVEN)
             result = SaturationStep.call(ramp, override_saturation=saturation, **parameters)
             flags[name] = result.groupdq[:, 8, 8].tolist()
         assert flags["2022"] == flags["none"] == [0, 0, dqflags.SATURATED]
-        assert flags["flight"] == flags["mean_read"] == [0, dqflags.DO_NOT_USE, dqflags.SATURATED]
+        assert flags["mean_read"] == [0, dqflags.DO_NOT_USE, dqflags.SATURATED]
+        assert flags["flight"] == flags["concave"] == [0, dqflags.SATURATED, dqflags.SATURATED]
         assert flags["backup"] == [0, dqflags.SATURATED, dqflags.SATURATED]
+
+    def test_what_is_saturated_in_part_is_found_in_an_encoded_exposure_too(self):
+        """By the counts as they were taken: a count of 0 that was sent is at -50 DN."""
+        sent = np.full((3, *IMAGE), 54, np.uint16)
+        sent[:, 8, 8] = 54, 134, 150
+        node = testing.create_wfi_science_raw(data=sent)
+        raw = datamodels.ScienceRawModel(node)
+        raw.meta.exposure.read_pattern = UNEVEN
+        raw.meta.instrument["data_encoding_offset"] = 50
+        saturation = datamodels.SaturationRefModel(
+            testing.create_saturation(shape=IMAGE, data=full(100.0))
+        )
+        ramp = DQInitStep.call(raw, override_mask="N/A")
+        result = SaturationStep.call(ramp, override_saturation=saturation)
+        assert result.data[:, 8, 8].tolist() == [4, 84, 100]
+        assert result.groupdq[:, 8, 8].tolist() == [0, dqflags.SATURATED, dqflags.SATURATED]
 
 
 class TestLinearity:

@@ -54,15 +54,18 @@ def flag_saturation(
         SATURATED.
     floor : float, optional
         The value of a count of 0 [DN]: 0, less what was added to the counts before they were sent.
-    partial : {"none", "mean_read"}, optional
-        What to do about resultants that average reads of which only the last are saturated. With
-        "mean_read" the last resultant before one that is SATURATED is DO_NOT_USE if it reaches the
-        part of the threshold that its mean read is of its last read, and so is the second resultant
-        where a cosmic ray saturated it in part. Where the saturated area is grown, these flags are
-        too. Samples that are NaN are DO_NOT_USE besides.
+    partial : {"none", "mean_read", "concave"}, optional
+        What to do about resultants that average reads of which only the last are saturated, those
+        that come before a SATURATED one. With "concave" such a resultant, also the last of all, is
+        SATURATED if the line from the usable sample before it, or from 0 DN at the reset, is at the
+        threshold by its last read. That finds all of them, but where a cosmic ray came within it.
+        With "mean_read" it is DO_NOT_USE if it reaches the part of the threshold that its mean read
+        is of its last read. With either, the second resultant is DO_NOT_USE where a cosmic ray
+        saturated it in part, and samples that are NaN are. Where the saturated area is grown, these
+        flags are too, but for those of the second resultant and of NaN.
     read_pattern : ReadPattern, optional
-        Which reads the resultants average; needed for `partial` and `backup`. For "mean_read" it
-        has to know its frame time.
+        Which reads the resultants average; needed for `partial` and `backup`. For "mean_read" and
+        "concave" it has to know its frame time, and its times have to count from the reset.
     backup : int, optional
         Flag SATURATED also so many resultants before one that is, where they average several reads.
     max_threads, band_rows : int, optional
@@ -81,8 +84,8 @@ def flag_saturation(
 
     References
     ----------
-    Manual, section 8.1.12, which flags pixels without a threshold at 65535 DN. For `partial` and
-    `backup` the saturation step of romancal 1.1.0.
+    Manual, section 8.1.12, which flags pixels without a threshold at 65535 DN. For "mean_read", the
+    second resultant and `backup` the saturation step of romancal 1.1.0.
     """
     kernel = _core.saturation(
         threshold, ref_dq, n_pix_grow_sat, floor, partial, read_pattern, backup

@@ -14,8 +14,9 @@ use romancal_rs_core::kernels::saturation::{Partial, Rule, Saturation};
 use romancal_rs_core::kernels::wfi18_transient::{Mode, Wfi18Transient};
 
 /// What `run` knows.
-pub const KERNELS: [&str; 5] = [
+pub const KERNELS: [&str; 6] = [
     "partial saturation",
+    "partial saturation of romancal",
     "refpix",
     "dark decay",
     "wfi18 transient",
@@ -35,7 +36,11 @@ pub fn run(name: &str, raw: &Array3<u16>, repeats: usize) {
     let pattern = ReadPattern::from_reads(&reads, FRAME_TIME).expect("a valid pattern");
     let ref_dq = Array2::from_elem((n_rows, n_cols), 0x100);
     match name {
-        "partial saturation" => {
+        "partial saturation" | "partial saturation of romancal" => {
+            let rule = match name {
+                "partial saturation" => Rule::Concave,
+                _ => Rule::MeanRead,
+            };
             let threshold = Array2::from_elem((n_rows, n_cols), 60_000.0);
             let kernel = Saturation {
                 threshold: threshold.view().into(),
@@ -43,7 +48,7 @@ pub fn run(name: &str, raw: &Array3<u16>, repeats: usize) {
                 floor: 0.0,
                 n_pix_grow: 0,
                 partial: Partial {
-                    rule: Rule::MeanRead,
+                    rule,
                     backup: 0,
                     read_pattern: Some(&pattern),
                 },

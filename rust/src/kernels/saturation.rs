@@ -10,6 +10,7 @@
 //! Source: the manual's section 8.1.12. Other than there, a pixel without a threshold (NaN, or
 //! NO_SAT_CHECK in the reference) is never flagged, not even at 65535 DN.
 
+mod limits;
 mod partial;
 
 use ndarray::{Array2, ArrayViewMut2};
@@ -22,7 +23,7 @@ use crate::lanes::{
 };
 use crate::reference::Plane;
 
-use partial::{Limits, RowOfLimits};
+use limits::{Limits, RowOfLimits};
 pub use partial::{Partial, Rule};
 
 /// Flags saturated samples and those at the floor of the A/D converter.
@@ -80,14 +81,16 @@ impl BandKernel for Saturation<'_> {
                 row_mut(pixeldq.view_mut(), r),
             );
         }
+        self.partial.flag_before_growth(band, limits);
         if self.n_pix_grow > 0 {
-            for mut plane in groupdq.outer_iter_mut() {
+            for mut plane in band.groupdq.view_mut().outer_iter_mut() {
                 let is_saturated = |flags: &u8| u32::from(flags & group::SATURATED != 0);
                 let saturated = plane.map(is_saturated);
                 grow(&mut plane, &saturated, self.n_pix_grow, group::SATURATED);
             }
         }
-        self.partial.flag(band, limits, self.n_pix_grow);
+        self.partial
+            .flag_after_growth(band, limits, self.n_pix_grow);
     }
 }
 

@@ -102,9 +102,10 @@ fn rule(name: String) -> PyResult<Rule> {
     match name.as_str() {
         "none" => Ok(Rule::None),
         "mean_read" => Ok(Rule::MeanRead),
+        "concave" => Ok(Rule::Concave),
         _ => Err(exception(KernelError::value(
             "partial",
-            "none or mean_read",
+            "none, mean_read or concave",
             name,
         ))),
     }
