@@ -51,7 +51,7 @@ vectorised! {
         let (mean_of_first, last_of_third) = (reads[0].mean, reads[2].last);
         let n_of_second = reads[1].count as f32;
         for cols in blocks(first.len()) {
-            if flags_in(&[&*flags_of_third], &cols) & group::SATURATED == 0 {
+            if flags_in(&[flags_of_third], &cols) & group::SATURATED == 0 {
                 continue;
             }
             let (mut flags, third) = (load(flags_of_second, &cols), load(flags_of_third, &cols));
