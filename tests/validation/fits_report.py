@@ -82,9 +82,11 @@ def extreme(goal: Goal, results: Results, estimator: str, *, error: bool = False
     worst = goal.worst(results, estimator)
     if worst is None:
         return ""
-    value = worst[1]
-    text = f"{value.value / goal.unit:.4g}"
-    return f"{text} ± {value.error / goal.unit:.1g}" if error else text
+    value, spread = worst[1].value / goal.unit, worst[1].error / goal.unit
+    if not error or spread == 0:
+        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    digits = max(0, -int(np.floor(np.log10(spread))))
+    return f"{value:.{digits}f} ± {spread:.{digits}f}"
 
 
 # --- tables of the page -------------------------------------------------------------------------
