@@ -66,14 +66,18 @@ def test_ctrl_c(command, seconds, tmp_path, moment):
     time.sleep(seconds * (moment + chance.random()) / MOMENTS)
     run.send_signal(signal.SIGINT)
     told = run.communicate(timeout=HANG_SECONDS)[1]
-    files = list(tmp_path.iterdir())
+    files = sorted(tmp_path.iterdir())  # the image, which is first, and its WCS
     if run.returncode == 0:  # it was done
-        assert len(files) == 1
+        assert len(files) == 2
     else:
         # By the signal itself: while the interpreter shuts down.
         assert run.returncode in (130, -signal.SIGINT)
         assert "Traceback" not in told
-        assert len(files) <= 1
-    for path in files:
-        with datamodels.open(path) as image:
-            assert np.asarray(image.data).shape == (56, 120)
+        assert len(files) <= 2
+    for path, kind in zip(files, (datamodels.ImageModel, datamodels.WfiWcsModel), strict=False):
+        with datamodels.open(path) as product:
+            assert type(product) is kind
+            if kind is datamodels.ImageModel:
+                assert np.asarray(product.data).shape == (56, 120)
+            else:
+                assert np.isfinite(product.wcs_l2(0.0, 0.0)).all()

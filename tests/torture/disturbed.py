@@ -9,8 +9,8 @@ exposure of 128 x 128 pixels, and one of
 - ``disk``: the output goes to a small file system in memory that has too little room, where one
   can be mounted.
 
-The output directory holds nothing, or the products of an earlier run; the run writes one product,
-or all that it can, or keeps checkpoints. Afterwards every file in it is the old one to the byte, or
+The output directory holds nothing, or the products of an earlier run; the run writes the image and
+its WCS, or all that it can, or keeps checkpoints. Afterwards every file in it is the old one to the byte, or
 the new one with the arrays of an undisturbed run, and there is no other. A run that kept
 checkpoints is continued, and has to end with the same arrays. Inputs are as they were.
 """
@@ -37,7 +37,7 @@ import numpy as np
 #: Only so that a fault does not hang: nothing is proved by it.
 HANG_SECONDS = 600
 WAYS = ("kill", "write", "limit", "disk")
-KINDS = ("one product", "everything", "checkpoints")
+KINDS = ("image and WCS", "everything", "checkpoints")
 EVERYTHING = ("--save_calibrated_ramp=true", "--steps.rampfit.save_opt=true")
 #: Of the run that made what is there already: its products are others.
 OLD = ("--steps.jump.rejection_threshold=9", "--steps.saturation.n_pix_grow_sat=2")
@@ -48,13 +48,16 @@ class Broken(AssertionError):
 
 
 def content(path: Path) -> dict[str, bytes]:
-    """All arrays of a product, read through."""
+    """All arrays of a product, read through, and where its world coordinates are."""
     from romancal_rs import datamodels
 
     with datamodels.open(path) as model:
         model.validate()
-        model.read_objects()
-        return {name: np.asarray(model[name]).tobytes() for name, _ in model.arrays()}
+        found = {name: np.asarray(model[name]).tobytes() for name, _ in model.arrays()}
+        if isinstance(model, datamodels.WfiWcsModel):
+            for name in ("wcs_l2", "wcs_l1"):
+                found[name] = np.array(model[name](1.0, 2.0)).tobytes()
+        return found
 
 
 @dataclass
