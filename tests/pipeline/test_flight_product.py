@@ -1,6 +1,7 @@
 """What a calibrated exposure of flight is: its files, their arrays, and their metadata."""
 
 import pickle
+import re
 from pathlib import Path
 
 import asdf
@@ -142,6 +143,15 @@ def test_the_arrays_have_the_types_and_shapes_of_level_2(made):
             assert found == expected
             if series == "2.2.0":
                 assert not np.any(file["roman"]["dq2"])
+
+
+def test_coefficients_of_the_wcs_are_in_the_head(made):
+    """With them in blocks before the others the head was made twice."""
+    series, files = made
+    head = files["cal"].read_bytes().partition(b"\n...")[0].decode()
+    blocks = sorted(int(number) for number in re.findall(r"\bsource: (\d+)", head))
+    assert "transform/polynomial-" in head
+    assert blocks == list(range(len(ARRAYS) + (series == "2.2.0")))
 
 
 def test_the_metadata_are_complete(made):

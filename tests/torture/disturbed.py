@@ -10,8 +10,8 @@ exposure of 128 x 128 pixels, and one of
   can be mounted.
 
 The output directory holds nothing, or the products of an earlier run; the run writes the image and
-its WCS, or all that it can, or keeps checkpoints. Afterwards every file in it is the old one to the byte, or
-the new one with the arrays of an undisturbed run, and there is no other. A run that kept
+its WCS, or all that it can, or keeps checkpoints. Afterwards every file in it is the old one to the
+byte, or the new one with the arrays of an undisturbed run, and there is no other. A run that kept
 checkpoints is continued, and has to end with the same arrays. Inputs are as they were.
 """
 

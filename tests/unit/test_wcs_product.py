@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from astropy.modeling.models import Identity, Mapping, Polynomial2D, Scale, Shift
 from astropy.time import Time
+from astropy.units import Quantity
 
 from romancal_rs import datamodels
 from romancal_rs.assign_wcs import build_wcs
@@ -158,7 +159,22 @@ def test_what_both_have_in_common_is_in_the_file_once(image, path):
     """What is there twice is written twice, and takes twice as long."""
     head = path.read_bytes().partition(b"\n...")[0].decode()
     assert len(re.findall("transform/polynomial-", head)) == 2
-    assert not re.search(r"\bsource: \d", head)  # no coefficients in blocks
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Quantity(np.zeros((0, 3)), "K"),
+        np.array([(1, 2.5)], dtype=[("a", "i4"), ("b", "f8")]),
+    ],
+)
+def test_what_asdf_writes_besides_is_no_worse_for_the_wcs(image, other, tmp_path):
+    """In the head, where the small arrays of a WCS go, these could not be read again."""
+    image["other"] = other
+    with datamodels.open(image.save(tmp_path / "x_cal.asdf")) as again:
+        assert again["other"].shape == other.shape
+        assert (again["other"] == other).all()
+        assert again.meta.wcs(7.0, 11.0) == image.meta.wcs(7.0, 11.0)
 
 
 def test_info_shows_it(path, capsys):

@@ -24,8 +24,9 @@ from ._tree import Tree, Unread
 #: The version of the ASDF standard that files are written in; its arrays may be of half precision.
 _STANDARD = "1.6.0"
 _ARRAY_TAG = "tag:stsci.edu:asdf/core/ndarray-1.1.0"
-#: Arrays of objects with fewer elements, as the coefficients of polynomials, lie in the head, with
-#: all their digits: with no block before those of the model's own, `asdf` makes the head once.
+#: Beside arrays of the model's own, those of a WCS with fewer elements, as the coefficients of
+#: polynomials, lie in the head, with all their digits: `asdf` then makes the head only once. Of
+#: other objects it puts there what cannot be read again: records, and arrays without elements.
 _IN_HEAD = 256
 
 
@@ -40,6 +41,8 @@ class Writer:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.has_wcs = False
+        #: Whether there is something else that `asdf` is to write arrays for, such as a quantity.
+        self.has_others = False
 
     def root(self) -> Tagged:
         return Tagged(self.tree.tag, self._convert(self.tree.data, ()))
@@ -53,11 +56,14 @@ class Writer:
         elif isinstance(value, list):
             value = [self._item(item, (*path, index)) for index, item in enumerate(value)]
         elif isinstance(value, np.ndarray):
+            self.has_others |= not _is_plain(value)
             value = self._array(value, schema)
         elif isinstance(value, str):
             value = self._string(value, schema, path)
         elif type(value).__module__.startswith(("gwcs", "astropy.modeling")):
             self.has_wcs = True
+        elif not isinstance(value, (int, float, type(None))):
+            self.has_others |= not type(value).__module__.startswith("astropy.time")
         return value
 
     def _item(self, value: Any, path: tuple[str | int, ...]) -> Any:
@@ -112,11 +118,12 @@ def write(tree: Tree, path: Path, *, compression: str | None) -> None:
     names = _schema.properties(tree.schema(()))
     with replacing(path) as file:
         with _asdf.configured(packages) as config:
-            config.array_inline_threshold = _IN_HEAD
             # Viewers show the first image that a file lists.
             order = _asdf.in_order(config, tree.tag, names)
-            head, n_blocks = _head(root, order, 0, compression)
             arrays = list(_arrays(root))
+            if writer.has_wcs and arrays and not writer.has_others:
+                config.array_inline_threshold = _IN_HEAD
+            head, n_blocks = _head(root, order, 0, compression)
             if n_blocks and arrays:  # those of objects, which asdf writes, come first
                 head, _ = _head(root, order, n_blocks, compression)
         file.write(head)
