@@ -20,12 +20,13 @@ UNEVEN = ((1,), (2, 3), (5, 6, 7), (8, 9, 10, 11), (13, 14))
 #: What is simulated, and the parameters of the pipeline.
 CASES = {
     "even": ({"n_resultants": 6, "n_reads": 4}, {}),
-    "uneven": ({"read_pattern": UNEVEN}, {"jump": {"maximum_cores": "half"}}),
+    "uneven": ({"read_pattern": UNEVEN}, {"rampfit": {"maximum_cores": "half"}}),
     "odd size": ({"rows": 9, "cols": 71}, {"refpix": {"skip": True}}),
     "two resultants": ({"n_resultants": 2}, {}),
     "one resultant": ({"n_resultants": 1}, {}),
     "grown saturation": ({"star_density": 0.05}, {"saturation": {"n_pix_grow_sat": 2}}),
-    "other jumps": ({"cosmic_ray_rate": 200.0}, {"jump": {"rejection_threshold": 3.0}}),
+    "other jumps": ({"cosmic_ray_rate": 200.0}, {"rampfit": {"rejection_threshold": 3.0}}),
+    "jump step": ({"cosmic_ray_rate": 200.0}, {"rampfit": {"algorithm": "ols"}}),
     "WFI18": ({"detector": "WFI18"}, {}),
     "spectral": ({"optical_element": "GRISM", "exposure_type": "WFI_SPECTRAL"}, {}),
 }
@@ -36,7 +37,7 @@ ON_RAMPS = {
     "2022": ("dq_init", "saturation", "linearity", "dark_current", "jump", "rampfit"),
     "flight": (
         *("dq_init", "saturation", "refpix", "dark_decay", "wfi18_transient", "linearity"),
-        *("jump", "rampfit"),
+        "rampfit",
     ),
 }
 EACH_STEP = [(recipe, name) for recipe, names in ON_RAMPS.items() for name in names]
@@ -150,7 +151,8 @@ def test_each_step_has_its_own_references(simulated):
         other = gain.copy()
     other.data = other.data * np.float32(2)
     for name in ("jump", "rampfit"):
-        steps = {name: {"override_gain": other}}
+        steps = {"rampfit": {"algorithm": "ols"}}
+        steps[name] = {**steps.get(name, {}), "override_gain": other}
         fused, _ = run(simulated.exposure, simulated.references, steps)
         step_by_step, _ = run(simulated.exposure, simulated.references, steps, fused=False)
         assert took_one_pass(fused)
@@ -254,7 +256,7 @@ def test_a_wall_stands_only_where_someone_looks(
         ({}, ["dq_init to rampfit"]),
         (
             {"save_calibrated_ramp": True},
-            ["refpix to jump", "Before rampfit the ramp is seen: save_calibrated_ramp is set"],
+            ["refpix to linearity", "Before rampfit the ramp is seen: save_calibrated_ramp is set"],
         ),
         (
             {"steps": {"refpix": {"save_results": True}}},

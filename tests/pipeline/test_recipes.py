@@ -463,7 +463,7 @@ def test_a_step_of_the_pass_that_a_reference_of_the_store_skips_says_by_which_fi
 
 
 SUFFIXES = {
-    "flight": "dqinit saturation refpix dark_decay wfi18_transient linearity jump rampfit "
+    "flight": "dqinit saturation refpix dark_decay wfi18_transient linearity rampfit "
     "darkcurrent assignwcs photom flat",
     "2022": "dq_init saturation linearity dark_current jump rampfit assign_wcs flat phot",
 }
