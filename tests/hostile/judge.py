@@ -131,7 +131,7 @@ class Bench:
         if told["status"]:
             raise AssertionError((place.directory / "stderr").read_text())
         self.peak = told["peak"]
-        (product,) = (place.directory / "out").iterdir()
+        (product,), _ = _products(place.directory / "out")
         self.expected = _arrays(product)
 
     def try_all(
@@ -168,8 +168,7 @@ class Bench:
         lines = error.splitlines()
         message = lines[-1] if lines else ""
         peak = told["peak"] / self.peak if self.peak else 0.0
-        product = place.directory / "out"
-        made = sorted(product.iterdir()) if product.is_dir() else []
+        made, beside = _products(place.directory / "out")
         status = told["status"]
         outcome = _OUTCOMES.get(status, "crash")
         if not told["in_time"]:
@@ -178,12 +177,14 @@ class Bench:
             outcome, message = "traceback", error[-300:]
         elif status == 0:
             arrays = _arrays(made[0]) if [path.suffix for path in made] == [".asdf"] else {}
+            for path in beside:
+                _arrays(path)
             outcome = "same" if arrays == self.expected else "result"
         problem = ""
         if outcome not in case.expected:
             problem = f"{outcome} (status {status}), not {' or '.join(sorted(case.expected))}"
-        elif status != 0 and made:
-            problem = f"it left {made[0].name}"
+        elif status != 0 and (made or beside):
+            problem = f"it left {[path.name for path in made + beside]}"
         elif status == 0 and len(made) != ("run" in words[:1]):
             problem = f"one product was expected, not {[path.name for path in made]}"
         elif status in (1, 64) and not _is_one_line(lines) and not _is_report(words, lines):
@@ -198,6 +199,13 @@ class Bench:
             problem = f"{peak:.2f} times the memory"
         shutil.rmtree(place.directory)
         return Outcome(case, outcome, message, peak, problem)
+
+
+def _products(directory: Path) -> tuple[list[Path], list[Path]]:
+    """The products of a run, and what is saved beside them."""
+    files = sorted(directory.iterdir()) if directory.is_dir() else []
+    beside = [path for path in files if path.name.endswith("_wcs.asdf")]
+    return [path for path in files if path not in beside], beside
 
 
 def _is_one_line(lines: list[str]) -> bool:
