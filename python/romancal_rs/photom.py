@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -45,8 +46,9 @@ class PhotomStep(RomanStep):
             return self.end_skipped(image, reason)
         file = self.get_reference_file(image, "photom")
         if file == "N/A":
+            forget_placeholders(image)
             return self.skip_without(image, "photom")
-        element = image.meta.instrument.optical_element
+        element = image.meta.instrument.optical_element.upper()
         source = file if isinstance(file, str) else "override_photom"
         with self.get_reference_file_model(image, "photom") as reference:
             if self.recipe_of(image) == FLIGHT and element not in reference.phot_table:
@@ -101,22 +103,37 @@ def photometry_of(
     Returns
     -------
     Photometry
-        Placeholders (-999999) are no values.
+        Placeholders (-999999), NaN and infinity are no values.
 
     Raises
     ------
     InputError
         If the table has no such row.
     """
-    from .datamodels import is_unknown
-
     row = table.get(optical_element)
     if row is None:
         raise InputError(
             f"{source}: the table has no row for {optical_element}; it has {', '.join(table)}"
         )
     values = (row[name] for name in ("photmjsr", "uncertainty", "pixelareasr"))
-    return Photometry(*(None if is_unknown(value) else value for value in values))
+    return Photometry(*(value if is_known(value) else None for value in values))
+
+
+def is_known(value: Any) -> bool:
+    """Whether a value of the flux calibration is a number, and no placeholder of one."""
+    from .datamodels import is_unknown
+
+    return value is not None and math.isfinite(value) and not is_unknown(value)
+
+
+def forget_placeholders(image: ImageModel) -> None:
+    """Sets to null what stands for an unknown number in ``meta.photometry``."""
+    known = image.meta.get("photometry")
+    if isinstance(known, Mapping):
+        image.meta["photometry"] = {
+            name: None if isinstance(value, float | int) and not is_known(value) else value
+            for name, value in known.items()
+        }
 
 
 def set_photometry(image: ImageModel, photometry: Photometry) -> None:

@@ -137,6 +137,21 @@ def test_not_applicable_skips_the_step_and_changes_nothing():
     assert dict(result.meta.photometry) == dict(given.meta.photometry)
 
 
+def test_not_applicable_leaves_no_placeholder_that_could_be_taken_for_a_conversion():
+    given = image()
+    given.meta.photometry.conversion_megajanskys = -999999.0
+    given.meta.photometry.pixel_area = 2.8e-13
+    result = PhotomStep.call(given, override_photom="N/A")
+    assert result.meta.photometry.conversion_megajanskys is None
+    assert result.meta.photometry.pixel_area == 2.8e-13
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, np.float32(np.nan)])
+def test_a_conversion_that_is_not_finite_is_none(number):
+    row = {"photmjsr": number, "uncertainty": number, "pixelareasr": 2.9e-13}
+    assert photometry_of({"F158": row}, "F158") == Photometry(None, None, 2.9e-13)
+
+
 def test_in_2022_a_missing_row_stops_the_step_with_the_file_named(tmp_path):
     broken = reference()
     del broken.phot_table["F158"]
