@@ -17,6 +17,7 @@ __all__ = [
     "dark",
     "dark_decay",
     "dark_rate",
+    "divide_by_flat",
     "excess_of_rows",
     "fit_likelihood",
     "fit_ramps",
@@ -236,6 +237,20 @@ def smooth_variance(
     max_threads: int | None,
     band_rows: int | None,
 ) -> None: ...
+def divide_by_flat(
+    data: NDArray[np.float32],
+    dq: NDArray[np.uint32],
+    err: NDArray[np.float32],
+    var_poisson: NDArray[np.float32],
+    flat: NDArray[np.float32],
+    flat_err: NDArray[np.float32],
+    flat_dq: NDArray[np.uint32],
+    var_rnoise: NDArray[np.float32] | None,
+    dumo: NDArray[np.float32] | None,
+    include_var_flat: bool,
+    max_threads: int | None,
+    band_rows: int | None,
+) -> NDArray[np.float32] | None: ...
 def subtract_dark_from_image(
     data: NDArray[np.float32],
     dq: NDArray[np.uint32],

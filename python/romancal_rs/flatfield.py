@@ -1,4 +1,4 @@
-"""The flatfield step: FLAT reference -> `kernels.apply_flat`."""
+"""The flatfield step: FLAT reference -> `kernels.apply_flat` or `kernels.divide_by_flat`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from . import kernels
 from .border import BORDER, SCIENCE
 from .stpipe import RomanStep
-from .stpipe.recipes import OF_2022
+from .stpipe.recipes import FLIGHT, OF_2022
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .datamodels import FlatRefModel, ImageModel
 
 __all__ = ["FlatFieldStep"]
@@ -21,9 +23,14 @@ BUILDS_ON_IN_2022 = ("dq_init", "saturation", "linearity", "dark", "jump", "ramp
 class FlatFieldStep(RomanStep):
     """Divide the rate image by the flat field, and propagate its error.
 
-    It is for direct images; in the recipe of 2022 for those of type WFI_IMAGE alone.
+    It is for direct images; in the recipe of 2022 for those of type WFI_IMAGE alone. There the
+    error is made of the variances, that of the flat included; in flight it is divided like the
+    rate, and includes the variance of the flat only where a parameter says so.
     """
 
+    spec = """
+        include_var_flat = auto_boolean(default='auto')  # Add the error of the flat; auto: in 2022
+    """
     class_alias = "flatfield"
     other_aliases = ("flat_field",)
     cal_step_name = "flat_field"
@@ -45,22 +52,56 @@ class FlatFieldStep(RomanStep):
     def process(self, input: Any) -> ImageModel:
         from .datamodels import ImageModel
 
-        image = self.prepare(input, ImageModel, ["data", "dq", "var_poisson", "var_rnoise", "dumo"])
+        arrays = ["data", "dq", "err", "var_poisson", "var_rnoise", "dumo"]
+        image = self.prepare(input, ImageModel, arrays)
         if reason := self.reason_to_skip(image):
             return self.end_skipped(image, reason)
+        in_flight = self.recipe_of(image) == FLIGHT
         with self.get_reference_file_model(image, "flat") as flat:
-            apply_flat(image, flat)
+            if in_flight:
+                divide_by_flat(image, flat, include_var_flat=self.include_var_flat is True)
+            else:
+                if self.include_var_flat is False:
+                    self.log.warning(
+                        "%s: include_var_flat = False is of no use: recipe %s always includes it",
+                        *(self.name, OF_2022),
+                    )
+                apply_flat(image, flat)
         self.record_step_status(image, self.cal_step_name)
         return image
 
 
 def apply_flat(image: ImageModel, flat: FlatRefModel) -> None:
-    """Flat-fields `image`, also its `dumo`, in place; a flat of the full frame is trimmed."""
+    """Flat-fields `image`, also its `dumo`, in place, by the rules of the manual.
+
+    A flat of the full frame is trimmed.
+    """
+    image.var_flat, image.err = kernels.apply_flat(
+        *(image.data, image.dq, image.var_poisson, image.var_rnoise),
+        *flat_arrays(image, flat),
+        dumo=image.get("dumo"),
+    )
+
+
+def divide_by_flat(image: ImageModel, flat: FlatRefModel, *, include_var_flat: bool) -> None:
+    """The same by the rules of flight; a `var_flat` of before goes where none is included."""
+    var_flat = kernels.divide_by_flat(
+        *(image.data, image.dq, image.err, image.var_poisson),
+        *flat_arrays(image, flat),
+        var_rnoise=image.get("var_rnoise"),
+        dumo=image.get("dumo"),
+        include_var_flat=include_var_flat,
+    )
+    if var_flat is not None:
+        image.var_flat = var_flat
+    elif "var_flat" in image:
+        del image["var_flat"]
+
+
+def flat_arrays(image: ImageModel, flat: FlatRefModel) -> list[np.ndarray]:
+    """Response, error and flags of a flat, without the border that the image has not."""
     n_rows, n_cols = image.data.shape
     arrays = [flat.stored(name) for name in ("data", "err", "dq")]
     if arrays[0].shape == (n_rows + 2 * BORDER, n_cols + 2 * BORDER):
         arrays = [array[SCIENCE] for array in arrays]
-    dumo = image.dumo if "dumo" in image else None  # which older series do not have
-    image.var_flat, image.err = kernels.apply_flat(
-        image.data, image.dq, image.var_poisson, image.var_rnoise, *arrays, dumo=dumo
-    )
+    return arrays

@@ -13,7 +13,7 @@ use romancal_rs_core::band::{BandArray, BandKernel, RampBand};
 use romancal_rs_core::cadence::ReadPattern;
 use romancal_rs_core::driver::{self, Execution};
 use romancal_rs_core::kernels::dark::{Dark, DarkSignal};
-use romancal_rs_core::kernels::flat::Flat;
+use romancal_rs_core::kernels::flat::{Flat, Rules};
 use romancal_rs_core::kernels::jump::{Jump, JumpParameters};
 use romancal_rs_core::kernels::linearity::Linearity;
 use romancal_rs_core::kernels::ramp_fit::{RampFit, fit_ramps};
@@ -136,6 +136,7 @@ fn kernels(criterion: &mut Criterion) {
         flat: response.view().into(),
         flat_err: error.view().into(),
         flat_dq: no_flags.view().into(),
+        rules: Rules::Manual,
     };
     time(criterion, "flat", || {
         let mut planes = Planes::default();

@@ -37,4 +37,6 @@ pub mod pixel {
     pub const NO_LIN_CORR: u32 = 1 << 20;
     /// There is no saturation threshold.
     pub const NO_SAT_CHECK: u32 = 1 << 21;
+    /// The dark current is not known well.
+    pub const UNRELIABLE_DARK: u32 = 1 << 23;
 }

@@ -14,7 +14,7 @@ use romancal_rs_core::encoding::Encoding;
 use romancal_rs_core::error::KernelError;
 use romancal_rs_core::kernels::dark::{Dark, DarkSignal};
 use romancal_rs_core::kernels::dark_decay::{DarkDecay, Decay};
-use romancal_rs_core::kernels::flat::Flat;
+use romancal_rs_core::kernels::flat::{Flat, Rules};
 use romancal_rs_core::kernels::inl::IntegralNonlinearity;
 use romancal_rs_core::kernels::jump::{Jump, JumpParameters};
 use romancal_rs_core::kernels::linearity::Linearity;
@@ -793,7 +793,7 @@ proptest! {
 
     #[test]
     fn flats_add_flags_whatever_the_bands(case in case(), band_rows in 1_usize..9) {
-        let divide = |band_rows, threads| {
+        let divide = |rules, band_rows, threads| {
             let (mut data, mut dumo) = (case.plane.clone(), case.plane.clone());
             let mut dq = case.pixeldq.clone();
             let mut var_poisson = case.other_plane.clone();
@@ -811,18 +811,28 @@ proptest! {
                 flat: case.cube.index_axis(ndarray::Axis(0), 0).into(),
                 flat_err: case.data.index_axis(ndarray::Axis(0), 0).into(),
                 flat_dq: case.ref_dq.view().into(),
+                rules,
             };
             let shape = case.plane.dim();
             let way = Way { band_rows, threads, ..WHOLE };
             execute(way, |execution| run_image(&flat, &mut planes, shape, execution)).unwrap();
-            let floats = [&data, &dumo, &var_poisson, &var_rnoise, &var_flat, &err];
-            (floats.map(bits), dq)
+            let floats = [&data, &var_poisson, &var_rnoise, &var_flat, &err];
+            let finite = (0..data.len()).map(|i| {
+                floats.iter().all(|plane| plane.iter().nth(i).is_some_and(|x| x.is_finite()))
+            });
+            let finite: Vec<bool> = finite.collect();
+            (floats.map(bits), bits(&dumo), dq, finite)
         };
-        let whole = divide(100, 1);
-        prop_assert_eq!(&whole, &divide(band_rows, 3));
-        prop_assert_eq!(&whole.0[0], &whole.0[1]); // dumo is divided as the rate is
-        for (before, after) in case.pixeldq.iter().zip(&whole.1) {
-            prop_assert_eq!(before & after, *before);
+        for rules in [Rules::Manual, Rules::Flight] {
+            let whole = divide(rules, 100, 1);
+            prop_assert_eq!(&whole, &divide(rules, band_rows, 3));
+            let (floats, dumo, dq, finite) = whole;
+            prop_assert_eq!(&floats[0], &dumo); // it is divided as the rate is
+            for ((before, after), is_finite) in case.pixeldq.iter().zip(&dq).zip(finite) {
+                prop_assert_eq!(before & after, *before);
+                prop_assert!(is_finite || after & 1 != 0);
+                prop_assert!(is_finite || rules == Rules::Manual);
+            }
         }
     }
 }

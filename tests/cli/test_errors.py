@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from romancal_rs import datamodels
+from romancal_rs import datamodels, dqflags
 from romancal_rs.cli import main
 from romancal_rs.datamodels.testing import create_wfi_image
 
@@ -218,3 +218,5 @@ def test_nan_in_references_is_data(capsys, out, simulated, references, recipe):
         assert of_bad == (0, 0)
     assert np.isfinite(of_bad).all()  # in flight 0, of which the dark is taken off
     assert np.isfinite(data[40 - 4, 30 - 4])
+    of_dark = dqflags.DO_NOT_USE | dqflags.UNRELIABLE_DARK
+    assert dq[40 - 4, 30 - 4] & of_dark == (of_dark if recipe == "flight" else 0)

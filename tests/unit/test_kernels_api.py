@@ -63,6 +63,15 @@ def flat() -> Arguments:
     return images | {name: np.zeros(SHAPE[1:], np.uint32) for name in ("dq", "flat_dq")}
 
 
+def flight_flat() -> Arguments:
+    return flat() | {"err": plane(3)}
+
+
+def image_dark() -> Arguments:
+    arguments: Arguments = {name: plane(2) for name in ("data", "rate")}
+    return arguments | {name: np.zeros(SHAPE[1:], np.uint32) for name in ("dq", "ref_dq")}
+
+
 CALLS: dict[str, tuple[Callable[..., object], Callable[[], Arguments], set[str]]] = {
     "flag_saturation": (kernels.flag_saturation, saturation, {"groupdq", "pixeldq"}),
     "correct_linearity": (kernels.correct_linearity, linearity, {"data", "pixeldq"}),
@@ -74,7 +83,15 @@ CALLS: dict[str, tuple[Callable[..., object], Callable[[], Arguments], set[str]]
         flat,
         {"data", "dq", "var_poisson", "var_rnoise", "dumo"},
     ),
+    "divide_by_flat": (
+        kernels.divide_by_flat,
+        flight_flat,
+        {"data", "dq", "err", "var_poisson", "var_rnoise", "dumo"},
+    ),
+    "subtract_dark_from_image": (kernels.subtract_dark_from_image, image_dark, {"data", "dq"}),
 }
+#: Those that work on images.
+OF_IMAGES = ("apply_flat", "divide_by_flat", "subtract_dark_from_image")
 ARGUMENTS = [
     (function, argument)
     for function, (_, make, _) in CALLS.items()
@@ -277,7 +294,7 @@ def test_an_image_without_pixels_is_a_result(function: str) -> None:
         call(**arguments)
 
 
-@pytest.mark.parametrize("function", [name for name in CALLS if name != "apply_flat"])
+@pytest.mark.parametrize("function", [name for name in CALLS if name not in OF_IMAGES])
 def test_a_ramp_without_resultants_is_an_error(function: str) -> None:
     call, make, _ = CALLS[function]
     arguments = make() | {"data": np.zeros((0, *SHAPE[1:]), np.float32)}
@@ -363,6 +380,14 @@ def test_hand_computed_results() -> None:
     assert arguments["var_poisson"][0, 0] == 0.5
     assert var_flat[0, 0] == 1
     np.testing.assert_allclose(err, np.sqrt(2), rtol=1e-7)
+
+    arguments = flight_flat()
+    assert kernels.divide_by_flat(**arguments) is None
+    assert arguments["err"][0, 0] == 1.5
+    arguments = flight_flat()
+    var_flat = kernels.divide_by_flat(**arguments, include_var_flat=True)
+    assert var_flat[0, 0] == 1
+    np.testing.assert_allclose(arguments["err"], np.sqrt(3.25), rtol=1e-7)
 
 
 def test_fewer_than_three_resultants_have_no_jumps_but_flags_of_the_gain() -> None:

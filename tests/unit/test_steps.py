@@ -422,6 +422,7 @@ class TestFlatField:
             shape=IMAGE,
             data=full(6.0),
             dq=full(0, np.uint32),
+            err=full(1.5),
             var_poisson=full(0.4),
             var_rnoise=full(0.8),
         )
@@ -437,7 +438,7 @@ class TestFlatField:
         return datamodels.FlatRefModel(testing.create_flat(shape=shape, **arrays))
 
     def test_rate_and_variances_are_divided(self):
-        image = FlatFieldStep.call(self.image(), override_flat=self.flat())
+        image = FlatFieldStep.call(self.image(), override_flat=self.flat(), recipe="2022")
         # Rate 6/2, variances over 2^2, flat variance (3 x 0.1 / 2)^2.
         assert image.data[8, 9] == 3
         assert image.var_poisson[8, 9] == pytest.approx(0.1)
@@ -446,6 +447,69 @@ class TestFlatField:
         assert image.err[8, 9] == pytest.approx(np.sqrt(0.3225))
         assert image.dq[8, 8] == dqflags.UNRELIABLE_FLAT
         assert image.meta.cal_step.flat_field == "COMPLETE"
+
+    def test_in_flight_the_error_is_divided_as_the_rate_is(self):
+        image = self.image()
+        image.var_flat = full(1.0)  # of a flat before, which is in no error of now
+        result = FlatFieldStep.call(image, override_flat=self.flat())
+        assert result.data[8, 9] == 3
+        assert result.err[8, 9] == 0.75
+        assert result.var_poisson[8, 9] == pytest.approx(0.1)
+        assert result.var_rnoise[8, 9] == pytest.approx(0.2)
+        assert "var_flat" not in result
+        assert (image.err[8, 9], image.var_flat[8, 9]) == (1.5, 1)
+
+    def test_in_flight_the_error_of_the_flat_is_included_where_a_parameter_says_so(self, tmp_path):
+        """romancal 1.1.0 makes a product of it that cannot be saved."""
+        image = FlatFieldStep.call(self.image(), override_flat=self.flat(), include_var_flat=True)
+        # Flat variance (3 x 0.1 / 2)^2.
+        assert image.var_flat[8, 9] == pytest.approx(0.0225)
+        assert image.err[8, 9] == pytest.approx(np.sqrt(0.75**2 + 0.0225))
+        with datamodels.open(image.save(tmp_path / "flat.asdf")) as saved:
+            assert saved.err[8, 9] == np.float16(image.err[8, 9])
+            assert saved.var_flat[8, 9] == np.float16(0.0225)
+
+    def test_in_flight_an_image_need_not_have_var_rnoise(self):
+        """Files of romancal 1.1.0 have none unless a parameter says so."""
+        image = self.image()
+        del image["var_rnoise"]
+        result = FlatFieldStep.call(image, override_flat=self.flat())
+        assert "var_rnoise" not in result
+        assert result.err[8, 9] == 0.75
+
+    def test_in_2022_the_error_of_the_flat_is_always_included(self, caplog):
+        image = FlatFieldStep.call(
+            self.image(), override_flat=self.flat(), recipe="2022", include_var_flat=False
+        )
+        assert image.err[8, 9] == pytest.approx(np.sqrt(0.3225))
+        assert (
+            "include_var_flat = False is of no use: recipe 2022 always includes it" in caplog.text
+        )
+
+    @pytest.mark.parametrize("recipe", ["2022", "flight"])
+    def test_an_error_of_the_flat_that_is_nan(self, recipe):
+        """In 2022 it made the error of the pixel NaN, and nothing said so."""
+        flat = self.flat()
+        flat.err[8, 9] = np.nan
+        image = FlatFieldStep.call(
+            self.image(), override_flat=flat, recipe=recipe, include_var_flat=True
+        )
+        assert image.data[8, 9] == 3
+        if recipe == "2022":
+            assert np.isnan(image.err[8, 9])
+            assert image.dq[8, 9] == dqflags.DO_NOT_USE
+        else:
+            assert (image.err[8, 9], image.var_flat[8, 9], image.dq[8, 9]) == (0.75, 0, 0)
+
+    def test_a_negative_flat_divides_in_2022_and_is_none_in_flight(self):
+        flat = self.flat()
+        flat.data[8, 9] = -2
+        image = FlatFieldStep.call(self.image(), override_flat=flat, recipe="2022")
+        assert (image.data[8, 9], image.dq[8, 9]) == (-3, 0)
+        assert image.err[8, 9] == pytest.approx(np.sqrt(0.3225))
+        image = FlatFieldStep.call(self.image(), override_flat=flat)
+        assert (image.data[8, 9], image.dq[8, 9]) == (6, dqflags.NO_FLAT_FIELD)
+        assert image.err[8, 9] == 1.5
 
     def test_a_flat_with_border_is_trimmed(self):
         image = FlatFieldStep.call(self.image(), override_flat=self.flat((24, 24)))

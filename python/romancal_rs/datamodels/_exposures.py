@@ -198,7 +198,7 @@ class ImageModel(DataModel):
 
     _kind = "wfi_image"
     _new_version = "2.1.0"
-    _for_steps = ("data", "dq", "var_poisson", "var_rnoise", "dumo")
+    _for_steps = ("data", "dq", "err", "var_poisson", "var_rnoise", "dumo")
     _second_flags = "dq2"
 
     @classmethod

@@ -36,7 +36,6 @@ _OF_SNOWBALLS = (
 #: Parameters by class, of the last version that has the class.
 _PARAMETERS = {
     "ExposurePipeline": (TODAY, ("on_disk",)),
-    "FlatFieldStep": (TODAY, ("include_var_flat",)),
     "JumpStep": ("romancal 0.12", (*_OF_SNOWBALLS, "use_ellipses")),
     "RampFitStep": (TODAY, ("threshold_constant", "threshold_intercept")),
     "RomanStep": (TODAY, ("update_version",)),

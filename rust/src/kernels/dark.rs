@@ -2,11 +2,13 @@
 //!
 //! The reference holds either what has been collected by each resultant, or the rate, which is
 //! multiplied with the resultant's mean time. A dark that is NaN counts as 0. A rate may as well be
-//! subtracted from the rate image, as today's pipeline does.
+//! subtracted from the rate image, as today's pipeline does: one that is not finite subtracts nothing
+//! there, and the pixel is DO_NOT_USE and UNRELIABLE_DARK.
 //!
 //! Source: the manual's section 8.1.3; a rate is what today's DARK files hold.
 
 use crate::band::{BandKernel, Changes, Place, RampBand};
+use crate::dq::pixel;
 use crate::error::KernelError;
 use crate::lanes::{LANES, Lanes, add_flags, blocks, load, row_mut, rows_mut, store, vectorised};
 use crate::planes::{ImageKernel, PlaneRows, Quantity};
@@ -81,7 +83,7 @@ impl BandKernel for Dark<'_> {
     }
 }
 
-/// Subtracts the dark rate from a rate image.
+/// Subtracts the dark rate from a rate image. A difference that is not finite becomes 0, DO_NOT_USE.
 ///
 /// # Shapes
 /// `rate` [DN/s], `ref_dq`: (n_rows, n_cols) of the image.
@@ -102,14 +104,43 @@ impl ImageKernel for ImageDark<'_> {
 
     fn apply(&self, place: &Place, r: usize, mut rows: PlaneRows<'_>) {
         let slope = rows.take_numbers(Quantity::Slope).expect("it was checked");
-        subtract_row(slope, self.rate.row(place, r));
         let dq = rows.take_flags(Quantity::Dq).expect("it was checked");
-        let ref_dq = self.ref_dq.row(place, r);
-        for cols in blocks(dq.len()) {
-            add_flags(&ref_dq.block(&cols), dq, &cols);
+        subtract_from_image_row(
+            slope,
+            dq,
+            self.rate.row(place, r),
+            self.ref_dq.row(place, r),
+        );
+    }
+}
+
+vectorised! {
+    /// Subtracts the dark rate from a row of an image.
+    fn subtract_from_image_row(
+        slope: &mut [f32],
+        dq: &mut [u32],
+        rate: Row<'_, f32>,
+        ref_dq: Row<'_, u32>,
+    ) {
+        for cols in blocks(slope.len()) {
+            let (rate, mut flags) = (rate.block(&cols), ref_dq.block(&cols));
+            let mut block = load(slope, &cols);
+            for lane in 0..LANES {
+                let is_known = rate[lane].is_finite();
+                let difference = block[lane] - if is_known { rate[lane] } else { 0.0 };
+                let is_finite = difference.is_finite();
+                block[lane] = if is_finite { difference } else { 0.0 };
+                flags[lane] |= if is_known { 0 } else { UNKNOWN_RATE };
+                flags[lane] |= if is_finite { 0 } else { pixel::DO_NOT_USE };
+            }
+            store(&block, slope, &cols);
+            add_flags(&flags, dq, &cols);
         }
     }
 }
+
+/// What is said of a pixel of an image whose dark rate is not finite.
+const UNKNOWN_RATE: u32 = pixel::DO_NOT_USE | pixel::UNRELIABLE_DARK;
 
 vectorised! {
     /// Subtracts the dark from a row of samples of one resultant.
@@ -169,20 +200,23 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_taken_off_an_image_as_it_is() {
-        let (mut slope, mut dq) = (arr2(&[[3.0, 5.0]]), arr2(&[[1, 2]]));
+    fn a_rate_is_taken_off_an_image_and_what_is_not_finite_is_flagged() {
+        let mut slope = arr2(&[[3.0, 5.0, 7.0, f32::NAN, -3e38]]);
+        let mut dq = arr2(&[[1, 2, 0, 16, 0]]);
         let mut planes = Planes::default();
         planes.add_numbers(Quantity::Slope, slope.view_mut());
         planes.add_flags(Quantity::Dq, dq.view_mut());
-        let (rate, ref_dq) = (arr2(&[[0.5, f32::NAN]]), arr2(&[[4, 0]]));
+        let rate = arr2(&[[0.5, f32::NAN, f32::NEG_INFINITY, 0.5, 3e38]]);
+        let ref_dq = arr2(&[[4, 0, 2048, 0, 0]]);
         let dark = ImageDark {
             rate: rate.view().into(),
             ref_dq: ref_dq.view().into(),
         };
-        Execution::uninterrupted(|execution| run_image(&dark, &mut planes, (1, 2), execution))
+        Execution::uninterrupted(|execution| run_image(&dark, &mut planes, (1, 5), execution))
             .unwrap();
-        assert_eq!(slope, arr2(&[[2.5, 5.0]]));
-        assert_eq!(dq, arr2(&[[5, 2]]));
+        assert_eq!(slope, arr2(&[[2.5, 5.0, 7.0, 0.0, 0.0]]));
+        let unknown = pixel::DO_NOT_USE | pixel::UNRELIABLE_DARK;
+        assert_eq!(dq, arr2(&[[5, 2 | unknown, 2048 | unknown, 17, 1]]));
     }
 
     #[test]

@@ -15,7 +15,8 @@
 //!
 //! which for a pixel that was fitted by all of its differences is what its fit would have at the mean rate.
 //! The mean is that of the pixels that are not DO_NOT_USE. Where it lies further than [`AGREEMENT`] standard
-//! errors from the pixel's own rate, as on a star, the pixel keeps its variances.
+//! errors from the pixel's own rate, as on a star, the pixel keeps its variances. The error is that at the mean
+//! rate: by its own, which is too small just where noise took the rate down, such pixels would be left out.
 
 use std::ops::Range;
 
@@ -29,7 +30,7 @@ use crate::lanes::{LANES, VECTOR, blocks, load, store, vectorised};
 use crate::planes::{ImageKernel, PlaneRows, Quantity};
 use crate::reference::{Plane, Row};
 
-/// How far the mean rate may lie from the pixel's own [standard errors of the latter].
+/// How far the mean rate may lie from the pixel's own [standard errors at the mean rate].
 const AGREEMENT: f32 = 3.0;
 
 /// Changes the variances and the error of a rate image, each array (n_rows, n_cols).
@@ -203,7 +204,7 @@ fn smooth_block(
             let new = all * (mean[lane] / own[lane]);
             let of_reads = var_rnoise[at] * (mean_reads[lane] / own_reads[lane]);
             let agrees = (dq[at] & pixel::DO_NOT_USE == 0)
-                & (apart * apart <= AGREEMENT * AGREEMENT * all)
+                & (apart * apart <= AGREEMENT * AGREEMENT * new)
                 & (new >= of_reads)
                 & new.is_finite();
             var_poisson[at] = if agrees {

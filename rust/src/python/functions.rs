@@ -13,7 +13,7 @@ use crate::cadence::check_duration;
 use crate::driver;
 use crate::half;
 use crate::kernels::dark::ImageDark;
-use crate::kernels::flat::Flat;
+use crate::kernels::flat::{Flat, Rules};
 use crate::kernels::read_times::{DETECTOR_SIZE, Detector, ReadTimes};
 use crate::kernels::smooth_variance::SmoothVariance;
 use crate::kernels::wfi18_transient;
@@ -72,12 +72,87 @@ pub fn apply_flat<'py>(
             flat: flat.plane(),
             flat_err: flat_err.plane(),
             flat_dq: flat_dq.plane(),
+            rules: Rules::Manual,
         };
         detached(py, max_threads, (band_rows, None), |execution| {
             run_image(&flat, &mut planes, (shape[0], shape[1]), execution)
         })?;
     }
     Ok((var_flat, err))
+}
+
+#[pyfunction]
+#[pyo3(signature = (
+    data, dq, err, var_poisson, flat, flat_err, flat_dq, var_rnoise, dumo, include_var_flat,
+    max_threads, band_rows,
+))]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the arrays of an image and its reference"
+)]
+pub fn divide_by_flat<'py>(
+    py: Python<'py>,
+    data: &Bound<'_, PyAny>,
+    dq: &Bound<'_, PyAny>,
+    err: &Bound<'_, PyAny>,
+    var_poisson: &Bound<'_, PyAny>,
+    flat: &Bound<'_, PyAny>,
+    flat_err: &Bound<'_, PyAny>,
+    flat_dq: &Bound<'_, PyAny>,
+    var_rnoise: Option<&Bound<'_, PyAny>>,
+    dumo: Option<&Bound<'_, PyAny>>,
+    include_var_flat: bool,
+    max_threads: Option<Whole>,
+    band_rows: Option<Whole>,
+) -> PyResult<Option<Bound<'py, PyArray2<f32>>>> {
+    let mut arrays = Arrays::default();
+    let mut data = arrays.change::<f32, Ix2>("data", data)?;
+    let mut dq = arrays.change::<u32, Ix2>("dq", dq)?;
+    let mut err = arrays.change::<f32, Ix2>("err", err)?;
+    let mut var_poisson = arrays.change::<f32, Ix2>("var_poisson", var_poisson)?;
+    let mut var_rnoise = var_rnoise
+        .map(|var_rnoise| arrays.change::<f32, Ix2>("var_rnoise", var_rnoise))
+        .transpose()?;
+    let mut dumo = dumo
+        .map(|dumo| arrays.change::<f32, Ix2>("dumo", dumo))
+        .transpose()?;
+    let flat = arrays.reference::<f32, Ix2>("flat", flat)?;
+    let flat_err = arrays.reference::<f32, Ix2>("flat_err", flat_err)?;
+    let flat_dq = arrays.reference::<u32, Ix2>("flat_dq", flat_dq)?;
+    let shape = data.dims();
+    let var_flat = include_var_flat.then(|| PyArray2::zeros(py, shape, false));
+    {
+        let mut var_flat = var_flat
+            .as_ref()
+            .map(|plane| plane.try_readwrite())
+            .transpose()?;
+        let mut planes = Planes::default();
+        let rate = PlaneMut::Numbers(data.as_array_mut());
+        planes.add(Quantity::Slope, "data", rate);
+        planes.add_flags(Quantity::Dq, dq.as_array_mut());
+        planes.add_numbers(Quantity::Err, err.as_array_mut());
+        planes.add_numbers(Quantity::VarPoisson, var_poisson.as_array_mut());
+        let optional = [
+            (Quantity::VarRnoise, &mut var_rnoise),
+            (Quantity::VarFlat, &mut var_flat),
+            (Quantity::Dumo, &mut dumo),
+        ];
+        for (quantity, plane) in optional {
+            if let Some(plane) = plane {
+                planes.add_numbers(quantity, plane.as_array_mut());
+            }
+        }
+        let flat = Flat {
+            flat: flat.plane(),
+            flat_err: flat_err.plane(),
+            flat_dq: flat_dq.plane(),
+            rules: Rules::Flight,
+        };
+        detached(py, max_threads, (band_rows, None), |execution| {
+            run_image(&flat, &mut planes, (shape[0], shape[1]), execution)
+        })?;
+    }
+    Ok(var_flat)
 }
 
 #[pyfunction]
