@@ -22,6 +22,7 @@ __all__ = [
     "fit_likelihood",
     "fit_ramps",
     "fit_transient",
+    "image_statistics",
     "jump",
     "likelihood_fit",
     "linearity",
@@ -251,6 +252,13 @@ def divide_by_flat(
     max_threads: int | None,
     band_rows: int | None,
 ) -> NDArray[np.float32] | None: ...
+def image_statistics(
+    data: NDArray[np.float32],
+    dq: NDArray[np.uint32],
+    err: NDArray[np.float32],
+    max_threads: int | None,
+    band_rows: int | None,
+) -> tuple[float, float, float]: ...
 def subtract_dark_from_image(
     data: NDArray[np.float32],
     dq: NDArray[np.uint32],

@@ -148,6 +148,13 @@ pub struct Row<'a, T> {
 }
 
 impl<T: Pod + Default> Row<'_, T> {
+    /// The number of one column.
+    #[inline(always)]
+    pub fn number(&self, col: usize) -> T {
+        let size = size_of::<T>();
+        bytemuck::pod_read_unaligned(&self.bytes[col * size..(col + 1) * size])
+    }
+
     /// The numbers of a block of columns; zero beyond the block.
     #[inline(always)]
     pub fn block(&self, cols: &Range<usize>) -> Lanes<T> {
@@ -184,6 +191,7 @@ mod tests {
             let expected = of_numbers.row(&place, 2).block(&cols);
             assert_eq!(expected[1], (2 * n_cols + cols.start + 1) as u32);
             assert_eq!(*of_bytes.row(&place, 2).block(&cols), *expected);
+            assert_eq!(of_bytes.row(&place, 2).number(cols.start), expected[0]);
         }
         let place = Place {
             first_row: 1,

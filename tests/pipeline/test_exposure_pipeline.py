@@ -89,6 +89,7 @@ def test_steps_by_hand_give_the_same_bits(run, simulated):
         model = step_class(name=name, references=str(simulated.references)).run(model)
     for name in ("data", "dq", "err", "var_poisson", "var_rnoise", "chisq", "dumo"):
         assert np.array_equal(image[name], model[name], equal_nan=True), name
+    assert image.meta.statistics == model.meta.statistics
     assert status(image) == status(model)
     assert image.meta.ref_file == model.meta.ref_file
 

@@ -72,6 +72,10 @@ def image_dark() -> Arguments:
     return arguments | {name: np.zeros(SHAPE[1:], np.uint32) for name in ("dq", "ref_dq")}
 
 
+def rates() -> Arguments:
+    return {"data": plane(2), "dq": np.zeros(SHAPE[1:], np.uint32), "err": plane(1)}
+
+
 CALLS: dict[str, tuple[Callable[..., object], Callable[[], Arguments], set[str]]] = {
     "flag_saturation": (kernels.flag_saturation, saturation, {"groupdq", "pixeldq"}),
     "correct_linearity": (kernels.correct_linearity, linearity, {"data", "pixeldq"}),
@@ -89,9 +93,10 @@ CALLS: dict[str, tuple[Callable[..., object], Callable[[], Arguments], set[str]]
         {"data", "dq", "err", "var_poisson", "var_rnoise", "dumo"},
     ),
     "subtract_dark_from_image": (kernels.subtract_dark_from_image, image_dark, {"data", "dq"}),
+    "image_statistics": (kernels.image_statistics, rates, set()),
 }
 #: Those that work on images.
-OF_IMAGES = ("apply_flat", "divide_by_flat", "subtract_dark_from_image")
+OF_IMAGES = ("apply_flat", "divide_by_flat", "subtract_dark_from_image", "image_statistics")
 ARGUMENTS = [
     (function, argument)
     for function, (_, make, _) in CALLS.items()
@@ -625,6 +630,8 @@ def results_of(result: object) -> tuple[np.ndarray, ...]:
         return ()
     if isinstance(result, tuple):
         return result
+    if isinstance(result, kernels.ImageStatistics):
+        return (np.array([result.median, result.rms, result.good_pixel_fraction]),)
     names = ("slope", "dq", "var_poisson", "var_rnoise", "err", "chisq", "dumo")
     return tuple(getattr(result, name) for name in names)
 

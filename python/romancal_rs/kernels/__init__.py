@@ -38,10 +38,11 @@ from ._functions import (
     correct_reference_pixels,
     correct_wfi18_transient,
     detect_jumps,
-    fit_likelihood,
     divide_by_flat,
+    fit_likelihood,
     fit_ramps,
     flag_saturation,
+    image_statistics,
     linearize_reads,
     read_times,
     smooth_variance,
@@ -64,7 +65,7 @@ from ._one_pass import (
     saturation,
     wfi18_transient,
 )
-from ._results import PLANES, Calibrated, RampFit, SegmentFits, Transient
+from ._results import PLANES, Calibrated, ImageStatistics, RampFit, SegmentFits, Transient
 
 __all__ = [
     "PLANES",
@@ -72,6 +73,7 @@ __all__ = [
     "ArgumentTypeError",
     "Calibrated",
     "Fit",
+    "ImageStatistics",
     "Kernel",
     "RampFit",
     "ReadPattern",
@@ -87,11 +89,12 @@ __all__ = [
     "dark_decay",
     "dark_rate",
     "detect_jumps",
+    "divide_by_flat",
     "expand_large_events",
     "fit_likelihood",
-    "divide_by_flat",
     "fit_ramps",
     "flag_saturation",
+    "image_statistics",
     "jump",
     "likelihood_fit",
     "linearity",

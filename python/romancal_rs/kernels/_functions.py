@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from .. import _core
 from ..errors import ArgumentError
 from ._one_pass import read_linearity, refpix
-from ._results import RampFit, SegmentFits, Transient
+from ._results import ImageStatistics, RampFit, SegmentFits, Transient
 
 if TYPE_CHECKING:
     import numpy as np
@@ -1002,3 +1002,43 @@ def divide_by_flat(
         max_threads,
         band_rows,
     )
+
+
+def image_statistics(
+    data: NDArray[np.float32],
+    dq: NDArray[np.uint32],
+    err: NDArray[np.float32],
+    *,
+    max_threads: int | None = None,
+    band_rows: int | None = None,
+) -> ImageStatistics:
+    """Median, spread and share of the good pixels of a rate image.
+
+    Good are pixels of finite `data` and positive `err` that are not DO_NOT_USE.
+
+    Parameters
+    ----------
+    data : ndarray, (n_rows, n_cols), float32
+        Rate [DN/s].
+    dq : ndarray, (n_rows, n_cols), uint32
+        Flags.
+    err : ndarray, (n_rows, n_cols), float32
+        Standard error of the rate [DN/s].
+    max_threads, band_rows : int, optional
+        See the module.
+
+    Returns
+    -------
+    ImageStatistics
+        Medians are exact, as those of NumPy in single precision.
+
+    Raises
+    ------
+    ArgumentTypeError, ShapeError, ArgumentError
+        If an array does not fit; see `flag_saturation`.
+
+    References
+    ----------
+    What romancal 1.1.0 writes as ``meta.statistics``.
+    """
+    return ImageStatistics(*_core.image_statistics(data, dq, err, max_threads, band_rows))

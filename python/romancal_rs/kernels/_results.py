@@ -49,6 +49,26 @@ class SegmentFits:
     crmag: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class ImageStatistics:
+    """The good pixels of a rate image in three numbers.
+
+    Attributes
+    ----------
+    median : float
+        Median rate [DN/s]; NaN where there is no good pixel.
+    rms : float
+        1.4826 times the median absolute deviation from it [DN/s]: the standard deviation, where the
+        rates are distributed normally. NaN likewise.
+    good_pixel_fraction : float
+        The share of the good pixels.
+    """
+
+    median: float
+    rms: float
+    good_pixel_fraction: float
+
+
 #: The arrays of a `RampFit` that are planes of the image.
 PLANES = ("slope", "dq", "var_poisson", "var_rnoise", "err", "chisq", "dumo")
 

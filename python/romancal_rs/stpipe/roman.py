@@ -354,7 +354,17 @@ class RomanStep(ReferencingStep):
             by = f", by {match.context}" if match.context else ""
             self.log.info("%s %s%s, sha256 %s", reftype.upper(), name, by, digests[reftype])
         self._mark_recipe(model)
+        if self._is_outermost():
+            self._fill_statistics(model)
         self._make_valid(model)
+
+    def _fill_statistics(self, model: Any) -> None:
+        """Has an image of the flight recipe tell what it is like; it is done once, at the end."""
+        from ..datamodels import ImageModel
+        from ..image_statistics import fill_statistics
+
+        if isinstance(model, ImageModel) and self.recipe_of(model) == recipes.FLIGHT:
+            fill_statistics(model)
 
     def metadata_warning(self) -> Callable[[str], None] | None:
         """What tells of metadata that break the schema; None where they are an error.
@@ -422,6 +432,7 @@ class RomanStep(ReferencingStep):
         if "ref_file" not in model.meta:  # a reference file, which says where it comes from itself
             return model
         saved = model.copy_for_change(())
+        self._fill_statistics(saved)
         self._make_valid(saved)
         self._mark_recipe(saved)
         self._record_references(saved, list(self._call.references_used.items()))

@@ -15,6 +15,7 @@ pub mod read_times;
 pub mod refpix;
 pub mod saturation;
 pub mod smooth_variance;
+pub mod statistics;
 #[cfg(test)]
 mod testing;
 pub mod wfi18_transient;

@@ -16,6 +16,7 @@ use crate::kernels::dark::ImageDark;
 use crate::kernels::flat::{Flat, Rules};
 use crate::kernels::read_times::{DETECTOR_SIZE, Detector, ReadTimes};
 use crate::kernels::smooth_variance::SmoothVariance;
+use crate::kernels::statistics::{ImageStatistics, Rates};
 use crate::kernels::wfi18_transient;
 use crate::planes::{PlaneMut, Planes, Quantity, run_image};
 
@@ -153,6 +154,32 @@ pub fn divide_by_flat<'py>(
         })?;
     }
     Ok(var_flat)
+}
+
+/// Median, robust standard deviation and share of the good pixels.
+#[pyfunction]
+#[pyo3(signature = (data, dq, err, max_threads, band_rows))]
+pub fn image_statistics(
+    py: Python<'_>,
+    data: &Bound<'_, PyAny>,
+    dq: &Bound<'_, PyAny>,
+    err: &Bound<'_, PyAny>,
+    max_threads: Option<Whole>,
+    band_rows: Option<Whole>,
+) -> PyResult<(f64, f64, f64)> {
+    let mut arrays = Arrays::default();
+    let data = arrays.reference::<f32, Ix2>("data", data)?;
+    let dq = arrays.reference::<u32, Ix2>("dq", dq)?;
+    let err = arrays.reference::<f32, Ix2>("err", err)?;
+    let rates = Rates {
+        data: data.plane(),
+        dq: dq.plane(),
+        err: err.plane(),
+    };
+    let found = detached(py, max_threads, (band_rows, None), |execution| {
+        ImageStatistics::of(rates, execution)
+    })?;
+    Ok((found.median, found.rms, found.good_pixel_fraction))
 }
 
 #[pyfunction]

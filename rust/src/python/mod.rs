@@ -25,7 +25,10 @@ mod _core {
     #[pymodule_export]
     use super::fit::{Fit, fit_likelihood, fit_ramps, likelihood_fit, ramp_fit};
     #[pymodule_export]
-    use super::functions::{apply_flat, divide_by_flat, excess_of_rows, fit_transient, num_threads, read_times, set_num_threads, smooth_variance, subtract_dark_from_image, to_half};
+    use super::functions::{
+        apply_flat, divide_by_flat, excess_of_rows, fit_transient, image_statistics, num_threads,
+        read_times, set_num_threads, smooth_variance, subtract_dark_from_image, to_half,
+    };
     #[pymodule_export]
     use super::kernel::{Kernel, apply};
     #[pymodule_export]
