@@ -11,7 +11,7 @@ from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.simulate import SimulationConfig, simulate
 from romancal_rs.simulate.encoding import guide_window
 
-ARRAYS = ("data", "err", "var_poisson", "var_rnoise", "var_flat", "chisq", "dumo", "dq")
+ARRAYS = ("data", "err", "var_poisson", "var_rnoise", "chisq", "dumo", "dq")
 CONFIG = {"rows": 56, "cols": 48, "seed": 4, "cosmic_ray_rate": 60.0, "bad_pixel_fraction": 0.0}
 
 

@@ -20,7 +20,7 @@ def product(simulated, tmp_path_factory):
         output_dir=str(out),
         save_results=True,
         save_calibrated_ramp=True,
-        steps={"rampfit": {"save_opt": True}},
+        steps={"rampfit": {"save_opt": True}, "flatfield": {"include_var_flat": True}},
     )
     return image, out
 
