@@ -23,14 +23,17 @@ use super::{LikelihoodFit, Rule};
 use crate::dq::group;
 use crate::kernels::gain_is_known;
 use crate::kernels::rate_rows::{RateBlock, RateRows};
-use crate::lanes::{LANES, Lanes, VECTOR, load, vectorised};
+use crate::lanes::{LANES, Lanes, load, vectorised};
 use crate::reference::Row;
 
 /// Numbers between this and its inverse can be multiplied by each other without leaving single precision.
 const SMALL: f32 = 1e-10;
 
-/// A value of each column of a vector.
-pub type Vector<T = f32> = [T; VECTOR];
+/// Columns that go through the recursions together: while one waits for a division, others go on.
+pub const WIDTH: usize = 32;
+
+/// A value of each of them.
+pub type Vector<T = f32> = [T; WIDTH];
 
 /// One row of a band with its references.
 pub struct FitRow<'a, 'b> {
@@ -115,12 +118,12 @@ impl Block {
         let steps = steps(tables);
         let n = steps.len();
         let swept = Swept {
-            used: [u32::MAX; VECTOR],
-            difference: [0.0; VECTOR],
-            factor: [0.0; VECTOR],
-            inverse: [0.0; VECTOR],
-            interval: [0.0; VECTOR],
-            residual: [0.0; VECTOR],
+            used: [u32::MAX; WIDTH],
+            difference: [0.0; WIDTH],
+            factor: [0.0; WIDTH],
+            inverse: [0.0; WIDTH],
+            interval: [0.0; WIDTH],
+            residual: [0.0; WIDTH],
         };
         let in_lanes = kernel.search.rule == Rule::Gls && steps.iter().all(Step::is_in_range);
         Self {
@@ -190,7 +193,7 @@ vectorised! {
 fn fit_columns(row: &FitRow<'_, '_>, cols: &Range<usize>, block: &mut Block) {
     load_block(row, cols, block);
     if let Some(screen) = block.screen {
-        for v in 0..LANES / VECTOR {
+        for v in 0..LANES / WIDTH {
             fit_vector(&screen, block, v);
         }
     }
@@ -243,9 +246,9 @@ fn fit_vector(screen: &Screen, block: &mut Block, v: usize) {
     } else {
         mask(steps, &block.samples, &block.flags, swept, v)
     };
-    let (gain, read_noise) = (&block.gain.vectors()[v], &block.read_noise.vectors()[v]);
-    let (mut variance, mut per_rate) = ([0.0; VECTOR], [0.0; VECTOR]);
-    for lane in 0..VECTOR {
+    let (gain, read_noise) = (part(&block.gain, v), part(&block.read_noise, v));
+    let (mut variance, mut per_rate) = ([0.0; WIDTH], [0.0; WIDTH]);
+    for lane in 0..WIDTH {
         variance[lane] = read_noise[lane] * read_noise[lane];
         per_rate[lane] = 1.0 / (gain[lane] * variance[lane]);
     }
@@ -254,8 +257,8 @@ fn fit_vector(screen: &Screen, block: &mut Block, v: usize) {
     } else {
         sweep::<true, true>(steps, &mean, &photons(&mean, &per_rate), swept)
     };
-    let mut slope = [0.0; VECTOR];
-    for lane in 0..VECTOR {
+    let mut slope = [0.0; WIDTH];
+    for lane in 0..WIDTH {
         slope[lane] = mean[lane] + first.mixed[lane] / first.intervals[lane];
     }
     let photons = photons(&slope, &per_rate);
@@ -269,16 +272,16 @@ fn fit_vector(screen: &Screen, block: &mut Block, v: usize) {
     let mut fitted = Fitted {
         mean,
         slope,
-        above: [0.0; VECTOR],
-        inverse: [0.0; VECTOR],
+        above: [0.0; WIDTH],
+        inverse: [0.0; WIDTH],
         variance,
         photons,
-        chisq: [0.0; VECTOR],
+        chisq: [0.0; WIDTH],
     };
-    let (mut var_rnoise, mut var_poisson) = ([0.0; VECTOR], [0.0; VECTOR]);
-    let (mut err, mut dumo) = ([0.0; VECTOR], [0.0; VECTOR]);
-    let mut suspect = [0; VECTOR];
-    for lane in 0..VECTOR {
+    let (mut var_rnoise, mut var_poisson) = ([0.0; WIDTH], [0.0; WIDTH]);
+    let (mut err, mut dumo) = ([0.0; WIDTH], [0.0; WIDTH]);
+    let mut suspect = [0; WIDTH];
+    for lane in 0..WIDTH {
         let inverse = 1.0 / sums.intervals[lane];
         let above = sums.mixed[lane] * inverse;
         let slope = mean[lane] + above;
@@ -313,13 +316,13 @@ fn fit_vector(screen: &Screen, block: &mut Block, v: usize) {
     }
     screen.look(&fitted, steps, swept, &mut suspect);
 
-    block.fit.slope.vectors_mut()[v] = fitted.slope;
-    block.fit.var_poisson.vectors_mut()[v] = var_poisson;
-    block.fit.var_rnoise.vectors_mut()[v] = var_rnoise;
-    block.fit.err.vectors_mut()[v] = err;
-    block.fit.chisq.vectors_mut()[v] = fitted.chisq;
-    block.fit.dumo.vectors_mut()[v] = dumo;
-    for (byte, suspect) in block.suspect.vectors_mut()[v].iter_mut().zip(suspect) {
+    *part_mut(&mut block.fit.slope, v) = fitted.slope;
+    *part_mut(&mut block.fit.var_poisson, v) = var_poisson;
+    *part_mut(&mut block.fit.var_rnoise, v) = var_rnoise;
+    *part_mut(&mut block.fit.err, v) = err;
+    *part_mut(&mut block.fit.chisq, v) = fitted.chisq;
+    *part_mut(&mut block.fit.dumo, v) = dumo;
+    for (byte, suspect) in part_mut(&mut block.suspect, v).iter_mut().zip(suspect) {
         *byte = suspect as u8;
     }
 }
@@ -332,11 +335,11 @@ fn take_differences(
     swept: &mut [Swept],
     v: usize,
 ) -> (Vector, Vector) {
-    let (mut total, mut uniform) = ([0.0; VECTOR], [0.0; VECTOR]);
+    let (mut total, mut uniform) = ([0.0; WIDTH], [0.0; WIDTH]);
     for ((step, pair), swept) in steps.iter().zip(samples.windows(2)).zip(swept) {
-        let (earlier, later) = (&pair[0].vectors()[v], &pair[1].vectors()[v]);
-        let mut difference = [0.0; VECTOR];
-        for lane in 0..VECTOR {
+        let (earlier, later) = (part(&pair[0], v), part(&pair[1], v));
+        let mut difference = [0.0; WIDTH];
+        for lane in 0..WIDTH {
             difference[lane] = later[lane] - earlier[lane];
             total[lane] += difference[lane];
             uniform[lane] += step.uniform * difference[lane];
@@ -349,15 +352,15 @@ fn take_differences(
 /// Whether all samples of all pixels are finite, and without a flag that matters.
 #[inline(always)]
 fn is_all_used(total: &Vector, flags: &[Lanes<u8>], v: usize) -> bool {
-    let mut all = [0; VECTOR];
+    let mut all = [0; WIDTH];
     for flags in flags {
-        let flags = &flags.vectors()[v];
-        for lane in 0..VECTOR {
+        let flags = part(&flags, v);
+        for lane in 0..WIDTH {
             all[lane] |= flags[lane];
         }
     }
     let mut not_used = 0;
-    for lane in 0..VECTOR {
+    for lane in 0..WIDTH {
         let flagged = u32::from(all[lane] & (group::UNUSABLE | group::JUMP_DET));
         not_used |= flagged | u32::from(!total[lane].is_finite());
     }
@@ -373,14 +376,14 @@ fn mask(
     swept: &mut [Swept],
     v: usize,
 ) -> Vector {
-    let (mut total, mut duration) = ([0.0; VECTOR], [0.0; VECTOR]);
+    let (mut total, mut duration) = ([0.0; WIDTH], [0.0; WIDTH]);
     let pairs = samples.windows(2).zip(flags.windows(2));
     for ((step, (samples, flags)), swept) in steps.iter().zip(pairs).zip(swept) {
-        let (earlier, later) = (&samples[0].vectors()[v], &samples[1].vectors()[v]);
-        let (flags_before, flags) = (&flags[0].vectors()[v], &flags[1].vectors()[v]);
-        let mut used = [0; VECTOR];
+        let (earlier, later) = (part(&samples[0], v), part(&samples[1], v));
+        let (flags_before, flags) = (part(&flags[0], v), part(&flags[1], v));
+        let mut used = [0; WIDTH];
         let mut difference = swept.difference;
-        for lane in 0..VECTOR {
+        for lane in 0..WIDTH {
             let ends = (flags_before[lane] | flags[lane]) & group::UNUSABLE;
             let flagged = u32::from(ends | (flags[lane] & group::JUMP_DET)) != 0;
             let finite = earlier[lane].is_finite() & later[lane].is_finite();
@@ -392,10 +395,20 @@ fn mask(
         swept.used = used;
         swept.difference = difference;
     }
-    for lane in 0..VECTOR {
+    for lane in 0..WIDTH {
         total[lane] /= duration[lane];
     }
     total
+}
+
+#[inline(always)]
+fn part<T>(lanes: &Lanes<T>, index: usize) -> &Vector<T> {
+    &lanes.as_chunks().0[index]
+}
+
+#[inline(always)]
+fn part_mut<T>(lanes: &mut Lanes<T>, index: usize) -> &mut Vector<T> {
+    &mut lanes.as_chunks_mut().0[index]
 }
 
 /// The value, or 0.
@@ -407,8 +420,8 @@ pub fn masked(value: f32, mask: u32) -> f32 {
 /// The variance that the photons of a rate add in a second, in units of that of a read.
 #[inline(always)]
 fn photons(rate: &Vector, per_rate: &Vector) -> Vector {
-    let mut photons = [0.0; VECTOR];
-    for lane in 0..VECTOR {
+    let mut photons = [0.0; WIDTH];
+    for lane in 0..WIDTH {
         let rate = if rate[lane] > 0.0 { rate[lane] } else { 0.0 };
         photons[lane] = rate * per_rate[lane];
     }
@@ -423,17 +436,17 @@ fn sweep<const FIRST: bool, const MASKED: bool>(
     photons: &Vector,
     swept: &mut [Swept],
 ) -> Sums {
-    let (mut inverse, mut y, mut z) = ([0.0; VECTOR], [0.0; VECTOR], [0.0; VECTOR]);
+    let (mut inverse, mut y, mut z) = ([0.0; WIDTH], [0.0; WIDTH], [0.0; WIDTH]);
     let mut sums = Sums {
-        intervals: [0.0; VECTOR],
-        mixed: [0.0; VECTOR],
-        residuals: [0.0; VECTOR],
+        intervals: [0.0; WIDTH],
+        mixed: [0.0; WIDTH],
+        residuals: [0.0; WIDTH],
     };
     for (step, swept) in steps.iter().zip(swept) {
-        let (mut factor, mut difference) = ([0.0; VECTOR], swept.difference);
-        let (mut interval, mut residual) = ([0.0; VECTOR], [0.0; VECTOR]);
+        let (mut factor, mut difference) = ([0.0; WIDTH], swept.difference);
+        let (mut interval, mut residual) = ([0.0; WIDTH], [0.0; WIDTH]);
         let used = swept.used;
-        for lane in 0..VECTOR {
+        for lane in 0..WIDTH {
             if FIRST {
                 difference[lane] -= mean[lane] * step.interval;
             }
@@ -473,10 +486,10 @@ fn sweep<const FIRST: bool, const MASKED: bool>(
 /// steps between them.
 #[inline(always)]
 fn reads_of_weights(steps: &[Step], first_reads: f32, swept: &[Swept]) -> Vector {
-    let (mut weight, mut factor) = ([0.0; VECTOR], [0.0; VECTOR]);
-    let mut reads = [0.0; VECTOR];
+    let (mut weight, mut factor) = ([0.0; WIDTH], [0.0; WIDTH]);
+    let mut reads = [0.0; WIDTH];
     for (step, swept) in steps.iter().zip(swept).rev() {
-        for lane in 0..VECTOR {
+        for lane in 0..WIDTH {
             let new = swept.interval[lane] - factor[lane] * weight[lane];
             let of_sample = new - weight[lane];
             reads[lane] += of_sample * of_sample * step.later_reads;
@@ -484,7 +497,7 @@ fn reads_of_weights(steps: &[Step], first_reads: f32, swept: &[Swept]) -> Vector
             factor[lane] = swept.factor[lane];
         }
     }
-    for lane in 0..VECTOR {
+    for lane in 0..WIDTH {
         reads[lane] += weight[lane] * weight[lane] * first_reads;
     }
     reads

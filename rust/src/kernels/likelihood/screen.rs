@@ -6,9 +6,11 @@
 //! the diagonal of `C^-1 - w w' / (Delta' C^-1 Delta)` and what is next to it, where `w = C^-1 Delta`:
 //!
 //! ```text
-//! one:  x_i^2 / P_i, where x_i > 0
-//! two:  (x_i^2 P_{i+1} + x_{i+1}^2 P_i - 2 x_i x_{i+1} Q_i) / (P_i P_{i+1} - Q_i^2) at most
+//! one:  x_i^2 / P_i
+//! two:  (x_i^2 P_{i+1} + x_{i+1}^2 P_i - 2 x_i x_{i+1} Q_i) / (P_i P_{i+1} - Q_i^2)
 //! ```
+//!
+//! Neither is above T where the matrix of P and Q less x x' / T has no negative determinant.
 //!
 //! Single precision moves chi2 in two ways. Rounding the factors of C is a change of C by so many times as
 //! much as its condition allows. Rounding differences and rates is an error e of each residual below
@@ -18,9 +20,8 @@
 //! A comparison passes only if it would with both.
 
 use super::Search;
-use super::block::{Fitted, Step, Swept, Vector};
+use super::block::{Fitted, Step, Swept, Vector, WIDTH};
 use super::tables::Tables;
-use crate::lanes::VECTOR;
 
 /// Error of a residual, in units of the signal between its two samples: eight roundings of 2^-24.
 const ROUNDING: f64 = 8.0 / (1 << 24) as f64;
@@ -43,8 +44,14 @@ const LOWERED: f32 = 0.98;
 /// The error of the root of chi2, in units of the root of the threshold, that this allows for.
 const MAX_ERROR: f32 = 2e-3;
 
-/// Where less than this is left of the diagonal of an inverse, or of a determinant, it may be rounding.
-const LEFT: f32 = 0.05;
+/// Where less than this is left of the diagonal of `C^-1`, or of a product of two, it may be rounding.
+const LEFT: f32 = 3e-3;
+
+/// The second look is at so many columns at a time: most of them need none.
+const FEW_LANES: usize = 8;
+
+/// It is for read patterns of a condition up to this, with which rounding is below what it allows for.
+const MAX_CONDITION: f64 = 1000.0;
 
 /// Up to so many differences chi2 alone tells of so many pixels that a second look costs more than it saves.
 const FEW: usize = 4;
@@ -80,7 +87,9 @@ impl Screen {
         let rounding = (2.5 * ROUNDING).powi(2) / threshold;
         Some(Self {
             find_jumps: search.find_jumps,
-            looks_twice: tables.n_differences() > FEW && threshold < 1e10,
+            looks_twice: tables.n_differences() > FEW
+                && threshold < 1e10
+                && condition < MAX_CONDITION,
             threshold: threshold as f32,
             limit: (1.0 - margin) as f32,
             inverse_threshold: (1.0 / threshold) as f32,
@@ -102,9 +111,9 @@ impl Screen {
         if !self.find_jumps {
             return;
         }
-        let mut uncertain = [0; VECTOR];
+        let mut uncertain = [0; WIDTH];
         let mut any = 0;
-        for lane in 0..VECTOR {
+        for lane in 0..WIDTH {
             let (mean, slope) = (fitted.mean[lane], fitted.slope[lane]);
             let chisq = fitted.chisq[lane] * self.inverse_threshold;
             let left = self.limit - chisq;
@@ -126,46 +135,67 @@ impl Screen {
             any |= uncertain[lane];
         }
         if self.looks_twice && any != 0 {
-            let hits = self.look_twice(fitted, steps, swept);
-            for lane in 0..VECTOR {
-                let cleared = uncertain[lane] != 0 && hits[lane] == 0;
-                suspect[lane] = if cleared { 0 } else { suspect[lane] };
+            for start in (0..WIDTH).step_by(FEW_LANES) {
+                let part = start..start + FEW_LANES;
+                if uncertain[part.clone()]
+                    .iter()
+                    .any(|uncertain| *uncertain != 0)
+                {
+                    let hits = self.look_twice(fitted, steps, swept, start);
+                    for lane in part {
+                        let cleared = uncertain[lane] != 0 && hits[lane - start] == 0;
+                        suspect[lane] = if cleared { 0 } else { suspect[lane] };
+                    }
+                }
             }
         }
     }
 
-    /// Which pixels may have differences, or pairs of them, that take more than the threshold off chi2.
+    /// Which pixels, of a few from `start` on, may have differences, or pairs of them, that take more than
+    /// the threshold off chi2.
     #[inline(always)]
-    fn look_twice(&self, fitted: &Fitted, steps: &[Step], swept: &[Swept]) -> Vector<u32> {
-        let zeros = [0.0; VECTOR];
+    fn look_twice(
+        &self,
+        fitted: &Fitted,
+        steps: &[Step],
+        swept: &[Swept],
+        start: usize,
+    ) -> [u32; FEW_LANES] {
+        let zeros = [0.0; FEW_LANES];
         let (mut factor, mut x, mut weight) = (zeros, zeros, zeros);
-        let (mut inverse, mut projected) = (zeros, zeros);
-        let mut hits = [0; VECTOR];
+        let (mut inverse, mut left) = (zeros, zeros);
+        let mut hits = [0; FEW_LANES];
+        // x is taken in units of the root of the threshold: none may take off more than 1.
+        let (mut scale, mut above, mut relative) = (zeros, zeros, zeros);
+        for lane in 0..FEW_LANES {
+            let limit = LOWERED * self.threshold * fitted.variance[start + lane];
+            scale[lane] = 1.0 / limit.sqrt();
+            above[lane] = fitted.above[start + lane] * scale[lane];
+            relative[lane] = fitted.inverse[start + lane];
+        }
         for (step, swept) in steps.iter().zip(swept).rev() {
-            for lane in 0..VECTOR {
-                let l = factor[lane];
-                let residual = swept.residual[lane] - fitted.above[lane] * swept.interval[lane];
+            for lane in 0..FEW_LANES {
+                let (l, at) = (factor[lane], start + lane);
+                let residual = swept.residual[at] * scale[lane] - above[lane] * swept.interval[at];
                 let new_x = residual - l * x[lane];
-                let new_weight = swept.interval[lane] - l * weight[lane];
+                let new_weight = swept.interval[at] - l * weight[lane];
                 let beside = -l * inverse[lane];
-                let new_inverse = swept.inverse[lane] - l * beside;
-                let share = new_weight * fitted.inverse[lane];
-                let p = new_inverse - share * new_weight;
-                let q = beside - share * weight[lane];
-                let limit = LOWERED * self.threshold * fitted.variance[lane];
-                // Of a difference that is not used all is 0, and all comparisons hold.
-                let one = (new_x * new_x.abs() <= limit * p) & (p >= LEFT * new_inverse);
-                let product = p * projected[lane];
-                let determinant = product - q * q;
-                let two = new_x * new_x * projected[lane] + x[lane] * x[lane] * p
-                    - 2.0 * new_x * x[lane] * q;
-                let two = (two <= limit * determinant) & (determinant >= LEFT * product);
+                let new_inverse = swept.inverse[at] - l * beside;
+                let share = new_weight * relative[lane];
+                // P - x x', its determinant, and how far they may be from 0 by rounding. All of it is 0,
+                // and passes, where a difference is not used.
+                let new_left = new_inverse - share * new_weight - new_x * new_x;
+                let left_beside = beside - share * weight[lane] - new_x * x[lane];
+                let determinant = new_left * left[lane] - left_beside * left_beside;
+                let rounding = LEFT * new_inverse;
+                let one = new_left >= rounding;
+                let two = determinant >= rounding * inverse[lane];
                 hits[lane] |= u32::from(!(one & (two | !step.is_averaged)));
-                factor[lane] = swept.factor[lane];
+                factor[lane] = swept.factor[at];
                 x[lane] = new_x;
                 weight[lane] = new_weight;
                 inverse[lane] = new_inverse;
-                projected[lane] = p;
+                left[lane] = new_left;
             }
         }
         hits
