@@ -123,12 +123,11 @@ impl Reads {
             reads.inverse[read] = if is_one { inverse } else { 0.0 };
             reads.lever[read] = f * before.w + g * after.w;
         }
-        let mut largest = reads.ratio;
         for read in 0..VECTOR {
             let residual = reads.residual[read];
             reads.ratio[read] = residual * residual * reads.inverse[read];
-            largest[read] = reads.ratio[read];
         }
+        let mut largest = reads.ratio;
         for half in [4, 2, 1] {
             for read in 0..half {
                 let (one, other) = (largest[read], largest[read + half]);

@@ -13,7 +13,8 @@
 //!
 //! Two may share a hit if the resultant between them averages several reads. The larger of the best S1 and
 //! the best S2 is the likelihood ratio of a hit. A hit makes the rate too high, and with it the covariance:
-//! what it is in is judged with the covariance of the rate without it.
+//! what it is in is judged with the covariance of the rate without it. Drops are not looked for: chi2 tells
+//! of them.
 
 use super::sweep::{Lever, MORE_THAN_ROUNDING, Pixels, Step, Sums, Wide, down, up};
 use super::tables::Tables;
@@ -77,15 +78,15 @@ impl<const W: usize> Hits<W> {
 }
 
 /// The best hits, and what they take off chi2; 0 where there is none.
-struct Best<const W: usize> {
-    one: Wide<W>,
-    two: Wide<W>,
+pub struct Best<const W: usize> {
+    pub one: Wide<W>,
+    pub two: Wide<W>,
     hits: Hits<W>,
 }
 
 impl<const W: usize> Best<W> {
     #[inline(always)]
-    fn find(tables: &Tables, levers: &[Lever<W>], n_used: &Wide<W>) -> Self {
+    pub fn find(tables: &Tables, levers: &[Lever<W>], n_used: &Wide<W>) -> Self {
         let (mut one, mut two) = (Wide::<W>::ZERO, Wide::<W>::ZERO);
         let (mut at_one, mut at_two) = (Wide::<W>::ZERO, Wide::<W>::ZERO);
         for (i, &lever) in levers.iter().enumerate() {
@@ -136,7 +137,7 @@ impl<const W: usize> Best<W> {
 
     /// The likelihood ratio.
     #[inline(always)]
-    fn ratio(&self, k: usize) -> f64 {
+    pub fn ratio(&self, k: usize) -> f64 {
         self.one[k].max(self.two[k])
     }
 }
