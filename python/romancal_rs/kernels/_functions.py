@@ -768,8 +768,10 @@ def fit_likelihood(
         With `slope`, `dq`, `var_poisson`, `var_rnoise`, `err`, `chisq` and `dumo`. All but `dq` are
         0 where a pixel could not be fitted: no usable difference, or a read noise that is not
         finite, or no noise at all (DO_NOT_USE), or a gain that is not finite or not positive
-        (NO_GAIN_VALUE and DO_NOT_USE). `chisq` follows the distribution of that name, with as many
-        degrees of freedom as there are differences, less one.
+        (NO_GAIN_VALUE and DO_NOT_USE). Where one of only two differences holds a hit, the lower rate
+        is left; it is an upper limit, and DO_NOT_USE, if a part of the hit may be in it. `chisq`
+        follows the distribution of that name, with as many degrees of freedom as there are
+        differences, less one.
 
     Raises
     ------

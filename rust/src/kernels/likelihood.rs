@@ -247,4 +247,6 @@ impl Fit for LikelihoodFit<'_> {
 }
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;

@@ -236,7 +236,7 @@ vectorised! {
     }
 }
 
-/// `exp(x)` for x from -infinity to 0, to 3e-16 of it, and 0 below -700; the same bits on all processors.
+/// `exp(x)` for x from -infinity to 0, to 4e-16 of it, and 0 below -700; the same bits on all processors.
 #[inline(always)]
 fn exp_of_negative(x: f64) -> f64 {
     // What is added to a number of up to 50 bits to round it: the bits of the sum end in the whole number.

@@ -89,26 +89,3 @@ fn even(n_resultants: usize, n_reads: u32) -> ReadPattern {
     let group_time = 5.0 * f64::from(n_reads);
     ReadPattern::evenly_spaced(n_resultants, group_time, n_reads, None).unwrap()
 }
-
-/// Numbers from a seed, by SplitMix64.
-struct Random(u64);
-
-impl Random {
-    /// From 0 to 1.
-    fn number(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn whole(&mut self, from: u32, to: u32) -> u32 {
-        from + (self.number() * f64::from(to + 1 - from)) as u32
-    }
-
-    /// Of a normal distribution, nearly.
-    fn normal(&mut self) -> f64 {
-        (0..12).map(|_| self.number()).sum::<f64>() - 6.0
-    }
-}

@@ -9,6 +9,7 @@ use super::*;
 use crate::band::Place;
 use crate::cadence::ReadPattern;
 use crate::kernels::likelihood::Search;
+use crate::kernels::likelihood::testing::{Matrix, Random, dot, inverse, times};
 
 const GAIN: f64 = 1.93;
 const READ_NOISE: f64 = 4.8;
@@ -31,42 +32,6 @@ fn reads(n_reads: &[i64]) -> Vec<Vec<i64>> {
         (last - n + 1..=last).collect()
     });
     resultants.collect()
-}
-
-/// A symmetric matrix.
-type Matrix = Vec<Vec<f64>>;
-
-fn inverse(matrix: &Matrix) -> Matrix {
-    let n = matrix.len();
-    let mut rows: Matrix = matrix.clone();
-    for (i, row) in rows.iter_mut().enumerate() {
-        row.extend((0..n).map(|j| f64::from(u8::from(i == j))));
-    }
-    for i in 0..n {
-        let pivot = rows[i][i];
-        rows[i].iter_mut().for_each(|value| *value /= pivot);
-        let of_pivot = rows[i].clone();
-        for (j, row) in rows.iter_mut().enumerate() {
-            let factor = row[i];
-            if j != i {
-                for (value, pivot) in row.iter_mut().zip(&of_pivot) {
-                    *value -= factor * pivot;
-                }
-            }
-        }
-    }
-    rows.into_iter().map(|row| row[n..].to_vec()).collect()
-}
-
-fn dot(left: &[f64], right: &[f64]) -> f64 {
-    left.iter()
-        .zip(right)
-        .map(|(left, right)| left * right)
-        .sum()
-}
-
-fn times(matrix: &Matrix, vector: &[f64]) -> Vec<f64> {
-    matrix.iter().map(|row| dot(row, vector)).collect()
 }
 
 /// What is to be known of a pattern: the covariances of the differences of resultants.
@@ -286,27 +251,7 @@ const SEARCH: Search = Search {
     ..NO_SEARCH
 };
 
-/// Uniform numbers in 0..1 (SplitMix64) and what is made of them.
-struct Random(u64);
-
 impl Random {
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.uniform() * n as f64) as usize
-    }
-
-    fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.uniform()).cos()
-    }
-
     /// The mean of the reads of each resultant, and how much of a hit in a read is in each. [DN]
     fn ramp(&mut self, n_reads: &[i64], rate: f64, read_of_hit: i64) -> (Vec<f64>, Vec<f64>) {
         let (mut signal, mut read) = (5000.0, 0);

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::super::average::{Average, Averaged, average};
 use super::super::search::Best;
 use super::super::sweep::{Lever, Pixels, Step, Sums, Wide, down, up, variances};
+use super::super::testing::{Matrix, Random, dot, inverse, times};
 use super::*;
 
 /// Pixels of a group here.
@@ -24,31 +25,31 @@ impl Case {
     fn new(seed: u64) -> Self {
         let mut random = Random(seed);
         let mut last = 0;
-        let reads: Vec<Vec<i64>> = (0..random.whole(2, 12))
+        let reads: Vec<Vec<i64>> = (0..2 + random.below(11))
             .map(|_| {
-                let first = last + i64::from(random.whole(1, 3));
-                last = first + i64::from(random.whole(0, 9));
+                let first = last + 1 + random.below(3) as i64;
+                last = first + random.below(10) as i64;
                 (first..=last).collect()
             })
             .collect();
-        let pattern = ReadPattern::from_reads(&reads, 1.0 + 4.0 * random.number()).unwrap();
+        let pattern = ReadPattern::from_reads(&reads, 1.0 + 4.0 * random.uniform()).unwrap();
         let tables = Tables::new(&pattern).unwrap();
         let n = tables.intervals.len();
         let mut pixels = Pixels::new(n);
         let (mut rate, mut start) = (Wide::ZERO, Wide::ZERO);
         for k in 0..W {
-            let read_noise = 1.0 + 9.0 * random.number();
-            rate[k] = 10_f64.powf(-2.0 + 4.0 * random.number()) - 1.0;
+            let read_noise = 1.0 + 9.0 * random.uniform();
+            rate[k] = 10_f64.powf(-2.0 + 4.0 * random.uniform()) - 1.0;
             start[k] = rate[k] + 0.1 * random.normal();
-            pixels.inverse_gain[k] = 0.2 + random.number();
+            pixels.inverse_gain[k] = 0.2 + random.uniform();
             pixels.read_variance[k] = read_noise * read_noise;
             for i in 0..n {
                 let noise = read_noise * random.normal();
                 pixels.differences[i][k] = rate[k] * tables.intervals[i] + noise;
-                let is_used = random.number() < 0.85;
+                let is_used = random.uniform() < 0.85;
                 pixels.used[i][k] = f64::from(u8::from(is_used));
             }
-            let certain = random.whole(0, n as u32 - 1) as usize;
+            let certain = random.below(n);
             pixels.used[certain][k] = 1.0;
         }
         Self {
@@ -126,23 +127,23 @@ impl Case {
 
 /// A fit of some differences by whole matrices: of the rate, and of the size of a signal of another shape.
 struct Dense {
-    inverse: Vec<Vec<f64>>,
+    inverted: Matrix,
     /// `C^-1` times the intervals.
     weighted: Vec<f64>,
     /// Of the rate, and of the other signal.
     values: Vec<f64>,
-    covariance: Vec<Vec<f64>>,
+    covariance: Matrix,
     chi2: f64,
     residuals: Vec<f64>,
 }
 
 impl Dense {
     fn new(case: &Case, k: usize, members: &[usize], extra: Option<&[f64]>) -> Self {
-        let covariance: Vec<Vec<f64>> = members
+        let covariance: Matrix = members
             .iter()
             .map(|&i| members.iter().map(|&j| covariance(case, k, i, j)).collect())
             .collect();
-        let inverse = inverted(covariance);
+        let inverted = inverse(&covariance);
         let of = |values: &[f64]| -> Vec<f64> { members.iter().map(|&i| values[i]).collect() };
         let mut shapes = vec![of(&case.tables.intervals)];
         shapes.extend(extra.map(of));
@@ -150,16 +151,13 @@ impl Dense {
             .iter()
             .map(|&i| case.pixels.differences[i][k])
             .collect();
-        let weighted: Vec<Vec<f64>> = shapes
-            .iter()
-            .map(|shape| product(&inverse, shape))
-            .collect();
+        let weighted: Matrix = shapes.iter().map(|shape| times(&inverted, shape)).collect();
         let curvature = weighted
             .iter()
             .map(|row| shapes.iter().map(|shape| dot(row, shape)));
-        let covariance = inverted(curvature.map(Iterator::collect).collect());
+        let covariance = inverse(&curvature.map(Iterator::collect).collect());
         let sums: Vec<f64> = weighted.iter().map(|row| dot(row, &data)).collect();
-        let values = product(&covariance, &sums);
+        let values = times(&covariance, &sums);
         let mut residuals = data;
         for (value, shape) in values.iter().zip(&shapes) {
             for (residual, shape) in residuals.iter_mut().zip(shape) {
@@ -167,9 +165,9 @@ impl Dense {
             }
         }
         Self {
-            chi2: dot(&product(&inverse, &residuals), &residuals),
+            chi2: dot(&times(&inverted, &residuals), &residuals),
             weighted: weighted[0].clone(),
-            inverse,
+            inverted,
             values,
             covariance,
             residuals,
@@ -197,38 +195,6 @@ fn covariance(case: &Case, k: usize, i: usize, j: usize) -> f64 {
     of_samples(i + 1, j + 1) - of_samples(i + 1, j) - of_samples(i, j + 1) + of_samples(i, j)
 }
 
-/// By elimination with pivots.
-fn inverted(mut matrix: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
-    let n = matrix.len();
-    for (i, row) in matrix.iter_mut().enumerate() {
-        row.extend((0..n).map(|j| f64::from(u8::from(i == j))));
-    }
-    for i in 0..n {
-        let size = |row: &usize| matrix[*row][i].abs();
-        let pivot = (i..n).max_by(|a, b| size(a).total_cmp(&size(b))).unwrap();
-        matrix.swap(i, pivot);
-        let scale = matrix[i][i];
-        matrix[i].iter_mut().for_each(|value| *value /= scale);
-        let row = matrix[i].clone();
-        for (j, other) in matrix.iter_mut().enumerate() {
-            if j != i {
-                let factor = other[i];
-                let pairs = other.iter_mut().zip(&row);
-                pairs.for_each(|(value, of_row)| *value -= factor * of_row);
-            }
-        }
-    }
-    matrix.into_iter().map(|row| row[n..].to_vec()).collect()
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn product(matrix: &[Vec<f64>], vector: &[f64]) -> Vec<f64> {
-    matrix.iter().map(|row| dot(row, vector)).collect()
-}
-
 fn close(value: f64, expected: f64, scale: f64) {
     let off = (value - expected).abs();
     assert!(
@@ -253,10 +219,10 @@ proptest! {
             close(sums.rate()[k], dense.values[0], dense.values[0].abs() + variance.sqrt());
             close(1.0 / sums.tt[k], variance, variance);
             close(sums.chi2()[k], dense.chi2, dense.chi2 + 1.0);
-            let x = product(&dense.inverse, &dense.residuals);
+            let x = times(&dense.inverted, &dense.residuals);
             for (m, &i) in used.iter().enumerate() {
                 let w = dense.weighted[m];
-                let own = dense.inverse[m][m];
+                let own = dense.inverted[m][m];
                 let scale = own.sqrt();
                 close(levers[i].w[k], w, own * case.tables.intervals[i] + w.abs());
                 close(levers[i].x[k], x[m], scale * (1.0 + dense.chi2.sqrt()));
@@ -265,8 +231,8 @@ proptest! {
                     close(levers[i].own[k], projected, own);
                 }
                 if used.get(m + 1) == Some(&(i + 1)) {
-                    let common = dense.inverse[m][m + 1] - w * dense.weighted[m + 1] * variance;
-                    close(levers[i].common[k], common, own + dense.inverse[m + 1][m + 1]);
+                    let common = dense.inverted[m][m + 1] - w * dense.weighted[m + 1] * variance;
+                    close(levers[i].common[k], common, own + dense.inverted[m + 1][m + 1]);
                 }
             }
             // What the noise of each sample adds, with the weight that it has in the rate.
