@@ -11,15 +11,17 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use ndarray::{Array2, Array3};
 use romancal_rs_core::band::{BandArray, BandKernel, RampBand};
 use romancal_rs_core::cadence::ReadPattern;
+use romancal_rs_core::dq::group;
 use romancal_rs_core::driver::{self, Execution};
 use romancal_rs_core::kernels::dark::{Dark, DarkSignal};
 use romancal_rs_core::kernels::flat::{Flat, Rules};
 use romancal_rs_core::kernels::jump::{Jump, JumpParameters};
+use romancal_rs_core::kernels::likelihood::{LikelihoodFit, Search};
 use romancal_rs_core::kernels::linearity::Linearity;
 use romancal_rs_core::kernels::ramp_fit::{RampFit, fit_ramps};
 use romancal_rs_core::kernels::rate_rows::RATE_IMAGE;
 use romancal_rs_core::kernels::saturation::{Partial, Saturation};
-use romancal_rs_core::planes::{Image, Planes, Quantity, run_image};
+use romancal_rs_core::planes::{Image, Planes, Quantity, run_fit, run_image};
 
 mod exposure;
 
@@ -127,6 +129,30 @@ fn kernels(criterion: &mut Criterion) {
             black_box(segments.expect("the arrays fit"));
         });
     }
+
+    let search = Search::default();
+    let fit = LikelihoodFit::new(
+        gain.view().into(),
+        read_noise.view().into(),
+        &pattern,
+        search,
+    )
+    .expect("parameters in their ranges");
+    // Each run finds the hits anew.
+    ramp.groupdq.mapv_inplace(|flags| flags & !group::JUMP_DET);
+    let found = ramp.groupdq.clone();
+    time(criterion, "fit_likelihood", || {
+        ramp.groupdq.assign(&found);
+        let mut band = RampBand::of_image(
+            BandArray::Shared(ramp.data.view()),
+            BandArray::InPlace(ramp.groupdq.view_mut()),
+            BandArray::Shared(ramp.pixeldq.view()),
+        );
+        Execution::uninterrupted(|execution| {
+            run_fit(&fit, &mut band, &mut image.planes(), execution)
+        })
+        .expect("the arrays fit");
+    });
 
     let (mut data, mut var_poisson, mut var_rnoise) = (plane(2.0), plane(0.1), plane(0.1));
     let mut dq = Array2::zeros((N_ROWS, N_COLS));

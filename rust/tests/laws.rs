@@ -19,6 +19,7 @@ use romancal_rs_core::kernels::inl::IntegralNonlinearity;
 use romancal_rs_core::kernels::jump::{Jump, JumpParameters};
 use romancal_rs_core::kernels::linearity::Linearity;
 use romancal_rs_core::kernels::ramp_fit::{RampFit, SegmentArrays, fit_ramps};
+use romancal_rs_core::kernels::rate_rows::RATE_IMAGE;
 use romancal_rs_core::kernels::read_linearity::ReadLinearity;
 use romancal_rs_core::kernels::read_times::Detector;
 use romancal_rs_core::kernels::saturation::{Partial, Rule, Saturation};
@@ -438,7 +439,7 @@ fn bits<'a>(values: impl IntoIterator<Item = &'a f32>) -> Vec<u32> {
 }
 
 fn all_bits((image, segments): &(Image, Option<SegmentArrays>)) -> Vec<Vec<u32>> {
-    let planes = RampFit::MAKES.iter().map(|&quantity| {
+    let planes = RATE_IMAGE.iter().map(|&quantity| {
         if quantity.is_flags() {
             image.flags(quantity).iter().copied().collect()
         } else {

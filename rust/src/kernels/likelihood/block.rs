@@ -354,7 +354,7 @@ fn take_differences(
 fn is_all_used(total: &Vector, flags: &[Lanes<u8>], v: usize) -> bool {
     let mut all = [0; WIDTH];
     for flags in flags {
-        let flags = part(&flags, v);
+        let flags = part(flags, v);
         for lane in 0..WIDTH {
             all[lane] |= flags[lane];
         }
