@@ -162,6 +162,14 @@ impl<'a> Planes<'a> {
             PlaneMut::Flags(array) => array.nrows(),
         })
     }
+
+    /// How many columns the planes have.
+    pub fn n_cols(&self) -> usize {
+        self.0.first().map_or(0, |named| match &named.plane {
+            PlaneMut::Numbers(array) => array.ncols(),
+            PlaneMut::Flags(array) => array.ncols(),
+        })
+    }
 }
 
 /// One row of a plane, to be changed.

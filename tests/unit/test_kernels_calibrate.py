@@ -186,6 +186,17 @@ def test_tiles_may_be_small_or_larger_than_the_image(tile: dict[str, int]) -> No
         assert planes_of(kernels.calibrate(raw, all_kernels(), the_fit(), **way).fit) == expected
 
 
+@pytest.mark.parametrize("tile", [{}, {"band_rows": 3, "tile_cols": 5}])
+def test_jumps_are_listed_of_what_is_inside_the_border(tile: dict[str, int]) -> None:
+    raw = counts()
+    raw[3:] += 5000  # in all pixels, the border's too
+    fit = kernels.likelihood_fit(plane(2), plane(5), PATTERN, record_jumps=True)
+    calibrated = kernels.calibrate(raw, [], fit, border=4, **tile)
+    expected = [(3, row, col) for row in range(4, 12) for col in range(4, 14)]
+    found = calibrated.found[-1]["jump_indices"]
+    assert [tuple(index) for index in found] == expected
+
+
 def test_whether_any_good_pixel_is_unsaturated_is_told_of_what_is_inside_the_border() -> None:
     step = [kernels.saturation(plane(150), NO_FLAGS)]
     raw = counts()

@@ -223,7 +223,7 @@ impl Fit for LikelihoodFit<'_> {
             if self.search.record_jumps {
                 let inside: Vec<&mut [u8]> = groupdq
                     .into_iter()
-                    .map(|flags| &mut flags[first_col..])
+                    .map(|flags| &mut flags[first_col..][..out.n_cols()])
                     .collect();
                 let place = (band.place.first_row + r, band.place.cols.start + first_col);
                 self.note_jumps(&inside, place, &mut jumps);
