@@ -21,7 +21,7 @@ MIN_RESULTANTS = 3
 
 
 class JumpStep(RampStep):
-    """Flag cosmic-ray jumps by the two-point difference method."""
+    """Flag cosmic-ray jumps by the two-point difference method, where the fit looks for none."""
 
     spec = """
         rejection_threshold = float(default=4.0, min=0)  # For 5 or more resultants [sigma]

@@ -122,7 +122,7 @@ def test_reference_of_another_detector(capsys, out, simulated, references, tmp_p
         model.meta.instrument.detector = "WFI18"
         model.save(path)
     message = fails(
-        capsys, out, 1, simulated.exposure, references, f"--steps.jump.override_gain={path}"
+        capsys, out, 1, simulated.exposure, references, f"--steps.rampfit.override_gain={path}"
     )
     assert f"{path}: is for detector WFI18; the exposure is of WFI01" in message
 

@@ -40,7 +40,8 @@ def test_tilde_and_variables_on_the_command_line(home):
     words += ["--checkpoint=${DATA}/checkpoint", "--save-parameters=~/pars.asdf"]
     words += [f"--steps.flatfield.override_flat=~/refs/{flat.name}", "--logcfg=~/log.cfg"]
     words += ["--steps.dark_current.dark_output=~/dark.asdf", "--steps.photom.photom=$DATA/p.asdf"]
-    words += ["--steps.rampfit.save_opt=true", "--steps.rampfit.opt_name=$DATA/opt.asdf"]
+    words += ["--steps.rampfit.algorithm=ols", "--steps.rampfit.save_opt=true"]
+    words += ["--steps.rampfit.opt_name=$DATA/opt.asdf"]
     assert main(words) == 0
     assert sorted(path.name for path in home.iterdir()) == [
         *("dark.asdf", "data", "log.cfg", "pars.asdf", "refs", "x_uncal.asdf")

@@ -52,7 +52,7 @@ def test_find_tells_file_rule_and_runner_up_for_each_step(simulated, references,
     assert "element F158, useafter 2020-01-01" in lines[position + 1]
     assert lines[position + 2].startswith("else: older.asdf (")
     assert "2019-12-31" in lines[position + 2]
-    assert any("(for jump, rampfit)" in line for line in lines if line.startswith("GAIN"))
+    assert any("(for rampfit)" in line for line in lines if line.startswith("GAIN"))
 
 
 def test_find_goes_by_the_recipe_of_the_exposure(simulated, references, command):

@@ -80,7 +80,7 @@ def test_a_parameter_file_is_a_target(run, simulated, tmp_path):
 
 
 def test_saved_parameters_run_again_unchanged(run, simulated, tmp_path):
-    options = ["--steps.jump.rejection_threshold=7", "--output_dir=out", "--suffix=one"]
+    options = ["--steps.rampfit.rejection_threshold=7", "--output_dir=out", "--suffix=one"]
     run("roman_elp", simulated.exposure, *options, "--save-parameters=used.asdf")
     (first,) = (tmp_path / "out").glob("*_one.asdf")
     kept = first.read_bytes()

@@ -25,7 +25,7 @@ _PARAMETERS = b"""#ASDF 1.0.0
 class: romancal_rs.pipeline.ExposurePipeline
 parameters: {}
 steps:
-- {name: jump, parameters: {rejection_threshold: 4.0}}
+- {name: rampfit, parameters: {rejection_threshold: 4.5}}
 meta: {reftype: pars-exposurepipeline, useafter: '2020-01-01T00:00:00'}
 ...
 """
@@ -72,14 +72,14 @@ def parameters() -> Iterator[Case]:
         "class with slashes": (b"romancal_rs.pipeline.ExposurePipeline", b"../../x.Y"),
         "class of 1 MB": (b"romancal_rs.pipeline.ExposurePipeline", b"a." * 500_000 + b"B"),
         "a parameter that is none": (b"rejection_threshold", b"rejection_treshold"),
-        "a threshold of NaN": (b"4.0", b".nan"),
-        "a threshold of 100k digits": (b"4.0", b"4" * 100_000),
-        "a threshold that is a list": (b"4.0", b"[4.0]"),
-        "a step that is none": (b"name: jump", b"name: hop"),
-        "steps as mapping": (b"- {name: jump", b"  {name: jump"),
-        "a step within a step": (b"name: jump,", b"name: jump, steps: [{name: jump}],"),
+        "a threshold of NaN": (b"4.5", b".nan"),
+        "a threshold of 100k digits": (b"4.5", b"4" * 100_000),
+        "a threshold that is a list": (b"4.5", b"[4.5]"),
+        "a step that is none": (b"name: rampfit", b"name: hop"),
+        "steps as mapping": (b"- {name: rampfit", b"  {name: rampfit"),
+        "a step within a step": (b"name: rampfit,", b"name: rampfit, steps: [{name: rampfit}],"),
         "config_file of the directory above": (
-            b"rejection_threshold: 4.0",
+            b"rejection_threshold: 4.5",
             b"config_file: ../no_such.asdf",
         ),
         "config_file that is itself": (
@@ -92,12 +92,12 @@ def parameters() -> Iterator[Case]:
         ),
         "config_file that is a directory": (b"parameters: {}", b"parameters: {config_file: ..}"),
         "config_file that is a number": (b"parameters: {}", b"parameters: {config_file: [1]}"),
-        "an override that is a device": (b"rejection_threshold: 4.0", b"override_gain: /dev/zero"),
+        "an override that is a device": (b"rejection_threshold: 4.5", b"override_gain: /dev/zero"),
         "an override of the directory above": (
-            b"rejection_threshold: 4.0",
+            b"rejection_threshold: 4.5",
             b"override_gain: ../../gain.asdf",
         ),
-        "hooks of nothing": (b"rejection_threshold: 4.0", b"pre_hooks: [no.such.hook]"),
+        "hooks of nothing": (b"rejection_threshold: 4.5", b"pre_hooks: [no.such.hook]"),
     }
     of_the_run = ("an override", "hooks")
     for name, (old, new) in changed.items():
@@ -130,10 +130,10 @@ def parameters() -> Iterator[Case]:
         ("config_file", b"config_file: other.asdf"),
         ("a value that is none", b"rejection_threshold: high"),
     ):
-        content = _PARAMETERS.replace(b"rejection_threshold: 4.0", new)
+        content = _PARAMETERS.replace(b"rejection_threshold: 4.5", new)
         yield of_store(name, content, USAGE)
     # Of another version: passed over, with a warning.
-    content = _PARAMETERS.replace(b"rejection_threshold: 4.0", b"no_such: 5")
+    content = _PARAMETERS.replace(b"rejection_threshold: 4.5", b"no_such: 5")
     yield of_store("a parameter that is none", content, SAME)
 
 

@@ -62,7 +62,7 @@ def files() -> Iterator[Case]:
         def override(place: Place, make=make) -> list[str]:
             path = place.directory / "bad_gain.asdf"
             make(path)
-            return place.run(None, f"--steps.jump.override_gain={path}")
+            return place.run(None, f"--steps.rampfit.override_gain={path}")
 
         def info(place: Place, make=make) -> list[str]:
             path = place.directory / "bad_uncal.asdf"

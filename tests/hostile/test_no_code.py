@@ -162,7 +162,7 @@ PARAMETERS = """#ASDF 1.0.0
 class: CLASS
 parameters: {}
 steps:
-- {name: jump, parameters: {STEP}}
+- {name: rampfit, parameters: {STEP}}
 meta: {reftype: pars-exposurepipeline, useafter: '2020-01-01T00:00:00'}
 ...
 """

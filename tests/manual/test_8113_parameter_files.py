@@ -83,7 +83,7 @@ def test_file_contents(page):
     assert [getattr(pipe.jump, name) for name in thresholds] == [180.0, 185.0]
     assert pipe.jump.four_group_rejection_threshold == 190.0
     assert pipe.save_results is True
-    page.strun(f"strun file_contents.asdf {page.second}_uncal.asdf")
+    page.strun(f"strun file_contents.asdf {page.second}_uncal.asdf --recipe=2022")
     assert page.made("*_cal") == [f"{page.second}_cal.asdf"]
     with datamodels.open(f"{page.second}_cal.asdf") as image:
         assert image.meta.cal_step.jump == "COMPLETE"

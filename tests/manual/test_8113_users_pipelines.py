@@ -309,7 +309,7 @@ result = ExposurePipeline.call("r0000101001001001001_01101_0001_WFI01_dqinit.asd
         ExposurePipeline=ExposurePipeline,
     )
     log = (files.directory / "all.log").read_text()
-    assert "stpipe.ExposurePipeline.jump - INFO - Step jump done" in log
+    assert "stpipe.ExposurePipeline.rampfit - INFO - Step rampfit done" in log
 
 
 # --- "Where are the results?"

@@ -244,11 +244,12 @@ def gain_used(page):
 
 def test_the_command_line_to_be_called(page, gain):
     """8.1.13: "For example, given the following command-line"."""
-    page.strun("""
+    line = """
 $ strun romancal.pipeline.ExposurePipeline r0000101001001001001_01101_0001_WFI01_uncal.  
 →asdf \\  
     --steps.jump.override_gain=roman_wfi_gain_0033.asdf
-""")  # noqa: W291 (as printed)
+"""  # noqa: W291 (as printed)
+    page.strun(f"{line.rstrip()} --recipe=2022")
     logs, _ = gain_used(page)
     assert any("jump" in line and "roman_wfi_gain_0033.asdf" in line for line in logs)
 
@@ -268,7 +269,8 @@ def test_from_cmdline_with_dashes(page, gain):
     page.python("""
 from romancal.pipeline import ExposurePipeline
 ExposurePipeline.from_cmdline([' r0000101001001001001_01101_0001_WFI01_uncal.asdf',
-                               '--steps.jump.override_gain', 'roman_wfi_gain_0033.asdf'])
+                               '--steps.jump.override_gain', 'roman_wfi_gain_0033.asdf',
+                               '--recipe=2022'])
 """)
     logs, _ = gain_used(page)
     assert any("jump" in line and "roman_wfi_gain_0033.asdf" in line for line in logs)

@@ -51,8 +51,7 @@ def test_a_run_takes_its_references_from_the_cache_and_says_so(simulated, cache,
             assert recorded[reftype] == f"crds://{file.name}"
             assert recorded["sha256"][reftype] == digest
             line = f"{reftype.upper()} crds://{file.name}, by roman_0001.pmap, sha256 {digest}"
-            # Two steps use them: jump and ramp fit.
-            assert log.count(line) == (2 if reftype in ("gain", "readnoise") else 1)
+            assert log.count(line) == 1
 
 
 def test_a_run_on_a_directory_names_no_context(simulated):

@@ -14,6 +14,8 @@ from romancal_rs.stpipe import Run
 #: The steps by name, in their order, and their entries in ``meta.cal_step``.
 NAMES = in_recipe(ExposurePipeline, "flight")
 STEPS = [ExposurePipeline.step_defs[name].cal_step_name for name in NAMES]
+#: A fit that has segments to save, and before which the jump step runs.
+OLS = {"algorithm": "ols"}
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_a_ramp_given_is_left_as_it_was(run, simulated):
     image, _ = run(ramp)
     assert not ramp.groupdq.any()
     assert not ramp.pixeldq.any()
-    assert ramp.meta.cal_step.jump == "INCOMPLETE"
+    assert ramp.meta.cal_step.linearity == "INCOMPLETE"
     assert np.array_equal(image.data, from_file.data)
     assert np.array_equal(image.dq, from_file.dq)
 
@@ -101,11 +103,12 @@ def test_saved_ramp_continues_to_the_same_image(run, tmp_path, simulated):
     fit = ExposurePipeline.step_defs["rampfit"]
     again = fit.call(str(path), references=str(simulated.references))
     assert np.array_equal(again.chisq, image.chisq)
-    assert again.meta.cal_step.jump == "COMPLETE"
+    assert again.meta.cal_step.linearity == "COMPLETE"
 
 
 def test_saving_names_the_products(run, tmp_path, simulated):
-    run(save_results=True, steps={"rampfit": {"save_opt": True}, "jump": {"save_results": True}})
+    steps = {"rampfit": {**OLS, "save_opt": True}, "jump": {"save_results": True}}
+    run(save_results=True, steps=steps)
     root = simulated.exposure.name.removesuffix("_uncal.asdf")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == [f"{root}_{suffix}.asdf" for suffix in ("cal", "fitopt", "jump", "wcs")]
@@ -165,8 +168,7 @@ def test_one_unsaturated_pixel_makes_it_an_ordinary_exposure(run, simulated):
 
 
 def test_without_read_noise_the_ramp_is_the_result(run):
-    steps = {name: {"override_readnoise": "N/A"} for name in ("jump", "rampfit")}
-    ramp, done = run(steps=steps, save_results=True)
+    ramp, done = run(steps={"rampfit": {"override_readnoise": "N/A"}}, save_results=True)
     assert isinstance(ramp, datamodels.RampModel)
     assert ramp.meta.cal_step.ramp_fit == "SKIPPED"
     assert ramp.meta.cal_step.photom == "SKIPPED"
@@ -177,7 +179,8 @@ def test_without_read_noise_the_ramp_is_the_result(run):
 def test_the_log_is_kept_in_the_product(run):
     image, _ = run()
     lines = list(image.meta.cal_logs)
-    assert any(":: stpipe.ExposurePipeline.jump :: INFO :: Step jump done" in ln for ln in lines)
+    done = ":: stpipe.ExposurePipeline.linearity :: INFO :: Step linearity done"
+    assert any(done in line for line in lines)
     assert any("Using GAIN reference" in line for line in lines)
     assert sum("Step ExposurePipeline done" in line for line in lines) == 1
 
@@ -223,7 +226,7 @@ def test_a_skipped_step_makes_a_ramp_of_a_raw_exposure(run, simulated, name):
 
 def test_every_product_has_provenance_and_log(run, tmp_path):
     steps = {name: {"save_results": True} for name in NAMES}
-    steps["rampfit"]["save_opt"] = True
+    steps["rampfit"] |= {**OLS, "save_opt": True}
     steps["photom"]["photom"] = "photometry.asdf"
     run(save_results=True, save_calibrated_ramp=True, steps=steps)
     paths = sorted((tmp_path / "out").iterdir())
@@ -250,17 +253,18 @@ def test_each_step_may_have_its_own_references(simulated, tmp_path):
     for path in simulated.references.iterdir():
         if "_gain_" not in path.name:
             (others / path.name).symlink_to(path)
-    steps = {name: {"references": str(simulated.references)} for name in ("jump", "rampfit")}
+    elsewhere = {"references": str(simulated.references)}
+    steps = {"jump": elsewhere, "rampfit": {**OLS, **elsewhere}}
     image = ExposurePipeline.call(str(simulated.exposure), references=str(others), steps=steps)
     assert image.meta.cal_step.jump == "COMPLETE"
 
 
 def test_one_override_serves_all_steps(simulated, run):
     gain = next(simulated.references.glob("*_gain_*"))
-    _, done = run(override_gain=str(gain))
+    _, done = run(override_gain=str(gain), steps={"rampfit": OLS})
     used = {report.name: report.references.get("gain") for report in done.reports}
     assert used["jump"] == used["rampfit"] == gain.name
-    ramp, _ = run(override_gain="N/A")
+    ramp, _ = run(override_gain="N/A", steps={"rampfit": OLS})
     assert ramp.meta.cal_step.jump == ramp.meta.cal_step.ramp_fit == "SKIPPED"
 
 

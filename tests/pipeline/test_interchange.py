@@ -6,6 +6,7 @@ from roman_datamodels import datamodels as rdm
 
 from romancal_rs import datamodels
 from romancal_rs.pipeline import ExposurePipeline
+from romancal_rs.ramp_fitting import RampFitStep
 
 HALF = ("err", "var_poisson", "var_rnoise", "var_flat", "chisq", "dumo")
 
@@ -20,7 +21,15 @@ def product(simulated, tmp_path_factory):
         output_dir=str(out),
         save_results=True,
         save_calibrated_ramp=True,
-        steps={"rampfit": {"save_opt": True}, "flatfield": {"include_var_flat": True}},
+        steps={"flatfield": {"include_var_flat": True}},
+    )
+    # Segments, which only this fit has.
+    RampFitStep.call(
+        str(only(out, "ramp")),
+        references=str(simulated.references),
+        output_dir=str(out),
+        algorithm="ols",
+        save_opt=True,
     )
     return image, out
 

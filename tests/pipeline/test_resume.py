@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from romancal_rs import datamodels
-from romancal_rs.jump import JumpStep
 from romancal_rs.linearity import LinearityStep
 from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.pipeline.order import in_recipe
+from romancal_rs.ramp_fitting import RampFitStep
 from romancal_rs.stpipe import checkpoint, fingerprint
 
 STEPS = tuple(in_recipe(ExposurePipeline, "flight"))
@@ -134,20 +134,20 @@ def test_a_resumed_run_gives_the_same_bits(simulated, directory, uninterrupted, 
 def test_a_run_that_fails_is_continued(simulated, tmp_path, uninterrupted, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     with monkeypatch.context() as patch:
-        patch.setattr(JumpStep, "process", interrupt)
+        patch.setattr(RampFitStep, "process", interrupt)
         with pytest.raises(Interrupted):
             run(simulated, tmp_path)
     kept = sorted(path.name for path in tmp_path.rglob("*.*"))
     assert kept == [
         f"{n:02d}_{name}.{kind}"
-        for n, name in enumerate(before("jump"), 1)
+        for n, name in enumerate(before("rampfit"), 1)
         for kind in ("asdf", "json")
     ]
     caplog.clear()
     monkeypatch.setattr(LinearityStep, "process", interrupt)  # it would, if it ran again
     image = run(simulated, tmp_path)
     assert_same(image, uninterrupted)
-    assert resumed(image) == before("jump")
+    assert resumed(image) == before("rampfit")
     (said,) = [record for record in caplog.records if record.levelname == "WARNING"]
     assert said.message.startswith(f"Resuming from {tmp_path}")
 
@@ -158,10 +158,10 @@ def interrupt(self, *args):
 
 def test_a_changed_parameter_runs_its_step_and_all_that_follow(simulated, directory, caplog):
     caplog.set_level(logging.INFO)
-    steps = {"jump": {"rejection_threshold": 20.0}}
+    steps = {"rampfit": {"rejection_threshold": 20.0}}
     image = run(simulated, directory, steps=steps)
-    assert resumed(image) == before("jump")
-    assert "step.parameters.rejection_threshold was 4.0, is 20.0" in caplog.text
+    assert resumed(image) == before("rampfit")
+    assert "step.parameters.rejection_threshold was 4.5, is 20.0" in caplog.text
     assert_same(image, run(simulated, steps=steps))
     # And the new results have taken the place of the old.
     assert resumed(run(simulated, directory, steps=steps)) == list(STEPS)
@@ -174,11 +174,11 @@ def test_parameters_that_change_no_result_change_nothing(simulated, directory, t
         directory,
         output_dir=str(tmp_path / "out"),
         save_results=True,
-        steps={"rampfit": {"maximum_cores": "half"}, "jump": {"save_results": True}},
+        steps={"rampfit": {"maximum_cores": "half"}, "linearity": {"save_results": True}},
     )
     assert resumed(image) == list(STEPS)
     assert len(list((tmp_path / "out").glob("*_cal.asdf"))) == 1
-    assert len(list((tmp_path / "out").glob("*_jump.asdf"))) == 1
+    assert len(list((tmp_path / "out").glob("*_linearity.asdf"))) == 1
 
 
 @pytest.mark.usefixtures("full_disk")
@@ -217,24 +217,24 @@ class TestReferences:
         assert image.meta.ref_file.dark == "roman_wfi_dark_other.asdf"
 
     def test_an_override(self, simulated, directory, full_disk):
-        (path,) = simulated.references.glob("*_gain_*.asdf")
-        same = {"jump": {"override_gain": str(path)}}
+        (path,) = simulated.references.glob("*_refpix_*.asdf")
+        same = {"refpix": {"override_refpix": str(path)}}
         assert resumed(run(simulated, directory, steps=same)) == list(STEPS)
-        none = {"jump": {"override_gain": "N/A"}}
+        none = {"refpix": {"override_refpix": "N/A"}}
         image = run(simulated, directory, steps=none)
-        assert resumed(image) == before("jump")
-        assert image.meta.cal_step.jump == "SKIPPED"
+        assert resumed(image) == before("refpix")
+        assert image.meta.cal_step.refpix == "SKIPPED"
 
     def test_an_override_in_memory(self, simulated, directory, monkeypatch):
         (path,) = simulated.references.glob("*_gain_*.asdf")
         with datamodels.open(path) as reference:
             gain = reference.copy()
-        steps = {"jump": {"override_gain": gain}}
-        assert resumed(run(simulated, directory, steps=steps)) == before("jump")
+        steps = {"rampfit": {"override_gain": gain}}
+        assert resumed(run(simulated, directory, steps=steps)) == before("rampfit")
         fill_disk(monkeypatch)
         assert resumed(run(simulated, directory, steps=steps)) == list(STEPS)
         gain.data[:] *= 2
-        assert resumed(run(simulated, directory, steps=steps)) == before("jump")
+        assert resumed(run(simulated, directory, steps=steps)) == before("rampfit")
 
 
 @pytest.mark.usefixtures("full_disk")
@@ -344,12 +344,12 @@ class TestDamage:
 
 
 def test_a_step_that_saves_files_of_its_own_runs_each_time(simulated, directory, tmp_path):
-    steps = {"rampfit": {"save_opt": True}}
+    steps = {"rampfit": {"algorithm": "ols", "save_opt": True}}
     for n in range(2):
         out = tmp_path / f"out{n}"
         image = run(simulated, directory, steps=steps, output_dir=str(out))
         assert [path.name.split("_")[-1] for path in out.iterdir()] == ["fitopt.asdf"]
-    assert resumed(image) == [name for name in STEPS if name != "rampfit"]
+    assert resumed(image) == ["jump" if name == "rampfit" else name for name in STEPS]
 
 
 def test_a_spectral_exposure_keeps_its_type(simulated, tmp_path):

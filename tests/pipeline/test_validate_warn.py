@@ -129,8 +129,8 @@ def test_arrays_that_break_the_schema_stay_an_error(exposure, simulated):
     [
         {"checkpoint": "kept"},
         {"save_calibrated_ramp": True},
-        {"steps": {"dq_init": {"skip": True}, "jump": {"save_results": True}}},
-        {"steps": {"rampfit": {"save_opt": True}}},
+        {"steps": {"dq_init": {"skip": True}, "linearity": {"save_results": True}}},
+        {"steps": {"rampfit": {"algorithm": "ols", "save_opt": True}}},
     ],
 )
 def test_whatever_a_run_writes_is_valid(file, simulated, tmp_path, monkeypatch, parameters):

@@ -38,9 +38,9 @@ import numpy as np
 HANG_SECONDS = 600
 WAYS = ("kill", "write", "limit", "disk")
 KINDS = ("image and WCS", "everything", "checkpoints")
-EVERYTHING = ("--save_calibrated_ramp=true", "--steps.rampfit.save_opt=true")
+EVERYTHING = ("--save_calibrated_ramp=true", "--steps.linearity.save_results=true")
 #: Of the run that made what is there already: its products are others.
-OLD = ("--steps.jump.rejection_threshold=9", "--steps.saturation.n_pix_grow_sat=2")
+OLD = ("--steps.rampfit.rejection_threshold=9", "--steps.saturation.n_pix_grow_sat=2")
 
 
 class Broken(AssertionError):

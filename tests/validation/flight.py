@@ -44,7 +44,11 @@ RATES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # DN/s
 #: Short enough that 1000 DN/s fill no pixel, with gaps and resultants of several lengths.
 PATTERN = ((1,), (2, 3), (4, 5), (6, 7, 8), (9, 10, 11), (12, 13), (15, 16))
 #: Steps that are not what is measured.
-LEFT_OUT = {"jump": {"skip": True}, "flatfield": {"skip": True}, "photom": {"skip": True}}
+LEFT_OUT = {
+    "rampfit": {"use_ramp_jump_detection": False},
+    "flatfield": {"skip": True},
+    "photom": {"skip": True},
+}
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
 def compare_with_truth(
     config: SimulationConfig, made: SimulatedExposure, image: ImageModel
 ) -> tuple[list[RateComparison], list[RateComparison], JumpScore]:
-    """Hold the calibrated image and the ramp it came from against the truth.
+    """Hold the calibrated image, and the flags of the ramp it came from, against the truth.
 
     Returns
     -------
@@ -130,7 +130,10 @@ def compare_with_truth(
         datamodels.open(made.reference_files["GAIN"]) as gain,
         datamodels.open(made.reference_files["READNOISE"]) as read_noise,
     ):
-        groupdq = np.asarray(ramp.groupdq)
+        groupdq = np.array(ramp.groupdq)
+        if "jump_indices" in image:  # of a fit that found them itself
+            jump, row, col = np.asarray(image.jump_indices).T
+            groupdq[:, *SCIENCE][jump, row, col] |= group["JUMP_DET"]
         not_used = group["SATURATED"] | group["DO_NOT_USE"]
         unseen = filled_unseen((groupdq & not_used) != 0, saturated_read, config.pattern)
         jumps = score_jumps(
@@ -195,10 +198,11 @@ def print_rates(bins: list[RateComparison], groups: list[RateComparison]) -> Non
     for row in groups:
         print(_row(row))
     print("  Bins: pixels without defect, hit or saturation. Ideal: bias 0, width 1.")
+    print("  Hit: most hits, of charge from neighbours too, are too small to be found.")
     if groups[-1].n_pixels:
         print(
             "  Filled unseen: full in the last reads of a resultant, whose mean stays below the\n"
-            "  saturation threshold; the pipeline uses that mean, and the rate is too low."
+            "  saturation threshold and is not flagged. Where the fit uses it the rate is too low."
         )
 
 
@@ -219,6 +223,7 @@ def print_jumps(jumps: JumpScore) -> None:
             f"  {jumps.n_hits} hits, {jumps.n_found} found ({share:.1%}), "
             f"{jumps.n_hits - jumps.n_found} missed"
         )
+        print("  Of hits in its last reads the exposure has only a part.")
     else:
         print("  none in this exposure")
     if jumps.n_samples:

@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     target = parser.add_argument(
         "target",
         metavar="CLASS|ALIAS|FILE",
-        help="an alias such as roman_elp or jump, a class path such as "
-        "romancal_rs.jump.JumpStep, or a parameter file",
+        help="an alias such as roman_elp or rampfit, a class path such as "
+        "romancal_rs.ramp_fitting.RampFitStep, or a parameter file",
     )
     target.completer = _complete_target  # type: ignore[attr-defined]
     parser.add_argument("inputs", metavar="INPUT", nargs="*", type=path, help="what to run it on")

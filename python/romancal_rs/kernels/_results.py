@@ -91,7 +91,7 @@ class RampFit:
     chisq : ndarray, float32
         Sum over the differences used of their deviation from the slope over their noise, squared.
     dumo : ndarray, float32
-        Slope with uniform weights minus the slope with optimal weights [DN/s].
+        Slope with uniform weights minus `slope` [DN/s].
     optional : SegmentFits or None
         The fit of each segment, if asked for.
     """

@@ -126,9 +126,10 @@ def score_jumps(
 ) -> JumpScore:
     """Count the hits that were found, and the jumps that no hit explains.
 
-    The noise of the difference that first sees a hit is that of the jump step:
-    ``noise^2 = rate (t_i - t_(i-1)) + s^2 (1/n_i + 1/n_(i-1))`` in electrons. A hit in the first
-    resultant makes no difference that could show it and is not counted.
+    A hit is measured by the noise of the difference that first sees it,
+    ``noise^2 = rate (t_i - t_(i-1)) + s^2 (1/n_i + 1/n_(i-1))`` in electrons. One in the first
+    resultant is not counted, as its first reads make no difference that could show it. Of one in
+    the last resultant the ramp has only what the reads after it see.
 
     Parameters
     ----------

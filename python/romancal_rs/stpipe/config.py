@@ -8,8 +8,8 @@ pipeline::
     class: romancal_rs.pipeline.ExposurePipeline
     parameters: {save_calibrated_ramp: true}
     steps:
-    - class: romancal_rs.jump.JumpStep
-      name: jump
+    - class: romancal_rs.ramp_fitting.RampFitStep
+      name: rampfit
       parameters: {rejection_threshold: 5}
     ...
 
@@ -18,7 +18,7 @@ The older form, in ConfigObj's syntax, is read as well::
     class = "romancal_rs.pipeline.ExposurePipeline"
     save_calibrated_ramp = true
     [steps]
-      [[jump]]
+      [[rampfit]]
         rejection_threshold = 5
 
 Values are kept as the text that the file holds, with the place where it holds it; the step's spec

@@ -7,7 +7,7 @@ An ini file. The name of a section is a glob pattern for steps; its options are 
     level = INFO
     handler = file:myrun.log
 
-    [*.jump]
+    [*.rampfit]
     break_level = ERROR
 
 Of several sections that match a step, each sets the options it has; where two set the same one,
@@ -135,7 +135,7 @@ class LogConfig:
         Parameters
         ----------
         step : str
-            The name of its logger after ``stpipe.``: ``ExposurePipeline.jump``.
+            The name of its logger after ``stpipe.``: ``ExposurePipeline.rampfit``.
         """
         matching = [pattern for pattern in self.sections if _matches(step, pattern)]
         options: dict[str, Any] = {}
@@ -195,7 +195,7 @@ def _find() -> str | None:
 
 
 def _matches(step: str, pattern: str) -> bool:
-    """``*.jump`` is any step called jump: also one that runs by itself, with nothing before it."""
+    """``*.rampfit`` is any step of that name: also one that runs by itself, with nothing before."""
     return fnmatchcase(step, pattern) or fnmatchcase(f".{step}", pattern)
 
 

@@ -24,7 +24,7 @@ class Pipeline(Step):
     Parameters
     ----------
     steps : dict of str to dict, optional
-        Parameters of the steps: ``{"jump": {"rejection_threshold": 5}}``.
+        Parameters of the steps: ``{"rampfit": {"rejection_threshold": 5}}``.
     """
 
     spec = """
