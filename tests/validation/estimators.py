@@ -120,10 +120,13 @@ def likelihood(rule: str, threshold: float = 4.5, *, smooth: bool = False) -> Es
 
 
 def _smooth_err(image: _Image, fit: kernels.RampFit) -> Array:
-    smoothed = kernels.smooth_variance(
-        fit, image.groupdq, image.gain, image.read_noise, image.pattern
-    )
-    return np.sqrt(smoothed.var_poisson + smoothed.var_rnoise).ravel().astype(np.float64)
+    """With the variance at the mean rate of the 3 x 3 pixels around, which are all of one rate."""
+    var_poisson, var_rnoise, err = fit.var_poisson.copy(), fit.var_rnoise.copy(), fit.err.copy()
+    kernels.smooth_variance(
+        fit.slope, fit.dq, var_poisson, var_rnoise, err,
+        image.gain, image.read_noise, image.pattern,
+    )  # fmt: skip
+    return err.ravel().astype(np.float64)
 
 
 def saturation_flags(reads: Reads, data: Data, threshold: float, partial: str) -> Flags:
