@@ -818,7 +818,7 @@ def smooth_variance(
     A pixel whose noise goes down has too small an error by its own rate, so that an average
     weighted by ``1 / err**2`` comes out too low. Its variances become those of a fit at the mean
     rate of the 3 x 3 pixels around it that are not DO_NOT_USE, itself included; unless that lies
-    further than 3 standard errors, as they would be then, from its own rate, as on a star.
+    further than 3 standard errors, at that mean, from its own rate, as on a star.
 
     Parameters
     ----------

@@ -15,8 +15,8 @@
 //!
 //! which for a pixel that was fitted by all of its differences is what its fit would have at the mean rate.
 //! The mean is that of the pixels that are not DO_NOT_USE. Where it lies further than [`AGREEMENT`] standard
-//! errors from the pixel's own rate, as on a star, the pixel keeps its variances. The error is that at the mean
-//! rate: by its own, which is too small just where noise took the rate down, such pixels would be left out.
+//! errors from the pixel's own rate, as on a star, the pixel keeps its variances. The standard error is that
+//! at the mean rate: by its own, the pixels whose noise is furthest down would keep theirs.
 
 use std::ops::Range;
 
@@ -30,7 +30,7 @@ use crate::lanes::{LANES, VECTOR, blocks, load, store, vectorised};
 use crate::planes::{ImageKernel, PlaneRows, Quantity};
 use crate::reference::{Plane, Row};
 
-/// How far the mean rate may lie from the pixel's own [standard errors at the mean rate].
+/// How far the mean rate may lie from the pixel's own [standard errors of the latter, at the mean rate].
 const AGREEMENT: f32 = 3.0;
 
 /// Changes the variances and the error of a rate image, each array (n_rows, n_cols).
@@ -371,6 +371,20 @@ mod tests {
         close(var_poisson[[1, 1]], 7.5 / 7.0 / 20.0);
         // That pixel keeps its own.
         close(var_poisson[[2, 0]], 50.0 / 20.0);
+    }
+
+    #[test]
+    fn noise_downwards_is_smoothed_as_far_as_noise_upwards() {
+        // The mean is 20 throughout, where three standard errors are 3.625. By the pixel's own rate they
+        // would be 3.40 at 16.5 and 3.84 at 23.7.
+        for (apart, smoothed) in [(-3.5, true), (3.5, true), (-3.7, false), (3.7, false)] {
+            let own = 20.0 + apart;
+            let mut rate = Array2::from_elem((3, 3), 20.0 - apart / 8.0);
+            rate[[1, 1]] = own;
+            let [var_poisson, ..] = smooth(rate, Array2::zeros((3, 3)));
+            let expected = if smoothed { 1.0 } else { own / 20.0 };
+            assert!((var_poisson[[1, 1]] - expected).abs() < 1e-5, "{apart}");
+        }
     }
 
     #[test]
