@@ -19,8 +19,8 @@
 //! (`likely.rs`).
 //!
 //! Most pixels are fitted in lanes, in single precision (`block.rs`), which also proves for nearly all of
-//! them that there is no hit; the others in small groups, in double precision (`suspects.rs`). Which it is
-//! depends on the pixel alone.
+//! them that there is no hit (`screen.rs`); the others in small groups, in double precision (`suspects.rs`).
+//! Which it is depends on the pixel alone.
 //!
 //! Sources: Brandt 2024, PASP 136, 045004 (fit) and 045005 (jumps); Kubik et al. 2016, PASP 128, 104504.
 

@@ -181,7 +181,7 @@ fn smooth_block(
     let mut err = load(variances.err, cols);
     for v in 0..rate.vectors().len() {
         let mut noise = [Noise::default(); VECTOR];
-        for lane in 0..VECTOR {
+        for (lane, noise) in noise.iter_mut().enumerate() {
             let at = v * VECTOR + lane;
             let gain = if gain_is_known(gain[at]) {
                 gain[at]
@@ -189,7 +189,7 @@ fn smooth_block(
                 1.0
             };
             let photons = |rate: f32| if rate > 0.0 { rate / gain } else { 0.0 };
-            noise[lane] = Noise {
+            *noise = Noise {
                 own: photons(rate[at]),
                 mean: photons(means[at]),
                 reads: read_noise[at] * read_noise[at],

@@ -123,9 +123,9 @@ impl Reads {
             reads.inverse[read] = if is_one { inverse } else { 0.0 };
             reads.lever[read] = f * before.w + g * after.w;
         }
-        for read in 0..VECTOR {
-            let residual = reads.residual[read];
-            reads.ratio[read] = residual * residual * reads.inverse[read];
+        let residuals = reads.residual.iter().zip(&reads.inverse);
+        for (ratio, (residual, inverse)) in reads.ratio.iter_mut().zip(residuals) {
+            *ratio = residual * residual * inverse;
         }
         let mut largest = reads.ratio;
         for half in [4, 2, 1] {

@@ -66,7 +66,7 @@ pub struct Screen {
     /// Of chi2, in units of the threshold.
     limit: f32,
     inverse_threshold: f32,
-    /// See `Screen::tell`.
+    /// In the bound of the error of chi2; see `look`.
     rounding: f32,
     reads: f32,
     photons: f32,
