@@ -13,8 +13,12 @@
 //!
 //! Two may share a hit if the resultant between them averages several reads. The larger of the best S1 and
 //! the best S2 is the likelihood ratio of a hit. A hit makes the rate too high, and with it the covariance:
-//! what it is in is judged with the covariance of the rate without it. Drops are not looked for: chi2 tells
-//! of them.
+//! what it is in is judged with the covariance of the rate without it.
+//!
+//! Drops are not looked for: chi2 tells of them. But a large one makes all other differences look like hits,
+//! one after the other. So there is no hit where leaving out a difference that is too small takes more off
+//! chi2 than the best hit does, by more than the threshold. Hits alone seldom look like that: as many of the
+//! differences would have to hold one as hold none.
 
 use super::sweep::{Lever, MORE_THAN_ROUNDING, Pixels, Step, Sums, Wide, down, up};
 use super::tables::Tables;
@@ -81,6 +85,8 @@ impl<const W: usize> Hits<W> {
 pub struct Best<const W: usize> {
     pub one: Wide<W>,
     pub two: Wide<W>,
+    /// The same of a drop.
+    pub drop: Wide<W>,
     hits: Hits<W>,
 }
 
@@ -88,6 +94,7 @@ impl<const W: usize> Best<W> {
     #[inline(always)]
     pub fn find(tables: &Tables, levers: &[Lever<W>], n_used: &Wide<W>) -> Self {
         let (mut one, mut two) = (Wide::<W>::ZERO, Wide::<W>::ZERO);
+        let mut drop = Wide::<W>::ZERO;
         let (mut at_one, mut at_two) = (Wide::<W>::ZERO, Wide::<W>::ZERO);
         for (i, &lever) in levers.iter().enumerate() {
             for k in 0..W {
@@ -96,6 +103,8 @@ impl<const W: usize> Best<W> {
                 let is_best = (x > 0.0) & (own > 0.0) & (ratio > one[k]);
                 one[k] = if is_best { ratio } else { one[k] };
                 at_one[k] = if is_best { i as f64 } else { at_one[k] };
+                let is_drop = (x < 0.0) & (own > 0.0) & (ratio > drop[k]);
+                drop[k] = if is_drop { ratio } else { drop[k] };
             }
             let Some(&next) = levers.get(i + 1) else {
                 break;
@@ -132,7 +141,12 @@ impl<const W: usize> Best<W> {
             hits.first[k] = shared * at_two[k] + single * at_one[k];
             hits.last[k] = hits.first[k] + shared - is_none;
         }
-        Self { one, two, hits }
+        Self {
+            one,
+            two,
+            drop,
+            hits,
+        }
     }
 
     /// The likelihood ratio.
@@ -187,7 +201,10 @@ impl<const W: usize> Search<W> {
         down(steps, sums, &mut self.levers);
         let best = Best::find(tables, &self.levers, &n_used);
         let mut hits = best.hits;
-        hits.retain(|k| may_have.is_some(k) & (best.ratio(k) > threshold));
+        hits.retain(|k| {
+            let ratio = best.ratio(k);
+            may_have.is_some(k) & (ratio > threshold) & (best.drop[k] <= ratio + threshold)
+        });
         // What is found without the first candidate need not be that candidate.
         for _ in 0..2 {
             if !hits.any() {

@@ -110,16 +110,32 @@ fn a_hit_inside_a_resultant_takes_both_of_its_differences() {
 }
 
 #[test]
-fn a_drop_is_no_hit() {
-    // 10 DN in each read, and 80 DN less from the third on. Falling, so a line of samples that weigh the
-    // same: 10 - 80 3/10 DN in each read, and 80^2 (6/5 - 9/10) / 36 is what chi2 tells of the drop.
-    let mut ramp = Ramp::of_pixels(even(5, 1), &[[100.0, 110.0, 40.0, 50.0, 60.0]]);
+fn a_drop_is_no_hit_and_makes_none_of_the_other_differences() {
+    // 10 DN in each read, and so much less from the third on. Falling, so a line of samples that weigh the
+    // same: 10 - drop 3/10 DN in each read, and drop^2 (6/5 - 9/10) / 36 is what chi2 tells of the drop.
+    for drop in [80.0, 800.0, 30_000.0_f32] {
+        let samples = [100.0, 110.0, 120.0 - drop, 130.0 - drop, 140.0 - drop];
+        let mut ramp = Ramp::of_pixels(even(5, 1), &[samples]);
+        let [fitted] = ramp.fit(gls())[..] else {
+            unreachable!()
+        };
+        let drop = f64::from(drop);
+        near(fitted.rate.slope, (10.0 - 0.3 * drop) / 5.0);
+        near(fitted.rate.chisq, drop * drop * 0.3 / 36.0);
+        assert_eq!((ramp.flags(0), fitted.dq), (vec![0; 5], 0));
+    }
+}
+
+#[test]
+fn a_hit_is_found_though_all_other_differences_are_below_the_rate_that_it_makes() {
+    // Two hits of the same size in four differences: what leaving out one of either kind takes off is equal.
+    let samples = [100.0, 1110.0, 1120.0, 2130.0, 2140.0];
+    let mut ramp = Ramp::of_pixels(even(5, 1), &[samples]);
     let [fitted] = ramp.fit(gls())[..] else {
         unreachable!()
     };
-    near(fitted.rate.slope, -14.0 / 5.0);
-    near(fitted.rate.chisq, 80.0 * 80.0 * 0.3 / 36.0);
-    assert_eq!((ramp.flags(0), fitted.dq), (vec![0; 5], 0));
+    near(fitted.rate.slope, 2.0);
+    assert_eq!(ramp.flags(0), [0, JUMP, 0, JUMP, 0]);
 }
 
 #[test]
