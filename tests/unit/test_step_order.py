@@ -24,11 +24,12 @@ def before(name, recipe):
     return STEPS[name].in_recipe(recipe, "builds_on")
 
 
-#: The recipes and names of steps that take a ramp, and build on others.
+#: The recipes and names of steps that take a ramp, and build on others: the jump step in both, as a
+#: fit may need it.
 ON_RAMPS = [
     (recipe, name)
     for recipe in RECIPES
-    for name in in_recipe(ExposurePipeline, recipe)
+    for name in {**dict.fromkeys(in_recipe(ExposurePipeline, recipe)), "jump": None}
     if before(name, recipe) and "ramp_fit" not in before(name, recipe)
 ]
 

@@ -337,14 +337,19 @@ class TestRampFit:
         is_bad = image.dq & dqflags.DO_NOT_USE != 0
         assert is_bad.all() if recipe == "flight" else not is_bad.any()
 
-    def test_errors_of_two_resultants(self, gain, read_noise):
+    # Poisson variance of the manual: 2 / (6 x 2 e-/DN). That of means of reads at 3 and 6, and at 9
+    # and 12 s: (3 x 3 + 6) / 4 + (3 x 9 + 12) / 4 - 2 x 4.5 = 4.5 s of light, with 2 / 2 DN^2 / s.
+    @pytest.mark.parametrize(
+        ("algorithm", "var_poisson"), [("ols", 2 / 12), ("gls", 4.5 / 6**2), ("likely", 4.5 / 6**2)]
+    )
+    def test_errors_of_two_resultants(self, gain, read_noise, algorithm, var_poisson):
         # Slope (26 - 14) / 6 s = 2 DN/s. Read variance 12 s^2/n / ((2^3 - 2) 6^2) with s^2/n =
-        # 25/2; Poisson variance 2 / (6 x 2 e-/DN).
-        image = self.fit(ramp_of([14, 26], EVEN[:2]), gain, read_noise)
+        # 25/2.
+        image = self.fit(ramp_of([14, 26], EVEN[:2]), gain, read_noise, algorithm=algorithm)
         assert image.data[4, 4] == pytest.approx(2.0)
         assert image.var_rnoise[4, 4] == pytest.approx(12 * 12.5 / (6 * 36))
-        assert image.var_poisson[4, 4] == pytest.approx(2 / 12)
-        assert image.err[4, 4] == pytest.approx(np.sqrt(150 / 216 + 2 / 12))
+        assert image.var_poisson[4, 4] == pytest.approx(var_poisson)
+        assert image.err[4, 4] == pytest.approx(np.sqrt(150 / 216 + var_poisson))
 
     def test_read_noise_of_two_reads_is_divided_by_sqrt_2(self, gain, read_noise):
         ramp = ramp_of([14, 26], EVEN[:2])
@@ -393,7 +398,8 @@ class TestRampFit:
         times = [FRAME_TIME * np.mean(reads) for reads in EVEN]
         ramp = ramp_of([2.5 * t for t in times], EVEN)
         ramp.meta.filename = "mine_jump.asdf"
-        self.fit(ramp, gain, read_noise, save_opt=True, output_dir=str(tmp_path))
+        saving = {"algorithm": "ols", "save_opt": True, "output_dir": str(tmp_path)}
+        self.fit(ramp, gain, read_noise, **saving)
         with datamodels.open(tmp_path / "mine_fitopt.asdf") as fitopt:
             assert isinstance(fitopt, datamodels.RampFitOutputModel)
             assert fitopt.slope[0, 8, 8] == pytest.approx(5.0, rel=1e-5)  # 2.5 DN/s x 2 e-/DN
@@ -401,7 +407,8 @@ class TestRampFit:
 
     def test_optional_product_can_be_named(self, gain, read_noise, tmp_path):
         name = str(tmp_path / "segments.asdf")
-        self.fit(ramp_of([14, 26], EVEN[:2]), gain, read_noise, save_opt=True, opt_name=name)
+        saving = {"algorithm": "ols", "save_opt": True, "opt_name": name}
+        self.fit(ramp_of([14, 26], EVEN[:2]), gain, read_noise, **saving)
         assert Path(name).is_file()
 
     def test_an_image_is_refused(self, gain, read_noise):

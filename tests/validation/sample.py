@@ -5,7 +5,7 @@ ends in ``_0001`` (`even`: 8 resultants of 8 reads) and ``_0002`` (`uneven`: 9 r
 reads), their ``references``, and ``truth_even.npz`` and ``truth_uneven.npz``. A product is the rate
 image of one of them, by this package or by romancal, as an ASDF file *before the flat field*, as
 the truth has none; it is shown by the name of its directory. Without products both exposures are
-calibrated here, without the jump step.
+calibrated here, in the recipe of 2022 without the jump step.
 
 **Pull**: (slope - expected) / err, as the product has them, where `expected` is the true count rate
 (in electrons, dark included) over the GAIN, less the DARK's rate.
