@@ -74,10 +74,16 @@ class FlatFieldStep(RomanStep):
 def apply_flat(image: ImageModel, flat: FlatRefModel) -> None:
     """Flat-fields `image`, also its `dumo`, in place, by the rules of the manual.
 
-    A flat of the full frame is trimmed.
+    A flat of the full frame is trimmed. An image without `var_rnoise` has it as what `err` has
+    besides `var_poisson`.
     """
+    import numpy as np
+
+    var_rnoise = image.get("var_rnoise")
+    if var_rnoise is None:
+        var_rnoise = np.maximum(np.square(image.err) - image.var_poisson, np.float32(0))
     image.var_flat, image.err = kernels.apply_flat(
-        *(image.data, image.dq, image.var_poisson, image.var_rnoise),
+        *(image.data, image.dq, image.var_poisson, var_rnoise),
         *flat_arrays(image, flat),
         dumo=image.get("dumo"),
     )

@@ -35,7 +35,7 @@ class RampFitStep(FitStep):
 
     spec = """
         algorithm = option('auto', 'gls', 'likely', 'ols', default='auto')  # ols in 2022, else gls
-        rejection_threshold = float(default=4.5, min=0)  # Of hits; not for ols [sigma]
+        rejection_threshold = float(default=4.5, min=0, max=1e9)  # Of hits; not for ols [sigma]
         use_ramp_jump_detection = boolean(default=True)  # Look for hits; not for ols
         average_hits = boolean(default=True)  # Over the reads in which a hit may be; for gls
         record_jumps = boolean(default=True)  # List flagged samples in jump_indices; not for ols
@@ -123,7 +123,7 @@ class RampFitStep(FitStep):
             jumps = found["jump_indices"]
             jumps[:, 1:] -= BORDER
             image["jump_indices"] = jumps
-        if self.smooth_variance:
+        if self.smooth_variance and exposure.shape[0] > 1:  # without a rate there is nothing to do
             gain, read_noise = self._detector(references, tell=False)
             kernels.smooth_variance(
                 *(image.data, image.dq, image.var_poisson, image.var_rnoise, image.err),
@@ -203,6 +203,8 @@ class RampFitStep(FitStep):
             border=BORDER,
             max_threads=thread_cap(self.maximum_cores),
         )
+        # A rate that is no more than a limit is none by further flags either.
+        anew.fit.dq[:] |= calibrated.fit.dq & dqflags.DO_NOT_USE
         for name in kernels.PLANES:
             np.copyto(getattr(calibrated.fit, name), getattr(anew.fit, name), where=changed)
         return replace(calibrated, found=anew.found)

@@ -80,9 +80,29 @@ impl ReadPattern {
         })
     }
 
-    /// The same with the time of one read, which some corrections ask for.
+    /// The same with the time of one read, which some corrections ask for. Reads that would overlap
+    /// those of the next resultant are an error.
     pub fn with_frame_time(self, frame_time: f64) -> Result<Self, KernelError> {
         check_duration("frame_time", frame_time)?;
+        let pairs = self.times.windows(2).zip(self.n_reads.windows(2));
+        for (index, (times, n_reads)) in pairs.enumerate() {
+            let interval = times[1] - times[0];
+            let reads = f64::from(n_reads[0]) / 2.0 + f64::from(n_reads[1]) / 2.0;
+            // All of these may have been rounded on their way here.
+            if reads * frame_time > interval * (1.0 + 1e-6) + 1e-9 * times[1].abs() {
+                return Err(KernelError::value(
+                    "frame_time",
+                    "reads of a resultant that end before those of the next begin",
+                    format!(
+                        "{frame_time} s for each of {} and {} reads in resultants {index} and {}, \
+                         {interval} s apart",
+                        n_reads[0],
+                        n_reads[1],
+                        index + 1
+                    ),
+                ));
+            }
+        }
         Ok(Self {
             frame_time: Some(frame_time),
             ..self

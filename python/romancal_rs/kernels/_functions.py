@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import _core
@@ -767,11 +768,11 @@ def fit_likelihood(
     RampFit
         With `slope`, `dq`, `var_poisson`, `var_rnoise`, `err`, `chisq` and `dumo`. All but `dq` are
         0 where a pixel could not be fitted: no usable difference, or a read noise that is not
-        finite, or no noise at all (DO_NOT_USE), or a gain that is not finite or not positive
-        (NO_GAIN_VALUE and DO_NOT_USE). Where one of only two differences holds a hit, the lower rate
-        is left; it is an upper limit, and DO_NOT_USE, if a part of the hit may be in it. `chisq`
-        follows the distribution of that name, with as many degrees of freedom as there are
-        differences, less one.
+        finite or below 0, or no noise at all (DO_NOT_USE), or a gain that is not finite or not
+        positive (NO_GAIN_VALUE and DO_NOT_USE). With ``"gls"``, where one of only two differences
+        holds a hit, the lower rate is left; it is an upper limit, and DO_NOT_USE, if a part of the
+        hit may be in it. `chisq` follows the distribution of that name, with as many degrees of
+        freedom as there are differences, less one.
 
     Raises
     ------
@@ -860,12 +861,13 @@ def smooth_variance(
 
 
 def _plane(value: NDArray[np.float32] | float, data: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A number for all pixels as an array."""
+    """A number for all pixels as an array; what is neither is for the kernel to refuse."""
     import numpy as np
 
-    if isinstance(value, np.ndarray) or not np.isscalar(value):
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
         return cast("NDArray[np.float32]", value)
-    return np.full(np.shape(data)[-2:], value, dtype=np.float32)
+    with np.errstate(over="ignore"):  # an infinite one is none
+        return np.full(np.shape(data)[-2:], np.float32(value))
 
 
 def apply_flat(

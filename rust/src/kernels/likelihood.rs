@@ -199,7 +199,7 @@ impl Fit for LikelihoodFit<'_> {
                 for lane in chosen(&block.suspect).take_while(|lane| *lane < cols.len()) {
                     let (gain, read_noise) = (block.gain[lane], block.read_noise[lane]);
                     let (c, dq) = (cols.start + lane, block.dq[lane]);
-                    if gain_is_known(gain) && read_noise.is_finite() {
+                    if gain_is_known(gain) && read_noise.is_finite() && read_noise >= 0.0 {
                         let detector = Detector {
                             gain: gain.into(),
                             read_noise: read_noise.into(),

@@ -203,9 +203,10 @@ fn smooth_block(
             let apart = rate[at] - means[at];
             let new = all * (mean[lane] / own[lane]);
             let of_reads = var_rnoise[at] * (mean_reads[lane] / own_reads[lane]);
+            // Without photons the two are the same, but for their rounding.
+            let of_reads = if of_reads < new { of_reads } else { new };
             let agrees = (dq[at] & pixel::DO_NOT_USE == 0)
                 & (apart * apart <= AGREEMENT * AGREEMENT * new)
-                & (new >= of_reads)
                 & new.is_finite();
             var_poisson[at] = if agrees {
                 new - of_reads

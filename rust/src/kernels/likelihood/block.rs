@@ -13,7 +13,7 @@
 //! the sums and separates what is on its two sides.
 //!
 //! A pixel is a suspect, which means that it is fitted in double precision, if there may be a hit in it
-//! (`screen.rs`), if it cannot be fitted, or if its numbers are beyond single precision.
+//! (`screen.rs`), or one is known, if it cannot be fitted, or if its numbers are beyond single precision.
 
 use std::ops::Range;
 
@@ -25,6 +25,8 @@ use crate::kernels::gain_is_known;
 use crate::kernels::rate_rows::{RateBlock, RateRows};
 use crate::lanes::{LANES, Lanes, load, vectorised};
 use crate::reference::Row;
+
+const JUMP_DET: u32 = group::JUMP_DET as u32;
 
 /// Numbers between this and its inverse can be multiplied by each other without leaving single precision.
 const SMALL: f32 = 1e-10;
@@ -247,6 +249,7 @@ fn fit_vector(screen: &Screen, block: &mut Block, v: usize) {
         mask(steps, &block.samples, &block.flags, swept, v)
     };
     let (gain, read_noise) = (part(&block.gain, v), part(&block.read_noise, v));
+    let dq = part(&block.dq, v);
     let (mut variance, mut per_rate) = ([0.0; WIDTH], [0.0; WIDTH]);
     for lane in 0..WIDTH {
         variance[lane] = read_noise[lane] * read_noise[lane];
@@ -298,6 +301,8 @@ fn fit_vector(screen: &Screen, block: &mut Block, v: usize) {
         let fits = (slope + all + chisq + of_reads).is_finite()
             & gain_is_known(gain[lane])
             & in_range(gain[lane])
+            & (read_noise[lane] >= 0.0)
+            & (dq[lane] & JUMP_DET == 0)
             & in_range(variance[lane])
             & (photons[lane] < 1.0 / SMALL);
         suspect[lane] = u32::from(!fits);

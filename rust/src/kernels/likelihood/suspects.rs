@@ -95,6 +95,8 @@ impl PixelFit {
 /// A group of them, with memory for the fit of one.
 pub struct Group<const W: usize> {
     pixels: Pixels<W>,
+    /// Which differences of a pixel are left out for a hit in them.
+    held_hits: Vec<bool>,
     steps: Vec<Step<W>>,
     search: Search<W>,
     averages: Average,
@@ -111,6 +113,7 @@ impl<const W: usize> Group<W> {
         let n = n_resultants - 1;
         Self {
             pixels: Pixels::new(n),
+            held_hits: vec![false; n],
             steps: vec![Step::ZERO; n],
             search: Search::new(n),
             averages: Average::new(),
@@ -123,29 +126,56 @@ impl<const W: usize> Group<W> {
     }
 
     /// Takes W pixels of a row at most.
-    fn take(&mut self, data: &[&[f32]], groupdq: &[&mut [u8]], suspects: &[Suspect]) {
-        for (k, suspect) in suspects.iter().enumerate() {
+    fn take(
+        &mut self,
+        tables: &Tables,
+        data: &[&[f32]],
+        groupdq: &[&mut [u8]],
+        suspects: &mut [Suspect],
+    ) {
+        for (k, suspect) in suspects.iter_mut().enumerate() {
             let (gain, read_noise) = (suspect.detector.gain, suspect.detector.read_noise);
             self.pixels.inverse_gain[k] = 1.0 / gain;
             self.pixels.read_variance[k] = read_noise * read_noise;
             let c = suspect.col;
             let mut before = Sample::NONE;
             let n = data.len();
+            self.held_hits.fill(false);
             for g in 0..n {
                 let sample = Sample::of(data[g][c], groupdq[g][c]);
                 if g > 0 {
                     let is_used = before.usable & sample.usable & !sample.is_jump;
                     self.pixels.differences[g - 1][k] = sample.value - before.value;
                     self.pixels.used[g - 1][k] = f64::from(u8::from(is_used));
+                    self.held_hits[g - 1] = before.usable & sample.usable & sample.is_jump;
                 }
                 before = sample;
             }
+            suspect.is_limit |= self.is_limit(tables, k);
         }
         for k in suspects.len()..W {
             for used in &mut self.pixels.used {
                 used[k] = 0.0;
             }
         }
+    }
+
+    /// Whether the only difference that is used may hold a part of a hit that was found in the one next to
+    /// it: of two that shared it both would have been left out.
+    fn is_limit(&self, tables: &Tables, k: usize) -> bool {
+        if self.n_used(k) != 1 {
+            return false;
+        }
+        let held = |i: usize| self.held_hits.get(i).copied().unwrap_or(false);
+        (0..self.held_hits.len())
+            .filter(|&i| self.is_used(i, k))
+            .any(|i| {
+                let (before, after) = (i.wrapping_sub(1), i + 1);
+                let is_alone_before = held(before) && !held(before.wrapping_sub(1));
+                let is_alone_after = held(after) && !held(after + 1);
+                (is_alone_before && tables.n_reads[i] > 1.0)
+                    || (is_alone_after && tables.n_reads[after] > 1.0)
+            })
     }
 
     fn is_used(&self, i: usize, k: usize) -> bool {
@@ -239,7 +269,7 @@ impl LikelihoodFit<'_> {
         let threshold = self.search.find_jumps.then_some(threshold);
         while !suspects.is_empty() {
             for suspects in suspects.chunks_mut(W) {
-                group.take(data, groupdq, suspects);
+                group.take(&self.tables, data, groupdq, suspects);
                 fit_group(&self.tables, threshold, group);
                 let all = self.look_at_averages(suspects, group);
                 for (k, suspect) in suspects.iter_mut().enumerate() {
