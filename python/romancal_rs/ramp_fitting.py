@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,6 +24,12 @@ __all__ = ["RampFitStep"]
 #: What `kernels.fit_likelihood` knows, and so who finds jumps while it fits.
 LIKELIHOOD = ("gls", "likely")
 OLS = "ols"
+#: Parameters of its search for jumps, and of what is done about snowballs.
+OF_SEARCH = ("rejection_threshold", "use_ramp_jump_detection", "record_jumps")
+OF_SNOWBALLS = (
+    *("min_sat_area", "min_jump_area", "expand_factor", "min_sat_radius_extend"),
+    *("sat_required_snowball", "sat_expand", "edge_size"),
+)
 
 
 class RampFitStep(FitStep):
@@ -75,6 +81,10 @@ class RampFitStep(FitStep):
     def finds_jumps(self, exposure: Any) -> bool:
         return self.algorithm_for(exposure) in LIKELIHOOD
 
+    def predecessors(self, exposure: Any) -> Sequence[str]:
+        others = [name for name in super().predecessors(exposure) if name != "jump"]
+        return others if self.finds_jumps(exposure) else [*others, "jump"]
+
     def needs_ramp(self, exposure: Any) -> str:
         if self.save_opt:
             return "save_opt"
@@ -82,7 +92,7 @@ class RampFitStep(FitStep):
 
     def fit(self, exposure: Any, references: Mapping[str, Any]) -> kernels.Fit:
         algorithm = self.algorithm_for(exposure)
-        self.log.info("%s: algorithm %s", self.name, algorithm)
+        self._warn_of_no_use(algorithm)
         detector = self._detector(references)
         if algorithm == OLS:
             return kernels.ramp_fit(
@@ -119,6 +129,9 @@ class RampFitStep(FitStep):
         references: Mapping[str, Any],
         found: Mapping[str, Any],
     ) -> None:
+        self._tell(image, exposure)
+        if self.recipe_of(exposure) == OF_2022 and self.finds_jumps(exposure):
+            image.meta.cal_step["jump"] = "SKIPPED"  # as the log of the pipeline says
         if self.record_jumps and "jump_indices" in found:
             jumps = found["jump_indices"]
             jumps[:, 1:] -= BORDER
@@ -158,6 +171,39 @@ class RampFitStep(FitStep):
             return calibrated
         return self._fit_around_snowballs(ramp, references, calibrated)
 
+    def _tell(self, image: ImageModel, exposure: Any) -> None:
+        """Tells what the fit found."""
+        import numpy as np
+
+        algorithm = self.algorithm_for(exposure)
+        searched = self.finds_jumps(exposure) and self.use_ramp_jump_detection
+        self.log.info(
+            "%s: %s%s: of %d pixels %d with a jump, %d without a rate or not to be used",
+            *(self.name, algorithm, f" at {self.rejection_threshold:g} sigma" if searched else ""),
+            image.dq.size,
+            *(np.count_nonzero(image.dq & flag) for flag in (dqflags.JUMP_DET, dqflags.DO_NOT_USE)),
+        )
+
+    def _warn_of_no_use(self, algorithm: str) -> None:
+        """Warns of parameters that are given, and that what is given with them makes useless."""
+        from .pipeline.order import given_parameters
+
+        useless = set() if self.save_opt else {"opt_name"}
+        if algorithm == OLS:
+            useless |= {*OF_SEARCH, *OF_SNOWBALLS, "average_hits", "expand_large_events"}
+        elif algorithm != "gls":
+            useless.add("average_hits")
+        if not self.expand_large_events:
+            useless |= set(OF_SNOWBALLS)
+        given = [name for name in given_parameters(self) if name in useless]
+        if given:
+            self.log.warning(
+                "%s: what is given for %s is of no use with algorithm = %s, "
+                "expand_large_events = %s, save_opt = %s",
+                *(self.name, ", ".join(given), algorithm),
+                *(self.expand_large_events, self.save_opt),
+            )
+
     def _expands(self, exposure: Any) -> bool:
         return self.expand_large_events and self.finds_jumps(exposure)
 
@@ -186,7 +232,7 @@ class RampFitStep(FitStep):
         )
         changed = (groupdq != before).any(axis=0)[SCIENCE]
         self.log.info(
-            "%s: %d snowballs; %d pixels around them fitted anew",
+            "%s: %d snowballs; %d pixels around them, or around saturated cores, fitted anew",
             *(self.name, n_snowballs, np.count_nonzero(changed)),
         )
         anew = kernels.calibrate(

@@ -56,7 +56,8 @@ def describe(model: DataModel) -> list[str]:
         }
         if entries:
             lines.append(f"  {title}")
-            lines += [f"    {key:<18}{value}" for key, value in entries.items()]
+            width = max(18, *(len(key) + 2 for key in entries))
+            lines += [f"    {key:<{width}}{value}" for key, value in entries.items()]
     arrays = [(key, value) for key, value in model.arrays()]
     if arrays:
         lines.append("  arrays")

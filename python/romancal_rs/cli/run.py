@@ -170,7 +170,7 @@ def _add_spec(
         group.add_argument(
             f"--{prefix}{name}",
             dest=_PARAMETER + prefix + name,
-            metavar=parameter.type_name.upper(),
+            metavar=parameter.shown_type,
             default=argparse.SUPPRESS,
             help=f"{parameter.help} ({default})".replace("%", "%%"),
         )

@@ -42,6 +42,21 @@ _PARAMETERS = {
 }
 
 
+#: Values of parameters by parameter and value, with what is to be said of them.
+_VALUES = {
+    (
+        "algorithm",
+        "ols_cas22",
+    ): f"that fit of {TODAY} is not in this package; its default is likely, "
+    "that of this package gls",
+}
+
+
+def told_of_value(parameter: str, value: object) -> str:
+    """What is to be said of a value that the mission's own package knows; empty if nothing is."""
+    return _VALUES.get((parameter, str(value)), "")
+
+
 def step_of_class(class_path: str) -> str | None:
     """The name of a step by its class path, if it is one of `STEPS`."""
     wanted = class_path.rpartition(".")[2]

@@ -29,6 +29,7 @@ from configobj.validate import ValidateError, Validator, is_boolean, is_float, i
 
 from .._files import local_path
 from ..errors import InputError, RomancalError, nearest, one_line
+from . import elsewhere
 
 #: Types whose values are paths.
 _PATH_TYPES = ("input_file", "output_file", "directory", "reference", "references")
@@ -115,6 +116,13 @@ class Parameter:
         return self.check.partition("(")[0].strip()
 
     @property
+    def shown_type(self) -> str:
+        """What a help text calls its values: the words that it may be, or its type."""
+        if self.type_name != "option":
+            return self.type_name.upper()
+        return "|".join(re.findall(r"'([^']*)'", self.check.partition("default=")[0]))
+
+    @property
     def is_path(self) -> bool:
         """Whether a relative value is meant relative to the file that holds it."""
         return self.type_name in _PATH_TYPES
@@ -170,6 +178,8 @@ class Parameter:
             return _VALIDATOR.check(self.check, self._as_list(self.located(value)))
         except (ValidateError, InputError) as error:
             reason = one_line(error).rstrip(".")
+            if hint := elsewhere.told_of_value(self.name, value):
+                reason += f" ({hint})"
             raise ParameterError(
                 f"{owner}: {self.name} = {value!r}{origin}: {reason}; the parameter is {self.check}"
             ) from None

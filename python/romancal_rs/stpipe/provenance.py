@@ -112,7 +112,10 @@ def _describe_input(arg: Any) -> dict[str, Any]:
 def _describe_references(step: RomanStep, result: DataModel) -> dict[str, Any]:
     """Of each step, what it used for the exposure that a result was made of."""
     used: dict[str, Any] = {}
+    ran = {report.name for report in step._run.reports}
     for part in _parts(step):
+        if part is not step and part.name not in ran:
+            continue
         entries = {}
         for reftype, match in part.found_references(result).items():
             if isinstance(match.reference, Path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
@@ -173,7 +173,10 @@ class RomanStep(ReferencingStep):
         if not isinstance(model, classes):
             source = f" from {input}" if isinstance(input, str | os.PathLike) else ""
             wanted = " or ".join(cls.__name__ for cls in classes)
-            raise InputError(f"{self.name} takes a {wanted}, got: {type(model).__name__}{source}")
+            article = "an" if wanted[0] in "AEIOU" else "a"
+            raise InputError(
+                f"{self.name} takes {article} {wanted}, got: {type(model).__name__}{source}"
+            )
         if isinstance(model, datamodels.RampModel | datamodels.ImageModel):
             check_for_step(model)
         if self.builds_on and isinstance(model, datamodels.RampModel) and model.is_encoded:
@@ -187,6 +190,10 @@ class RomanStep(ReferencingStep):
         if self._is_outermost() and isinstance(input, datamodels.DataModel):
             return model.copy_for_change(changes)
         return model
+
+    def predecessors(self, exposure: DataModel) -> Sequence[str]:
+        """The entries in ``meta.cal_step`` of the steps that come before this one."""
+        return self._as_for(exposure, "builds_on")
 
     def warn_of_order(self, model: DataModel, done: Collection[str] = ()) -> None:
         """Warns where the step has been done on a model before, or one that it builds on has not.
@@ -210,7 +217,7 @@ class RomanStep(ReferencingStep):
         cal_step = None if isinstance(model, ScienceRawModel) else model.meta.cal_step
         missing = [
             name
-            for name in self._as_for(model, "builds_on")
+            for name in self.predecessors(model)
             if name not in done
             and (cal_step is None or cal_step.get(name) == "INCOMPLETE")
             and not _is_idle(name, model, recipe)

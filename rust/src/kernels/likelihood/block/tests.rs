@@ -320,7 +320,9 @@ fn single_precision_is_as_good_as_dense_matrices() {
             let block = pixels.fit(n_reads, NO_SEARCH, &(0..LANES), dispatched);
             for (c, expected) in expected.iter().enumerate() {
                 let context = format!("{n_reads:?} {rate} DN/s: {expected:?}");
-                assert_eq!(block.suspect[c] == 0, expected.is_some(), "{context}");
+                // A pixel with a known hit is looked at closely, but fitted all the same.
+                let is_sure = expected.is_some() && block.dq[c] & JUMP_DET == 0;
+                assert_eq!(block.suspect[c] == 0, is_sure, "{context}");
                 let Some(expected) = expected else { continue };
                 let fit = &block.fit;
                 let near = |value: f32, expected: f64, error: f64| {

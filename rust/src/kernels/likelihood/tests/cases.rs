@@ -184,11 +184,12 @@ fn samples_that_are_not_used_count_as_if_they_were_not_there() {
     let of_five: [f32; 5] = clean[..5].try_into().unwrap();
     let expected = Ramp::of_pixels(even(5, 3), &[of_five]).fit(gls())[0].rate;
     for (fitted, (_, flags)) in ramp.fit(gls()).into_iter().zip(unusable) {
-        let rate = Rate {
-            dumo: expected.dumo,
-            ..fitted.rate
-        };
-        assert_eq!(rate, expected);
+        // Some are fitted in single precision, some in double.
+        near(fitted.rate.slope, expected.slope.into());
+        near(fitted.rate.var_poisson, expected.var_poisson.into());
+        near(fitted.rate.var_rnoise, expected.var_rnoise.into());
+        near(fitted.rate.err, expected.err.into());
+        near(fitted.rate.chisq, expected.chisq.into());
         assert!(fitted.rate.dumo.is_finite());
         assert_eq!(fitted.dq, u32::from(flags & !group::DO_NOT_USE));
     }
