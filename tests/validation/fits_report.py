@@ -66,11 +66,11 @@ def goals_table(results: Results) -> str:
 
 def limits(goal: Goal) -> str:
     low, high = goal.low / goal.unit, goal.high / goal.unit
-    if goal.low == -goal.high and goal.high > 0:
+    if low == -high:
         return f"± {high:g}"
-    if goal.low > 0 and goal.high * goal.unit == goal.unit:
+    if np.isinf(high):
         return f">= {low:g}"
-    return f"{low:g} to {high:g}" if goal.low > 0 else f"<= {high:g}"
+    return f"<= {high:g}" if np.isinf(low) else f"{low:g} to {high:g}"
 
 
 def condition(case: Case) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from .compare import Value
 from .ramps import PATTERNS
@@ -27,6 +28,7 @@ class Goal:
         Whether the goal holds for a number of resultants, and a rate [DN/s] (NaN for ramps that
         saturate).
     low, high : float
+        Infinite where there is no such limit.
     estimator : str
     unit : float
         That the page divides values by.
@@ -104,7 +106,7 @@ def clean(
 def false_jumps(
     quantity: str, cases: Callable[[int, Case], bool], most: float, estimator: str = "gls"
 ) -> Goal:
-    return Goal(quantity, "clean", "false", cases, 0, most, estimator, MILLION)
+    return Goal(quantity, "clean", "false", cases, -inf, most, estimator, MILLION)
 
 
 def completeness(
@@ -118,7 +120,7 @@ def completeness(
             "found",
             rates(low, high, MANY),
             share,
-            1.0,
+            inf,
             estimator,
             PERCENT,
         )
@@ -139,11 +141,11 @@ def hit_pixels(
 
 def saturating(quantity: str, measure: str, most: float, unit: float = 1.0) -> Goal:
     name = f"saturating ramps: {quantity}"
-    return Goal(name, "saturating", measure, without_hits, 0, most, "concave, gls", unit)
+    return Goal(name, "saturating", measure, without_hits, -inf, most, "concave, gls", unit)
 
 
 GOALS: list[Goal] = [
-    clean("no hits: rms / b", "rms", rates(0, 300), 0, 1.003),
+    clean("no hits: rms / b", "rms", rates(0, 300), -inf, 1.003),
     clean("no hits: bias / b", "bias", rates(0, 300), -0.003, 0.003),
     clean("pull width, n >= 5, 1 DN/s and more", "pull", rates(1, 300, SOME), 0.995, 1.005),
     clean("pull width, n >= 5, 0.3 DN/s", "pull", rates(0.3, 0.3, SOME), 0.98, 1.02),
@@ -179,14 +181,14 @@ GOALS: list[Goal] = [
         7.5e-4,
         "gls, T = 18",
     ),
-    hit_pixels("up to 10 DN/s, n = 5 to 7: rms / b", "rms", rates(0, 10, FEW), 0, 1.05),
-    hit_pixels("up to 10 DN/s, n >= 8: rms / b", "rms", rates(0, 10, MANY), 0, 1.015),
+    hit_pixels("up to 10 DN/s, n = 5 to 7: rms / b", "rms", rates(0, 10, FEW), -inf, 1.05),
+    hit_pixels("up to 10 DN/s, n >= 8: rms / b", "rms", rates(0, 10, MANY), -inf, 1.015),
     hit_pixels("up to 10 DN/s, n >= 5: bias / b", "bias", rates(0, 10, SOME), -0.015, 0.015),
-    hit_pixels("up to 10 DN/s, n >= 5: pull width", "pull", rates(0, 10, SOME), 0, 1.05),
-    hit_pixels("100 DN/s, n = 5 to 7: rms / b", "rms", rates(100, 100, FEW), 0, 1.10),
-    hit_pixels("100 DN/s, n >= 8: rms / b", "rms", rates(100, 100, MANY), 0, 1.045),
-    hit_pixels("n = 4: more than 5 b off, %", "far", rates(0, 300, (4, 4)), 0, 1e-3, PERCENT),
-    hit_pixels("n = 4: no rate, %", "no rate", rates(0, 300, (4, 4)), 0, 0, PERCENT),
+    hit_pixels("up to 10 DN/s, n >= 5: pull width", "pull", rates(0, 10, SOME), -inf, 1.05),
+    hit_pixels("100 DN/s, n = 5 to 7: rms / b", "rms", rates(100, 100, FEW), -inf, 1.10),
+    hit_pixels("100 DN/s, n >= 8: rms / b", "rms", rates(100, 100, MANY), -inf, 1.045),
+    hit_pixels("n = 4: more than 5 b off, %", "far", rates(0, 300, (4, 4)), -inf, 1e-3, PERCENT),
+    hit_pixels("n = 4: no rate, %", "no rate", rates(0, 300, (4, 4)), -inf, 0, PERCENT),
     saturating("with a filled resultant used, %", "filled used", 0, PERCENT),
     saturating("rms / b", "rms", 1.03),
     saturating("jumps, %", "jumps", 2e-4, PERCENT),

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import json
 from functools import partial
-from math import erf, sqrt
+from math import erf, inf, sqrt
 from pathlib import Path
 
 import numpy as np
@@ -249,6 +249,19 @@ def test_a_bias_of_a_hundredth_of_the_bound_shows() -> None:
     assert clean(off, 1.0)["bias"].value == pytest.approx(0.01, rel=1e-6)
 
 
+def test_the_smoothed_variance_makes_errors_that_do_not_go_with_the_noise() -> None:
+    reads, rate = even(8, 8), 0.1
+    data = ramps.simulate_in_chunks(reads, rate, 512 * 256, (21,)).data
+    _, by_name = yardsticks.clean_case(reads, rate, data, {"gls": estimators.LIKELIHOOD})
+    measures = by_name["gls"]
+    own, smooth = measures["pull"], measures["smooth pull"]
+    assert own.value > 1.02
+    # Where a few pixels would keep their own error, as it is small, the width would be 1.014.
+    assert smooth.value == pytest.approx(1.0, abs=0.002 + 3 * smooth.error)
+    bias = measures["weighted bias"].value
+    assert abs(measures["smooth weighted bias"].value) < 0.2 * abs(bias)
+
+
 def test_errors_that_go_with_the_rate_bias_the_weighted_mean() -> None:
     # sigma^2 = v (1 + c x), x the error in units of the bound: the weighted mean is -c to first
     # order, and the mean of the weights with the errors all the same is 0.
@@ -371,10 +384,20 @@ def test_goals_are_judged_with_the_error_of_each_case(values: list[Value], verdi
 
 
 def test_what_must_not_happen_is_not_excused_by_its_error() -> None:
-    goal = Goal("filled", "saturating", "filled used", lambda n, case: True, 0, 0)
+    goal = Goal("filled", "saturating", "filled used", lambda n, case: True, -inf, 0)
     case = Case("saturating", "table 4", "pedestal")
     assert goal.verdict({case: {"gls": {"filled used": Value(1e-5, 1e-5)}}}) == "no"
     assert goal.verdict({case: {"gls": {"filled used": Value(0.0, 1e-5)}}}) == "yes"
+
+
+def test_the_worst_of_shares_is_the_one_nearest_to_their_only_limit() -> None:
+    shares = {"1": Value(1e-5, 0), "3": Value(1.5e-4, 0), "10": Value(0.0, 0)}
+    results = {Case("clean", "table 4", rate): {"gls": {"false": v}} for rate, v in shares.items()}
+    goal = next(g for g in GOALS if g.quantity == "false jumps, n <= 9, 1e-6")
+    worst = goal.worst(results, "gls")
+    assert worst is not None
+    assert worst[0].condition == "3"
+    assert fits_report.limits(goal) == "<= 160"
 
 
 @functools.cache
