@@ -262,10 +262,13 @@ def clean_case(
     by_name = {"best": measure_best(ideal)}
     for name, fit in estimators.items():
         estimate = fit(reads, data, np.zeros(data.shape, np.uint8))
-        measures = measure_clean(estimate.rate, estimate.err, rate, ideal, best.bound)
+        usable = ~estimate.no_rate
+        fitted, beside = estimate.rate[usable], ideal[usable]
+        measures = measure_clean(fitted, estimate.err[usable], rate, beside, best.bound)
         measures["false"] = share(estimate.jump.any(axis=0))
         if estimate.smooth_err is not None:
-            smooth = measure_clean(estimate.rate, estimate.smooth_err, rate, ideal, best.bound)
+            smooth_err = estimate.smooth_err[usable]
+            smooth = measure_clean(fitted, smooth_err, rate, beside, best.bound)
             measures |= {f"smooth {key}": smooth[key] for key in ("pull", "weighted bias")}
         by_name[name] = measures
     return Case("clean", reads.name, f"{rate:g}"), by_name
