@@ -71,7 +71,7 @@ bench: build
 	$(BIN)/python tests/bench/flight.py
 
 # Beside the numeric library of the system of 2022, and beside romancal 1.1.0, each in an environment of
-# its own. Ten minutes; romancal takes up to 3 GB of memory.
+# its own. Half an hour, of which romancal takes most, and up to 6 GB of memory.
 PEERS_ENV := build/peers-env
 FLIGHT_PEERS_ENV := build/peers-env-flight
 
@@ -80,6 +80,8 @@ bench-peers: build $(FLIGHT_PEERS_ENV)/bin/python
 	$(PEERS_ENV)/bin/pip install --quiet "stcal==1.2.1" "numpy<2"
 	$(BIN)/python tests/bench/peers.py $(PEERS_ENV)/bin/python
 	$(BIN)/python tests/bench/peers_flight.py $(FLIGHT_PEERS_ENV)/bin/python
+	$(BIN)/python tests/bench/peers_fit.py $(FLIGHT_PEERS_ENV)/bin/python
+	$(BIN)/python tests/bench/peers_file.py $(FLIGHT_PEERS_ENV)/bin/python
 
 $(FLIGHT_PEERS_ENV)/bin/python:
 	$(PYTHON) -m venv $(FLIGHT_PEERS_ENV)

@@ -172,7 +172,7 @@ impl<const W: usize> Search<W> {
         }
     }
 
-    /// The hit in each of the pixels, of a likelihood ratio above the threshold, after a fit of them.
+    /// The hit in each of the pixels, of a likelihood ratio above its threshold, after a fit of them.
     #[inline(always)]
     pub fn find(
         &mut self,
@@ -180,7 +180,7 @@ impl<const W: usize> Search<W> {
         pixels: &Pixels<W>,
         steps: &[Step<W>],
         sums: &Sums<W>,
-        threshold: f64,
+        thresholds: &Wide<W>,
     ) -> Hits<W> {
         let chi2 = sums.chi2();
         let mut n_used = Wide::<W>::ZERO;
@@ -192,7 +192,7 @@ impl<const W: usize> Search<W> {
         // No hit takes more off chi2 than there is.
         let mut may_have = Hits::<W>::NONE;
         for k in 0..W {
-            let may = (chi2[k] > threshold) & (n_used[k] > 1.0);
+            let may = (chi2[k] > thresholds[k]) & (n_used[k] > 1.0);
             may_have.last[k] = if may { 0.0 } else { -1.0 };
         }
         if !may_have.any() {
@@ -202,7 +202,7 @@ impl<const W: usize> Search<W> {
         let best = Best::find(tables, &self.levers, &n_used);
         let mut hits = best.hits;
         hits.retain(|k| {
-            let ratio = best.ratio(k);
+            let (ratio, threshold) = (best.ratio(k), thresholds[k]);
             may_have.is_some(k) & (ratio > threshold) & (best.drop[k] <= ratio + threshold)
         });
         // What is found without the first candidate need not be that candidate.

@@ -19,6 +19,10 @@ pub const GROUP: usize = 8;
 /// A hit that is shared in another way than by the reads of a resultant leaves so much more of chi2.
 const MAX_MISFIT: f64 = 9.0;
 
+/// By how much the likelihood ratio of a hit has to be larger in a pixel that has one: two hits in a ramp
+/// are rare, and few differences are left.
+const LATER_HITS: f64 = 5.0;
+
 /// A pixel that is looked at.
 #[derive(Debug, Clone, Copy)]
 pub struct Suspect {
@@ -220,7 +224,7 @@ vectorised! {
     /// threshold, if there is one.
     fn fit_group<const W: usize>(
         tables: &Tables,
-        threshold: Option<f64>,
+        thresholds: Option<&Wide<W>>,
         group: &mut Group<W>,
     ) {
         let Group { pixels, steps, .. } = group;
@@ -230,8 +234,8 @@ vectorised! {
         let rate = up(tables, pixels, &pixels.used, &start, &photons, steps).rate();
         group.photons = pixels.photons(&rate);
         group.sums = up(tables, pixels, &pixels.used, &start, &group.photons, steps);
-        group.hits = match threshold {
-            Some(threshold) => group.search.find(tables, pixels, steps, &group.sums, threshold),
+        group.hits = match thresholds {
+            Some(thresholds) => group.search.find(tables, pixels, steps, &group.sums, thresholds),
             None => Hits::NONE,
         };
         (group.var_poisson, group.var_rnoise) =
@@ -266,11 +270,15 @@ impl LikelihoodFit<'_> {
         fits: &mut RateRows,
     ) {
         let threshold = self.search.rejection_threshold * self.search.rejection_threshold;
-        let threshold = self.search.find_jumps.then_some(threshold);
         while !suspects.is_empty() {
             for suspects in suspects.chunks_mut(W) {
                 group.take(&self.tables, data, groupdq, suspects);
-                fit_group(&self.tables, threshold, group);
+                let mut thresholds = Wide([threshold; W]);
+                for (k, suspect) in suspects.iter().enumerate() {
+                    thresholds[k] += if suspect.has_hit { LATER_HITS } else { 0.0 };
+                }
+                let thresholds = self.search.find_jumps.then_some(&thresholds);
+                fit_group(&self.tables, thresholds, group);
                 let all = self.look_at_averages(suspects, group);
                 for (k, suspect) in suspects.iter_mut().enumerate() {
                     if let Some(hit) = group.hits.differences(k) {
