@@ -10,6 +10,7 @@ from . import dqflags, kernels
 from .border import BORDER, SCIENCE
 from .exposure import read_pattern, thread_cap
 from .stpipe import FitStep, ParameterError, RomanStep
+from .stpipe.parameters import given_parameters
 from .stpipe.recipes import OF_2022
 
 if TYPE_CHECKING:
@@ -186,8 +187,6 @@ class RampFitStep(FitStep):
 
     def _warn_of_no_use(self, algorithm: str) -> None:
         """Warns of parameters that are given, and that what is given with them makes useless."""
-        from .pipeline.order import given_parameters
-
         useless = set() if self.save_opt else {"opt_name"}
         if algorithm == OLS:
             useless |= {*OF_SEARCH, *OF_SNOWBALLS, "average_hits", "expand_large_events"}

@@ -12,12 +12,11 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from .dqflags import JUMP_DET, SATURATED
 from .errors import ArgumentError, ArgumentTypeError, ShapeError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["expand_large_events"]
@@ -90,6 +89,8 @@ def expand_large_events(
     `expand_large_events` of the ramp fit of romancal 1.1.0 and stcal 1.20.0;
     ``docs/deviations.md`` lists what differs.
     """
+    import numpy as np
+
     groupdq = _checked(groupdq)
     min_sat_area = _number("min_sat_area", min_sat_area)
     min_jump_area = _number("min_jump_area", min_jump_area)
@@ -148,6 +149,8 @@ class _Ellipse:
 
     def drawn(self, shape: tuple[int, ...]) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
         """A part of an image, and its pixels inside: of whole half axes, around a pixel."""
+        import numpy as np
+
         row, col = (round(x) for x in self.centre)
         minor, major = round(self.minor / 2), round(self.major / 2)
         if minor == 0 or major == 0:
@@ -188,6 +191,7 @@ def _saturating(groupdq: NDArray[np.uint8], k: int, min_area: float) -> list[_El
 
 def _events(mask: NDArray[np.bool_], min_area: float) -> list[_Ellipse]:
     """The regions of a mask that have at least this area, their holes filled."""
+    import numpy as np
     from scipy import ndimage
 
     rows, cols = np.nonzero(mask)
@@ -239,6 +243,8 @@ def _add_jump(flags: NDArray[np.uint8], event: _Ellipse) -> None:
 
 def _checked(groupdq: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The flags as a plain array."""
+    import numpy as np
+
     if not isinstance(groupdq, np.ndarray):
         raise ArgumentTypeError(
             f"groupdq: expected a NumPy array of uint8, got {type(groupdq).__name__}"

@@ -27,13 +27,15 @@ PATTERNS = {
     15: (1, 1, 2, 6, 6, 6, 8, 8, 8, 8, 8, 10, 10, 10, 1),
 }
 SHARES = (0.0, 0.01)
-THEIR_ROWS, OUR_ROWS, THEIR_RUNS, OUR_RUNS = 32, 512, 2, 5
+THEIR_ROWS, OUR_ROWS, THEIR_RUNS, OUR_RUNS = 16, 256, 2, 7
 
 
 def reads_of(n: int) -> list[list[int]]:
     """Read numbers of each resultant, without gaps."""
     ends = np.cumsum(PATTERNS[n])
-    return [list(range(end - count + 1, end + 1)) for end, count in zip(ends, PATTERNS[n], strict=True)]
+    return [
+        list(range(end - count + 1, end + 1)) for end, count in zip(ends, PATTERNS[n], strict=True)
+    ]
 
 
 def ramps(n: int, share: float, n_rows: int) -> np.ndarray:

@@ -376,7 +376,8 @@ def test_a_saturated_exposure_is_resumed(simulated, tmp_path):
     first = ExposurePipeline.call(exposure, references=references, checkpoint=tmp_path)
     again = ExposurePipeline.call(exposure, references=references, checkpoint=tmp_path)
     assert resumed(again) == up_to("saturation")
-    assert dict(leaves(again)) == dict(leaves(first))
+    # As text: there are no statistics, which are NaN then, and equal to nothing.
+    assert repr(dict(leaves(again))) == repr(dict(leaves(first)))
 
 
 def test_an_exposure_of_2022_is_resumed(tmp_path, monkeypatch):

@@ -86,12 +86,12 @@ def test_a_wrong_value_of_a_store_says_the_way_out(tmp_path):
 
 
 def test_a_parameter_of_another_version_in_a_file_that_the_user_named(tmp_path):
-    tree = {"class": "romancal.step.RampFitStep", "parameters": {"algorithm": "likely"}}
+    tree = {"class": "romancal.step.RampFitStep", "parameters": {"threshold_constant": 0.3}}
     file = config.load(write(tmp_path / "pars.asdf", tree))
     with pytest.raises(UnknownParameterError) as caught:
         configure.build(find_class("rampfit"), config=file)
     message = str(caught.value)
-    assert f"no parameter 'algorithm' ({file.path}, line " in message
+    assert f"no parameter 'threshold_constant' ({file.path}, line " in message
     assert "it is one of romancal 1.1, and has no meaning here; leave it out" in message
     assert "--disable-crds-steppars" in message
 
@@ -101,10 +101,19 @@ def test_a_parameter_of_another_version_from_python_and_the_command_line(capsys)
         ExposurePipeline(on_disk=True)
     with pytest.raises(UnknownParameterError, match=r"'update_version': it is one of romancal"):
         DQInitStep(update_version=True)
-    for option in ("--steps.ramp_fit.algorithm=likely", "--on_disk=true"):
+    for option in ("--steps.ramp_fit.threshold_intercept=5.5", "--on_disk=true"):
         with pytest.raises(SystemExit):
             main(["run", "roman_elp", "x.asdf", option])
         assert f"{option}: it is one of romancal 1.1" in capsys.readouterr().err
+
+
+def test_a_fit_of_another_version_is_told_from_those_that_are_here(capsys):
+    told = "that fit of romancal 1.1 is not in this package; its default is likely"
+    with pytest.raises(ParameterError, match=told):
+        find_class("rampfit")(algorithm="ols_cas22")
+    with pytest.raises(SystemExit):
+        main(["run", "roman_elp", "x.asdf", "--steps.rampfit.algorithm=ols_cas22"])
+    assert told in capsys.readouterr().err
 
 
 # --- steps that are not here

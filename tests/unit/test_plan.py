@@ -34,7 +34,7 @@ class Fit(FitStep):
         wants_more = boolean(default=False)  # What needs the ramp
     """
 
-    def needs_ramp(self):
+    def needs_ramp(self, exposure):
         return "wants_more" if self.wants_more else ""
 
     def fit(self, exposure, references):

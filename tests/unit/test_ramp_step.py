@@ -130,4 +130,5 @@ def test_a_step_without_kernel_fit_or_process_says_what_it_lacks(ramp):
         NoFit.call(ramp)
     with pytest.raises(NotImplementedError, match=r"NoFit does not define fit\(\)"):
         NoFit().fit(ramp, {})
-    assert NoFit().needs_ramp() == ""
+    assert NoFit().needs_ramp(ramp) == ""
+    assert not NoFit().finds_jumps(ramp)

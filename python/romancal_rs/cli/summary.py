@@ -36,11 +36,16 @@ def progress_display(step: Step) -> Iterator[Observer | None]:
     ) as progress:
         task = progress.add_task(step.name, total=n_steps or 1)
 
+        ended: list[Step] = []
+
         def show(running: Step, event: str) -> None:
             if event == "start":
                 progress.update(task, description=running.name)
             elif running.parent is step or (running is step and not n_steps):
                 progress.advance(task)
+                ended.append(running)
+            if running is step and event == "end":  # not all of them need have run
+                progress.update(task, total=len(ended))
 
         yield show
 

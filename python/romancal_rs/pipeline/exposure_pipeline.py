@@ -23,9 +23,10 @@ from ..references import NOT_APPLICABLE, Match, ReferenceMismatchError
 from ..refpix import RefPixStep, check_amp33
 from ..saturation import SaturationStep
 from ..stpipe import FitStep, ParameterError, RomanPipeline, RomanStep, Step, elsewhere
+from ..stpipe.parameters import given_parameters
 from ..stpipe.recipes import FLIGHT, OF_2022
 from ..wfi18_transient import WFI18TransientStep
-from .order import JUMP, STEPS_BY_RECIPE, given_parameters, in_recipe, with_jumps_found_once
+from .order import JUMP, STEPS_BY_RECIPE, in_recipe, with_jumps_found_once
 from .plan import Segment, plan
 from .together import MaybeSaturatedError, run_segment
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..stpipe import FitStep
 from ..stpipe.recipes import FLIGHT, OF_2022
@@ -108,15 +108,3 @@ def _after_fit(pipeline: type[ExposurePipeline], names: list[str]) -> list[str]:
     """Those of the steps that come after the first fit."""
     fits = [i for i, name in enumerate(names) if issubclass(pipeline.step_defs[name], FitStep)]
     return names[fits[0] + 1 :] if fits else []
-
-
-def given_parameters(step: Step) -> list[str]:
-    """The parameters of a step of a pipeline that have other values than their defaults."""
-    defaults: Any = (
-        {} if step.parent is None else type(step.parent).step_defaults.get(step.name, {})
-    )
-    return [
-        name
-        for name, parameter in step.parameters.items()
-        if name in step.__dict__ and getattr(step, name) != defaults.get(name, parameter).default
-    ]

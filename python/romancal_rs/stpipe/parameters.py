@@ -491,3 +491,14 @@ _VALIDATOR = Validator(
         "option": _is_option,
     }
 )
+
+
+def given_parameters(step: Any) -> list[str]:
+    """The parameters of a step of a pipeline that have other values than their defaults."""
+    parent = step.parent
+    defaults = {} if parent is None else type(parent).step_defaults.get(step.name, {})
+    return [
+        name
+        for name, parameter in step.parameters.items()
+        if name in step.__dict__ and getattr(step, name) != defaults.get(name, parameter).default
+    ]
