@@ -33,6 +33,7 @@ mod suspects;
 mod sweep;
 mod tables;
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use ndarray::Array2;
@@ -47,7 +48,7 @@ use crate::band::{Found, RampBand};
 use crate::cadence::ReadPattern;
 use crate::dq::{group, pixel as of_pixel};
 use crate::error::KernelError;
-use crate::lanes::{self, blocks, chosen, rows, rows_mut};
+use crate::lanes::{self, blocks, chosen, flags_in, rows, rows_mut, vectorised};
 use crate::planes::{Fit, Planes, Quantity};
 use crate::reference::Plane;
 
@@ -144,13 +145,25 @@ impl<'a> LikelihoodFit<'a> {
         found: &mut Vec<[i16; 3]>,
     ) {
         for (g, flags) in groupdq.iter().enumerate() {
-            for (c, flags) in flags.iter().enumerate() {
-                if flags & group::JUMP_DET != 0 {
-                    // It was checked that they are small enough.
-                    found.push([g as i16, row as i16, (first_col + c) as i16]);
+            for cols in blocks(flags.len()) {
+                // In most blocks there is none.
+                if !has_jump(flags, &cols) {
+                    continue;
+                }
+                for c in cols {
+                    if flags[c] & group::JUMP_DET != 0 {
+                        // It was checked that they are small enough.
+                        found.push([g as i16, row as i16, (first_col + c) as i16]);
+                    }
                 }
             }
         }
+    }
+}
+
+vectorised! {
+    fn has_jump(flags: &[u8], cols: &Range<usize>) -> bool {
+        flags_in(&[flags], cols) & group::JUMP_DET != 0
     }
 }
 
