@@ -12,6 +12,8 @@ from pathlib import Path
 from hostile.asdf_parts import Asdf, Block
 
 from romancal_rs.pipeline import ExposurePipeline
+from romancal_rs.pipeline.order import STEPS_BY_RECIPE
+from romancal_rs.stpipe.recipes import FLIGHT
 
 # How a case may end.
 ERROR = frozenset({"error"})  # status 1, one line that names the file
@@ -154,7 +156,7 @@ def of_reference(
         step = next(
             name
             for name, step_class in ExposurePipeline.step_defs.items()
-            if reftype in step_class.reference_file_types
+            if reftype in step_class.reference_file_types and name in STEPS_BY_RECIPE[FLIGHT]
         )
         return place.run(None, f"--steps.{step}.override_{reftype}={path}")
 
