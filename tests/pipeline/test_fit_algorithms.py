@@ -274,3 +274,33 @@ def test_a_fit_makes_an_image_of_its_planes(ramp, detector):
     fit, _ = fitted(ramp, detector)
     image = rate_image(ramp, fit)
     np.testing.assert_array_equal(image.data, fit.slope)
+
+
+def test_the_manual_flat_field_does_without_a_variance_of_read_noise(simulated):
+    steps = {"rampfit": {"include_var_rnoise": False}, "flatfield": {}}
+    image, _ = run(simulated, steps=steps, recipe="2022")
+    whole, _ = run(simulated, steps={"flatfield": {}}, recipe="2022")
+    assert "var_rnoise" not in image
+    np.testing.assert_allclose(image.err, whole.err, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("given", "useless"),
+    [
+        ({"algorithm": "ols", "rejection_threshold": 5.0}, "rejection_threshold"),
+        ({"algorithm": "likely", "average_hits": False}, "average_hits"),
+        ({"expand_factor": 3.0, "opt_name": "x.asdf"}, "expand_factor, opt_name"),
+    ],
+)
+def test_what_is_given_in_vain_is_told(simulated, caplog, given, useless):
+    with caplog.at_level(logging.WARNING):
+        run(simulated, steps={"rampfit": given})
+    assert f"rampfit: what is given for {useless} is of no use with algorithm = " in caplog.text
+
+
+def test_nobody_waits_for_a_jump_step_that_does_not_run(simulated, ramp, caplog):
+    with caplog.at_level(logging.WARNING):
+        run(simulated, recipe="2022", steps={"rampfit": {"algorithm": "gls"}, "flatfield": {}})
+    assert "comes after" not in caplog.text
+    RampFitStep.call(ramp, references=str(simulated.references), algorithm="ols")
+    assert "comes after jump, which meta.cal_step says to be INCOMPLETE" in caplog.text

@@ -101,3 +101,57 @@ def test_pixels_that_saturate_early_have_no_false_hits():
     assert (groupdq & dqflags.JUMP_DET).any(axis=0).mean() < 3e-4
     assert abs(fitted.slope.mean(dtype=float) / 400 - 1) < 1e-3
     assert np.all(fitted.dq & dqflags.SATURATED)
+
+
+def one_pixel(samples, pattern, read_noise=4.8, groupdq=None, **parameters):
+    """A pixel by itself: its fit, and the flags of its samples."""
+    data = np.array(samples, np.float32)[:, None, None]
+    flags = np.zeros(data.shape, np.uint8) if groupdq is None else groupdq
+    fit = kernels.fit_likelihood(
+        data, flags, np.zeros((1, 1), np.uint32), 1.93, read_noise, pattern, **parameters
+    )
+    return fit, flags
+
+
+def test_a_rate_that_is_an_upper_limit_stays_one_where_its_flags_are_given():
+    pattern = ReadPattern.from_reads([[1, 2], [3, 4], [5, 6]], 3.0)
+    first, flags = one_pixel([100, 700, 710], pattern)
+    assert first.dq[0, 0] == dqflags.JUMP_DET | dqflags.DO_NOT_USE
+    again, _ = one_pixel([100, 700, 710], pattern, groupdq=flags.copy(), find_jumps=False)
+    assert (again.dq[0, 0], again.slope[0, 0]) == (first.dq[0, 0], first.slope[0, 0])
+
+
+def test_of_a_hit_that_two_differences_shared_nothing_is_left_in_the_third():
+    pattern = ReadPattern.from_reads([[1, 2], [3, 4], [5, 6], [7, 8]], 3.0)
+    fit, flags = one_pixel([100, 705, 1120, 1130], pattern)
+    assert np.flatnonzero(flags[:, 0, 0]).tolist() == [1, 2]
+    assert fit.dq[0, 0] == dqflags.JUMP_DET
+
+
+def test_noise_below_zero_is_none():
+    pattern = ReadPattern.from_reads([[1], [2], [3], [4]], 3.0)
+    fit, _ = one_pixel([100, 110, 120, 130], pattern, read_noise=-4.8)
+    assert (fit.dq[0, 0], fit.slope[0, 0]) == (dqflags.DO_NOT_USE, 0)
+
+
+def test_reads_that_overlap_are_no_read_pattern():
+    with pytest.raises(
+        kernels.ArgumentError, match=r"frame_time: expected reads of a resultant that end"
+    ):
+        ReadPattern([1.0, 2.0, 3.0], [8, 8, 8], 1.0, 3.0)
+    ReadPattern([12.0, 36.0, 60.0], [8, 8, 8], 24.0, 3.0)
+
+
+def test_variances_are_smoothed_down_to_those_without_photons():
+    pattern = ReadPattern.from_reads([[1, 2], [3, 4], [5, 6], [7, 8]], 3.0)
+    data = np.zeros((4, 3, 3), np.float32) - pattern.times[:, None, None].astype("f4") * 0.05
+    data[:, 1, 1] = 0.1 * pattern.times
+    flags, dq = np.zeros(data.shape, np.uint8), np.zeros((3, 3), np.uint32)
+    fit = kernels.fit_likelihood(data, flags, dq, 1.93, 4.8, pattern)
+    own = fit.err[1, 1]
+    kernels.smooth_variance(
+        *(fit.slope, fit.dq, fit.var_poisson, fit.var_rnoise, fit.err, 1.93, 4.8, pattern)
+    )
+    # The mean rate is below 0: as that of the neighbours.
+    assert own > fit.err[1, 1] == pytest.approx(fit.err[0, 0], rel=1e-6)
+    assert fit.var_poisson[1, 1] <= 1e-6 * fit.var_rnoise[1, 1]
