@@ -11,6 +11,7 @@ from .border import BORDER, SCIENCE
 from .exposure import read_pattern, thread_cap
 from .stpipe import FitStep, ParameterError, RomanStep
 from .stpipe.parameters import given_parameters
+from .stpipe.ramp import calibrate_ramp
 from .stpipe.recipes import OF_2022
 
 if TYPE_CHECKING:
@@ -239,20 +240,13 @@ class RampFitStep(FitStep):
             "%s: %d snowballs; %d pixels around them, or around saturated cores, fitted anew",
             *(self.name, n_snowballs, np.count_nonzero(changed)),
         )
-        anew = kernels.calibrate(
-            ramp.data,
-            [],
-            kernels.likelihood_fit(
-                *self._detector(references, tell=False),
-                read_pattern(ramp),
-                find_jumps=False,
-                record_jumps=True,
-            ),
-            groupdq=groupdq,
-            pixeldq=ramp.pixeldq,
-            border=BORDER,
-            max_threads=thread_cap(self.maximum_cores),
+        without_search = kernels.likelihood_fit(
+            *self._detector(references, tell=False),
+            read_pattern(ramp),
+            find_jumps=False,
+            record_jumps=True,
         )
+        anew = calibrate_ramp(ramp, groupdq, without_search, self.maximum_cores)
         # A rate that is no more than a limit is none by further flags either.
         anew.fit.dq[:] |= calibrated.fit.dq & dqflags.DO_NOT_USE
         for name in kernels.PLANES:

@@ -44,11 +44,9 @@ _PARAMETERS = {
 
 #: Values of parameters by parameter and value, with what is to be said of them.
 _VALUES = {
-    (
-        "algorithm",
-        "ols_cas22",
-    ): f"that fit of {TODAY} is not in this package; its default is likely, "
-    "that of this package gls",
+    ("algorithm", "ols_cas22"): (
+        f"that fit of {TODAY} is not in this package; its default is likely, that of this one gls"
+    ),
 }
 
 

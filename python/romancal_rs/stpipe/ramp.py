@@ -12,6 +12,8 @@ from ..exposure import thread_cap
 from .roman import RomanStep
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ..datamodels import DataModel, ImageModel, RampModel
 
 
@@ -103,15 +105,8 @@ class FitStep(RomanStep):
 
     def fit_ramp(self, ramp: RampModel, references: Mapping[str, Any]) -> kernels.Calibrated:
         """Fits a ramp that is there by itself, as it is where `needs_ramp` says so."""
-        return kernels.calibrate(
-            ramp.data,
-            [],
-            self.fit(ramp, references),
-            groupdq=ramp.groupdq,
-            pixeldq=ramp.pixeldq,
-            border=BORDER,
-            max_threads=thread_cap(self.maximum_cores),
-        )
+        fit = self.fit(ramp, references)
+        return calibrate_ramp(ramp, ramp.groupdq, fit, self.maximum_cores)
 
     def complete(
         self,
@@ -139,6 +134,21 @@ class FitStep(RomanStep):
             self.complete(image, ramp, references, calibrated.found[-1])
         self.mark(image, True)
         return image
+
+
+def calibrate_ramp(
+    ramp: RampModel, groupdq: np.ndarray, fit: _core.Fit, maximum_cores: str | int
+) -> kernels.Calibrated:
+    """Fits what is inside the border of a ramp, whose samples have these flags."""
+    return kernels.calibrate(
+        ramp.data,
+        [],
+        fit,
+        groupdq=groupdq,
+        pixeldq=ramp.pixeldq,
+        border=BORDER,
+        max_threads=thread_cap(maximum_cores),
+    )
 
 
 def rate_image(ramp: RampModel, fit: kernels.RampFit) -> ImageModel:

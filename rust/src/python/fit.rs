@@ -48,32 +48,46 @@ pub trait Opened {
     fn fit(&self) -> PyResult<Box<dyn planes::Fit + '_>>;
 }
 
-struct MadeRampFit {
+/// A fit of ramps by what it needs to know of the detector and the read-out.
+struct MadeFit {
     gain: Py<PyAny>,
     read_noise: Py<PyAny>,
     read_pattern: Py<ReadPattern>,
-    lone_samples: bool,
+    how: How,
 }
 
-struct OpenRampFit<'py> {
+struct OpenFit<'py> {
     gain: Reference<'py, f32, Ix2>,
     read_noise: Reference<'py, f32, Ix2>,
     read_pattern: &'py ReadPattern,
-    lone_samples: bool,
+    how: How,
 }
 
-impl MadeRampFit {
-    fn borrow<'py>(&'py self, py: Python<'py>, arrays: &mut Arrays) -> PyResult<OpenRampFit<'py>> {
-        Ok(OpenRampFit {
+/// Which fit it is, with its parameters.
+#[derive(Clone, Copy)]
+enum How {
+    Lines { lone_samples: bool },
+    Likelihood(Search),
+}
+
+impl MadeFit {
+    fn borrow<'py>(&'py self, py: Python<'py>, arrays: &mut Arrays) -> PyResult<OpenFit<'py>> {
+        Ok(OpenFit {
             gain: arrays.reference("gain", self.gain.bind(py))?,
             read_noise: arrays.reference("read_noise", self.read_noise.bind(py))?,
             read_pattern: self.read_pattern.get(),
-            lone_samples: self.lone_samples,
+            how: self.how,
         })
+    }
+
+    /// What Python gets, unless an array or a parameter does not fit.
+    fn checked(self, py: Python<'_>) -> PyResult<Fit> {
+        self.borrow(py, &mut Arrays::default())?.fit()?;
+        Ok(Fit(Box::new(self)))
     }
 }
 
-impl Recipe for MadeRampFit {
+impl Recipe for MadeFit {
     fn open<'py>(
         &'py self,
         py: Python<'py>,
@@ -83,11 +97,11 @@ impl Recipe for MadeRampFit {
     }
 }
 
-impl OpenRampFit<'_> {
-    fn ramp_fit(&self) -> RampFit<'_> {
+impl OpenFit<'_> {
+    fn ramp_fit(&self, lone_samples: bool) -> RampFit<'_> {
         let (gain, read_noise) = (self.gain.plane(), self.read_noise.plane());
         let fit = RampFit::new(gain, read_noise, &self.read_pattern.0);
-        if self.lone_samples {
+        if lone_samples {
             fit
         } else {
             fit.of_two_samples()
@@ -95,9 +109,16 @@ impl OpenRampFit<'_> {
     }
 }
 
-impl Opened for OpenRampFit<'_> {
+impl Opened for OpenFit<'_> {
     fn fit(&self) -> PyResult<Box<dyn planes::Fit + '_>> {
-        Ok(Box::new(self.ramp_fit()))
+        match self.how {
+            How::Lines { lone_samples } => Ok(Box::new(self.ramp_fit(lone_samples))),
+            How::Likelihood(search) => {
+                let (gain, read_noise) = (self.gain.plane(), self.read_noise.plane());
+                let fit = LikelihoodFit::new(gain, read_noise, &self.read_pattern.0, search);
+                Ok(Box::new(fit.map_err(exception)?))
+            }
+        }
     }
 }
 
@@ -110,66 +131,14 @@ pub fn ramp_fit(
     read_pattern: Py<ReadPattern>,
     lone_samples: bool,
 ) -> PyResult<Fit> {
-    let made = MadeRampFit {
+    let how = How::Lines { lone_samples };
+    MadeFit {
         gain,
         read_noise,
         read_pattern,
-        lone_samples,
-    };
-    made.borrow(py, &mut Arrays::default())?;
-    Ok(Fit(Box::new(made)))
-}
-
-struct MadeLikelihoodFit {
-    gain: Py<PyAny>,
-    read_noise: Py<PyAny>,
-    read_pattern: Py<ReadPattern>,
-    search: Search,
-}
-
-struct OpenLikelihoodFit<'py> {
-    gain: Reference<'py, f32, Ix2>,
-    read_noise: Reference<'py, f32, Ix2>,
-    read_pattern: &'py ReadPattern,
-    search: Search,
-}
-
-impl MadeLikelihoodFit {
-    fn borrow<'py>(
-        &'py self,
-        py: Python<'py>,
-        arrays: &mut Arrays,
-    ) -> PyResult<OpenLikelihoodFit<'py>> {
-        Ok(OpenLikelihoodFit {
-            gain: arrays.reference("gain", self.gain.bind(py))?,
-            read_noise: arrays.reference("read_noise", self.read_noise.bind(py))?,
-            read_pattern: self.read_pattern.get(),
-            search: self.search,
-        })
+        how,
     }
-}
-
-impl Recipe for MadeLikelihoodFit {
-    fn open<'py>(
-        &'py self,
-        py: Python<'py>,
-        arrays: &mut Arrays,
-    ) -> PyResult<Box<dyn Opened + 'py>> {
-        Ok(Box::new(self.borrow(py, arrays)?))
-    }
-}
-
-impl OpenLikelihoodFit<'_> {
-    fn likelihood_fit(&self) -> PyResult<LikelihoodFit<'_>> {
-        let (gain, read_noise) = (self.gain.plane(), self.read_noise.plane());
-        LikelihoodFit::new(gain, read_noise, &self.read_pattern.0, self.search).map_err(exception)
-    }
-}
-
-impl Opened for OpenLikelihoodFit<'_> {
-    fn fit(&self) -> PyResult<Box<dyn planes::Fit + '_>> {
-        Ok(Box::new(self.likelihood_fit()?))
-    }
+    .checked(py)
 }
 
 /// The parameters of a search for hits.
@@ -211,20 +180,20 @@ pub fn likelihood_fit(
     average_hits: bool,
     record_jumps: bool,
 ) -> PyResult<Fit> {
-    let made = MadeLikelihoodFit {
+    let search = search(
+        rule,
+        rejection_threshold,
+        find_jumps,
+        average_hits,
+        record_jumps,
+    )?;
+    MadeFit {
         gain,
         read_noise,
         read_pattern,
-        search: search(
-            rule,
-            rejection_threshold,
-            find_jumps,
-            average_hits,
-            record_jumps,
-        )?,
-    };
-    made.borrow(py, &mut Arrays::default())?.likelihood_fit()?;
-    Ok(Fit(Box::new(made)))
+        how: How::Likelihood(search),
+    }
+    .checked(py)
 }
 
 /// The planes of the rate image by name; flags jumps in `groupdq`.
@@ -256,14 +225,15 @@ pub fn fit_likelihood<'py>(
     let data = arrays.read::<f32, Ix3>("data", data)?;
     let mut groupdq = arrays.change::<u8, Ix3>("groupdq", groupdq)?;
     let pixeldq = arrays.read::<u32, Ix2>("pixeldq", pixeldq)?;
-    let made = MadeLikelihoodFit {
+    let search = search(rule, rejection_threshold, find_jumps, average_hits, false)?;
+    let made = MadeFit {
         gain,
         read_noise,
         read_pattern,
-        search: search(rule, rejection_threshold, find_jumps, average_hits, false)?,
+        how: How::Likelihood(search),
     };
     let opened = made.borrow(py, &mut arrays)?;
-    let fit = opened.likelihood_fit()?;
+    let fit = opened.fit()?;
     let mut ramp = RampBand::of_image(
         BandArray::Shared(data.as_array()),
         BandArray::InPlace(groupdq.as_array_mut()),
@@ -273,7 +243,7 @@ pub fn fit_likelihood<'py>(
     let image = NewImage::new(py, &RATE_IMAGE, [n_rows, n_cols]);
     image.fill(|out| {
         detached(py, max_threads, (band_rows, None), |execution| {
-            run_fit(&fit, &mut ramp, out, execution)
+            run_fit(&*fit, &mut ramp, out, execution)
         })
     })?;
     image.into_dict(py)
@@ -381,14 +351,14 @@ pub fn fit_ramps<'py>(
     let data = arrays.read::<f32, Ix3>("data", data)?;
     let groupdq = arrays.read::<u8, Ix3>("groupdq", groupdq)?;
     let pixeldq = arrays.read::<u32, Ix2>("pixeldq", pixeldq)?;
-    let made = MadeRampFit {
+    let made = MadeFit {
         gain,
         read_noise,
         read_pattern,
-        lone_samples,
+        how: How::Lines { lone_samples },
     };
     let opened = made.borrow(py, &mut arrays)?;
-    let fit = opened.ramp_fit();
+    let fit = opened.ramp_fit(lone_samples);
     let mut ramp = RampBand::of_image(
         BandArray::Shared(data.as_array()),
         BandArray::Shared(groupdq.as_array()),
