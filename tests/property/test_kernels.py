@@ -1,7 +1,5 @@
 """Laws of the array functions, for any ramp."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from examples import examples
@@ -11,14 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from romancal_rs import ReadPattern, kernels
 
-
-@pytest.fixture(autouse=True, scope="module")
-def three_threads() -> Iterator[None]:
-    """A pool of three on any machine, of which each call may use fewer."""
-    before = kernels.num_threads()
-    kernels.set_num_threads(3)
-    yield
-    kernels.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("three_threads")
 
 
 @st.composite
