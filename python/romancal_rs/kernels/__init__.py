@@ -33,23 +33,25 @@ from .._core import Fit, Kernel, ReadPattern
 from ..errors import ArgumentError, ArgumentTypeError, ShapeError
 from ..snowballs import expand_large_events
 from ._functions import (
-    apply_flat,
     correct_linearity,
     correct_reference_pixels,
     correct_wfi18_transient,
     detect_jumps,
-    divide_by_flat,
     fit_likelihood,
     fit_ramps,
     flag_saturation,
-    image_statistics,
     linearize_reads,
     read_times,
-    smooth_variance,
     subtract_dark,
     subtract_dark_decay,
-    subtract_dark_from_image,
     subtract_dark_rate,
+)
+from ._images import (
+    apply_flat,
+    divide_by_flat,
+    image_statistics,
+    smooth_variance,
+    subtract_dark_from_image,
 )
 from ._one_pass import (
     calibrate,

@@ -1,4 +1,4 @@
-"""The functions that work on whole arrays: one algorithm each."""
+"""The functions that work on whole ramps: one algorithm each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from .. import _core
 from ..errors import ArgumentError
 from ._one_pass import read_linearity, refpix
-from ._results import ImageStatistics, RampFit, SegmentFits, Transient
+from ._results import RampFit, SegmentFits, Transient
 
 if TYPE_CHECKING:
     import numpy as np
@@ -367,41 +367,6 @@ def subtract_dark_rate(
     """
     kernel = _core.dark_rate(rate, ref_dq, read_pattern)
     _core.apply([kernel], data, None, pixeldq, max_threads, band_rows, None)
-
-
-def subtract_dark_from_image(
-    data: NDArray[np.float32],
-    dq: NDArray[np.uint32],
-    rate: NDArray[np.float32],
-    ref_dq: NDArray[np.uint32],
-    *,
-    max_threads: int | None = None,
-    band_rows: int | None = None,
-) -> None:
-    """Subtract a dark rate from a rate image, as today's pipeline does after the fit.
-
-    All arrays are (n_rows, n_cols).
-
-    Parameters
-    ----------
-    data : ndarray, float32
-        Rate [DN/s]; changed in place.
-    dq : ndarray, uint32
-        Flags; those of `ref_dq` are added in place.
-    rate : ndarray, float32
-        Dark rate [DN/s]. One that is not finite counts as 0, and flags its pixel DO_NOT_USE and
-        UNRELIABLE_DARK. A difference that is not finite becomes 0, DO_NOT_USE.
-    ref_dq : ndarray, uint32
-        Flags of the reference.
-    max_threads, band_rows : int, optional
-        See the module.
-
-    Raises
-    ------
-    ArgumentTypeError, ShapeError, ArgumentError
-        If an array does not fit; see `flag_saturation`.
-    """
-    _core.subtract_dark_from_image(data, dq, rate, ref_dq, max_threads, band_rows)
 
 
 def subtract_dark_decay(
@@ -788,8 +753,8 @@ def fit_likelihood(
         data,
         groupdq,
         pixeldq,
-        _plane(gain, data),
-        _plane(read_noise, data),
+        plane_of(gain, data),
+        plane_of(read_noise, data),
         read_pattern,
         rule,
         rejection_threshold,
@@ -801,66 +766,7 @@ def fit_likelihood(
     return RampFit(**planes, optional=None)
 
 
-def smooth_variance(
-    slope: NDArray[np.float32],
-    dq: NDArray[np.uint32],
-    var_poisson: NDArray[np.float32],
-    var_rnoise: NDArray[np.float32],
-    err: NDArray[np.float32],
-    gain: NDArray[np.float32] | float,
-    read_noise: NDArray[np.float32] | float,
-    read_pattern: ReadPattern,
-    *,
-    max_threads: int | None = None,
-    band_rows: int | None = None,
-) -> None:
-    """Give a rate image the photon noise of the mean rate around each pixel.
-
-    A pixel whose noise goes down has too small an error by its own rate, so that an average
-    weighted by ``1 / err**2`` comes out too low. Its variances become those of a fit at the mean
-    rate of the 3 x 3 pixels around it that are not DO_NOT_USE, itself included; unless that lies
-    further than 3 standard errors, at that mean, from its own rate, as on a star.
-
-    Parameters
-    ----------
-    slope : ndarray, (n_rows, n_cols), float32
-        Rate [DN/s] of `fit_likelihood`.
-    dq : ndarray, (n_rows, n_cols), uint32
-        Flags of each pixel.
-    var_poisson, var_rnoise : ndarray, (n_rows, n_cols), float32
-        Variance of the rate from photon noise and from read noise [(DN/s)^2]; changed in place.
-    err : ndarray, (n_rows, n_cols), float32
-        Root of the sum of the two [DN/s]; changed in place.
-    gain : ndarray, (n_rows, n_cols), float32, or float
-        Gain [electron/DN].
-    read_noise : ndarray, (n_rows, n_cols), float32, or float
-        Noise of one read [DN].
-    read_pattern : ReadPattern
-        Times and reads of the resultants. It has to know its frame time where a resultant averages
-        several reads.
-    max_threads, band_rows : int, optional
-        See the module.
-
-    Raises
-    ------
-    ArgumentTypeError, ShapeError, ArgumentError
-        If an array does not fit (see `flag_saturation`), or the read pattern.
-    """
-    _core.smooth_variance(
-        slope,
-        dq,
-        var_poisson,
-        var_rnoise,
-        err,
-        _plane(gain, slope),
-        _plane(read_noise, slope),
-        read_pattern,
-        max_threads,
-        band_rows,
-    )
-
-
-def _plane(value: NDArray[np.float32] | float, data: NDArray[np.float32]) -> NDArray[np.float32]:
+def plane_of(value: NDArray[np.float32] | float, data: NDArray[np.float32]) -> NDArray[np.float32]:
     """A number for all pixels as an array; what is neither is for the kernel to refuse."""
     import numpy as np
 
@@ -868,181 +774,3 @@ def _plane(value: NDArray[np.float32] | float, data: NDArray[np.float32]) -> NDA
         return cast("NDArray[np.float32]", value)
     with np.errstate(over="ignore"):  # an infinite one is none
         return np.full(np.shape(data)[-2:], np.float32(value))
-
-
-def apply_flat(
-    data: NDArray[np.float32],
-    dq: NDArray[np.uint32],
-    var_poisson: NDArray[np.float32],
-    var_rnoise: NDArray[np.float32],
-    flat: NDArray[np.float32],
-    flat_err: NDArray[np.float32],
-    flat_dq: NDArray[np.uint32],
-    *,
-    dumo: NDArray[np.float32] | None = None,
-    max_threads: int | None = None,
-    band_rows: int | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Divide a rate image by a flat field, by the rules of the manual.
-
-    All arrays are (n_rows, n_cols). `divide_by_flat` goes by the rules of flight.
-
-    Parameters
-    ----------
-    data : ndarray, float32
-        Rate [DN/s]; divided by the flat in place.
-    dq : ndarray, uint32
-        Flags; those of `flat_dq` are added in place.
-    var_poisson, var_rnoise : ndarray, float32
-        Variances of the rate [(DN/s)^2]; divided by the square of the flat in place.
-    flat : ndarray, float32
-        Relative response. Where it is not finite or 0, or `flat_dq` has NO_FLAT_FIELD, it acts as
-        1, and the pixel is flagged NO_FLAT_FIELD. A negative one divides.
-    flat_err : ndarray, float32
-        Standard error of the flat. NaN and infinity count as 0 where the flat acts as 1; elsewhere
-        NaN gives a `var_flat` and an `err` of NaN. Where any result is not finite, the pixel is
-        flagged DO_NOT_USE.
-    flat_dq : ndarray, uint32
-        Flags of the flat.
-    dumo : ndarray, float32, optional
-        The rate with uniform weights minus `data` [DN/s]; divided by the flat in place.
-    max_threads, band_rows : int, optional
-        See the module.
-
-    Returns
-    -------
-    var_flat : ndarray, float32
-        ``(data / flat)**2 * flat_err**2`` of the divided data [(DN/s)^2].
-    err : ndarray, float32
-        Root of the sum of the three variances [DN/s].
-
-    Raises
-    ------
-    ArgumentTypeError, ShapeError, ArgumentError
-        If an array does not fit; see `flag_saturation`.
-
-    References
-    ----------
-    Manual, section 8.1.5.
-    """
-    return _core.apply_flat(
-        data, dq, var_poisson, var_rnoise, flat, flat_err, flat_dq, dumo, max_threads, band_rows
-    )
-
-
-def divide_by_flat(
-    data: NDArray[np.float32],
-    dq: NDArray[np.uint32],
-    err: NDArray[np.float32],
-    var_poisson: NDArray[np.float32],
-    flat: NDArray[np.float32],
-    flat_err: NDArray[np.float32],
-    flat_dq: NDArray[np.uint32],
-    *,
-    var_rnoise: NDArray[np.float32] | None = None,
-    dumo: NDArray[np.float32] | None = None,
-    include_var_flat: bool = False,
-    max_threads: int | None = None,
-    band_rows: int | None = None,
-) -> NDArray[np.float32] | None:
-    """Divide a rate image by a flat field, by the rules of flight.
-
-    All arrays are (n_rows, n_cols). A pixel of which `data`, `err` or a variance is not finite then
-    becomes 0 in all arrays of numbers, and is flagged DO_NOT_USE.
-
-    Parameters
-    ----------
-    data : ndarray, float32
-        Rate [DN/s]; divided by the flat in place.
-    dq : ndarray, uint32
-        Flags; those of `flat_dq` are added in place.
-    err : ndarray, float32
-        Standard error of the rate [DN/s]; divided by the flat in place, and with `include_var_flat`
-        ``sqrt((err / flat)**2 + var_flat)``.
-    var_poisson : ndarray, float32
-        Variance from photon noise [(DN/s)^2]; divided by the square of the flat in place.
-    flat : ndarray, float32
-        Relative response. Where it is not finite or not positive, or `flat_dq` has NO_FLAT_FIELD,
-        it acts as 1, and the pixel is flagged NO_FLAT_FIELD.
-    flat_err : ndarray, float32
-        Standard error of the flat. One that is not finite adds no error.
-    flat_dq : ndarray, uint32
-        Flags of the flat.
-    var_rnoise : ndarray, float32, optional
-        Variance from read noise [(DN/s)^2]; divided by the square of the flat in place.
-    dumo : ndarray, float32, optional
-        The rate with uniform weights minus `data` [DN/s]; divided by the flat in place.
-    include_var_flat : bool, optional
-        Whether the error of the flat adds to `err`.
-    max_threads, band_rows : int, optional
-        See the module.
-
-    Returns
-    -------
-    ndarray, float32, or None
-        With `include_var_flat` the variance from the flat, ``(data / flat)**2 * flat_err**2`` of
-        the divided data [(DN/s)^2].
-
-    Raises
-    ------
-    ArgumentTypeError, ShapeError, ArgumentError
-        If an array does not fit; see `flag_saturation`.
-
-    References
-    ----------
-    The flatfield step of romancal 1.1.0; ``docs/deviations.md`` lists what differs.
-    """
-    return _core.divide_by_flat(
-        data,
-        dq,
-        err,
-        var_poisson,
-        flat,
-        flat_err,
-        flat_dq,
-        var_rnoise,
-        dumo,
-        include_var_flat,
-        max_threads,
-        band_rows,
-    )
-
-
-def image_statistics(
-    data: NDArray[np.float32],
-    dq: NDArray[np.uint32],
-    err: NDArray[np.float32],
-    *,
-    max_threads: int | None = None,
-    band_rows: int | None = None,
-) -> ImageStatistics:
-    """Median, spread and share of the good pixels of a rate image.
-
-    Good are pixels of finite `data` and positive `err` that are not DO_NOT_USE.
-
-    Parameters
-    ----------
-    data : ndarray, (n_rows, n_cols), float32
-        Rate [DN/s].
-    dq : ndarray, (n_rows, n_cols), uint32
-        Flags.
-    err : ndarray, (n_rows, n_cols), float32
-        Standard error of the rate [DN/s].
-    max_threads, band_rows : int, optional
-        See the module.
-
-    Returns
-    -------
-    ImageStatistics
-        Medians are exact, as those of NumPy in single precision.
-
-    Raises
-    ------
-    ArgumentTypeError, ShapeError, ArgumentError
-        If an array does not fit; see `flag_saturation`.
-
-    References
-    ----------
-    What romancal 1.1.0 writes as ``meta.statistics``.
-    """
-    return ImageStatistics(*_core.image_statistics(data, dq, err, max_threads, band_rows))
