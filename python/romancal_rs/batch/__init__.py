@@ -1,0 +1,1 @@
+"""Many exposures: planned once, calibrated by worker processes, recorded, and resumed."""
