@@ -16,7 +16,7 @@ from typing import Any
 
 from .._files import replacing
 from ..errors import InputError
-from .outcome import Kind
+from .outcome import Kind, Outcome
 
 __all__ = ["Pin", "Plan", "PlannedExposure", "Problem", "ReferenceSet", "Settings"]
 
@@ -52,6 +52,12 @@ class Settings:
     parameter_references: bool = True
     references: str | None = None
     context: str | None = None
+
+    @property
+    def step_parameters(self) -> dict[str, Any]:
+        """What the step is made with, beside the parameter file."""
+        places = {"references": self.references, "context": self.context}
+        return {**self.parameters, **{k: v for k, v in places.items() if v is not None}}
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,24 @@ class PlannedExposure:
     def name(self) -> str:
         """Base name of the input."""
         return self.input.rstrip("/").rpartition("/")[2]
+
+    def outcome(self, kind: Kind, message: str = "", error: str = "") -> Outcome:
+        """What became of it, with what the plan knows of it."""
+        return Outcome(
+            self.input,
+            kind,
+            message,
+            error,
+            key=self.key,
+            head_sha256=self.head_sha256,
+            detector=self.detector,
+            optical_element=self.optical_element,
+            exposure_type=self.exposure_type,
+            start_time=self.start_time,
+            ma_table=self.ma_table,
+            n_resultants=self.n_resultants,
+            bytes_in=self.size,
+        )
 
 
 @dataclass(frozen=True)

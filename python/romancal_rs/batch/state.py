@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -67,10 +67,8 @@ class RunDirectory:
 
     def state(self) -> RunState:
         """What the records say now."""
-        state = RunState()
-        for path in sorted(self.records.glob("*.jsonl")) if self.records.is_dir() else ():
-            for row in _rows(path):
-                state.add(row)
+        state = RunState(self)
+        state.refresh()
         return state
 
 
@@ -80,6 +78,7 @@ class RunState:
 
     Attributes
     ----------
+    directory : RunDirectory
     outcomes : dict of str to Outcome
         The last outcome of each input.
     begun : dict of str to (str, float)
@@ -88,10 +87,30 @@ class RunState:
         How often each input was calibrated to its end.
     """
 
+    directory: RunDirectory
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     begun: dict[str, tuple[str, float]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     _times: dict[str, float] = field(default_factory=dict)
+    _read: dict[Path, int] = field(default_factory=dict)
+
+    def refresh(self) -> None:
+        """Takes in what was recorded since."""
+        if not self.directory.records.is_dir():
+            return
+        for path in sorted(self.directory.records.glob("*.jsonl")):
+            with path.open("rb") as file:
+                file.seek(self._read.get(path, 0))
+                content = file.read()
+            whole = content.rfind(b"\n") + 1  # the rest is being written, or was cut off
+            self._read[path] = self._read.get(path, 0) + whole
+            for line in content[:whole].splitlines():
+                with suppress(ValueError, LookupError, TypeError):  # cut off by a kill
+                    self.add(json.loads(line))
+
+    def time_of(self, name: str) -> float:
+        """When the outcome of an input was recorded [s since 1970]; 0 where there is none."""
+        return self._times.get(name, 0.0)
 
     def add(self, row: dict[str, Any]) -> None:
         """Takes in a line of the records, in any order of the files."""
@@ -117,12 +136,17 @@ class RecordWriter:
     Parameters
     ----------
     directory : RunDirectory
-    worker : str, optional
-        Its name, part of the file's; the host and the process by default.
+    role : str
+        What it is: part of its name, with the host and the process.
+
+    Attributes
+    ----------
+    worker : str
+        Its name, which is the file's.
     """
 
-    def __init__(self, directory: RunDirectory, worker: str | None = None) -> None:
-        self.worker = worker or f"{socket.gethostname()}-{os.getpid()}-{time.time_ns():x}"
+    def __init__(self, directory: RunDirectory, role: str = "worker") -> None:
+        self.worker = f"{role}-{socket.gethostname()}-{os.getpid()}-{time.time_ns():x}"
         directory.records.mkdir(parents=True, exist_ok=True)
         path = directory.records / f"{self.worker}.jsonl"
         self._file: IO[bytes] = path.open("ab", buffering=0)
@@ -135,12 +159,24 @@ class RecordWriter:
         """An exposure has ended."""
         self._write({"outcome": outcome.as_row(), "at": time.time()})
 
-    def _write(self, row: dict[str, Any]) -> None:
+    def note(self, outcome: Outcome) -> None:
+        """What was known before any work; it is on the disk when the file is closed."""
+        self._write({"outcome": outcome.as_row(), "at": time.time()}, durable=False)
+
+    def _write(self, row: dict[str, Any], *, durable: bool = True) -> None:
         self._file.write(json.dumps(row, separators=(",", ":")).encode() + b"\n")
-        os.fsync(self._file.fileno())
+        if durable:
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
+        os.fsync(self._file.fileno())
         self._file.close()
+
+    def __enter__(self) -> RecordWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 def run_directories(state: Path) -> list[RunDirectory]:
@@ -175,12 +211,3 @@ def state_of(destination: str, state: str | None = None) -> Path:
             "one by --state"
         )
     return Path(destination) / STATE_NAME
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as file:
-        for line in file:
-            try:
-                yield json.loads(line)
-            except ValueError:  # cut off by a kill
-                continue

@@ -1,0 +1,133 @@
+"""Calibrating many exposures from Python."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import remote
+from .carry_out import Batch, BatchOptions
+from .plan import Plan, Settings
+from .planning import Selection, make_plan
+from .select import Rerun, Shard
+from .sources import find
+from .state import RunDirectory, state_of
+
+__all__ = ["calibrate_all"]
+
+
+def calibrate_all(
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    to: str | os.PathLike[str],
+    *,
+    step: str = "roman_elp",
+    parameters: Mapping[str, Any] | None = None,
+    references: str | os.PathLike[str] | None = None,
+    context: str | None = None,
+    recursive: bool = False,
+    column: str | None = None,
+    detectors: Collection[str] = (),
+    elements: Collection[str] = (),
+    after: str | None = None,
+    before: str | None = None,
+    engine: Any = "processes",
+    workers: int | None = None,
+    threads: int | None = None,
+    scheduler: str | None = None,
+    shard: str | None = None,
+    shard_by: str = "exposure",
+    retries: int = 3,
+    timeout: float | None = None,
+    rerun: Rerun = "changed",
+    ignore: Collection[str] = (),
+    keep_going: bool = False,
+    fail_fast: bool = False,
+    state: str | os.PathLike[str] | None = None,
+    scratch: str | os.PathLike[str] | None = None,
+    memory_limit: int | None = None,
+) -> Batch:
+    """Plans the calibration of many exposures, and gives what carries the plan out::
+
+        for outcome in calibrate_all("raw/", to="calibrated/", references="refs/"):
+            print(outcome.input, outcome.kind, outcome.message)
+
+    Nothing is calibrated before it is iterated. What is done already, and would be the same, is
+    not done again: after an interruption the same call goes on.
+
+    Parameters
+    ----------
+    sources : path or URL, or sequence of them
+        Raw exposures: files, directories, globs, ``@list.txt``, associations, tables, URLs.
+    to : path or URL
+        Directory of the products; made when missing.
+    step : str
+        An alias, a class path or a parameter file.
+    parameters : dict, optional
+        Of the step; ``steps={name: {...}}`` for those of a pipeline's steps.
+    references, context : optional
+        Where references are looked for, as for a single run.
+    recursive : bool
+        Look into subdirectories.
+    column : str, optional
+        The column of tables that names the exposures; ``l1_s3_uri`` by default.
+    detectors, elements : collection of str
+        Only exposures of these.
+    after, before : str, optional
+        Only exposures that start in this time (ISO, UTC).
+    engine : str or distributed.Client
+        ``processes`` of this machine, ``serial`` in this process, ``dask``, or the client of a
+        Dask cluster.
+    workers, threads, scheduler, retries, timeout, rerun, ignore, keep_going, fail_fast, scratch, \
+    memory_limit : optional
+        As in `BatchOptions`.
+    shard, shard_by : str, optional
+        ``I/N``: only this part of the exposures, by ``exposure`` or by ``detector``.
+    state : path, optional
+        Where plans and records are kept, in place of ``to``.
+
+    Returns
+    -------
+    Batch
+        Iterate it once. Its ``plan`` and ``selection`` tell what is going to be done.
+
+    Raises
+    ------
+    RomancalError
+        If something is wrong with the call, before any work. What is wrong with an exposure is
+        told by its outcome.
+    """
+    words = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    plan = make_plan(
+        find([os.fspath(word) for word in words], recursive=recursive, column=column),
+        settings_of(step, to, parameters or {}, references, context),
+        selection=Selection(frozenset(detectors), frozenset(elements), after, before),
+    )
+    directory = write_plan(plan, None if state is None else os.fspath(state))
+    options = BatchOptions(
+        engine=engine,
+        workers=workers,
+        threads=threads,
+        scheduler=scheduler,
+        shard=None if shard is None else Shard.parse(shard, shard_by),
+        retries=retries,
+        timeout=timeout,
+        rerun=rerun,
+        ignore=tuple(ignore),
+        keep_going=keep_going,
+        fail_fast=fail_fast,
+        scratch=None if scratch is None else os.fspath(scratch),
+        memory_limit=memory_limit,
+    )
+    return Batch(plan, directory, options)
+
+
+def write_plan(plan: Plan, state: str | None = None) -> RunDirectory:
+    """Writes a plan where its run is recorded, and makes the directory of the products."""
+    destination = plan.settings.destination
+    if not remote.is_url(destination):
+        Path(destination).mkdir(parents=True, exist_ok=True)
+    directory = RunDirectory.of(plan, state_of(destination, state))
+    plan.write(directory.path)
+    return directory

@@ -1,0 +1,213 @@
+"""Carries out a plan: what is left of it, by an engine, recorded, and safe to call again."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ..errors import InputError
+from . import engines
+from .outcome import Kind, Outcome
+from .plan import Plan, PlannedExposure
+from .select import Rerun, Selection, Shard, select
+from .state import RecordWriter, RunDirectory, run_directories
+from .supervise import Supervisor, SupervisorOptions
+from .worker import Job
+
+__all__ = ["Batch", "BatchOptions"]
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How a plan is carried out.
+
+    Attributes
+    ----------
+    engine : str or object
+        ``processes``, ``serial``, ``dask``, or a Dask ``Client``.
+    workers : int or None
+        As many as there are cores, or as the cluster has, by default.
+    threads : int or None
+        Of each worker. By default ``ROMANCAL_RS_NUM_THREADS``, or one for each worker, and more
+        where there are fewer exposures than cores.
+    scheduler : str or None
+        Address, or file, of the scheduler of a Dask cluster.
+    shard : Shard or None
+    retries : int
+        How often an exposure is tried that fails by its surroundings.
+    timeout : float or None
+        What an exposure may take [s].
+    rerun : str
+        ``changed``, ``failed``, ``all`` or ``never``.
+    ignore : collection of str
+        What of a product may differ: ``software``, ``references``.
+    keep_going, fail_fast : bool
+        Go on after 20 equal failures in a row; stop after the first failure.
+    scratch : str or None
+        Directory of a host for what is fetched, or to be uploaded.
+    memory_limit : int or None
+        Of a worker's own memory [bytes].
+    """
+
+    engine: Any = "processes"
+    workers: int | None = None
+    threads: int | None = None
+    scheduler: str | None = None
+    shard: Shard | None = None
+    retries: int = 3
+    timeout: float | None = None
+    rerun: Rerun = "changed"
+    ignore: Collection[str] = ()
+    keep_going: bool = False
+    fail_fast: bool = False
+    scratch: str | None = None
+    memory_limit: int | None = None
+
+    @property
+    def own_scratch(self) -> str:
+        """The directory for passing files, which is the user's own by default."""
+        user = os.getuid() if hasattr(os, "getuid") else 0
+        return self.scratch or os.path.join(tempfile.gettempdir(), f"romancal-rs-{user}")
+
+
+@dataclass
+class Batch:
+    """A plan that is carried out. It is iterated once, and gives what becomes of each exposure.
+
+    Attributes
+    ----------
+    plan : Plan
+    directory : RunDirectory
+        Holds the plan already.
+    options : BatchOptions
+    """
+
+    plan: Plan
+    directory: RunDirectory
+    options: BatchOptions = field(default_factory=BatchOptions)
+    _stop: list[Callable[[str], None]] = field(default_factory=list, repr=False)
+
+    @cached_property
+    def exposures(self) -> Sequence[PlannedExposure]:
+        """Those of the plan that are for this command: all, or its shard."""
+        shard = self.options.shard
+        return self.plan.exposures if shard is None else shard.of_plan(self.plan.exposures)
+
+    @cached_property
+    def selection(self) -> Selection:
+        """What is left to do, as it is now."""
+        outcomes: dict[str, Outcome] = {}
+        for directory in run_directories(self.directory.path.parent):
+            if directory.path != self.directory.path:
+                outcomes |= directory.state().outcomes
+        outcomes |= self.directory.state().outcomes
+        rerun, ignore = self.options.rerun, self.options.ignore
+        return select(self.plan, self.exposures, outcomes, rerun=rerun, ignore=ignore)
+
+    def stop(self, why: str) -> None:
+        """Has no more exposures begin; the iteration ends with those in work."""
+        for stop in self._stop:
+            stop(why)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        with self._alone():
+            selection = self.selection
+            state = self.directory.state()
+            yield from self._record_what_is_known(selection, state.outcomes)
+            yield from selection.settled
+            if not selection.todo:
+                return
+            job = Job(
+                self.plan.settings,
+                str(self.directory.path.absolute()),
+                self.options.own_scratch,
+                self.options.timeout,
+                self.options.memory_limit,
+            )
+            engine = self._engine()
+            supervisor = Supervisor(
+                *(self.plan, selection.todo, engine, job, state),
+                SupervisorOptions(
+                    self.options.retries,
+                    self.options.keep_going,
+                    self.options.fail_fast,
+                    self.options.threads or _threads_of_environment(),
+                ),
+            )
+            self._stop.append(supervisor.stop)
+            engine.start(job)
+            is_done = False
+            try:
+                yield from supervisor.outcomes()
+                is_done = True
+            finally:
+                self._stop.clear()
+                engine.close(now=not is_done)
+
+    def _engine(self) -> engines.Engine:
+        return engines.make(
+            self.options.engine, n_workers=self.options.workers, scheduler=self.options.scheduler
+        )
+
+    def _record_what_is_known(
+        self, selection: Selection, recorded: dict[str, Outcome]
+    ) -> Iterator[Outcome]:
+        """Records what needs no work, where no record says so yet."""
+        with RecordWriter(self.directory, role="supervisor") as records:
+            for exposure in selection.current:
+                before = recorded.get(exposure.input)
+                outcome = exposure.outcome(Kind.CURRENT)
+                outcome.product = exposure.product
+                if before is None or before.key != exposure.key or not before.kind.is_good:
+                    records.note(outcome)
+                yield outcome
+            for exposure in selection.problems:
+                problem = exposure.problem
+                assert problem is not None
+                outcome = exposure.outcome(problem.kind, problem.message, problem.error)
+                before = recorded.get(exposure.input)
+                if before is None or (before.kind, before.message) != (
+                    problem.kind,
+                    problem.message,
+                ):
+                    records.note(outcome)
+                yield outcome
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Sees to it that no other command does the same work meanwhile."""
+        shard = self.options.shard
+        name = "all" if shard is None else f"{shard.number}-of-{shard.of}"
+        path = self.directory.path / f"lock-{name}"
+        with path.open("a+") as file:
+            if not _lock(file.fileno()):
+                raise InputError(
+                    f"{self.plan.settings.destination}: another romancal-rs batch works on it "
+                    f"already (it holds {path}): wait for it, or end it"
+                )
+            yield
+
+
+def _lock(descriptor: int) -> bool:
+    """Locks a file for as long as it is open; whether nobody else has. Some systems cannot."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _threads_of_environment() -> int | None:
+    text = os.environ.get("ROMANCAL_RS_NUM_THREADS", "")
+    return int(text) if text.isdecimal() and int(text) else None

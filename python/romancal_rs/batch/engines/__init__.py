@@ -1,0 +1,69 @@
+"""What calibrates chunks of exposures: this process, others of this machine, or a Dask cluster."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from ...errors import RomancalError
+from ..worker import Chunk, ChunkResult, Job
+
+__all__ = ["ENGINES", "Ended", "Engine", "WorkerLostError", "make"]
+
+ENGINES = ("processes", "serial", "dask")
+
+
+class WorkerLostError(RomancalError):
+    """The process that worked on a chunk is gone."""
+
+
+#: A chunk, and what became of it: outcomes, or why there are none.
+Ended = tuple[Chunk, ChunkResult | BaseException]
+
+
+class Engine(Protocol):
+    """Calibrates chunks, at most `n_workers` at once."""
+
+    #: How many chunks are calibrated at once.
+    n_workers: int
+    #: How many are to be submitted and not ended, so that no worker waits for one.
+    window: int
+    #: Whether its workers see the directory of the run, and so record what they do there.
+    shares_records: bool
+
+    def start(self, job: Job) -> None:
+        """Makes ready; called once, before the first chunk."""
+
+    def submit(self, chunk: Chunk) -> None:
+        """Has a chunk calibrated some time."""
+
+    def wait(self, timeout: float) -> list[Ended]:
+        """What has ended since, waiting for at most that long [s] for the first."""
+
+    def cancel(self) -> list[Chunk]:
+        """Takes back the chunks that have not begun, as far as can be told."""
+
+    def close(self, *, now: bool) -> None:
+        """Ends the workers; `now`: also those that work."""
+
+
+def make(name: str, **options: Any) -> Engine:
+    """The engine of a name.
+
+    Parameters
+    ----------
+    name : str
+        One of `ENGINES`.
+    **options
+        ``n_workers``, and of ``dask`` the ``scheduler`` or ``client``.
+    """
+    if name == "serial":
+        from .serial import SerialEngine
+
+        return SerialEngine()
+    if name == "processes":
+        from .processes import ProcessEngine
+
+        return ProcessEngine(options.get("n_workers"))
+    from .dask import DaskEngine
+
+    return DaskEngine(**options)

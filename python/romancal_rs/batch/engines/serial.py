@@ -1,0 +1,50 @@
+"""One exposure after the other, in this process."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..worker import Chunk, Job, calibrate_chunk, close_worker
+from . import Ended
+from .processes import ProcessEngine
+
+__all__ = ["SerialEngine"]
+
+
+class SerialEngine:
+    """Calibrates in this process, where a debugger sees it.
+
+    What ends a process ends this one: only what did so before is done in a process of its own.
+    """
+
+    n_workers = 1
+    window = 1
+    shares_records = True
+
+    def __init__(self) -> None:
+        self._chunks: list[Chunk] = []
+        self._alone = ProcessEngine(1)
+
+    def start(self, job: Job) -> None:
+        self._job = dataclasses.replace(job, may_exit=False)
+        self._alone.start(job)
+
+    def submit(self, chunk: Chunk) -> None:
+        if chunk.is_alone:
+            self._alone.submit(chunk)
+        else:
+            self._chunks.append(chunk)
+
+    def wait(self, timeout: float) -> list[Ended]:
+        if not self._chunks:
+            return self._alone.wait(timeout)
+        chunk = self._chunks.pop(0)
+        return [(chunk, calibrate_chunk(self._job, chunk)), *self._alone.wait(0)]
+
+    def cancel(self) -> list[Chunk]:
+        chunks, self._chunks = self._chunks, []
+        return [*chunks, *self._alone.cancel()]
+
+    def close(self, *, now: bool) -> None:
+        close_worker()
+        self._alone.close(now=now)

@@ -1,0 +1,150 @@
+"""What of a plan is left to do, and why: what is current, and what failed for good, is not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..errors import InputError
+from .current import why_not_current
+from .outcome import Kind, Outcome
+from .plan import Plan, PlannedExposure
+
+__all__ = ["RERUN", "Selection", "Shard", "select"]
+
+RERUN = ("changed", "failed", "all", "never")
+Rerun = Literal["changed", "failed", "all", "never"]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A part of a plan, for one of several commands that share its work.
+
+    Attributes
+    ----------
+    number, of : int
+        From 1.
+    by : str
+        ``exposure`` for parts of equal size, ``detector`` to have those of a detector together.
+    """
+
+    number: int
+    of: int
+    by: str = "exposure"
+
+    @classmethod
+    def parse(cls, text: str, by: str = "exposure") -> Shard:
+        """The shard of ``I/N``.
+
+        Raises
+        ------
+        InputError
+        """
+        number, slash, of = text.partition("/")
+        if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+            raise InputError(f"--shard {text}: expected I/N with I from 1 to N, such as 3/18")
+        return cls(int(number), int(of), by)
+
+    def of_plan(self, exposures: Sequence[PlannedExposure]) -> list[PlannedExposure]:
+        """Its part of the exposures: each is in exactly one of the shards."""
+        if self.by == "detector":
+            detectors = sorted({exposure.detector for exposure in exposures})
+            own = set(detectors[self.number - 1 :: self.of])
+            return [exposure for exposure in exposures if exposure.detector in own]
+        # A run of neighbours, as these share their references.
+        n, i = len(exposures), self.number - 1
+        return list(exposures[n * i // self.of : n * (i + 1) // self.of])
+
+
+@dataclass
+class Selection:
+    """What is left to do.
+
+    Attributes
+    ----------
+    todo : list of PlannedExposure
+    current : list of PlannedExposure
+        Their products are what would be made.
+    problems : list of PlannedExposure
+        The plan knows that they cannot be calibrated.
+    settled : list of Outcome
+        They failed before, and nothing has changed since.
+    reasons : Counter of str
+        How many are done for which reason: ``new``, ``references``...
+    """
+
+    todo: list[PlannedExposure] = field(default_factory=list)
+    current: list[PlannedExposure] = field(default_factory=list)
+    problems: list[PlannedExposure] = field(default_factory=list)
+    settled: list[Outcome] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        """In one line: ``412 current, 36 new, 17 to be redone: references``."""
+        parts = [f"{len(self.current)} current"] if self.current else []
+        parts += [f"{number} {reason}" for reason, number in self.reasons.most_common()]
+        if self.settled:
+            parts.append(f"{len(self.settled)} failed before (--rerun failed tries them again)")
+        if self.problems:
+            parts.append(f"{len(self.problems)} that cannot be calibrated")
+        return ", ".join(parts) or "nothing to do"
+
+
+def select(
+    plan: Plan,
+    exposures: Sequence[PlannedExposure],
+    outcomes: Mapping[str, Outcome],
+    *,
+    rerun: Rerun = "changed",
+    ignore: Collection[str] = (),
+) -> Selection:
+    """Decides what is left to do.
+
+    Parameters
+    ----------
+    plan : Plan
+    exposures : sequence of PlannedExposure
+        Those of the plan that are asked for.
+    outcomes : mapping of str to Outcome
+        The last outcome of each input, of this run and of those before.
+    rerun : str
+        ``changed``: what has no product, or would be another one now; ``failed``: also what
+        failed before; ``all``: everything; ``never``: only what has neither product nor outcome.
+    ignore : collection of str
+        What may differ: ``software``, ``references``.
+    """
+    found = Selection()
+    for exposure in exposures:
+        if exposure.problem is not None:
+            found.problems.append(exposure)
+            continue
+        outcome = outcomes.get(exposure.input)
+        if rerun == "all":
+            found.todo.append(exposure)
+            found.reasons["asked for"] += 1
+            continue
+        if outcome is not None and rerun != "failed" and _is_settled(outcome, exposure, rerun):
+            found.settled.append(outcome)
+            continue
+        reasons = why_not_current(exposure, plan, outcome, ignore=ignore)
+        if not reasons or (rerun == "never" and reasons != ["new"]):
+            found.current.append(exposure)
+        else:
+            found.todo.append(exposure)
+            found.reasons[_in_words(reasons)] += 1
+    return found
+
+
+def _is_settled(outcome: Outcome, exposure: PlannedExposure, rerun: str) -> bool:
+    """Whether it would end as it did."""
+    if outcome.kind in (Kind.DONE, Kind.CURRENT) or outcome.kind.may_change:
+        return False
+    return rerun == "never" or outcome.key == exposure.key
+
+
+def _in_words(reasons: list[str]) -> str:
+    if reasons == ["new"]:
+        return "new"
+    return f"to be redone: {', '.join(reasons)}"

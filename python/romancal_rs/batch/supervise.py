@@ -1,0 +1,291 @@
+"""Has the exposures of a plan calibrated: hands them out, and decides what becomes of failures."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import re
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ..errors import RomancalError
+from .engines import Ended, Engine, WorkerLostError
+from .engines.processes import available_cores
+from .outcome import Kind, Outcome
+from .plan import Plan, PlannedExposure
+from .state import RecordWriter, RunState
+from .worker import Chunk, ChunkResult, Job, Task
+
+__all__ = ["StoppedError", "Supervisor", "SupervisorOptions", "normalised"]
+
+#: How long a chunk should take [s]: workers hear of the next one in between, and progress shows.
+_CHUNK_SECONDS = 10.0
+_LARGEST_CHUNK = 64
+#: How long the supervisor waits for news [s].
+_WAIT = 1.0
+#: The waiting time before a transient failure is tried again [s]; it grows by this factor.
+_BACKOFF, _GROWTH = 2.0, 4.0
+#: So many equal failures in a row are one fault of all, and not faults of exposures.
+MOST_EQUAL = 20
+
+
+class StoppedError(RomancalError):
+    """The batch was stopped, as it would go on failing."""
+
+
+@dataclass(frozen=True)
+class SupervisorOptions:
+    """How failures are taken.
+
+    Attributes
+    ----------
+    retries : int
+        How often an exposure is tried that fails by its surroundings.
+    keep_going : bool
+        Go on after `MOST_EQUAL` equal failures in a row.
+    fail_fast : bool
+        Stop after the first failure.
+    threads : int or None
+        Of each worker; None: one, and all cores where there are fewer exposures than workers.
+    """
+
+    retries: int = 3
+    keep_going: bool = False
+    fail_fast: bool = False
+    threads: int | None = None
+
+
+@dataclass(order=True)
+class _Later:
+    at: float
+    task: Task = field(compare=False)
+
+
+class Supervisor:
+    """Hands the exposures of a plan to an engine.
+
+    Parameters
+    ----------
+    plan : Plan
+    exposures : sequence of PlannedExposure
+        Those to calibrate, in this order.
+    engine : Engine
+        Started already.
+    job : Job
+    state : RunState
+        Of the run, with what is recorded so far.
+    options : SupervisorOptions
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        exposures: Sequence[PlannedExposure],
+        engine: Engine,
+        job: Job,
+        state: RunState,
+        options: SupervisorOptions,
+    ) -> None:
+        self._engine = engine
+        self._job = job
+        self._state = state
+        self._options = options
+        self._records = RecordWriter(state.directory, role="supervisor")
+        tasks = [Task(exposure, plan.sets[exposure.references]) for exposure in exposures]
+        # What was begun and never ended may be what ended its process.
+        self._alone = deque(task for task in tasks if task.exposure.input in state.begun)
+        self._queue = deque(task for task in tasks if task.exposure.input not in state.begun)
+        self._later: list[_Later] = []
+        self._in_work: dict[int, tuple[Chunk, float]] = {}
+        self._n_chunks = 0
+        self._seconds: deque[float] = deque(maxlen=32)
+        self._in_a_row: tuple[str, int] = "", 0
+        self._stop = ""
+
+    @property
+    def n_left(self) -> int:
+        """How many exposures have no outcome yet."""
+        in_work = sum(len(chunk.tasks) for chunk, _ in self._in_work.values())
+        return len(self._queue) + len(self._alone) + len(self._later) + in_work
+
+    def stop(self, why: str) -> None:
+        """Has no more exposures begin; those in work end."""
+        if not self._stop:
+            self._stop = why
+            self._queue.clear()
+            self._alone.clear()
+            self._later.clear()
+            for chunk in self._engine.cancel():
+                self._in_work.pop(chunk.number, None)
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Calibrates all, and gives what becomes of each, as it ends.
+
+        Raises
+        ------
+        StoppedError
+            After the outcomes of what was in work, where it had to stop.
+        """
+        try:
+            while self.n_left:
+                self._submit()
+                for ended in self._engine.wait(self._until_news()):
+                    yield from self._take(ended)
+            if self._stop:
+                raise StoppedError(self._stop)
+        finally:
+            self._records.close()
+
+    # --- handing out
+
+    def _submit(self) -> None:
+        while self._later and self._later[0].at <= time.monotonic():
+            self._queue.appendleft(heapq.heappop(self._later).task)
+        while self._alone and self._n_in_work(alone=True) == 0:
+            self._hand_out((self._alone.popleft(),), is_alone=True)
+        while self._queue and self._n_in_work(alone=False) < self._engine.window:
+            self._hand_out(self._next_tasks(), is_alone=False)
+
+    def _n_in_work(self, *, alone: bool) -> int:
+        return sum(chunk.is_alone is alone for chunk, _ in self._in_work.values())
+
+    def _next_tasks(self) -> tuple[Task, ...]:
+        """As many as take a worker some seconds, of one set of references."""
+        size = self._chunk_size()
+        first = self._queue.popleft()
+        tasks = [first]
+        while self._queue and len(tasks) < size and self._queue[0].references is first.references:
+            tasks.append(self._queue.popleft())
+        return tuple(tasks)
+
+    def _chunk_size(self) -> int:
+        if not self._seconds:
+            return 1
+        usual = sorted(self._seconds)[len(self._seconds) // 2]
+        fair_share = math.ceil(len(self._queue) / (2 * self._engine.n_workers))
+        return max(1, min(int(_CHUNK_SECONDS / max(usual, 1e-3)), fair_share, _LARGEST_CHUNK))
+
+    def _hand_out(self, tasks: tuple[Task, ...], *, is_alone: bool) -> None:
+        self._n_chunks += 1
+        chunk = Chunk(self._n_chunks, tasks, self._threads(), is_alone)
+        self._in_work[chunk.number] = chunk, time.time()
+        self._engine.submit(chunk)
+
+    def _threads(self) -> int:
+        if self._options.threads is not None:
+            return self._options.threads
+        # With more exposures than workers each core has its own: threads cost then, and gain none.
+        at_once = min(self._engine.n_workers, len(self._in_work) + len(self._queue) + 1)
+        return max(1, available_cores() // at_once)
+
+    def _until_news(self) -> float:
+        if not self._later:
+            return _WAIT
+        return min(_WAIT, max(0.0, self._later[0].at - time.monotonic()))
+
+    # --- taking back
+
+    def _take(self, ended: Ended) -> Iterator[Outcome]:
+        """The outcomes of a chunk; what is to be tried again goes back into the queue."""
+        chunk, result = ended
+        _, since = self._in_work.pop(chunk.number, (chunk, time.time()))
+        if isinstance(result, ChunkResult):
+            for task, outcome in zip(chunk.tasks, result.outcomes, strict=False):
+                yield from self._judge(task, outcome, is_recorded=result.is_recorded)
+            for task in reversed(chunk.tasks[len(result.outcomes) :]):
+                self._give_back(task)
+            return
+        if not isinstance(result, WorkerLostError):
+            raise result
+        yield from self._take_lost(chunk, str(result), since)
+
+    def _take_lost(self, chunk: Chunk, why: str, since: float) -> Iterator[Outcome]:
+        """Sorts the tasks of a worker that is gone: done, begun, not begun."""
+        self._state.refresh()
+        suspects = []
+        for task in reversed(chunk.tasks):
+            outcome = self._recorded(task, since)
+            if outcome is not None:
+                yield from self._judge(task, outcome, is_recorded=True)
+            elif self._engine.shares_records and task.exposure.input not in self._state.begun:
+                yield from self._give_back_lost(task, why)
+            else:
+                suspects.append(task)
+        for task in suspects:
+            began = self._state.begun.get(task.exposure.input, ("", since))[1]
+            timeout = self._job.timeout
+            if timeout is not None and len(suspects) == 1 and time.time() - began >= timeout:
+                yield from self._end(task, Kind.TIMEOUT, f"it took longer than {timeout:g} s")
+            elif chunk.is_alone:
+                yield from self._end(task, Kind.CRASHED, f"{why}, twice, the second time alone")
+            elif self._stop:
+                yield from self._end(task, Kind.LOST, why)
+            else:
+                self._alone.append(task.again())
+
+    def _recorded(self, task: Task, since: float) -> Outcome | None:
+        """The outcome that a worker recorded for a task since it was handed out."""
+        outcome = self._state.outcomes.get(task.exposure.input)
+        if outcome is None or self._state.time_of(task.exposure.input) < since:
+            return None
+        return outcome
+
+    def _give_back_lost(self, task: Task, why: str) -> Iterator[Outcome]:
+        """Has another worker take what one did not come to, a few times."""
+        if task.attempt > self._options.retries or self._stop:
+            yield from self._end(task, Kind.LOST, f"{why} before it began, {task.attempt} times")
+        else:
+            self._give_back(task.again())
+
+    def _give_back(self, task: Task) -> None:
+        if not self._stop:
+            self._queue.appendleft(task)
+
+    def _end(self, task: Task, kind: Kind, message: str) -> Iterator[Outcome]:
+        """The outcome of what no worker can tell."""
+        outcome = task.exposure.outcome(kind, message)
+        outcome.attempts = task.attempt
+        yield from self._judge(task, outcome, is_recorded=False)
+
+    def _judge(self, task: Task, outcome: Outcome, *, is_recorded: bool) -> Iterator[Outcome]:
+        if not is_recorded:
+            self._records.end(outcome)
+        if outcome.kind is Kind.DONE:
+            self._seconds.append(outcome.wall_s)
+        can_try = task.attempt < self._options.retries and not self._stop
+        if outcome.kind is Kind.TRANSIENT and can_try:
+            wait = _BACKOFF * _GROWTH ** (task.attempt - 1)
+            heapq.heappush(self._later, _Later(time.monotonic() + wait, task.again()))
+            return
+        yield outcome
+        self._count(outcome)
+
+    def _count(self, outcome: Outcome) -> None:
+        """Stops where failures are no faults of exposures."""
+        if outcome.kind.is_good:
+            self._in_a_row = "", 0
+            return
+        if self._options.fail_fast:
+            self.stop(f"{outcome.input}: {outcome.kind}: {outcome.message}")
+            return
+        if outcome.kind.may_change:
+            return
+        what = f"{outcome.kind}: {normalised(outcome.message, outcome.input)}"
+        number = self._in_a_row[1] + 1 if self._in_a_row[0] == what else 1
+        self._in_a_row = what, number
+        if number >= MOST_EQUAL and not self._options.keep_going:
+            self.stop(
+                f"{number} failures in a row for the same reason, the last: {outcome.input}: "
+                f"{outcome.message}; --keep-going goes on in spite of that"
+            )
+
+
+def normalised(message: str, input: str) -> str:
+    """A message without what differs from exposure to exposure: its name, paths and numbers."""
+    name = input.rpartition("/")[2]
+    text = message.replace(input, "FILE").replace(name, "FILE")
+    text = re.sub(r"(?:\w+:)?(?:/[^\s:;,()'\"]+)+", "FILE", text)
+    text = re.sub(r"\bWFI\d\d\b", "DETECTOR", text, flags=re.IGNORECASE)
+    return re.sub(r"\d+(?:\.\d+)?", "N", text)
