@@ -1,8 +1,9 @@
 //! Runs kernels over bands of an image in parallel: the only user of rayon.
 //!
-//! There is one thread pool in the process. Its size is `ROMANCAL_RS_NUM_THREADS`, read when the
-//! pool is first used, or else the number of cores. The thread that calls only waits: it looks for
-//! an interrupt a few times a second, and the workers stop at the end of their bands.
+//! There is one thread pool in the process. Its size is `ROMANCAL_RS_NUM_THREADS`, or else
+//! `OMP_NUM_THREADS`, read when the pool is first used, or else the number of cores. The thread that
+//! calls only waits: it looks for an interrupt a few times a second, and the workers stop at the end
+//! of their bands.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,6 +20,9 @@ use crate::tiles::{BandTask, all, cut, with_halo};
 
 /// The environment variable that sets the size of the pool.
 pub const NUM_THREADS_VARIABLE: &str = "ROMANCAL_RS_NUM_THREADS";
+
+/// What schedulers of jobs set, so that processes beside each other do not use too many threads.
+const OPENMP_VARIABLE: &str = "OMP_NUM_THREADS";
 
 /// Threads of the pool at most: a larger number is a slip, and would bring the machine down.
 const MAX_THREADS: usize = 1024;
@@ -363,7 +367,10 @@ fn replace_pool(pool: &mut Option<Pool>, threads: usize) -> Result<Arc<ThreadPoo
 
 fn default_num_threads() -> Result<usize, KernelError> {
     let Some(text) = std::env::var_os(NUM_THREADS_VARIABLE) else {
-        return Ok(std::thread::available_parallelism().map_or(1, usize::from));
+        let of_openmp = std::env::var(OPENMP_VARIABLE)
+            .ok()
+            .and_then(|text| openmp_num_threads(&text));
+        return Ok(of_openmp.unwrap_or_else(num_cores));
     };
     text.to_str()
         .and_then(|text| text.trim().parse().ok())
@@ -377,6 +384,18 @@ fn default_num_threads() -> Result<usize, KernelError> {
         })
 }
 
+/// What a value of `OMP_NUM_THREADS` says of the outermost level, the first of a list. Nothing where
+/// it is no number from 1: the variable is not ours, and OpenMP passes such values over as well.
+fn openmp_num_threads(text: &str) -> Option<usize> {
+    let first = text.split(',').next()?;
+    let threads = first.trim().parse::<usize>().ok()?;
+    (threads > 0).then_some(threads.min(MAX_THREADS))
+}
+
+fn num_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// What these mutexes guard is whole at any time, so a panic of another thread does no harm.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -386,6 +405,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicUsize;
+
+    #[test]
+    fn of_openmp_the_outermost_level_counts_and_what_is_no_number_does_not() {
+        for (text, threads) in [("3", 3), (" 4,2", 4), ("2 , 8", 2), ("100000", MAX_THREADS)] {
+            assert_eq!(openmp_num_threads(text), Some(threads), "{text:?}");
+        }
+        for text in ["", "0", "-1", "all", "2.5", ",2"] {
+            assert_eq!(openmp_num_threads(text), None, "{text:?}");
+        }
+    }
 
     #[test]
     fn every_task_is_done_once() {

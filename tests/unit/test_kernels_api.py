@@ -1,5 +1,6 @@
 """What the array functions take, refuse and say."""
 
+import os
 import pickle
 import signal
 import subprocess
@@ -517,6 +518,29 @@ except ValueError as error:
         text=True,
     )
     assert output.stdout.strip() == expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"OMP_NUM_THREADS": "3"}, 3),
+        ({"OMP_NUM_THREADS": "3,2"}, 3),
+        ({"OMP_NUM_THREADS": "3", "ROMANCAL_RS_NUM_THREADS": "5"}, 5),
+        ({"OMP_NUM_THREADS": "no number"}, len(os.sched_getaffinity(0))),
+        ({}, len(os.sched_getaffinity(0))),
+    ],
+)
+def test_openmp_s_number_of_threads_counts_where_ours_is_not_set(environment, expected) -> None:
+    code = "from romancal_rs import kernels; print(kernels.num_threads())"
+    others = {key: value for key, value in os.environ.items() if "NUM_THREADS" not in key}
+    output = subprocess.run(
+        [sys.executable, "-c", code],
+        env=others | environment,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert int(output.stdout) == expected
 
 
 def test_the_number_of_threads_can_be_set() -> None:

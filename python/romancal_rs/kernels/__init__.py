@@ -124,12 +124,13 @@ def num_threads() -> int:
     -------
     int
         The environment variable ``ROMANCAL_RS_NUM_THREADS`` as it was when a function was first
-        used, else the number of cores; or what `set_num_threads` set.
+        used, else ``OMP_NUM_THREADS`` (the first of a list; what is no number from 1 is passed
+        over), else the number of cores; or what `set_num_threads` set.
 
     Raises
     ------
     ValueError
-        If the environment variable is not a whole number from 1 to 1024.
+        If ``ROMANCAL_RS_NUM_THREADS`` is not a whole number from 1 to 1024.
     """
     return _core.num_threads()
 

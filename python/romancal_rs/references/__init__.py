@@ -10,6 +10,7 @@ rules.
 PosixPath('refs/roman_wfi_flat_0007.asdf')
 """
 
+from .background_digests import BackgroundDigests
 from .chain import StoreChain
 from .crds_cache import CrdsCache, CrdsStore, RuleFileError
 from .errors import (
@@ -22,30 +23,30 @@ from .errors import (
     all_in_one,
 )
 from .keys import ExposureKeys
-from .match import NOT_APPLICABLE, Match, Store
+from .match import NOT_APPLICABLE, LastingStore, Match, Store
 from .resolve import (
     check_reference,
     open_store,
     resolve,
 )
-from .run_digests import RunDigests
 from .store import DirectoryStore
 
 __all__ = [
     "ENVIRONMENT_VARIABLE",
     "NOT_APPLICABLE",
     "AmbiguousReferenceError",
+    "BackgroundDigests",
     "CrdsCache",
     "CrdsStore",
     "DirectoryStore",
     "ExposureKeys",
+    "LastingStore",
     "Match",
     "NoStoreError",
     "ReferenceFileError",
     "ReferenceMismatchError",
     "ReferenceNotFoundError",
     "RuleFileError",
-    "RunDigests",
     "Store",
     "StoreChain",
     "all_in_one",

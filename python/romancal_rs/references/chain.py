@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .errors import AmbiguousReferenceError, ReferenceFileError, ReferenceNotFoundError
 from .keys import ExposureKeys
-from .match import Match, Store
+from .match import LastingStore, Match, Store
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +48,10 @@ class StoreChain:
             except ReferenceFileError as error:
                 failures.append(str(error))
         raise ReferenceNotFoundError("; and ".join(failures))
+
+    def is_current(self) -> bool:
+        """Whether all places are as they were."""
+        return all(isinstance(s, LastingStore) and s.is_current() for s in self.stores)
 
     @property
     def has_parameters(self) -> bool:

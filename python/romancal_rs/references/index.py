@@ -196,6 +196,10 @@ class DirectoryIndex:
         self._file = IndexFile(directory, INDEX_NAME, _VERSION)
         self._contents = self._load()
 
+    def is_current(self) -> bool:
+        """Whether each file has the size and time that the index knows."""
+        return self._contents.files == "/".join(_scan(self.directory))
+
     @property
     def reftypes(self) -> list[str]:
         """The types of which there are files, in alphabetical order."""

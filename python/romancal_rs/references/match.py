@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from .keys import ExposureKeys
 
@@ -71,3 +71,11 @@ class Store(Protocol):
             What it may be called, such as ``PARS-JUMPSTEP``; the first that fits is taken.
         keys : ExposureKeys
         """
+
+
+@runtime_checkable
+class LastingStore(Store, Protocol):
+    """A store that may be kept, as it knows when it is out of date."""
+
+    def is_current(self) -> bool:
+        """Whether one that is opened now would answer the same."""

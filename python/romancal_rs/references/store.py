@@ -89,6 +89,10 @@ class DirectoryStore:
             runner_up=_listed(ranked[1:2], 1),
         )
 
+    def is_current(self) -> bool:
+        """Whether each file of the directory has the size and time that the store knows."""
+        return self._index.is_current()
+
     @property
     def has_parameters(self) -> bool:
         """Whether the directory holds parameter references."""

@@ -7,6 +7,7 @@ Write a step by subclassing `RomanStep`, a pipeline by subclassing `RomanPipelin
 from .hooks import HookError
 from .parameters import ParameterError, UnknownParameterError
 from .pipeline import Pipeline
+from .pool import ReferencePool
 from .ramp import FitStep, RampStep
 from .roman import RomanPipeline, RomanStep
 from .run import Run, RunError, StepReport
@@ -21,6 +22,7 @@ __all__ = [
     "ParameterError",
     "Pipeline",
     "RampStep",
+    "ReferencePool",
     "RomanPipeline",
     "RomanStep",
     "Run",

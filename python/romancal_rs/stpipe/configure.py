@@ -37,6 +37,7 @@ def build(
     config: StepConfig | None = None,
     parameters: Mapping[str, Any] | None = None,
     parameter_references: bool = True,
+    store: Store | None = None,
 ) -> Step:
     """Makes a step with the parameters of all sources.
 
@@ -51,6 +52,8 @@ def build(
         What the user gives directly; ``steps`` is a dictionary of such dictionaries.
     parameter_references : bool
         Whether to look for parameter references in the reference store.
+    store : Store, optional
+        Where to look for them, in place of what the parameters and the environment name.
 
     Raises
     ------
@@ -67,7 +70,9 @@ def build(
     # be asked, and again over what the store has.
     from .. import references
 
-    store = references.open_store(getattr(step, "references", None), getattr(step, "context", None))
+    if store is None:
+        named = getattr(step, "references", None), getattr(step, "context", None)
+        store = references.open_store(*named)
     if store is None or not store.has_parameters:
         return step
     if isinstance(input, str | os.PathLike):

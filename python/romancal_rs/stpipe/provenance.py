@@ -119,7 +119,7 @@ def _describe_references(step: RomanStep, result: DataModel) -> dict[str, Any]:
         entries = {}
         for reftype, match in part.found_references(result).items():
             if isinstance(match.reference, Path):
-                digest = part._run.digests.of(match.reference)
+                digest = part._run.digest_of(match.reference)
                 path = str(match.reference.absolute())
                 entries[reftype] = {"path": path, "sha256": digest}
             else:

@@ -111,10 +111,10 @@ class ReferencingStep(Step):
             if key not in run.found_references:
                 override = _as_own_model(self.overrides(reftype), f"override_{reftype}")
                 match = references.resolve(reftype, sought.keys, self._store(), override)
-                self._check_reference(match, reftype, model)
+                self._check_reference(match, reftype, model, sought)
                 run.found_references[key] = match
                 if isinstance(match.reference, Path):
-                    run.digests.start(match)
+                    run.start_digest(match)
                 if match.note:
                     self.log.warning("%s", match.note)
             return run.found_references[key]
@@ -188,28 +188,40 @@ class ReferencingStep(Step):
 
     def _store(self) -> references.Store | None:
         """Where references are looked for; opened once in a run."""
-        return self._run.store(self._source_key(), lambda: references.open_store(*self._source()))
+        return self._run.store(self)
 
     def _source(self) -> tuple[Any, str | None]:
         """Directory and context that are asked for."""
         return self.search_attr("references"), self.search_attr("context")
 
-    def _source_key(self) -> tuple[Any, ...]:
+    def _source_key(self) -> Any:
+        run = runs.run_of(self)
+        if run is not None and run.is_pinned(self):
+            return "the run's"
         place, context = self._source()
         is_path = place is None or isinstance(place, str | os.PathLike)
         return (str(place) if is_path else id(place), context)
 
-    def _check_reference(self, match: Match, reftype: str, model: DataModel) -> None:
+    def _check_reference(
+        self, match: Match, reftype: str, model: DataModel, sought: _Sought
+    ) -> None:
+        """Checks the arrays of a reference; those of a file once for each frame size."""
+        if match.reference == NOT_APPLICABLE:
+            return
+        if not isinstance(match.reference, Path):
+            self._check_arrays(match.reference, f"override_{reftype}", reftype, model)
+            return
+        held, check = self._run.reference(match.reference), (reftype, sought.frame)
+        if check not in held.passed:
+            self._check_arrays(held.model, str(match.reference), reftype, model)
+            held.passed.add(check)
+
+    def _check_arrays(self, reference: Any, name: str, reftype: str, model: DataModel) -> None:
         """Checks the arrays of a reference: by its schema, its type, and the exposure's size."""
         from .. import datamodels
         from ..border import BORDER
         from ..exposure import describe
 
-        if match.reference == NOT_APPLICABLE:
-            return
-        is_model = isinstance(match.reference, datamodels.DataModel)
-        name = f"override_{reftype}" if is_model else str(match.reference)
-        reference = match.reference if is_model else self._opened(match.reference)
         try:
             reference.validate(metadata=False)
         except datamodels.ValidationError as error:
@@ -281,7 +293,7 @@ class ReferencingStep(Step):
         """
         self._add_second_flags(model)
         digests = {
-            reftype: self._run.digests.of(match.reference)
+            reftype: self._run.digest_of(match.reference)
             for reftype, match in self._call.matches_used.items()
             if isinstance(match.reference, Path)
         }
@@ -318,6 +330,7 @@ class _Sought(NamedTuple):
     """What references are looked for by, and what tells one exposure from another in that."""
 
     keys: ExposureKeys
+    frame: tuple[int, ...]
     identity: Any
 
     @classmethod
@@ -328,7 +341,7 @@ class _Sought(NamedTuple):
         # A ramp and the image made of it, which has lost its border, are of the same frame.
         border = 0 if len(model.shape) == 3 else 2 * BORDER
         frame = tuple(length + border for length in model.shape[-2:])
-        return cls(keys, (keys.identity, frame))
+        return cls(keys, frame, (keys.identity, frame))
 
 
 def _is_na(override: Any) -> bool:

@@ -14,18 +14,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import references
 from ..errors import RomancalError
-from ..references import Match, RunDigests, Store
+from ..references import Match, Store
 from . import logconfig, runlog
+from .pool import HeldReference, ReferencePool
 
 if TYPE_CHECKING:
     from ..datamodels import DataModel
     from .base import StepBase
     from .checkpoint import Checkpoint
     from .recipes import Recipe
+    from .referencing import ReferencingStep
     from .step import Step
 
 __all__ = ["Run", "RunError", "StepReport"]
@@ -69,6 +73,12 @@ class Run:
     ----------
     step : Step
         The outermost step. A run does not change it.
+    pool : ReferencePool, optional
+        What was opened for earlier runs, and stays open for later ones.
+    store : Store, optional
+        Where references are looked for in place of what the outermost step's ``references`` and
+        ``context``, or the environment, name. Steps in it with a directory or a context of their
+        own keep to that.
     logcfg : path, optional
         A logging configuration file.
     verbose : bool
@@ -90,6 +100,8 @@ class Run:
         self,
         step: Step,
         *,
+        pool: ReferencePool | None = None,
+        store: Store | None = None,
         logcfg: str | os.PathLike[str] | None = None,
         verbose: bool = False,
         observer: Callable[[Step, str], None] | None = None,
@@ -111,11 +123,13 @@ class Run:
         self.recipe: Recipe | None = None
         #: The references that were found, by what was looked for.
         self.found_references: dict[Any, Match] = {}
-        self.digests = RunDigests()
         #: For what the threads of one run look for and open once.
         self.lock = threading.RLock()
+        self._pool = pool
+        self._own_pool: ReferencePool | None = None
+        self._store = store
         self._stores: dict[Any, Store | None] = {}
-        self._models: dict[str, DataModel] = {}
+        self._held: dict[str, HeldReference] = {}
         self._has_begun = False
         self.has_ended = False
 
@@ -139,31 +153,81 @@ class Run:
         if self.observer is not None:
             self.observer(step, event)
 
-    def store(self, key: Any, open_store: Callable[[], Store | None]) -> Store | None:
-        """A place where references are looked for; opened once."""
+    def is_pinned(self, step: StepBase) -> bool:
+        """Whether a step looks for references in the store that the run was given."""
+        if self._store is None:
+            return False
+        owner: StepBase | None = step
+        while owner is not None and owner is not self.step:
+            if any(owner.__dict__.get(name) is not None for name in ("references", "context")):
+                return False
+            owner = owner.parent
+        return owner is self.step
+
+    def store(self, step: ReferencingStep) -> Store | None:
+        """Where a step's references are looked for; opened once."""
+        key = step._source_key()
         with self.lock:
             if key not in self._stores:
-                self._stores[key] = open_store()
+                self._stores[key] = self._store_of(step)
             return self._stores[key]
 
-    def opened(self, path: str | os.PathLike[str]) -> DataModel:
-        """The model of a reference file; opened once, and closed at the end of the run."""
-        from .. import datamodels
+    def _store_of(self, step: ReferencingStep) -> Store | None:
+        if self.is_pinned(step):
+            return self._store
+        source = step._source()
+        return self.pool.store(*source, partial(references.open_store, *source))
 
+    @property
+    def pool(self) -> ReferencePool:
+        """The pool that was given, or one for this run alone."""
+        if self._pool is not None:
+            return self._pool
+        with self.lock:
+            if self._own_pool is None:
+                self._own_pool = ReferencePool()
+            return self._own_pool
+
+    def reference(self, path: str | os.PathLike[str]) -> HeldReference:
+        """A reference file; opened once, and held until the end of the run."""
         name = os.fspath(path)
         with self.lock:
-            if name not in self._models:
-                self._models[name] = datamodels.open(name)
-            return self._models[name]
+            if name not in self._held:
+                self._held[name] = self.pool.hold(name)
+            return self._held[name]
+
+    def opened(self, path: str | os.PathLike[str]) -> DataModel:
+        """The model of a reference file; it is not to be changed."""
+        return self.reference(path).model
+
+    def start_digest(self, match: Match) -> None:
+        """Begins with the SHA-256 of the file of a match."""
+        # Nothing is written into a CRDS cache.
+        reference, beside = self.reference(match.reference), not match.context
+        self.pool.start_digest(reference, match.reference, beside=beside)
+
+    def digest_of(self, path: Path) -> str:
+        """The SHA-256 of a file that was begun with, in hexadecimal; waits for it.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        """
+        digest = self.reference(path).digest
+        if digest is None:
+            raise RunError(f"{path}: its digest was not begun with")
+        return digest.result()
 
     def close(self) -> None:
-        """Ends the run, and closes what is open."""
+        """Ends the run, and lets go of what it used."""
         self.has_ended = True
-        self.digests.close()
         with self.lock:
-            models, self._models = self._models, {}
-        for model in models.values():
-            model.close()
+            held, self._held = self._held, {}
+            if held:
+                self.pool.let_go(held.values())
+            if self._own_pool is not None:
+                self._own_pool.close()
 
 
 @dataclass

@@ -181,6 +181,15 @@ class CrdsCache:
             raise RuleFileError(f"{path}: is no dictionary")
         return value
 
+    def stamp_of_config(self) -> tuple[int, int] | None:
+        """Size and time of change of ``server_config``; None where there is none."""
+        path = self._config_path()
+        try:
+            status = None if path is None else path.stat()
+        except OSError:
+            return None
+        return None if status is None else (status.st_size, status.st_mtime_ns)
+
     def _config_path(self) -> Path | None:
         return None if self.config is None else self.config / "server_config"
 

@@ -39,6 +39,7 @@ class CrdsStore:
         self.cache = cache
         self._asked_context = context
         self._fetcher = fetcher
+        self._server_config = cache.stamp_of_config()
 
     @cached_property
     def context(self) -> str:
@@ -99,6 +100,13 @@ class CrdsStore:
             )
         path = self._file(name, keys.instrument, rules.name)
         return Match(path, None, self.context, rule, runner_up)
+
+    def is_current(self) -> bool:
+        """Whether the cache has the ``server_config`` that it had, which names the latest context.
+
+        Rule files never change. A server is not asked again.
+        """
+        return self._server_config == self.cache.stamp_of_config()
 
     @property
     def has_parameters(self) -> bool:

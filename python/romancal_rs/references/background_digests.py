@@ -1,0 +1,40 @@
+"""Digests of references, worked out while something else goes on."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from .digest import Digests
+
+
+class BackgroundDigests:
+    """Works out the SHA-256 of references in a thread of its own.
+
+    A step's references are known before its work begins, and their digests are wanted after it:
+    hashing takes the time that the run leaves idle.
+    """
+
+    def __init__(self) -> None:
+        self._executor: ThreadPoolExecutor | None = None
+        self._beside = Digests()
+        self._elsewhere = Digests(beside=False)
+
+    def start(self, path: Path, *, beside: bool) -> Future[str]:
+        """Begin with a file; the result is its SHA-256 in hexadecimal, or an `OSError`.
+
+        Parameters
+        ----------
+        path : Path
+        beside : bool
+            Whether what is worked out may be kept beside the file: not in a CRDS cache.
+        """
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(1, thread_name_prefix="sha256")
+        return self._executor.submit((self._beside if beside else self._elsewhere).of, path)
+
+    def close(self) -> None:
+        """Begin with no more files that are waiting, and end the thread."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._executor = None
