@@ -150,7 +150,7 @@ class DirectoryStore:
         equals = [candidate for candidate in ranked if not candidate.differences]
         others = ranked[len(equals) :] + nearest(self._candidates(reftype, keys), keys)
         message = (
-            f"{len(equals)} {reftype} files in {self.directory} fit {describe(reftype, keys)} "
+            f"{len(equals)} {reftype} files in {self.location} fit {describe(reftype, keys)} "
             f"equally well, with the same useafter {ranked[0].head.useafter.isoformat()}: "
             f"{_listed(equals, _SHOWN_EQUALS)}; "
         )
@@ -159,7 +159,7 @@ class DirectoryStore:
         return f"{message}remove all but one, or name one with override_{reftype.lower()}"
 
     def _not_found(self, reftype: str, keys: ExposureKeys) -> str:
-        message = f"no {reftype} for {describe(reftype, keys)} in {self.directory}: "
+        message = f"no {reftype} for {describe(reftype, keys)} in {self.location}: "
         candidates = nearest(self._candidates(reftype, keys), keys)
         if candidates:
             plural = "" if len(candidates) == 1 else "s"

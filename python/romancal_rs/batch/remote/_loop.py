@@ -1,0 +1,113 @@
+"""The connections of this process, and the thread in which they are served.
+
+All go through the event loop that fsspec keeps in a thread of its own, so that any thread may call.
+A forked child makes its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from ...errors import InputError
+
+_Result = TypeVar("_Result")
+
+#: Seconds that a server may leave a connection silent, if not 60.
+TIMEOUT_VARIABLE = "ROMANCAL_RS_REMOTE_TIMEOUT"
+_TIMEOUT_S = 60.0
+# What is left to be undone when a transfer is interrupted gets this long, and closing at the end.
+_CLEAN_UP_S = 5.0
+_CLOSE_S = 1.0
+
+_lock = threading.Lock()
+_file_systems: dict[tuple[int, str], Any] = {}
+
+
+def timeout_s() -> float:
+    """How long a server may be silent [s].
+
+    Raises
+    ------
+    InputError
+        If the variable of the environment is no positive number.
+    """
+    text = os.environ.get(TIMEOUT_VARIABLE)
+    if not text:
+        return _TIMEOUT_S
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    raise InputError(f"{TIMEOUT_VARIABLE} = {text}: expected a positive number of seconds")
+
+
+def file_system(name: str, url: str, make: Callable[[], Any]) -> Any:
+    """The file system of that name, made if this process has none.
+
+    Raises
+    ------
+    InputError
+        If a library is not installed.
+    """
+    key = os.getpid(), name
+    with _lock:
+        if key not in _file_systems:
+            try:
+                _file_systems[key] = make()
+            except ImportError as error:
+                raise InputError(
+                    f"{url}: to read and write there, install what it takes: "
+                    f'pip install "romancal-rs[s3]" ({error})'
+                ) from error
+            if len(_file_systems) == 1:
+                atexit.register(close)
+        return _file_systems[key]
+
+
+def run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Waits for the work, which the loop does. If the waiting is interrupted, so is the work."""
+    ended = threading.Event()
+
+    async def watched() -> _Result:
+        try:
+            return await work
+        finally:
+            ended.set()
+
+    future = asyncio.run_coroutine_threadsafe(watched(), loop)
+    try:
+        return future.result()
+    except BaseException:
+        if future.cancel():
+            ended.wait(_CLEAN_UP_S)
+        raise
+
+
+def close() -> None:
+    """Closes the connections of this process; the next call opens new ones."""
+    with _lock:
+        own = [key for key in _file_systems if key[0] == os.getpid()]
+        to_close = [_file_systems.pop(key) for key in own]
+    for system in to_close:
+        with contextlib.suppress(Exception):  # at the end of the process nothing is left to be told
+            future = asyncio.run_coroutine_threadsafe(_close(system), system.loop)
+            future.result(_CLOSE_S)
+
+
+async def _close(system: Any) -> None:
+    connection = await system.set_session()
+    await connection.close()
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # another thread of the parent may have held it
+    os.register_at_fork(after_in_child=_renew_lock)
