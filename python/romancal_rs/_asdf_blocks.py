@@ -179,15 +179,23 @@ def head_digest(path: str | os.PathLike[str]) -> str:
 
     It is that of the head and of the headers of all blocks, which hold checksums of the arrays.
     """
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        end = find_first_block(file)
-        file.seek(0)
-        digest.update(file.read(end))
-        with contextlib.suppress(EOFError):  # a damaged file has a digest, too
-            for block in read_blocks(file, end):
-                digest.update(repr(block).encode())
-    return digest.hexdigest()
+        return digest_of_head(file)[0]
+
+
+def digest_of_head(file: IO[bytes]) -> tuple[str, list[Block], bool]:
+    """The same of an open file, with its blocks, and whether the last of their headers is whole."""
+    end = find_first_block(file)
+    file.seek(0)
+    digest = hashlib.sha256(file.read(end))
+    blocks: list[Block] = []
+    is_whole = False
+    with contextlib.suppress(EOFError):  # a damaged file has a digest, too
+        for block in read_blocks(file, end):
+            digest.update(repr(block).encode())
+            blocks.append(block)
+        is_whole = True
+    return digest.hexdigest(), blocks, is_whole
 
 
 def read_compressed(stored: memoryview, block: Block) -> np.ndarray:

@@ -23,7 +23,7 @@ from .errors import (
     all_in_one,
 )
 from .keys import ExposureKeys
-from .match import NOT_APPLICABLE, LastingStore, Match, Store
+from .match import NOT_APPLICABLE, LastingStore, Match, Store, distinguishing
 from .resolve import (
     check_reference,
     open_store,
@@ -51,6 +51,7 @@ __all__ = [
     "StoreChain",
     "all_in_one",
     "check_reference",
+    "distinguishing",
     "open_store",
     "resolve",
 ]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from .errors import AmbiguousReferenceError, ReferenceFileError, ReferenceNotFoundError
 from .keys import ExposureKeys
-from .match import LastingStore, Match, Store
+from .match import LastingStore, Match, Store, distinguishing
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +52,10 @@ class StoreChain:
     def is_current(self) -> bool:
         """Whether all places are as they were."""
         return all(isinstance(s, LastingStore) and s.is_current() for s in self.stores)
+
+    def distinguishing(self, keys: ExposureKeys) -> Hashable:
+        """What of the keys counts in any of the places."""
+        return tuple(distinguishing(store, keys) for store in self.stores)
 
     @property
     def has_parameters(self) -> bool:

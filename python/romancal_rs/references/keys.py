@@ -94,24 +94,34 @@ class ExposureKeys:
             If the file cannot be read, or is no exposure.
         """
         try:
-            meta = _meta_of(Path(path))
-            metadata = dict(_file_metadata(meta))
-            n_groups = metadata.get("meta.exposure.ngroups")
-            if n_groups is not None:  # 2022
-                metadata.setdefault("meta.exposure.nresultants", n_groups)
-            return cls(
-                instrument=_required(metadata, "instrument.name"),
-                detector=_required(metadata, "instrument.detector"),
-                optical_element=_required(metadata, "instrument.optical_element"),
-                exposure_type=_required(metadata, "exposure.type"),
-                start_time=_start_time(metadata),
-                n_resultants=_integer(metadata, "exposure.nresultants"),
-                ma_table_name=metadata.get("meta.exposure.ma_table_name"),
-                ma_table_number=_integer(metadata, "exposure.ma_table_number"),
-                metadata=metadata,
-            )
+            return cls.from_tree(read_tree(Path(path)))
         except HeadError as error:
             raise InputError(f"{path}: {error}") from error
+
+    @classmethod
+    def from_tree(cls, tree: Any) -> ExposureKeys:
+        """Take the keys from the head of an exposure's file, as `_yaml_head.parse` gives it.
+
+        Raises
+        ------
+        HeadError
+            If it is that of no exposure.
+        """
+        metadata = dict(_file_metadata(_meta_of(tree)))
+        n_groups = metadata.get("meta.exposure.ngroups")
+        if n_groups is not None:  # 2022
+            metadata.setdefault("meta.exposure.nresultants", n_groups)
+        return cls(
+            instrument=_required(metadata, "instrument.name"),
+            detector=_required(metadata, "instrument.detector"),
+            optical_element=_required(metadata, "instrument.optical_element"),
+            exposure_type=_required(metadata, "exposure.type"),
+            start_time=_start_time(metadata),
+            n_resultants=_integer(metadata, "exposure.nresultants"),
+            ma_table_name=metadata.get("meta.exposure.ma_table_name"),
+            ma_table_number=_integer(metadata, "exposure.ma_table_number"),
+            metadata=metadata,
+        )
 
 
 def naive_utc(time: Any) -> datetime:
@@ -149,8 +159,7 @@ def _model_metadata(meta: Any) -> dict[str, str]:
     return found
 
 
-def _meta_of(path: Path) -> dict[str, Any]:
-    tree = read_tree(path)
+def _meta_of(tree: Any) -> dict[str, Any]:
     roman = tree.get("roman") if isinstance(tree, dict) else None
     meta = roman.get("meta") if isinstance(roman, dict) else None
     if not isinstance(meta, dict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -79,3 +79,14 @@ class LastingStore(Store, Protocol):
 
     def is_current(self) -> bool:
         """Whether one that is opened now would answer the same."""
+
+
+def distinguishing(store: Store | None, keys: ExposureKeys) -> Hashable:
+    """What of an exposure's keys counts in a store: where it is the same, so is all that is found.
+
+    A store says it by a method of this name. One that has none may ask for anything.
+    """
+    if store is None:
+        return None
+    says = getattr(store, "distinguishing", None)
+    return keys.identity if says is None else says(keys)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +51,7 @@ class DirectoryStore:
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
+        self._useafters: dict[str, list[datetime]] = {}
         if not self.directory.is_dir():
             what = "is not a directory" if self.directory.exists() else "does not exist"
             raise ReferenceNotFoundError(
@@ -92,6 +96,25 @@ class DirectoryStore:
     def is_current(self) -> bool:
         """Whether each file of the directory has the size and time that the store knows."""
         return self._index.is_current()
+
+    def distinguishing(self, keys: ExposureKeys) -> Hashable:
+        """What of the keys counts here: all but the start, of which only the files before it do."""
+        useafters = self._useafters_for(keys.detector)
+        same = replace(keys, start_time=datetime.min, metadata={})
+        return same, bisect_right(useafters, keys.start_time)
+
+    def _useafters_for(self, detector: str) -> list[datetime]:
+        """The dates of the files that may be for a detector, in order."""
+        if detector not in self._useafters:
+            found = {
+                head.useafter
+                for reftype in self._index.reftypes
+                for head in self._index.heads(
+                    reftype, detector if needs_detector(reftype) else None
+                )
+            }
+            self._useafters[detector] = sorted(found)
+        return self._useafters[detector]
 
     @property
     def has_parameters(self) -> bool:

@@ -182,7 +182,7 @@ class ReferenceMap:
 
     def minimal(self, header: Mapping[str, str]) -> dict[str, str]:
         """What the rules look at, by their names; what the exposure lacks is UNDEFINED."""
-        return {name: _find(header, name) for name in self.parameters}
+        return {name: find_value(header, name) for name in self.parameters}
 
     def relevant(self, header: Mapping[str, str]) -> dict[str, str]:
         """The metadata, with ``N/A`` for those that say nothing for this exposure."""
@@ -197,6 +197,11 @@ class ReferenceMap:
                 except ConditionError as error:
                     raise BadParameterError(f"{condition.source}: {error}") from None
         return result
+
+    def asks_in_conditions(self, name: str) -> bool:
+        """Whether a condition of the header, and not only the selector, names this metadatum."""
+        conditions = (self._relevance, self._omission, *self._key_relevance.values())
+        return any(name.lower() in condition.source.lower() for condition in conditions)
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
@@ -271,7 +276,7 @@ def _names(key: str, value: Any) -> Iterable[str]:
     return value
 
 
-def _find(header: Mapping[str, str], name: str) -> str:
+def find_value(header: Mapping[str, str], name: str) -> str:
     """The value of a match parameter, which some rules name without its first part."""
     for spelling in (name.upper(), f"ROMAN.{name.upper()}"):
         if spelling in header:

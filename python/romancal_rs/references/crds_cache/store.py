@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -14,11 +16,28 @@ from .cache import CrdsCache, MissingFileError
 from .conditioning import condition
 from .errors import AmbiguousMatchError, BadParameterError, NoMatchError
 from .fetch import ADVICE, Fetcher
-from .mapping import OMIT, ReferenceMap, special
+from .mapping import OMIT, ReferenceMap, find_value, special
+from .selector import exposure_date
 
 Read = TypeVar("Read")
 
 _SHOWN = 3  # nearest candidates that a message lists
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What rules ask for.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The metadata whose values they compare.
+    dates : dict
+        By the names of the metadata that make an exposure's date, the dates of the tables.
+    """
+
+    names: tuple[str, ...]
+    dates: Mapping[tuple[str, ...], list[str]]
 
 
 class CrdsStore:
@@ -40,6 +59,7 @@ class CrdsStore:
         self._asked_context = context
         self._fetcher = fetcher
         self._server_config = cache.stamp_of_config()
+        self._asked: dict[str, _Asked] = {}
 
     @cached_property
     def context(self) -> str:
@@ -107,6 +127,49 @@ class CrdsStore:
         Rule files never change. A server is not asked again.
         """
         return self._server_config == self.cache.stamp_of_config()
+
+    def distinguishing(self, keys: ExposureKeys) -> Hashable:
+        """What of the keys counts here: what the rules ask for, and between which dates it lies."""
+        header = header_of(keys)
+        if keys.instrument not in self._asked:
+            self._asked[keys.instrument] = self._asked_for(header)
+        asked = self._asked[keys.instrument]
+        values = tuple(find_value(header, name) for name in asked.names)
+        return (
+            keys.instrument,
+            values,
+            tuple(_position(names, dates, header) for names, dates in asked.dates.items()),
+        )
+
+    def _asked_for(self, header: Mapping[str, str]) -> _Asked:
+        """What the rules of all types ask for."""
+        context = self.context
+        try:
+            instrument = self._with_mappings(lambda: self.cache.instrument_of(context, header))
+            types = self._with_mappings(lambda: self.cache.instrument_map(context, instrument))
+        except (NoMatchError, BadParameterError):
+            return _Asked((), {})  # there is nothing for such an instrument
+        dates: dict[tuple[str, ...], set[str]] = {}
+        names: set[str] = set()
+        for reftype in types.selections:
+            try:
+                rules = self._rules(reftype, header)
+            except ReferenceFileError:
+                continue  # which is the answer to all
+            if isinstance(rules, str):
+                continue
+            of_dates = {
+                name for row in rules.rows for parameters, _ in row.dates for name in parameters
+            }
+            names.update(
+                name
+                for name in rules.parameters
+                if name not in of_dates or rules.asks_in_conditions(name)
+            )
+            for row in rules.rows:
+                for parameters, date in row.dates:
+                    dates.setdefault(parameters, set()).add(date)
+        return _Asked(tuple(sorted(names)), {key: sorted(found) for key, found in dates.items()})
 
     @property
     def has_parameters(self) -> bool:
@@ -228,6 +291,16 @@ def header_of(keys: ExposureKeys) -> dict[str, str]:
         "META.EXPOSURE.MA_TABLE_NUMBER": keys.ma_table_number,
     }
     return {f"ROMAN.{key}": condition(value) for key, value in values.items() if value is not None}
+
+
+def _position(
+    parameters: tuple[str, ...], dates: list[str], header: Mapping[str, str]
+) -> int | None:
+    """How many of the dates are not after the exposure's; None where it has none."""
+    try:
+        return bisect_right(dates, exposure_date(parameters, header))
+    except BadParameterError:
+        return None
 
 
 def _explain(rules: ReferenceMap, header: Mapping[str, str], name: str) -> tuple[str, str]:

@@ -1,0 +1,190 @@
+"""What a plan needs to know of an exposure: read from the head of its file, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import IO, Any
+
+import yaml
+
+from .. import _yaml_head
+from .._asdf_blocks import Block, digest_of_head
+from .._files import open_regular
+from .._yaml_head import HeadError
+from ..border import BORDER
+from ..errors import one_line
+from ..references import ExposureKeys
+from .outcome import Kind
+from .plan import Problem
+
+#: The tag of what a file holds: which structure it has.
+_TAG = re.compile(rb"^roman: *(?:&\S+ +)?!<?([^\s>]+)", re.MULTILINE)
+#: What heads say beside their keys that decides how a file is read, and so in which recipe.
+_OF_YEARS = ("ngroups", "read_pattern", "group_time")
+#: From so many files on, processes are worth the second that each takes to start.
+_MANY = 4000
+_CHUNK = 250
+
+
+@dataclass(frozen=True)
+class ExposureHead:
+    """The head of an exposure's file.
+
+    Attributes
+    ----------
+    input : str
+        Path or URL.
+    size : int
+        Of the file [bytes].
+    sha256 : str
+        Its head digest.
+    keys : ExposureKeys or None
+        None where there is a problem with the file.
+    shape : tuple of int
+        Of the ramp.
+    kind : tuple
+        What tells its structure: the tag, who wrote it, and what it has.
+    problem : Problem or None
+    """
+
+    input: str
+    size: int = 0
+    sha256: str = ""
+    keys: ExposureKeys | None = None
+    shape: tuple[int, ...] = ()
+    kind: tuple[Any, ...] = ()
+    problem: Problem | None = None
+
+
+def read_head(path: str) -> ExposureHead:
+    """Reads the head of a local file.
+
+    Returns
+    -------
+    ExposureHead
+        With a problem where the file cannot be read, is none of ASDF, is cut off, or holds no
+        exposure, or one without resultants.
+    """
+    try:
+        with open_regular(path) as file:
+            return head_of_open(file, path)
+    except OSError as error:
+        return ExposureHead(path, problem=_bad(path, error.strerror or one_line(error), error))
+
+
+def head_of_open(file: IO[bytes], name: str) -> ExposureHead:
+    """The head of an open file, see `read_head`."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    sha256 = ""
+    try:
+        text = _yaml_head.read_text(file)
+        sha256, blocks, is_whole = digest_of_head(file)
+        tree = _yaml_head.parse(text)
+        keys = ExposureKeys.from_tree(tree)
+    except HeadError as error:
+        return ExposureHead(name, size, sha256, problem=_bad(name, str(error), error))
+    except (yaml.YAMLError, ValueError) as error:
+        reason = "its head is not valid YAML"
+        return ExposureHead(name, size, sha256, problem=_bad(name, reason, error))
+    data = tree["roman"].get("data")
+    shape = _shape_of(data)
+    problem = None
+    if cut := _how_cut(blocks, is_whole, size, data):
+        problem = Problem(Kind.BAD_INPUT, f"{name}: truncated: {cut}", "FileFormatError")
+    elif why := _why_empty(shape, keys):
+        problem = Problem(Kind.NO_DATA, f"{name}: no science data: {why}", "NoScienceDataError")
+    kind = _kind_of(text, tree, data)
+    return ExposureHead(name, size, sha256, keys, shape, kind, problem)
+
+
+def read_heads(
+    inputs: Sequence[str],
+    read: Callable[[str], ExposureHead] = read_head,
+    *,
+    processes: int | None = None,
+) -> Iterator[ExposureHead]:
+    """Reads the heads of many files, in order.
+
+    Parameters
+    ----------
+    inputs : sequence of str
+    read : callable
+        Reads one; a function that a process can import.
+    processes : int, optional
+        How many processes read; by default as many as there are cores, where there are so many
+        files that it pays.
+    """
+    if processes is None:
+        processes = os.cpu_count() or 1 if len(inputs) >= _MANY else 1
+    if processes == 1:
+        yield from map(read, inputs)
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(read, inputs, chunksize=_CHUNK)
+
+
+def _bad(name: str, reason: str, error: Exception) -> Problem:
+    return Problem(Kind.BAD_INPUT, f"{name}: {one_line(reason)}", type(error).__name__)
+
+
+def _shape_of(data: Any) -> tuple[int, ...]:
+    """The shape that the head states of an array, which may be in a mapping with its unit."""
+    node = data.get("value", data) if isinstance(data, dict) else None
+    shape = node.get("shape") if isinstance(node, dict) else None
+    if not isinstance(shape, list) or not all(isinstance(n, str) and n.isdigit() for n in shape):
+        return ()
+    return tuple(map(int, shape))
+
+
+def _how_cut(blocks: list[Block], is_whole: bool, size: int, data: Any) -> str:
+    """In what a file is cut off; empty if it is not."""
+    if not is_whole:
+        return "the file ends inside a block header"
+    end = max((block.end for block in blocks if not block.is_streamed), default=0)
+    if end > size:
+        return f"{size} bytes, but its blocks need at least {end}"
+    node = data.get("value", data) if isinstance(data, dict) else {}
+    source = node.get("source") if isinstance(node, dict) else None
+    if isinstance(source, str) and source.isdigit() and int(source) >= len(blocks):
+        return f"its header names an array that the file does not hold (source {source})"
+    return ""
+
+
+def _why_empty(shape: tuple[int, ...], keys: ExposureKeys) -> str:
+    """Why there is nothing to calibrate, where the head says so; as a run would tell."""
+    if (shape[0] if shape else keys.n_resultants) == 0:
+        return "the ramp has 0 resultants"
+    if len(shape) == 3 and min(shape[1:]) <= 2 * BORDER:
+        return (
+            f"{shape[1]} x {shape[2]} pixels are nothing but the {BORDER} pixel wide border of "
+            "reference pixels"
+        )
+    return ""
+
+
+def _kind_of(text: bytes, tree: Any, data: Any) -> tuple[Any, ...]:
+    tag = _TAG.search(text)
+    exposure = tree["roman"]["meta"].get("exposure")
+    has = [isinstance(exposure, dict) and exposure.get(name) is not None for name in _OF_YEARS]
+    return (
+        tag.group(1).decode("ascii", "replace") if tag else "",
+        isinstance(data, dict) and "unit" in data,
+        *has,
+        *_writers(tree.get("history")),
+    )
+
+
+def _writers(history: Any) -> Iterator[str]:
+    """The libraries of the mission that a file names, with their versions."""
+    extensions = history.get("extensions") if isinstance(history, dict) else None
+    for extension in extensions if isinstance(extensions, list) else ():
+        software = extension.get("software") if isinstance(extension, dict) else None
+        name = software.get("name") if isinstance(software, dict) else None
+        if isinstance(name, str) and name.startswith("roman"):
+            yield f"{name} {software.get('version')}"

@@ -1,0 +1,310 @@
+"""Makes a plan: heads are read, and references found, before a pixel is touched.
+
+References, and the parameters that a reference store sets, are looked for once for all exposures
+that a store does not tell apart, with one of them as representative: it goes through the checks
+that a run begins with, so that what is wrong is told in the words of a run.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..errors import InputError
+from ..references import ReferenceFileError, distinguishing
+from ..stpipe import ParameterError, config
+from . import identity
+from .checking import SetCheck, StepMaker
+from .heads import ExposureHead, read_heads
+from .outcome import Kind, kind_of_error, message_of
+from .plan import Plan, PlannedExposure, Problem, ReferenceSet, Settings
+from .sources import Source
+
+__all__ = ["Selection", "Tell", "make_plan", "plan_problems"]
+
+#: Called with what is done, how much of it, and how much there is.
+Tell = Callable[[str, int, int], None]
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which exposures of the sources are wanted; all by default.
+
+    Attributes
+    ----------
+    detectors, elements : tuple of str
+        Names, in any case.
+    after, before : datetime or None
+        Of the start of the exposure, UTC: from `after` on, and up to but not at `before`.
+    """
+
+    detectors: tuple[str, ...] = ()
+    elements: tuple[str, ...] = ()
+    after: datetime.datetime | None = None
+    before: datetime.datetime | None = None
+
+    def wants(self, head: ExposureHead) -> bool:
+        """Whether an exposure is wanted; one whose head cannot be read is."""
+        keys = head.keys
+        if keys is None:
+            return True
+        return (
+            _is_among(keys.detector, self.detectors)
+            and _is_among(keys.optical_element, self.elements)
+            and (self.after is None or self.after <= keys.start_time)
+            and (self.before is None or keys.start_time < self.before)
+        )
+
+
+def _is_among(name: str, names: tuple[str, ...]) -> bool:
+    return not names or name.upper() in {wanted.upper() for wanted in names}
+
+
+def make_plan(
+    sources: Sequence[Source],
+    settings: Settings,
+    *,
+    selection: Selection | None = None,
+    tell: Tell | None = None,
+    processes: int | None = None,
+    command: str = "",
+) -> Plan:
+    """Plans what is to be done with exposures.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        See `romancal_rs.batch.sources.find`.
+    settings : Settings
+    selection : Selection, optional
+    tell : callable, optional
+        Called as ``tell("heads read", 250, 100000)`` now and then.
+    processes : int, optional
+        How many processes read heads, see `romancal_rs.batch.heads.read_heads`.
+    command : str
+        What repeats it.
+
+    Returns
+    -------
+    Plan
+        An exposure that cannot be calibrated has a `Problem` in it.
+
+    Raises
+    ------
+    ParameterError
+        If the class, the parameter file or a parameter is wrong.
+    InputError
+        If two exposures would have the same product.
+    ReferenceFileError
+        If the place of the references cannot be used at all.
+    """
+    return _Planner(settings, tell or (lambda what, done, total: None)).plan(
+        sources, selection or Selection(), processes, command
+    )
+
+
+@dataclass
+class _Group:
+    """Exposures that no store tells apart, and for which the same steps run."""
+
+    heads: list[_Row]
+    check: SetCheck | None = None
+    reference_set: str = ""
+
+
+@dataclass
+class _Row:
+    """What is kept of a head, and what becomes of it."""
+
+    exposure: PlannedExposure
+    filename: str = ""
+
+
+class _Planner:
+    """Makes one plan."""
+
+    def __init__(self, settings: Settings, tell: Tell) -> None:
+        self.settings = settings
+        self.tell = tell
+        self.maker = StepMaker.of(settings)
+        self.software = identity.software()
+        self.sets: dict[str, ReferenceSet] = {}
+        self._names: dict[Any, str] = {}
+        self._numbers: dict[str, int] = {}
+
+    def plan(
+        self,
+        sources: Sequence[Source],
+        selection: Selection,
+        processes: int | None,
+        command: str,
+    ) -> Plan:
+        groups: dict[Hashable, _Group] = {}
+        rows: list[_Row] = []
+        inputs = [source.input for source in sources]
+        for i, head in enumerate(read_heads(inputs, processes=processes), 1):
+            if i % 250 == 0 or i == len(inputs):
+                self.tell("heads read", i, len(inputs))
+            if not selection.wants(head):
+                continue
+            row = _row_of(head)
+            rows.append(row)
+            if head.keys is not None and head.problem is None:
+                key = (self._what_counts(head), head.shape, head.kind)
+                groups.setdefault(key, _Group([])).heads.append(row)
+        for i, group in enumerate(groups.values(), 1):
+            self._check(group)
+            self.tell("sets of references found", i, len(groups))
+        exposures = sorted((row.exposure for row in rows), key=_order)
+        self._refuse_same_products(exposures)
+        return Plan(
+            settings=self.settings,
+            exposures=exposures,
+            sets=self.sets,
+            software=self.software,
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            command=command,
+        )
+
+    def _what_counts(self, head: ExposureHead) -> Hashable:
+        keys = head.keys
+        assert keys is not None
+        in_stores = tuple(distinguishing(store, keys) for store in self.maker.stores)
+        return keys.detector, keys.optical_element, keys.exposure_type, in_stores
+
+    def _check(self, group: _Group) -> None:
+        """Finds what a group uses, by the first of its exposures with which nothing is wrong."""
+        for i, row in enumerate(group.heads):
+            exposure = row.exposure
+            try:
+                check = self.maker.check(exposure.input)
+            except (ReferenceFileError, ParameterError) as error:
+                # What it says is as true of the others.
+                for other in group.heads[i:]:
+                    other.exposure = _with_problem(other.exposure, error, exposure)
+                return
+            except Exception as error:
+                row.exposure = _with_problem(exposure, error, exposure)
+                continue
+            self._complete(group.heads[i:], check)
+            return
+
+    def _complete(self, rows: Sequence[_Row], check: SetCheck) -> None:
+        first = rows[0].exposure
+        pins = check.pins
+        parameters = identity.parameters_digest(check.tree, self.maker.step_class)
+        references = identity.references_digest(identity.used_by_plan(pins))
+        same = (first.detector, first.optical_element, pins, parameters)
+        name = self._names.get(same)
+        if name is None:
+            base = f"{first.detector}-{first.optical_element}".lower()
+            number = self._numbers[base] = self._numbers.get(base, 0) + 1
+            name = self._names[same] = f"{base}-{number}"
+            self.sets[name] = ReferenceSet(name, pins, references, parameters)
+        class_path = config.class_path(self.maker.step_class)
+        for row in rows:
+            exposure = row.exposure
+            row.exposure = replace(
+                exposure,
+                product=check.product_of(exposure.input, row.filename),
+                references=name,
+                key=identity.exposure_key(
+                    exposure.head_sha256, class_path, parameters, references, self.software
+                ),
+            )
+
+    def _refuse_same_products(self, exposures: Sequence[PlannedExposure]) -> None:
+        products: dict[str, str] = {}
+        for exposure in exposures:
+            if not exposure.product:
+                continue
+            other = products.setdefault(exposure.product, exposure.input)
+            if other != exposure.input:
+                raise InputError(
+                    f"{other} and {exposure.input} would have the same product, "
+                    f"{exposure.product}: leave one out, or calibrate them to two places"
+                )
+
+
+def _row_of(head: ExposureHead) -> _Row:
+    exposure = PlannedExposure(
+        input=head.input,
+        head_sha256=head.sha256,
+        size=head.size,
+        shape=head.shape,
+        problem=head.problem,
+    )
+    keys = head.keys
+    if keys is None:
+        return _Row(exposure)
+    exposure = replace(
+        exposure,
+        detector=keys.detector,
+        optical_element=keys.optical_element,
+        exposure_type=keys.exposure_type,
+        start_time=keys.start_time.isoformat(),
+        ma_table=keys.ma_table_name or str(keys.ma_table_number or ""),
+        n_resultants=head.shape[0] if head.shape else keys.n_resultants or 0,
+    )
+    return _Row(exposure, keys.metadata.get("meta.filename", ""))
+
+
+def _order(exposure: PlannedExposure) -> tuple[Any, ...]:
+    return (
+        *(exposure.detector, exposure.optical_element, exposure.ma_table, exposure.n_resultants),
+        *(exposure.references, exposure.name, exposure.input),
+    )
+
+
+def _with_problem(
+    exposure: PlannedExposure, error: Exception, of: PlannedExposure
+) -> PlannedExposure:
+    """An exposure with what the check of another one, or of itself, told."""
+    kind = kind_of_error(error)
+    if kind not in (Kind.NO_DATA, Kind.BAD_REFERENCE, Kind.BAD_PARAMETERS):
+        kind = Kind.BAD_INPUT
+    message = message_of(error)
+    if exposure is not of:
+        message = message.replace(of.input, exposure.input).replace(
+            of.start_time, exposure.start_time
+        )
+    return replace(exposure, problem=Problem(kind, message, type(error).__name__))
+
+
+def plan_problems(plan: Plan) -> list[str]:
+    """What stands in the way of exposures: a line for each cause, the most frequent first.
+
+    The line has the message for one of the exposures, and how many it is said of.
+    """
+    causes: dict[tuple[Kind, str], list[PlannedExposure]] = {}
+    for exposure in plan.exposures:
+        if exposure.problem is not None:
+            cause = (exposure.problem.kind, _normalised(exposure.problem.message, exposure))
+            causes.setdefault(cause, []).append(exposure)
+    return [
+        _line(kind, exposures)
+        for (kind, _), exposures in sorted(causes.items(), key=lambda item: -len(item[1]))
+    ]
+
+
+def _line(kind: Kind, exposures: Sequence[PlannedExposure]) -> str:
+    problem = exposures[0].problem
+    assert problem is not None
+    if len(exposures) == 1:
+        where = "" if exposures[0].input in problem.message else f": {exposures[0].name}"
+        return f"{kind.value}: {problem.message}{where}"
+    return (
+        f"{kind.value}: {problem.message}: {len(exposures)} exposures, such as {exposures[0].name}"
+    )
+
+
+def _normalised(message: str, exposure: PlannedExposure) -> str:
+    """A message without what is of one exposure alone."""
+    for own in (exposure.input, exposure.name):
+        message = message.replace(own, "*")
+    return _TIME.sub("*", message)
