@@ -95,7 +95,7 @@ def head_of_open(file: IO[bytes], name: str) -> ExposureHead:
     data = tree["roman"].get("data")
     shape = _shape_of(data)
     problem = None
-    if cut := _how_cut(blocks, is_whole, size, data):
+    if cut := how_cut(blocks, is_whole, size, data):
         problem = Problem(Kind.BAD_INPUT, f"{name}: truncated: {cut}", "FileFormatError")
     elif why := _why_empty(shape, keys):
         problem = Problem(Kind.NO_DATA, f"{name}: no science data: {why}", "NoScienceDataError")
@@ -137,13 +137,25 @@ def _shape_of(data: Any) -> tuple[int, ...]:
     """The shape that the head states of an array, which may be in a mapping with its unit."""
     node = data.get("value", data) if isinstance(data, dict) else None
     shape = node.get("shape") if isinstance(node, dict) else None
-    if not isinstance(shape, list) or not all(isinstance(n, str) and n.isdigit() for n in shape):
+    if not isinstance(shape, list) or not all(str(n).isdigit() for n in shape):
         return ()
     return tuple(map(int, shape))
 
 
-def _how_cut(blocks: list[Block], is_whole: bool, size: int, data: Any) -> str:
-    """In what a file is cut off; empty if it is not."""
+def how_cut(blocks: list[Block], is_whole: bool, size: int, data: Any) -> str:
+    """In what a file is cut off; empty if it is not.
+
+    Parameters
+    ----------
+    blocks : list of Block
+        Those whose headers are there.
+    is_whole : bool
+        Whether the last header is.
+    size : int
+        Of the file [bytes].
+    data : object
+        What the head says of its largest array.
+    """
     if not is_whole:
         return "the file ends inside a block header"
     end = max((block.end for block in blocks if not block.is_streamed), default=0)
@@ -151,7 +163,7 @@ def _how_cut(blocks: list[Block], is_whole: bool, size: int, data: Any) -> str:
         return f"{size} bytes, but its blocks need at least {end}"
     node = data.get("value", data) if isinstance(data, dict) else {}
     source = node.get("source") if isinstance(node, dict) else None
-    if isinstance(source, str) and source.isdigit() and int(source) >= len(blocks):
+    if str(source).isdigit() and int(str(source)) >= len(blocks):
         return f"its header names an array that the file does not hold (source {source})"
     return ""
 
@@ -187,4 +199,4 @@ def _writers(history: Any) -> Iterator[str]:
         software = extension.get("software") if isinstance(extension, dict) else None
         name = software.get("name") if isinstance(software, dict) else None
         if isinstance(name, str) and name.startswith("roman"):
-            yield f"{name} {software.get('version')}"
+            yield f"{name} {software['version'] if 'version' in software else ''}"

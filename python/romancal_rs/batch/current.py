@@ -1,0 +1,184 @@
+"""Whether a product is what would be made, by its own record; and if not, why not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .. import _yaml_head
+from .._asdf_blocks import digest_of_head
+from .._files import open_regular
+from .._tagged import Tagged
+from .._yaml_head import HeadError
+from ..errors import RomancalError
+from ..stpipe.config import class_path
+from ..stpipe.find_class import find_class
+from . import identity
+from .heads import how_cut
+from .outcome import Kind, Outcome
+from .plan import Plan, PlannedExposure
+from .state import run_directories
+
+__all__ = ["Reason", "outcomes_by_key", "reason_of", "why_not_current"]
+
+
+class Reason(StrEnum):
+    """Why a product is not what would be made."""
+
+    #: It is not there, damaged, or does not say what made it.
+    PRODUCT = "product"
+    INPUT = "input"
+    PARAMETERS = "parameters"
+    REFERENCES = "references"
+    SOFTWARE = "software"
+
+
+def why_not_current(
+    exposure: PlannedExposure,
+    plan: Plan,
+    outcome: Outcome | None = None,
+    *,
+    ignore: Collection[str] = (),
+) -> list[str]:
+    """Why the product of an exposure is not what would be made now; empty if it is.
+
+    Only its head is read, and not even that where a record of the batch knows the file.
+
+    Parameters
+    ----------
+    exposure : PlannedExposure
+        One without a problem.
+    plan : Plan
+    outcome : Outcome, optional
+        What a batch recorded of it last, see `outcomes_by_key`.
+    ignore : collection of str
+        Reasons that do not count, such as ``software``.
+
+    Returns
+    -------
+    list of str
+        A `Reason` each, with what differs, such as ``references: DARK, FLAT``.
+    """
+    if outcome is not None and outcome.key == exposure.key and _is_as_recorded(outcome, exposure):
+        return []
+    try:
+        record = _last_record(exposure.product)
+        differences = _differences(record, exposure, plan)
+    except FileNotFoundError:
+        return [f"{Reason.PRODUCT}: there is none"]
+    except (OSError, _UnusableError) as error:
+        return [f"{Reason.PRODUCT}: {getattr(error, 'strerror', None) or error}"]
+    except (AttributeError, KeyError, TypeError, ValueError, LookupError):
+        return [f"{Reason.PRODUCT}: its record of a run (meta.cal_runs) is damaged"]
+    return [
+        f"{reason}: {what}" for reason, what in differences if reason not in ignore
+    ]
+
+
+def reason_of(line: str) -> Reason:
+    """The reason of a line of `why_not_current`."""
+    return Reason(line.partition(":")[0])
+
+
+def outcomes_by_key(state: Path) -> dict[str, Outcome]:
+    """What was made in any run of a batch, by the key of the exposure, the newest last.
+
+    Parameters
+    ----------
+    state : Path
+        The directory of all runs.
+    """
+    found: dict[str, Outcome] = {}
+    for directory in run_directories(state):
+        for outcome in directory.state().outcomes.values():
+            if outcome.kind is Kind.DONE and outcome.key:
+                found[outcome.key] = outcome
+    return found
+
+
+class _UnusableError(RomancalError):
+    """A product is damaged, or does not say what made it; the message says so without its name."""
+
+
+def _is_as_recorded(outcome: Outcome, exposure: PlannedExposure) -> bool:
+    """Whether the product is the very file that an outcome tells of."""
+    if outcome.kind not in (Kind.DONE, Kind.CURRENT) or outcome.product != exposure.product:
+        return False
+    try:
+        status = os.stat(exposure.product)
+    except OSError:
+        return False
+    return [status.st_size, status.st_mtime_ns] == list(outcome.product_stamp)
+
+
+def _last_record(product: str) -> Mapping[str, Any]:
+    """The last entry of ``meta.cal_runs`` of a product, with plain values."""
+    with open_regular(product) as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            text = _yaml_head.read_text(file)
+            tree = _plain(_yaml_head.parse_tagged(text))
+        except HeadError as error:
+            raise _UnusableError(str(error)) from error
+        except (yaml.YAMLError, ValueError) as error:
+            raise _UnusableError("its head is not valid YAML") from error
+        _, blocks, is_whole = digest_of_head(file)
+    roman = tree["roman"]
+    if cut := how_cut(blocks, is_whole, size, roman.get("data")):
+        raise _UnusableError(f"truncated: {cut}")
+    runs = roman["meta"].get("cal_runs")
+    if not runs:
+        raise _UnusableError("it does not say what made it (meta.cal_runs)")
+    return runs[-1]
+
+
+def _plain(node: Any) -> Any:
+    """What stands in a tree, without the tags."""
+    if isinstance(node, Tagged):
+        return _plain(node.value)
+    if isinstance(node, dict):
+        return {key: _plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value) for value in node]
+    return node
+
+
+def _differences(
+    record: Mapping[str, Any], exposure: PlannedExposure, plan: Plan
+) -> Iterable[tuple[Reason, str]]:
+    """In what the record of a run differs from what is planned."""
+    found: list[tuple[Reason, str]] = []
+    reference_set = plan.sets[exposure.references]
+    (made_of,) = record["inputs"]
+    if made_of.get("head_sha256") != exposure.head_sha256:
+        found.append((Reason.INPUT, f"another {made_of['filename']}"))
+    step_class = find_class(plan.settings.step_class)
+    if record["class"] != class_path(step_class):
+        found.append((Reason.PARAMETERS, f"made by {record['class']}"))
+    else:
+        parameters = identity.parameters_digest(record, step_class, is_record=True)
+        if parameters != reference_set.parameters_sha256:
+            found.append((Reason.PARAMETERS, "others"))
+    used = identity.used_by_record(record["references"])
+    if identity.references_digest(used) != reference_set.references_sha256:
+        planned = identity.used_by_plan(reference_set.pins)
+        types = sorted(
+            reftype.upper()
+            for reftype in {*used, *planned}
+            if used.get(reftype) != planned.get(reftype)
+        )
+        found.append((Reason.REFERENCES, ", ".join(types)))
+    versions = identity.of_software(record["software"])
+    changed = [
+        f"{name} {versions[name] or 'unknown'}"
+        for name, wanted in plan.software.items()
+        if versions.get(name) != wanted
+    ]
+    if changed:
+        found.append((Reason.SOFTWARE, ", ".join(changed)))
+    return found
