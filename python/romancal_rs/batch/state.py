@@ -62,6 +62,19 @@ class RunDirectory:
         """Holds the logs of what failed, by detector."""
         return self.path / "failed"
 
+    def failure_log(self, name: str, detector: str = "") -> Path:
+        """Where the log of an exposure goes that failed.
+
+        Parameters
+        ----------
+        name : str
+            The input, or its base name, which is unique in a plan.
+        detector : str
+            Each has a directory of its own, so that none holds too many files.
+        """
+        base = name.rstrip("/").rpartition("/")[2].removesuffix(".asdf")
+        return self.failed / (detector.lower() or "unknown") / f"{base}.log"
+
     def read_plan(self) -> Plan:
         return Plan.read(self.plan_path)
 
@@ -85,13 +98,18 @@ class RunState:
         Inputs that a worker began and did not end: the worker, and when [s since 1970].
     counts : dict of str to int
         How often each input was calibrated to its end.
+    ended : dict of str to float
+        When the last outcome of each input was written [s since 1970].
+    hosts : dict of str to str
+        Where each worker runs that began something.
     """
 
     directory: RunDirectory
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     begun: dict[str, tuple[str, float]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
-    _times: dict[str, float] = field(default_factory=dict)
+    ended: dict[str, float] = field(default_factory=dict)
+    hosts: dict[str, str] = field(default_factory=dict)
     _read: dict[Path, int] = field(default_factory=dict)
 
     def refresh(self) -> None:
@@ -108,23 +126,20 @@ class RunState:
                 with suppress(ValueError, LookupError, TypeError):  # cut off by a kill
                     self.add(json.loads(line))
 
-    def time_of(self, name: str) -> float:
-        """When the outcome of an input was recorded [s since 1970]; 0 where there is none."""
-        return self._times.get(name, 0.0)
-
     def add(self, row: dict[str, Any]) -> None:
         """Takes in a line of the records, in any order of the files."""
         at = row["at"]
         if "begun" in row:
-            name = row["begun"]
-            if at >= self._times.get(name, 0.0):
-                self.begun[name] = row["worker"], at
+            name, worker = row["begun"], row["worker"]
+            self.hosts[worker] = row.get("host", "")
+            if at >= max(self.ended.get(name, 0.0), self.begun.get(name, ("", 0.0))[1]):
+                self.begun[name] = worker, at
             return
         outcome = Outcome.from_row(row["outcome"])
         name = outcome.input
         self.counts[name] = self.counts.get(name, 0) + 1
-        if at >= self._times.get(name, 0.0):
-            self._times[name] = at
+        if at >= self.ended.get(name, 0.0):
+            self.ended[name] = at
             self.outcomes[name] = outcome
             if name in self.begun and self.begun[name][1] <= at:
                 del self.begun[name]
@@ -153,7 +168,8 @@ class RecordWriter:
 
     def begin(self, name: str) -> None:
         """An exposure begins."""
-        self._write({"begun": name, "worker": self.worker, "at": time.time()})
+        host = socket.gethostname()
+        self._write({"begun": name, "worker": self.worker, "host": host, "at": time.time()})
 
     def end(self, outcome: Outcome) -> None:
         """An exposure has ended."""

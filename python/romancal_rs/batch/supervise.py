@@ -228,7 +228,7 @@ class Supervisor:
     def _recorded(self, task: Task, since: float) -> Outcome | None:
         """The outcome that a worker recorded for a task since it was handed out."""
         outcome = self._state.outcomes.get(task.exposure.input)
-        if outcome is None or self._state.time_of(task.exposure.input) < since:
+        if outcome is None or self._state.ended[task.exposure.input] < since:
             return None
         return outcome
 

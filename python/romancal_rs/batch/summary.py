@@ -1,0 +1,266 @@
+"""What a batch has come to: counts, failures by cause, speed, and what it was made with."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .._asdf_blocks import head_digest
+from .causes import Cause, causes
+from .outcome import Kind, Outcome
+from .pace import Pace, busy_seconds
+from .plan import Plan, ReferenceSet
+from .state import RunState
+
+__all__ = ["Contradiction", "InWork", "SetUse", "Summary", "contradictions"]
+
+#: Over how long the speed is taken while something is left [s].
+_WINDOW = 300.0
+_N_SLOWEST = 20
+
+
+@dataclass(frozen=True)
+class InWork:
+    """An exposure that a worker began and has not ended; the worker may be gone.
+
+    Attributes
+    ----------
+    input, worker, host : str
+    since : float
+        Seconds since 1970.
+    """
+
+    input: str
+    worker: str
+    host: str
+    since: float
+
+
+@dataclass(frozen=True)
+class SetUse:
+    """A set of references, and for how many exposures of the plan it is."""
+
+    reference_set: ReferenceSet
+    n_exposures: int
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """A product that is not what its row says.
+
+    Attributes
+    ----------
+    input, product : str
+    what : str
+        What is wrong with it.
+    """
+
+    input: str
+    product: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a batch has come to.
+
+    Attributes
+    ----------
+    n_exposures : int
+        Of the plan.
+    counts : dict of Kind to int
+        Exposures by their last outcome, without those that are in work (again); kinds of which
+        there are none are left out. What the plan knows that it cannot be calibrated counts, also
+        where no worker has seen it.
+    left : int
+        Exposures that nobody has begun.
+    in_work : tuple of InWork
+        The oldest first.
+    n_again : int
+        How often an exposure was taken to its end beyond the first time.
+    pace : Pace
+        Of the last minutes where something is left, else of all.
+    causes : tuple of Cause
+    by_detector : dict of (str, str) to dict of str to int
+        Of each detector and optical element the kinds, ``in work`` and ``left``.
+    slowest : tuple of Outcome
+        The slowest first.
+    sets : tuple of SetUse
+    software : dict of str to dict of str to int
+        Of each program the versions, with the number of exposures that ended with them; 0 for one
+        that only the plan names.
+    """
+
+    n_exposures: int
+    counts: Mapping[Kind, int]
+    left: int
+    in_work: tuple[InWork, ...]
+    n_again: int
+    pace: Pace
+    causes: tuple[Cause, ...]
+    by_detector: Mapping[tuple[str, str], Mapping[str, int]]
+    slowest: tuple[Outcome, ...]
+    sets: tuple[SetUse, ...]
+    software: Mapping[str, Mapping[str, int]]
+
+    @classmethod
+    def of(cls, plan: Plan, state: RunState, *, now: float | None = None) -> Summary:
+        """The summary of a plan by what its records say.
+
+        Parameters
+        ----------
+        plan : Plan
+        state : RunState
+            Of exposures that are not in the plan nothing is told.
+        now : float, optional
+            Seconds since 1970; the clock's by default.
+        """
+        outcomes = outcomes_of(plan, state)
+        ended: list[Outcome] = []
+        counts: Counter[Kind] = Counter()
+        table: dict[tuple[str, str], Counter[str]] = {}
+        in_work = []
+        for exposure in plan.exposures:
+            outcome = outcomes.get(exposure.input)
+            if exposure.input in state.begun:
+                worker, since = state.begun[exposure.input]
+                in_work.append(InWork(exposure.input, worker, state.hosts.get(worker, ""), since))
+                what = "in work"
+            elif outcome is None:
+                what = "left"
+            else:
+                ended.append(outcome)
+                counts[outcome.kind] += 1
+                what = outcome.kind.value
+            place = exposure.detector, exposure.optical_element
+            table.setdefault(place, Counter())[what] += 1
+        left = len(plan.exposures) - len(ended) - len(in_work)
+        used = Counter(exposure.references for exposure in plan.exposures)
+        return cls(
+            n_exposures=len(plan.exposures),
+            counts={kind: counts[kind] for kind in Kind if counts[kind]},
+            left=left,
+            in_work=tuple(sorted(in_work, key=lambda work: (work.since, work.input))),
+            n_again=sum(state.counts.get(exposure.input, 1) - 1 for exposure in plan.exposures),
+            pace=_pace(ended, state, left + len(in_work), time.time() if now is None else now),
+            causes=causes(ended),
+            by_detector={place: dict(table[place]) for place in sorted(table)},
+            slowest=tuple(
+                heapq.nsmallest(
+                    _N_SLOWEST,
+                    (outcome for outcome in ended if outcome.wall_s > 0),
+                    key=lambda outcome: (-outcome.wall_s, outcome.input),
+                )
+            ),
+            sets=tuple(SetUse(one, used[name]) for name, one in plan.sets.items()),
+            software=_software(plan, ended),
+        )
+
+    @property
+    def n_good(self) -> int:
+        return sum(count for kind, count in self.counts.items() if kind.is_good)
+
+    @property
+    def n_failed(self) -> int:
+        return sum(count for kind, count in self.counts.items() if not kind.is_good)
+
+    @property
+    def exit_status(self) -> int:
+        """0 where all is good, 1 where an exposure failed for good, 75 where more may come of it.
+
+        75 (EX_TEMPFAIL) is that of a batch with exposures left or in work, or whose failures may
+        end otherwise when they are tried again.
+        """
+        if any(not (kind.is_good or kind.may_change) for kind in self.counts):
+            return 1
+        return 0 if self.n_good == self.n_exposures else 75
+
+
+def outcomes_of(plan: Plan, state: RunState) -> dict[str, Outcome]:
+    """The last outcome of each input of a plan that has one, in the order of the plan.
+
+    It is that of the records, else what the plan itself knows to be wrong with the exposure.
+    """
+    found = {}
+    for exposure in plan.exposures:
+        if exposure.input in state.outcomes:
+            found[exposure.input] = state.outcomes[exposure.input]
+        elif exposure.problem is not None:
+            found[exposure.input] = Outcome(
+                input=exposure.input,
+                kind=exposure.problem.kind,
+                message=exposure.problem.message,
+                error=exposure.problem.error,
+                key=exposure.key,
+                head_sha256=exposure.head_sha256,
+                detector=exposure.detector,
+                optical_element=exposure.optical_element,
+                exposure_type=exposure.exposure_type,
+                start_time=exposure.start_time,
+                ma_table=exposure.ma_table,
+                n_resultants=exposure.n_resultants,
+                attempts=0,
+            )
+    return found
+
+
+def contradictions(outcomes: Iterable[Outcome]) -> Iterator[Contradiction]:
+    """The products that are not what their rows say: LSST calls them wonky.
+
+    A product whose size and time of change are those of its row is not read, of any other its head.
+    Those with a URL are passed over.
+    """
+    for outcome in outcomes:
+        if outcome.kind not in (Kind.DONE, Kind.CURRENT) or "://" in outcome.product:
+            continue
+        what = _what_is_wrong(outcome)
+        if what:
+            yield Contradiction(outcome.input, outcome.product, what)
+
+
+def _what_is_wrong(outcome: Outcome) -> str:
+    if not outcome.product:
+        return f"{outcome.kind.value}, and no product is named"
+    path = Path(outcome.product)
+    try:
+        status = path.stat()
+        if [status.st_size, status.st_mtime_ns] == list(outcome.product_stamp):
+            return ""
+        if not outcome.product_sha256:
+            return "changed since, and the row has no digest to tell whether it is the same"
+        return "" if head_digest(path) == outcome.product_sha256 else "not the file that was made"
+    except FileNotFoundError:
+        return "missing"
+    except (OSError, ValueError) as error:  # a damaged head
+        return f"cannot be read: {getattr(error, 'strerror', None) or error}"
+
+
+def _pace(ended: Sequence[Outcome], state: RunState, n_left: int, now: float) -> Pace:
+    """The speed, by the exposures that were worked on."""
+    worked = [
+        (state.ended[outcome.input], outcome)
+        for outcome in ended
+        if outcome.wall_s > 0 and outcome.input in state.ended
+    ]
+    if n_left:
+        recent = [(at, outcome) for at, outcome in worked if now - _WINDOW < at <= now]
+        if recent:
+            begin = min(at - outcome.wall_s for at, outcome in recent)
+            n_bytes = sum(outcome.bytes_in for _, outcome in recent)
+            return Pace(len(recent), n_bytes, now - max(begin, now - _WINDOW), n_left)
+    seconds = busy_seconds((at - outcome.wall_s, at) for at, outcome in worked)
+    return Pace(len(worked), sum(outcome.bytes_in for _, outcome in worked), seconds, n_left)
+
+
+def _software(plan: Plan, ended: Iterable[Outcome]) -> dict[str, dict[str, int]]:
+    counts: dict[str, Counter[str]] = {
+        name: Counter({version: 0}) for name, version in plan.software.items()
+    }
+    for outcome in ended:
+        for name, version in outcome.software.items():
+            counts.setdefault(name, Counter())[version] += 1
+    return {name: dict(versions) for name, versions in counts.items()}
