@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import time
 from contextlib import suppress
@@ -73,7 +74,8 @@ class RunDirectory:
             Each has a directory of its own, so that none holds too many files.
         """
         base = name.rstrip("/").rpartition("/")[2].removesuffix(".asdf")
-        return self.failed / (detector.lower() or "unknown") / f"{base}.log"
+        folder = re.sub(r"\W+", "_", detector.lower()) or "unknown"
+        return self.failed / folder / f"{base}.log"
 
     def read_plan(self) -> Plan:
         return Plan.read(self.plan_path)

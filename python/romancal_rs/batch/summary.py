@@ -16,7 +16,7 @@ from .pace import Pace, busy_seconds
 from .plan import Plan, ReferenceSet
 from .state import RunState
 
-__all__ = ["Contradiction", "InWork", "SetUse", "Summary", "contradictions"]
+__all__ = ["Contradiction", "InWork", "SetUse", "Summary", "Totals", "contradictions"]
 
 #: Over how long the speed is taken while something is left [s].
 _WINDOW = 300.0
@@ -65,6 +65,45 @@ class Contradiction:
 
 
 @dataclass(frozen=True)
+class Totals:
+    """What the exposures that ended took together.
+
+    Attributes
+    ----------
+    busy_s : float
+        How long any was worked on [s]; pauses do not count.
+    cpu_s : float
+        Of their last attempts [s].
+    bytes_in, bytes_out : int
+    peak_rss_anon : int
+        The most of any worker [bytes].
+    n_workers, n_hosts : int
+    """
+
+    busy_s: float = 0.0
+    cpu_s: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    peak_rss_anon: int = 0
+    n_workers: int = 0
+    n_hosts: int = 0
+
+    @classmethod
+    def of(cls, worked: Sequence[tuple[float, Outcome]]) -> Totals:
+        """Those of outcomes, each with when it was written [s since 1970]."""
+        outcomes = [outcome for _, outcome in worked]
+        return cls(
+            busy_s=busy_seconds((at - outcome.wall_s, at) for at, outcome in worked),
+            cpu_s=sum(outcome.cpu_s for outcome in outcomes),
+            bytes_in=sum(outcome.bytes_in for outcome in outcomes),
+            bytes_out=sum(outcome.bytes_out for outcome in outcomes),
+            peak_rss_anon=max((outcome.peak_rss_anon for outcome in outcomes), default=0),
+            n_workers=len({outcome.worker for outcome in outcomes} - {""}),
+            n_hosts=len({outcome.host for outcome in outcomes} - {""}),
+        )
+
+
+@dataclass(frozen=True)
 class Summary:
     """What a batch has come to.
 
@@ -84,6 +123,7 @@ class Summary:
         How often an exposure was taken to its end beyond the first time.
     pace : Pace
         Of the last minutes where something is left, else of all.
+    totals : Totals
     causes : tuple of Cause
     by_detector : dict of (str, str) to dict of str to int
         Of each detector and optical element the kinds, ``in work`` and ``left``.
@@ -101,6 +141,7 @@ class Summary:
     in_work: tuple[InWork, ...]
     n_again: int
     pace: Pace
+    totals: Totals
     causes: tuple[Cause, ...]
     by_detector: Mapping[tuple[str, str], Mapping[str, int]]
     slowest: tuple[Outcome, ...]
@@ -139,6 +180,13 @@ class Summary:
             place = exposure.detector, exposure.optical_element
             table.setdefault(place, Counter())[what] += 1
         left = len(plan.exposures) - len(ended) - len(in_work)
+        worked = [
+            (state.ended[outcome.input], outcome)
+            for outcome in ended
+            if outcome.wall_s > 0 and outcome.input in state.ended
+        ]
+        totals = Totals.of(worked)
+        now = time.time() if now is None else now
         used = Counter(exposure.references for exposure in plan.exposures)
         return cls(
             n_exposures=len(plan.exposures),
@@ -146,7 +194,8 @@ class Summary:
             left=left,
             in_work=tuple(sorted(in_work, key=lambda work: (work.since, work.input))),
             n_again=sum(state.counts.get(exposure.input, 1) - 1 for exposure in plan.exposures),
-            pace=_pace(ended, state, left + len(in_work), time.time() if now is None else now),
+            pace=_pace(worked, totals, left + len(in_work), now),
+            totals=totals,
             causes=causes(ended),
             by_detector={place: dict(table[place]) for place in sorted(table)},
             slowest=tuple(
@@ -239,21 +288,14 @@ def _what_is_wrong(outcome: Outcome) -> str:
         return f"cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
-def _pace(ended: Sequence[Outcome], state: RunState, n_left: int, now: float) -> Pace:
+def _pace(worked: Sequence[tuple[float, Outcome]], totals: Totals, n_left: int, now: float) -> Pace:
     """The speed, by the exposures that were worked on."""
-    worked = [
-        (state.ended[outcome.input], outcome)
-        for outcome in ended
-        if outcome.wall_s > 0 and outcome.input in state.ended
-    ]
-    if n_left:
-        recent = [(at, outcome) for at, outcome in worked if now - _WINDOW < at <= now]
-        if recent:
-            begin = min(at - outcome.wall_s for at, outcome in recent)
-            n_bytes = sum(outcome.bytes_in for _, outcome in recent)
-            return Pace(len(recent), n_bytes, now - max(begin, now - _WINDOW), n_left)
-    seconds = busy_seconds((at - outcome.wall_s, at) for at, outcome in worked)
-    return Pace(len(worked), sum(outcome.bytes_in for _, outcome in worked), seconds, n_left)
+    recent = [(at, outcome) for at, outcome in worked if now - _WINDOW < at <= now]
+    if n_left and recent:
+        begin = min(at - outcome.wall_s for at, outcome in recent)
+        n_bytes = sum(outcome.bytes_in for _, outcome in recent)
+        return Pace(len(recent), n_bytes, now - max(begin, now - _WINDOW), n_left)
+    return Pace(len(worked), totals.bytes_in, totals.busy_s, n_left)
 
 
 def _software(plan: Plan, ended: Iterable[Outcome]) -> dict[str, dict[str, int]]:
