@@ -17,6 +17,7 @@ from .pace import Pace, duration
 from .plan import Plan
 from .state import RunDirectory
 from .summary import Contradiction, Summary, contradictions, outcomes_of
+from .table import write_table
 
 __all__ = ["MEANINGS", "facts", "write_report"]
 
@@ -41,15 +42,22 @@ _MOST = 30
 
 
 def write_report(
-    run: RunDirectory, directory: Path, *, check: bool = False, now: float | None = None
+    run: RunDirectory,
+    directory: Path,
+    *,
+    table: Path | None = None,
+    check: bool = False,
+    now: float | None = None,
 ) -> list[Path]:
-    """Writes ``report.md`` and ``report.json``.
+    """Writes ``report.md`` and ``report.json``, and the table of outcomes on request.
 
     Parameters
     ----------
     run : RunDirectory
     directory : Path
         Where to; it is made if need be.
+    table : Path, optional
+        Where the table goes, see `table.write_table`.
     check : bool
         Whether the products are compared with their rows, see `summary.contradictions`.
     now : float, optional
@@ -63,16 +71,17 @@ def write_report(
     ------
     OSError
     InputError
-        If the plan cannot be read.
+        If the plan cannot be read, or the table not be written as its name says.
     """
     plan, state = run.read_plan(), run.state()
     summary = Summary.of(plan, state, now=now)
-    wrong = list(contradictions(outcomes_of(plan, state).values())) if check else None
+    outcomes = outcomes_of(plan, state).values()
+    wrong = list(contradictions(outcomes)) if check else None
     markdown, data = directory / "report.md", directory / "report.json"
     lines = "\n".join(_markdown(run, plan, summary, wrong))
     write_text(markdown, f"{lines.rstrip()}\n")
     write_text(data, json.dumps(facts(run, plan, summary, wrong), indent=1) + "\n")
-    return [markdown, data]
+    return [markdown, data, *([] if table is None else [write_table(outcomes, table)])]
 
 
 def facts(
@@ -95,7 +104,7 @@ def facts(
         "left": summary.left,
         "counts": {kind.value: count for kind, count in summary.counts.items()},
         "exit_status": summary.exit_status,
-        "in_work": [{**asdict(work), "since": _time(work.since)} for work in summary.in_work],
+        "in_work": [{**asdict(work), "since": iso_time(work.since)} for work in summary.in_work],
         "again": summary.n_again,
         "pace": {
             "exposures_per_minute": round(pace.exposures_per_minute, 3),
@@ -115,7 +124,7 @@ def facts(
                     "input": cause.example.input,
                     "message": cause.example.message,
                     "error": cause.example.error,
-                    "log": _log_of(run, cause.example),
+                    "log": log_of(run, cause.example),
                 },
             }
             for cause in summary.causes
@@ -146,7 +155,7 @@ def _slow(outcome: Outcome) -> dict[str, Any]:
     return {"kind": outcome.kind.value, **{name: getattr(outcome, name) for name in names}}
 
 
-def _log_of(run: RunDirectory, outcome: Outcome) -> str | None:
+def log_of(run: RunDirectory, outcome: Outcome) -> str | None:
     """The log of a failure, if there is one."""
     path = run.failure_log(outcome.input, outcome.detector)
     return str(path) if path.is_file() else None
@@ -183,16 +192,16 @@ def _markdown(
 def _counts(summary: Summary) -> Iterator[str]:
     total = summary.n_exposures
     rows = [
-        (kind.value, _number(count), _share(count, total), MEANINGS[kind])
+        (kind.value, numeral(count), _share(count, total), MEANINGS[kind])
         for kind, count in summary.counts.items()
     ]
     if summary.in_work:
         n = len(summary.in_work)
-        rows.append(("in work", _number(n), _share(n, total), "begun and not ended"))
+        rows.append(("in work", numeral(n), _share(n, total), "begun and not ended"))
     if summary.left:
         n = summary.left
-        rows.append(("left", _number(n), _share(n, total), "not begun"))
-    rows.append(("**all**", _number(total), "", ""))
+        rows.append(("left", numeral(n), _share(n, total), "not begun"))
+    rows.append(("**all**", numeral(total), "", ""))
     yield from _table(("outcome", "exposures", "%", "what it means"), rows, "lrrl")
 
 
@@ -212,23 +221,23 @@ def _failures(run: RunDirectory, summary: Summary) -> Iterator[str]:
     if not summary.causes:
         return
     n = len(summary.causes)
-    yield f"## Failures: {_number(summary.n_failed)}, of {n} cause{'' if n == 1 else 's'}"
+    yield f"## Failures: {numeral(summary.n_failed)}, of {n} cause{'' if n == 1 else 's'}"
     yield ""
     yield "Names, places and numbers that differ stand as `<input>`, `<n>` and so on."
     yield ""
     for number, cause in enumerate(summary.causes[:_MOST], 1):
-        what = f"{number}. **{_number(cause.count)} {cause.kind.value}**"
+        what = f"{number}. **{numeral(cause.count)} {cause.kind.value}**"
         if cause.detectors:
             what += f" of {_some(cause.detectors)}"
         indent = " " * (len(str(number)) + 2)
         yield what
         yield f"{indent}- {_code(cause.message or '(no message)')}"
-        example = _base(cause.example.input)
+        example = base_name(cause.example.input)
         if cause.count > 1 or cause.message != cause.example.message:
             yield f"{indent}- such as {_code(example)}: {_code(cause.example.message)}"
         else:
             yield f"{indent}- {_code(example)}"
-        if log := _log_of(run, cause.example):
+        if log := log_of(run, cause.example):
             yield f"{indent}- its log: {_code(log)}"
     yield ""
     yield from _more(n)
@@ -240,7 +249,7 @@ def _in_work(summary: Summary) -> Iterator[str]:
     yield "## In work"
     yield ""
     rows = [
-        (_code(_base(work.input), True), work.host, work.worker, _time(work.since))
+        (_code(base_name(work.input), True), work.host, work.worker, iso_time(work.since))
         for work in summary.in_work[:_MOST]
     ]
     yield from _table(("exposure", "host", "worker", "since"), rows, "llll")
@@ -272,9 +281,9 @@ def _cell(counts: Any, good: set[str]) -> str:
     n_good = sum(count for what, count in counts.items() if what in good)
     n_failed = total - n_good - counts.get("left", 0) - counts.get("in work", 0)
     if n_good == total:
-        return _number(total)
-    failed = f" ({_number(n_failed)})" if n_failed else ""
-    return f"{_number(n_good)} of {_number(total)}{failed}"
+        return numeral(total)
+    failed = f" ({numeral(n_failed)})" if n_failed else ""
+    return f"{numeral(n_good)} of {numeral(total)}{failed}"
 
 
 def _speed(summary: Summary) -> Iterator[str]:
@@ -294,7 +303,7 @@ def _speed(summary: Summary) -> Iterator[str]:
     if totals.peak_rss_anon:
         yield f"- at most {totals.peak_rss_anon / 1e9:.2f} GB of memory in a worker"
     if summary.n_again:
-        yield f"- {_number(summary.n_again)} times an exposure was taken up again"
+        yield f"- {numeral(summary.n_again)} times an exposure was taken up again"
     yield ""
     yield "### The slowest"
     yield ""
@@ -303,7 +312,7 @@ def _speed(summary: Summary) -> Iterator[str]:
     order += [part for part in parts if part not in order]
     rows = [
         (
-            _code(_base(outcome.input), True),
+            _code(base_name(outcome.input), True),
             outcome.kind.value,
             f"{outcome.wall_s:.2f}",
             f"{outcome.cpu_s:.2f}",
@@ -337,7 +346,7 @@ def _references(summary: Summary) -> Iterator[str]:
     rows: list[Sequence[str]] = [
         (
             _code(use.reference_set.name, True),
-            _number(use.n_exposures),
+            numeral(use.n_exposures),
             _code(use.reference_set.references_sha256[:12], True),
             _code(use.reference_set.parameters_sha256[:12], True),
         )
@@ -352,7 +361,7 @@ def _references(summary: Summary) -> Iterator[str]:
     rows = []
     for reftype in sorted(files):
         (first, _), *others = files[reftype].most_common()
-        name = first if first == "N/A" else _code(_base(first), True)
+        name = first if first == "N/A" else _code(base_name(first), True)
         rows.append((reftype, str(len(files[reftype])), f"{name}{', ...' if others else ''}"))
     yield from _table(("type", "files", "most used"), rows, "lrl")
 
@@ -367,7 +376,7 @@ def _software(summary: Summary) -> Iterator[str]:
         if len(versions) == 1:
             rows.append((name, next(iter(versions))))
         else:
-            told = (f"{version} ({_number(count)})" for version, count in versions.items())
+            told = (f"{version} ({numeral(count)})" for version, count in versions.items())
             rows.append((name, ", ".join(told)))
     yield from _table(("", "version (exposures)"), rows, "ll")
 
@@ -382,7 +391,7 @@ def _table(heading: Sequence[str], rows: Iterable[Sequence[str]], align: str) ->
 
 def _more(n: int) -> Iterator[str]:
     if n > _MOST:
-        yield f"and {_number(n - _MOST)} more, see report.json"
+        yield f"and {numeral(n - _MOST)} more, see report.json"
         yield ""
 
 
@@ -406,11 +415,13 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= 6 else f"{len(names)} detectors"
 
 
-def _base(path: str) -> str:
+def base_name(path: str) -> str:
+    """The last part of a path or URL."""
     return path.rstrip("/").rpartition("/")[2]
 
 
-def _number(value: int) -> str:
+def numeral(value: int) -> str:
+    """A number with its thousands apart."""
     return f"{value:,}"
 
 
@@ -418,6 +429,7 @@ def _share(count: int, total: int) -> str:
     return f"{100 * count / total:.1f}"
 
 
-def _time(seconds: float) -> str:
+def iso_time(seconds: float) -> str:
+    """A time, from seconds since 1970, in UTC."""
     at = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
