@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .._files import local_path
+from ..references.keys import naive_utc
 from . import remote
 from .carry_out import Batch, BatchOptions
 from .plan import Plan, Settings
@@ -101,8 +103,13 @@ def calibrate_all(
     words = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
     plan = make_plan(
         find([os.fspath(word) for word in words], recursive=recursive, column=column),
-        settings_of(step, to, parameters or {}, references, context),
-        selection=Selection(frozenset(detectors), frozenset(elements), after, before),
+        _settings(step, to, parameters or {}, references, context),
+        selection=Selection(
+            tuple(detectors),
+            tuple(elements),
+            None if after is None else naive_utc(after),
+            None if before is None else naive_utc(before),
+        ),
     )
     directory = write_plan(plan, None if state is None else os.fspath(state))
     options = BatchOptions(
@@ -131,3 +138,35 @@ def write_plan(plan: Plan, state: str | None = None) -> RunDirectory:
     directory = RunDirectory.of(plan, state_of(destination, state))
     plan.write(directory.path)
     return directory
+
+
+def _settings(
+    step: str,
+    to: str | os.PathLike[str],
+    parameters: Mapping[str, Any],
+    references: str | os.PathLike[str] | None,
+    context: str | None,
+) -> Settings:
+    from ..stpipe import config
+    from ..stpipe.find_class import find_class
+
+    name = local_path(step)
+    file = config.load(name) if config.is_parameter_file(name) else None
+    step_class = find_class(
+        name if file is None else file.class_name or "roman_elp",
+        None if file is None else file.directory,
+    )
+    return Settings(
+        step_class=config.class_path(step_class),
+        destination=_absolute(to),
+        config_file=None if file is None else os.path.abspath(name),
+        parameters=dict(parameters),
+        references=None if references is None else _absolute(references),
+        context=context,
+    )
+
+
+def _absolute(place: str | os.PathLike[str]) -> str:
+    """A URL, or the absolute path of a local place: workers may have another directory."""
+    text = remote.without_file_scheme(os.fspath(place))
+    return text if remote.is_url(text) else os.path.abspath(local_path(text))

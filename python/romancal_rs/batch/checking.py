@@ -190,7 +190,7 @@ class StepMaker:
         path = os.path.abspath(match.reference)
         status = os.stat(path)
         return Pin(
-            *(name, path, run.digests.of(match.reference), (status.st_size, status.st_mtime_ns)),
+            *(name, path, run.digest_of(match.reference), (status.st_size, status.st_mtime_ns)),
             *(match.context, match.note),
         )
 

@@ -75,14 +75,17 @@ def why_not_current(
         return [f"{Reason.PRODUCT}: {getattr(error, 'strerror', None) or error}"]
     except (AttributeError, KeyError, TypeError, ValueError, LookupError):
         return [f"{Reason.PRODUCT}: its record of a run (meta.cal_runs) is damaged"]
-    return [
-        f"{reason}: {what}" for reason, what in differences if reason not in ignore
-    ]
+    return [f"{reason}: {what}" for reason, what in differences if reason not in ignore]
 
 
 def reason_of(line: str) -> Reason:
     """The reason of a line of `why_not_current`."""
     return Reason(line.partition(":")[0])
+
+
+def is_new(reasons: list[str]) -> bool:
+    """Whether, by `why_not_current`, there is no product."""
+    return reasons == [_NOT_THERE]
 
 
 def outcomes_by_key(state: Path) -> dict[str, Outcome]:

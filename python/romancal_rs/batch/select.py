@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..errors import InputError
-from .current import why_not_current
+from .current import is_new, reason_of, why_not_current
 from .outcome import Kind, Outcome
 from .plan import Plan, PlannedExposure
 
@@ -129,7 +129,7 @@ def select(
             found.settled.append(outcome)
             continue
         reasons = why_not_current(exposure, plan, outcome, ignore=ignore)
-        if not reasons or (rerun == "never" and reasons != ["new"]):
+        if not reasons or (rerun == "never" and not is_new(reasons)):
             found.current.append(exposure)
         else:
             found.todo.append(exposure)
@@ -145,6 +145,6 @@ def _is_settled(outcome: Outcome, exposure: PlannedExposure, rerun: str) -> bool
 
 
 def _in_words(reasons: list[str]) -> str:
-    if reasons == ["new"]:
+    if is_new(reasons):
         return "new"
-    return f"to be redone: {', '.join(reasons)}"
+    return f"to be redone: {', '.join(reason_of(line) for line in reasons)}"

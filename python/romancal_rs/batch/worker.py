@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._files import write_text
-from . import remote
+from . import identity, remote
 from .alarm import alarm
 from .memory import MemoryWatch
 from .outcome import Kind, Outcome
@@ -247,9 +247,10 @@ class Worker:
             try:
                 path = reading.result()
                 work.local_input = path
-                store = PinnedStore(task.references, self._scratch.fetch)
+                store = PinnedStore(task.references)
+                store.check()
                 step = self._step(task, path, store)
-                work.run = Run(step, pool=self._pool, store=store, writer=work.write_later)
+                work.run = Run(step, pool=self._pool, store=store, write_later=work.write_later)
                 work.model = work.run(path)
                 work.computed = time.perf_counter()
                 work.writing = self._writer.submit(self._write, work)
@@ -258,8 +259,6 @@ class Worker:
         return work
 
     def _blank(self, task: Task) -> Outcome:
-        from ..stpipe.fingerprint import versions
-
         references = task.references
         outcome = task.exposure.outcome(Kind.DONE)
         outcome.attempts = task.attempt
@@ -270,7 +269,7 @@ class Worker:
         }
         outcome.references_sha256 = references.references_sha256
         outcome.parameters_sha256 = references.parameters_sha256
-        outcome.software = versions()
+        outcome.software = identity.software()
         return outcome
 
     def _step(self, task: Task, path: Path, store: PinnedStore) -> Step:
@@ -299,7 +298,9 @@ class Worker:
     def _output_directory(self) -> str:
         """Where products are written: that of a URL is uploaded from here."""
         destination = self.job.settings.destination
-        return str(self._scratch.outgoing) if remote.is_url(destination) else destination
+        if not remote.is_url(destination):
+            return destination
+        return str(self._scratch.directory / f"outgoing-{os.getpid()}")
 
     @contextmanager
     def _limited(self, task: Task) -> Iterator[None]:
@@ -343,7 +344,7 @@ class Worker:
             destination = self.job.settings.destination
             if remote.is_url(destination):
                 for path in work.run.saved_files:
-                    remote.upload(path, remote.join(destination, path.name))
+                    remote.upload(path, f"{destination.rstrip('/')}/{path.name}")
         work.write_seconds = time.perf_counter() - started
 
     def _end(self, work: _Work) -> Outcome:
@@ -385,7 +386,7 @@ class Worker:
         outcome.product_sha256 = head_digest(local)
         destination = self.job.settings.destination
         if remote.is_url(destination):
-            outcome.product = remote.join(destination, local.name)
+            outcome.product = f"{destination.rstrip('/')}/{local.name}"
         else:
             status = local.stat()
             outcome.product = str(local.absolute())
@@ -395,7 +396,7 @@ class Worker:
         """Removes what was only passing through."""
         work.model = None
         if remote.is_url(work.task.exposure.input) and work.local_input is not None:
-            self._scratch.remove(work.local_input)
+            self._scratch.release(work.local_input, remove=True)
         if remote.is_url(self.job.settings.destination) and work.run is not None:
             for path in work.run.saved_files:
                 path.unlink(missing_ok=True)

@@ -85,6 +85,9 @@ class Run:
         Show all log messages.
     observer : callable, optional
         Called as ``observer(step, event)`` when a step starts and ends: "start", "end".
+    write_later : callable, optional
+        Takes over to write the result: it is called with a function that does so, which may be
+        called in another thread, after the run.
 
     Attributes
     ----------
@@ -93,7 +96,7 @@ class Run:
     reports : list of StepReport
         What the steps did, in the order in which they ended.
     saved_files : list of Path
-        The files that were written, in order.
+        The files that were written, or are to be, in order.
     """
 
     def __init__(
@@ -105,11 +108,13 @@ class Run:
         logcfg: str | os.PathLike[str] | None = None,
         verbose: bool = False,
         observer: Callable[[Step, str], None] | None = None,
+        write_later: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
         self.step = step
         self.logcfg = logcfg
         self.verbose = verbose
         self.observer = observer
+        self.write_later = write_later
         self.result: Any = None
         self.reports: list[StepReport] = []
         self.saved_files: list[Path] = []

@@ -134,10 +134,15 @@ class SavingStep(StepBase):
             path = path.with_suffix(self.output_ext)
         path.parent.mkdir(parents=True, exist_ok=True)
         run = runs.run_of(self)
-        if run is not None and run.log_lines is not None:
-            model = self.as_saved(model, run.log_lines)
-        self.write_model(model, path)
-        self.log.info("Saved %s", path)
+        # The result of a run is complete, and nothing changes it any more.
+        is_result = run is not None and run.log_lines is None
+        if run is not None and is_result and run.write_later is not None:
+            run.write_later(lambda: self.write_model(model, path))
+        else:
+            if run is not None and run.log_lines is not None:
+                model = self.as_saved(model, run.log_lines)
+            self.write_model(model, path)
+            self.log.info("Saved %s", path)
         if run is not None:
             run.saved_files.append(path)
         return path

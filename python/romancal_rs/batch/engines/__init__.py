@@ -25,10 +25,12 @@ class Engine(Protocol):
 
     #: How many chunks are calibrated at once.
     n_workers: int
-    #: How many are to be submitted and not ended, so that no worker waits for one.
-    window: int
     #: Whether its workers see the directory of the run, and so record what they do there.
     shares_records: bool
+
+    @property
+    def window(self) -> int:
+        """How many are to be submitted and not ended, so that no worker waits for one."""
 
     def start(self, job: Job) -> None:
         """Makes ready; called once, before the first chunk."""

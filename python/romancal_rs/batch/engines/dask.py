@@ -200,10 +200,10 @@ def _result(future: Future) -> ChunkResult | BaseException:
             return future.result()
         except Exception as error:  # its worker was gone before the result came
             return WorkerLostError(f"its result was lost: {error}")
-    error = future.exception()
-    if isinstance(error, KilledWorker):
+    raised = future.exception()
+    if isinstance(raised, KilledWorker):
         return WorkerLostError("its worker process died")
-    return error if error is not None else WorkerLostError("the cluster lost it")
+    return raised if raised is not None else WorkerLostError("the cluster lost it")
 
 
 def _require() -> None:

@@ -41,11 +41,14 @@ class ProcessEngine:
 
     def __init__(self, n_workers: int | None = None) -> None:
         self.n_workers = n_workers or available_cores()
-        self.window = 2 * self.n_workers
         self._ended: queue.SimpleQueue[Ended] = queue.SimpleQueue()
         self._futures: dict[int, tuple[Chunk, ProcessFuture]] = {}
         self._pool: ProcessPool | None = None
         self._alone: ProcessPool | None = None
+
+    @property
+    def window(self) -> int:
+        return 2 * self.n_workers
 
     def start(self, job: Job) -> None:
         self._job = job

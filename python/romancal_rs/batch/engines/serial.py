@@ -18,12 +18,15 @@ class SerialEngine:
     """
 
     n_workers = 1
-    window = 1
     shares_records = True
 
     def __init__(self) -> None:
         self._chunks: list[Chunk] = []
         self._alone = ProcessEngine(1)
+
+    @property
+    def window(self) -> int:
+        return 1
 
     def start(self, job: Job) -> None:
         self._job = dataclasses.replace(job, may_exit=False)
