@@ -12,10 +12,11 @@ from typing import Any
 
 from ..errors import InputError
 from . import engines
+from .current import outcomes_by_key
 from .outcome import Kind, Outcome
 from .plan import Plan, PlannedExposure
 from .select import Rerun, Selection, Shard, select
-from .state import RecordWriter, RunDirectory, run_directories
+from .state import RecordWriter, RunDirectory
 from .supervise import Supervisor, SupervisorOptions
 from .worker import Job
 
@@ -101,11 +102,7 @@ class Batch:
     @cached_property
     def selection(self) -> Selection:
         """What is left to do, as it is now."""
-        outcomes: dict[str, Outcome] = {}
-        for directory in run_directories(self.directory.path.parent):
-            if directory.path != self.directory.path:
-                outcomes |= directory.state().outcomes
-        outcomes |= self.directory.state().outcomes
+        outcomes = outcomes_by_key(self.directory.path.parent)
         rerun, ignore = self.options.rerun, self.options.ignore
         return select(self.plan, self.exposures, outcomes, rerun=rerun, ignore=ignore)
 

@@ -16,6 +16,7 @@ from ..stpipe import run as runs
 from ..stpipe.config import StepConfig
 from ..stpipe.find_class import find_class
 from ..stpipe.parameters import reference_types
+from . import remote
 from .identity import OVERRIDE
 from .plan import Pin, Settings
 
@@ -50,11 +51,11 @@ class SetCheck:
         filename : str
             What the exposure calls itself, after which products may be named.
         """
-        base = input.partition("?")[0].rpartition("/")[2] if "://" in input else input
+        base = remote.name_of(input) if remote.is_url(input) else input
         with runs.calling(Run(self.step), self.step) as call:
             call.input_name = base
             path = self.step.make_output_path(self.suffix, _Named(filename))
-        if "://" in self.destination:
+        if remote.is_url(self.destination):
             return f"{self.destination.rstrip('/')}/{path.name}"
         return os.path.abspath(path)
 
@@ -130,7 +131,7 @@ class StepMaker:
             given["references"] = place
         if self.settings.context is not None:
             given["context"] = self.settings.context
-        if "://" not in self.settings.destination:
+        if not remote.is_url(self.settings.destination):
             given["output_dir"] = self.settings.destination
         return given
 
@@ -140,13 +141,23 @@ class StepMaker:
         Parameters
         ----------
         input : str
-            A local path.
+            Path or URL; what is remote is fetched into the scratch.
 
         Raises
         ------
         RomancalError
             What a run on it would tell before it begins.
         """
+        if not remote.is_url(input):
+            return self._check_local(input)
+        scratch = remote.Scratch()
+        path = scratch.fetch(input)
+        try:
+            return self._check_local(str(path))
+        finally:
+            scratch.release(path)
+
+    def _check_local(self, input: str) -> SetCheck:
         store = None if self.store is None else _Recorder(self.store)
         with runlog.recording():
             step = configure.build(

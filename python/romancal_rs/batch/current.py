@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -18,13 +20,15 @@ from .._yaml_head import HeadError
 from ..errors import RomancalError
 from ..stpipe.config import class_path
 from ..stpipe.find_class import find_class
-from . import identity
+from . import identity, remote
 from .heads import how_cut
 from .outcome import Kind, Outcome
 from .plan import Plan, PlannedExposure
 from .state import run_directories
 
-__all__ = ["Reason", "outcomes_by_key", "reason_of", "why_not_current"]
+__all__ = ["Currency", "Reason", "outcomes_by_key", "reason_of", "survey", "why_not_current"]
+
+_NOT_THERE = "product: there is none"
 
 
 class Reason(StrEnum):
@@ -70,12 +74,74 @@ def why_not_current(
         record = _last_record(exposure.product)
         differences = _differences(record, exposure, plan)
     except FileNotFoundError:
-        return [f"{Reason.PRODUCT}: there is none"]
+        return [_NOT_THERE]
     except (OSError, _UnusableError) as error:
         return [f"{Reason.PRODUCT}: {getattr(error, 'strerror', None) or error}"]
     except (AttributeError, KeyError, TypeError, ValueError, LookupError):
         return [f"{Reason.PRODUCT}: its record of a run (meta.cal_runs) is damaged"]
     return [f"{reason}: {what}" for reason, what in differences if reason not in ignore]
+
+
+@dataclass
+class Currency:
+    """How many products of a plan are what would be made.
+
+    Attributes
+    ----------
+    current, new : int
+        Those that are, and those that are not there.
+    redone : Counter of str
+        The others, by their reasons: ``references`` or ``input, software``.
+    n_problems : int
+        Exposures that cannot be calibrated.
+    """
+
+    current: int = 0
+    new: int = 0
+    redone: Counter[str] = field(default_factory=Counter)
+    n_problems: int = 0
+
+    def add(self, exposure: PlannedExposure, reasons: list[str]) -> None:
+        """Counts an exposure, with what `why_not_current` says of it."""
+        if exposure.problem is not None:
+            self.n_problems += 1
+        elif not reasons:
+            self.current += 1
+        elif reasons == [_NOT_THERE]:
+            self.new += 1
+        else:
+            self.redone[", ".join(reason_of(line) for line in reasons)] += 1
+
+    def __str__(self) -> str:
+        """Such as ``412 current, 36 new, 17 would be redone: references``."""
+        parts = [f"{self.current} current", f"{self.new} new"]
+        parts += [
+            f"{number} would be redone: {reasons}" for reasons, number in self.redone.most_common()
+        ]
+        return ", ".join(parts)
+
+
+def survey(
+    plan: Plan, outcomes: Mapping[str, Outcome] | None = None, *, ignore: Collection[str] = ()
+) -> Iterator[tuple[PlannedExposure, list[str]]]:
+    """Each exposure of a plan with what `why_not_current` says of it, nothing of a problem.
+
+    Parameters
+    ----------
+    plan : Plan
+    outcomes : dict of str to Outcome, optional
+        See `outcomes_by_key`.
+    ignore : collection of str
+    """
+    known = outcomes or {}
+    for exposure in plan.exposures:
+        if exposure.problem is not None:
+            yield exposure, []
+        else:
+            yield (
+                exposure,
+                why_not_current(exposure, plan, known.get(exposure.key), ignore=ignore),
+            )
 
 
 def reason_of(line: str) -> Reason:
@@ -89,7 +155,7 @@ def is_new(reasons: list[str]) -> bool:
 
 
 def outcomes_by_key(state: Path) -> dict[str, Outcome]:
-    """What was made in any run of a batch, by the key of the exposure, the newest last.
+    """What became of exposures in any run of a batch, by their keys; of several the newest.
 
     Parameters
     ----------
@@ -99,7 +165,7 @@ def outcomes_by_key(state: Path) -> dict[str, Outcome]:
     found: dict[str, Outcome] = {}
     for directory in run_directories(state):
         for outcome in directory.state().outcomes.values():
-            if outcome.kind is Kind.DONE and outcome.key:
+            if outcome.key:
                 found[outcome.key] = outcome
     return found
 
@@ -121,23 +187,34 @@ def _is_as_recorded(outcome: Outcome, exposure: PlannedExposure) -> bool:
 
 def _last_record(product: str) -> Mapping[str, Any]:
     """The last entry of ``meta.cal_runs`` of a product, with plain values."""
-    with open_regular(product) as file:
-        size = os.fstat(file.fileno()).st_size
-        try:
-            text = _yaml_head.read_text(file)
-            tree = _plain(_yaml_head.parse_tagged(text))
-        except HeadError as error:
-            raise _UnusableError(str(error)) from error
-        except (yaml.YAMLError, ValueError) as error:
-            raise _UnusableError("its head is not valid YAML") from error
-        _, blocks, is_whole = digest_of_head(file)
-    roman = tree["roman"]
-    if cut := how_cut(blocks, is_whole, size, roman.get("data")):
-        raise _UnusableError(f"truncated: {cut}")
+    try:
+        if remote.is_url(product):
+            roman = _roman_of(remote.read_head(product)[1])
+        else:
+            roman = _roman_of_whole(product)
+    except HeadError as error:
+        raise _UnusableError(str(error)) from error
+    except yaml.YAMLError as error:
+        raise _UnusableError("its head is not valid YAML") from error
     runs = roman["meta"].get("cal_runs")
     if not runs:
         raise _UnusableError("it does not say what made it (meta.cal_runs)")
     return runs[-1]
+
+
+def _roman_of_whole(path: str) -> Mapping[str, Any]:
+    """What the head of a local file says, which is not to be cut off."""
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        roman = _roman_of(_yaml_head.read_text(file))
+        _, blocks, is_whole = digest_of_head(file)
+    if cut := how_cut(blocks, is_whole, size, roman.get("data")):
+        raise _UnusableError(f"truncated: {cut}")
+    return roman
+
+
+def _roman_of(text: bytes) -> Mapping[str, Any]:
+    return _plain(_yaml_head.parse_tagged(text))["roman"]
 
 
 def _plain(node: Any) -> Any:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
-from typing import IO, Any
+from typing import Any
 
 import yaml
 
@@ -17,9 +18,10 @@ from .._asdf_blocks import Block, digest_of_head
 from .._files import open_regular
 from .._yaml_head import HeadError
 from ..border import BORDER
-from ..errors import one_line
+from ..errors import RomancalError, one_line
 from ..references import ExposureKeys
-from .outcome import Kind
+from . import remote
+from .outcome import Kind, TransientError
 from .plan import Problem
 
 #: The tag of what a file holds: which structure it has.
@@ -29,6 +31,9 @@ _OF_YEARS = ("ngroups", "read_pattern", "group_time")
 #: From so many files on, processes are worth the second that each takes to start.
 _MANY = 4000
 _CHUNK = 250
+#: How many remote heads are asked for at a time, and how long to wait [s] before asking again.
+_AT_A_TIME = 16
+_PAUSES_S = (1.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -61,30 +66,74 @@ class ExposureHead:
     problem: Problem | None = None
 
 
-def read_head(path: str) -> ExposureHead:
-    """Reads the head of a local file.
+def read_head(input: str) -> ExposureHead:
+    """Reads the head of an exposure's file.
+
+    Parameters
+    ----------
+    input : str
+        Path or URL.
 
     Returns
     -------
     ExposureHead
         With a problem where the file cannot be read, is none of ASDF, is cut off, or holds no
         exposure, or one without resultants.
+
+    Raises
+    ------
+    TransientError
+        If a server does not give it for a reason that may pass, also after a while.
     """
+    if remote.is_url(input):
+        return _read_remote(input)
     try:
-        with open_regular(path) as file:
-            return head_of_open(file, path)
+        with open_regular(input) as file:
+            size = os.fstat(file.fileno()).st_size
+            try:
+                text = _yaml_head.read_text(file)
+            except HeadError as error:
+                return ExposureHead(input, size, problem=_bad(input, str(error), error))
+            sha256, blocks, is_whole = digest_of_head(file)
     except OSError as error:
-        return ExposureHead(path, problem=_bad(path, error.strerror or one_line(error), error))
+        return ExposureHead(input, problem=_bad(input, error.strerror or one_line(error), error))
+    return _head(input, size, sha256, text, blocks, is_whole)
 
 
-def head_of_open(file: IO[bytes], name: str) -> ExposureHead:
-    """The head of an open file, see `read_head`."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    sha256 = ""
+def _read_remote(url: str) -> ExposureHead:
+    """The same of a remote file, of which nothing tells whether it is cut off."""
     try:
-        text = _yaml_head.read_text(file)
-        sha256, blocks, is_whole = digest_of_head(file)
+        stat, text = _patiently(url)
+    except TransientError:
+        raise
+    except RomancalError as error:
+        problem = Problem(Kind.BAD_INPUT, one_line(error), type(error).__name__)
+        if isinstance(error, HeadError):
+            problem = _bad(url, str(error), error)
+        return ExposureHead(url, problem=problem)
+    return _head(url, stat.size, stat.digest, text)
+
+
+def _patiently(url: str) -> tuple[remote.RemoteStat, bytes]:
+    """Reads a remote head, again if the server has too much to do."""
+    for pause in _PAUSES_S:
+        try:
+            return remote.read_head(url)
+        except TransientError:
+            time.sleep(pause)
+    return remote.read_head(url)
+
+
+def _head(
+    name: str,
+    size: int,
+    sha256: str,
+    text: bytes,
+    blocks: list[Block] | None = None,
+    is_whole: bool = True,
+) -> ExposureHead:
+    """What the head of a file says."""
+    try:
         tree = _yaml_head.parse(text)
         keys = ExposureKeys.from_tree(tree)
     except HeadError as error:
@@ -95,7 +144,8 @@ def head_of_open(file: IO[bytes], name: str) -> ExposureHead:
     data = tree["roman"].get("data")
     shape = _shape_of(data)
     problem = None
-    if cut := how_cut(blocks, is_whole, size, data):
+    cut = "" if blocks is None else how_cut(blocks, is_whole, size, data)
+    if cut:
         problem = Problem(Kind.BAD_INPUT, f"{name}: truncated: {cut}", "FileFormatError")
     elif why := _why_empty(shape, keys):
         problem = Problem(Kind.NO_DATA, f"{name}: no science data: {why}", "NoScienceDataError")
@@ -105,28 +155,29 @@ def head_of_open(file: IO[bytes], name: str) -> ExposureHead:
 
 def read_heads(
     inputs: Sequence[str],
-    read: Callable[[str], ExposureHead] = read_head,
     *,
     processes: int | None = None,
 ) -> Iterator[ExposureHead]:
-    """Reads the heads of many files, in order.
+    """Reads the heads of many files, in order; remote ones several at a time.
 
     Parameters
     ----------
     inputs : sequence of str
-    read : callable
-        Reads one; a function that a process can import.
     processes : int, optional
         How many processes read; by default as many as there are cores, where there are so many
         files that it pays.
     """
+    if any(map(remote.is_url, inputs)):
+        with ThreadPoolExecutor(_AT_A_TIME) as threads:
+            yield from threads.map(read_head, inputs)
+        return
     if processes is None:
         processes = os.cpu_count() or 1 if len(inputs) >= _MANY else 1
     if processes == 1:
-        yield from map(read, inputs)
+        yield from map(read_head, inputs)
         return
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(read, inputs, chunksize=_CHUNK)
+        yield from pool.map(read_head, inputs, chunksize=_CHUNK)
 
 
 def _bad(name: str, reason: str, error: Exception) -> Problem:
@@ -196,7 +247,7 @@ def _writers(history: Any) -> Iterator[str]:
     """The libraries of the mission that a file names, with their versions."""
     extensions = history.get("extensions") if isinstance(history, dict) else None
     for extension in extensions if isinstance(extensions, list) else ():
-        software = extension.get("software") if isinstance(extension, dict) else None
+        software: Any = extension.get("software") if isinstance(extension, dict) else None
         name = software.get("name") if isinstance(software, dict) else None
         if isinstance(name, str) and name.startswith("roman"):
-            yield f"{name} {software['version'] if 'version' in software else ''}"
+            yield f"{name} {software.get('version', '')}"

@@ -108,7 +108,7 @@ def select(
     exposures : sequence of PlannedExposure
         Those of the plan that are asked for.
     outcomes : mapping of str to Outcome
-        The last outcome of each input, of this run and of those before.
+        The last outcome of each key, see `outcomes_by_key`.
     rerun : str
         ``changed``: what has no product, or would be another one now; ``failed``: also what
         failed before; ``all``: everything; ``never``: only what has neither product nor outcome.
@@ -120,12 +120,12 @@ def select(
         if exposure.problem is not None:
             found.problems.append(exposure)
             continue
-        outcome = outcomes.get(exposure.input)
+        outcome = outcomes.get(exposure.key)
         if rerun == "all":
             found.todo.append(exposure)
             found.reasons["asked for"] += 1
             continue
-        if outcome is not None and rerun != "failed" and _is_settled(outcome, exposure, rerun):
+        if outcome is not None and rerun != "failed" and _is_settled(outcome):
             found.settled.append(outcome)
             continue
         reasons = why_not_current(exposure, plan, outcome, ignore=ignore)
@@ -137,11 +137,9 @@ def select(
     return found
 
 
-def _is_settled(outcome: Outcome, exposure: PlannedExposure, rerun: str) -> bool:
-    """Whether it would end as it did."""
-    if outcome.kind in (Kind.DONE, Kind.CURRENT) or outcome.kind.may_change:
-        return False
-    return rerun == "never" or outcome.key == exposure.key
+def _is_settled(outcome: Outcome) -> bool:
+    """Whether it would end as it did, as its key is the same."""
+    return not (outcome.kind in (Kind.DONE, Kind.CURRENT) or outcome.kind.may_change)
 
 
 def _in_words(reasons: list[str]) -> str:

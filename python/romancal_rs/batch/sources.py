@@ -14,6 +14,7 @@ from typing import TextIO
 
 from .._files import existing_or_local
 from ..errors import InputError, RomancalError
+from . import remote
 from .associations import read_association
 from .tables import TABLES, read_column
 
@@ -46,7 +47,9 @@ class Source:
     @property
     def name(self) -> str:
         """Base name of the input."""
-        return self.input.rstrip("/").rpartition("/")[2]
+        if remote.is_url(self.input):
+            return remote.name_of(self.input)
+        return os.path.basename(self.input)
 
 
 def find(
@@ -122,8 +125,9 @@ class _Finder:
     def of_word(self, word: str, directory: str, origin: str) -> Iterator[Source]:
         if word == "-":
             yield from self._of_lines(self._stdin, directory, "standard input")
-        elif "://" in word:
-            yield from self._of_url(word, origin)
+        elif remote.is_url(word):
+            for url in remote.expand(word):
+                yield Source(url, origin)
         elif word.startswith("@"):
             yield from self._of_list(_located(word[1:], directory))
         else:
@@ -209,25 +213,13 @@ class _Finder:
     def _of_files(self, entries: Iterable[tuple[str, str]], directory: str) -> Iterator[Source]:
         """The exposures of names and the places that have them: files or URLs, and no more."""
         for name, origin in entries:
-            if "://" in name:
+            if remote.is_url(name):
                 yield Source(name, origin)
                 continue
             path = _located(name, directory)
             if not os.path.isfile(path):
                 raise InputError(f"{origin}: {path}: there is no such file{_near(path)}")
             yield Source(path, origin)
-
-    def _of_url(self, url: str, origin: str) -> Iterator[Source]:
-        if not url.endswith("/") and not _GLOB.search(url.partition("?")[0]):
-            yield Source(url, origin)
-            return
-        from . import remote
-
-        found = remote.expand(url)
-        if not found:
-            raise InputError(f"{url}: nothing is there")
-        for each in found:
-            yield Source(each, origin)
 
 
 def _told_by(origin: str, sources: Iterator[Source]) -> Iterator[Source]:
@@ -241,6 +233,7 @@ def _told_by(origin: str, sources: Iterator[Source]) -> Iterator[Source]:
 
 
 def _located(word: str, directory: str) -> str:
+    word = remote.without_file_scheme(word)
     here = os.path.join(directory, word)
     if os.path.exists(here):
         return os.path.normpath(here)
@@ -285,7 +278,7 @@ def _without_duplicates(sources: Iterable[Source]) -> list[Source]:
 
 
 def _is_same_file(one: str, other: str) -> bool:
-    if "://" in one or "://" in other:
+    if remote.is_url(one) or remote.is_url(other):
         return False
     return os.path.realpath(one) == os.path.realpath(other)
 

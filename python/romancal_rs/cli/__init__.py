@@ -21,6 +21,7 @@ from .streams import OUTPUT, complain, complete, named_output
 #: Commands, their modules here, and what they do.
 COMMANDS = {
     "run": "run a pipeline or a step on an exposure",
+    "batch": "calibrate many exposures: plan, run, resume and report",
     "steps": "list the pipelines and steps",
     "info": "show what a file holds",
     "reproduce": "write the parameter file that repeats the run of a product",

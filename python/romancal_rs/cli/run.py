@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..stpipe import Step
 
 #: What tells the parameters in the parsed command line from the options of the command itself.
-_PARAMETER = "parameter "
+PARAMETER = "parameter "
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +67,7 @@ def _complete_target(prefix: str, **_: Any) -> list[str]:
 
 def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
     """Adds the parameters of the class that the command line names."""
-    target = _first_word(parser, arguments)
+    target = first_word(parser, arguments)
     if target is None:
         return
     config = StepConfig()
@@ -87,11 +87,11 @@ def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str
     parser.usage = f"romancal-rs run {target} [--PARAMETER=VALUE ...] INPUT"
     parser.description = step_class.__doc__
     parser.set_defaults(step_class=step_class, config=config, parser=parser)
-    parser.explain = partial(_explain, step_class)  # type: ignore[attr-defined]
+    parser.explain = partial(explain, step_class)  # type: ignore[attr-defined]
     add_parameters(parser, step_class)
 
 
-def _explain(step_class: type[Step], option: str) -> str:
+def explain(step_class: type[Step], option: str) -> str:
     """What an option is that the class does not have, where it is one of other software."""
     path = option.removeprefix("--").split(".")
     while len(path) > 2 and path[0] == "steps":
@@ -105,7 +105,7 @@ def _explain(step_class: type[Step], option: str) -> str:
     return "" if version is None else f": it is one of {version}, and has no meaning here"
 
 
-def _first_word(parser: argparse.ArgumentParser, arguments: list[str]) -> str | None:
+def first_word(parser: argparse.ArgumentParser, arguments: list[str]) -> str | None:
     """The first argument that is neither an option nor the value of one."""
     flags: set[str] = set()
     for action in parser._actions:
@@ -142,7 +142,7 @@ def add_parameters(
     for name in step_class.absent_steps:
         parser.add_argument(
             f"--{prefix}steps.{name}.skip",
-            dest=f"{_PARAMETER}{prefix}steps.{name}.skip",
+            dest=f"{PARAMETER}{prefix}steps.{name}.skip",
             default=argparse.SUPPRESS,
             help=argparse.SUPPRESS,
         )
@@ -150,7 +150,7 @@ def add_parameters(
         for key in step_class.step_defs[name].parameters:
             parser.add_argument(
                 f"--{prefix}steps.{other}.{key}",
-                dest=f"{_PARAMETER}{prefix}steps.{name}.{key}",
+                dest=f"{PARAMETER}{prefix}steps.{name}.{key}",
                 default=argparse.SUPPRESS,
                 help=argparse.SUPPRESS,
             )
@@ -169,7 +169,7 @@ def _add_spec(
         default = "required" if value is REQUIRED else f"default: {value}"
         group.add_argument(
             f"--{prefix}{name}",
-            dest=_PARAMETER + prefix + name,
+            dest=PARAMETER + prefix + name,
             metavar=parameter.shown_type,
             default=argparse.SUPPRESS,
             help=f"{parameter.help} ({default})".replace("%", "%%"),
@@ -179,13 +179,13 @@ def _add_spec(
         _add_spec(group, section, f"{prefix}{name}.", own)
 
 
-def _nested(options: dict[str, Any]) -> dict[str, Any]:
+def nested(options: dict[str, Any]) -> dict[str, Any]:
     """Options with dotted names, as the nested dictionary that a pipeline's constructor takes."""
     result: dict[str, Any] = {}
     for option, value in options.items():
-        if not option.startswith(_PARAMETER):
+        if not option.startswith(PARAMETER):
             continue
-        dotted = option.removeprefix(_PARAMETER)
+        dotted = option.removeprefix(PARAMETER)
         place = result
         *sections, name = dotted.split(".")
         for section in sections:
@@ -220,15 +220,15 @@ def run_from_cmdline(arguments: list[str], step_class: type[Step]) -> Run:
     parser = _RaisingParser(prog=f"{step_class.__name__}.from_cmdline")
     add_arguments(parser)
     arguments = [word.strip() for word in arguments]
-    first = _first_word(parser, arguments)
-    if first is None or not _names_class(first):
+    first = first_word(parser, arguments)
+    if first is None or not names_class(first):
         arguments = [f"{step_class.__module__}.{step_class.__qualname__}", *arguments]
     add_arguments_of_target(parser, arguments)
     options = parser.parse_intermixed_args(arguments)
     return _run_step(_make_step(options), options)
 
 
-def _names_class(word: str) -> bool:
+def names_class(word: str) -> bool:
     """Whether a word names what to run, rather than what to run it on."""
     try:
         word = local_path(word)
@@ -257,10 +257,10 @@ def _make_step(options: argparse.Namespace) -> Step:
             options.step_class,
             options.inputs[0],
             config=options.config,
-            parameters=_nested(vars(options)),
+            parameters=nested(vars(options)),
             parameter_references=not options.disable_crds_steppars,
         )
-        if f"{_PARAMETER}save_results" not in vars(options):
+        if f"{PARAMETER}save_results" not in vars(options):
             step.save_results = True
         if options.save_parameters:
             step.export_config(options.save_parameters)

@@ -1,0 +1,211 @@
+"""What the tasks of a batch share on the command line: sources, what is done, and where to."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..._files import local_path
+from ...errors import RomancalError
+from ...stpipe import config as config_files
+from ...stpipe.config import StepConfig, class_path
+from ...stpipe.find_class import find_class
+from ...stpipe.parameters import ParameterSpec, Setting
+from ..options import path
+from ..run import PARAMETER, add_parameters, explain, first_word, names_class, nested
+
+if TYPE_CHECKING:
+    from ...batch.plan import Settings
+    from ...batch.planning import Selection
+    from ...batch.sources import Source
+    from ...stpipe import Step
+
+#: What is done where no word says so.
+DEFAULT_CLASS = "roman_elp"
+#: Parameters that are also options of a batch: help shows them where no class is named.
+_SHOWN = ("references", "context")
+_WORDS = re.compile(r"[,\s]+")
+
+
+def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what `plan` and `run` have in common."""
+    parser.add_argument(
+        "words",
+        metavar="[CLASS|ALIAS|FILE] SOURCE",
+        nargs="*",
+        help="what to do (an alias, a class path or a parameter file; roman_elp by default), and "
+        "on what: files, directories, patterns, @LIST, - for standard input, *_asn.json, tables "
+        "(.ecsv, .csv, .parquet), s3:// and https:// URLs",
+    )
+    parser.add_argument(
+        "--to", metavar="DEST", required=True, help="directory, or URL, of products"
+    )
+    parser.add_argument(
+        "--state",
+        metavar="DIR",
+        type=path,
+        help="where plans and records are kept (default: DEST/.romancal-rs-batch)",
+    )
+    chosen = parser.add_argument_group("choice of exposures")
+    chosen.add_argument(
+        "--recursive", action="store_true", help="look in subdirectories of directories"
+    )
+    chosen.add_argument(
+        "--column", metavar="NAME", help="column of tables with the exposures (default: l1_s3_uri)"
+    )
+    for name, what in (("detector", "detectors, such as WFI07"), ("element", "optical elements")):
+        chosen.add_argument(
+            f"--{name}", metavar="NAME,...", action="append", default=[], help=f"only these {what}"
+        )
+    chosen.add_argument(
+        "--after", metavar="TIME", type=_time, help="only exposures that start then or later, UTC"
+    )
+    chosen.add_argument(
+        "--before", metavar="TIME", type=_time, help="only exposures that start before, UTC"
+    )
+    parser.add_argument(
+        "--ignore",
+        metavar="REASON,...",
+        type=_reasons,
+        default=(),
+        help="differences for which a product is not made again: software, references, "
+        "parameters, input",
+    )
+    parser.add_argument(
+        "--disable-crds-steppars",
+        action="store_true",
+        help="do not look for parameter references in the reference store",
+    )
+
+
+def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
+    """Adds the parameters of the class that the first word names, or of the default one."""
+    target = first_word(parser, arguments)
+    is_named = target is not None and _is_target(target)
+    named = target if target is not None and is_named else DEFAULT_CLASS
+    config = StepConfig()
+    try:
+        named = local_path(named)
+        if config_files.is_parameter_file(named):
+            config = config_files.load(named)
+        step_class = find_class(config.class_name or named, config.directory)
+    except (RomancalError, OSError) as error:
+        parser.error(str(error))
+    parser.set_defaults(
+        step_class=step_class, config_file=config.path, is_class_named=is_named, parser=parser
+    )
+    parser.explain = partial(explain, step_class)  # type: ignore[attr-defined]
+    add_parameters(parser, step_class)
+    for action in () if is_named else parser._actions:
+        # All of them are shown with the class.
+        if action.dest.removeprefix(PARAMETER) not in (action.dest, *_SHOWN):
+            action.help = argparse.SUPPRESS
+
+
+def _is_target(word: str) -> bool:
+    """Whether a word says what to do; a file that is there is a source, unless it names a class."""
+    if word == "-" or word.startswith("@") or "://" in word:
+        return False
+    is_file = config_files.is_parameter_file(word)
+    return (is_file or not os.path.exists(word)) and names_class(word)
+
+
+def find_sources(options: argparse.Namespace) -> list[Source]:
+    """The exposures that the words mean; no words are wrong usage."""
+    from ...batch import sources
+
+    words = options.words[1:] if options.is_class_named else options.words
+    if not words:
+        options.parser.error("name the exposures: files, directories, lists, tables or URLs")
+    return sources.find(words, recursive=options.recursive, column=options.column)
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """What is done with every exposure. Paths are absolute, so that other hosts may read it."""
+    from ...batch import remote
+    from ...batch.plan import Settings
+
+    given = nested(vars(options))
+    parameters = _plain(given, options.step_class)
+    if "output_dir" in parameters:
+        options.parser.error("--output_dir: in a batch, --to says where the products go")
+    destination = options.to
+    if not remote.is_url(destination):
+        destination = os.path.abspath(local_path(remote.without_file_scheme(destination)))
+    return Settings(
+        step_class=class_path(options.step_class),
+        destination=destination,
+        config_file=options.config_file and os.path.abspath(options.config_file),
+        parameter_references=not options.disable_crds_steppars,
+        references=parameters.pop("references", None),
+        context=parameters.pop("context", None),
+        parameters=parameters,
+    )
+
+
+def selection_of(options: argparse.Namespace) -> Selection:
+    """Which exposures are wanted."""
+    from ...batch.planning import Selection
+
+    return Selection(
+        detectors=tuple(map(_detector, _words(options.detector))),
+        elements=tuple(_words(options.element)),
+        after=options.after,
+        before=options.before,
+    )
+
+
+def _plain(values: Mapping[str, Any], step_class: type[Step]) -> dict[str, Any]:
+    """The parameters that were given, as plain values by name."""
+    values = dict(values)
+    steps = values.pop("steps", {})
+    plain = _values(values, step_class.parameters)
+    if steps:
+        plain["steps"] = {
+            name: _plain(of_step, step_class.step_defs[name]) for name, of_step in steps.items()
+        }
+    return plain
+
+
+def _values(values: Mapping[str, Any], spec: ParameterSpec) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Setting):
+            plain[name] = spec[name].located(value.value, os.getcwd())
+        else:
+            plain[name] = _values(value, spec.sections[name])
+    return plain
+
+
+def _words(given: list[str]) -> list[str]:
+    return [word for text in given for word in _WORDS.split(text) if word]
+
+
+def _detector(name: str) -> str:
+    """``WFI07`` of ``7``."""
+    return f"WFI{int(name):02d}" if name.isdigit() else name
+
+
+def _time(text: str) -> Any:
+    from ...references.keys import naive_utc
+
+    try:
+        return naive_utc(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time such as 2027-06-01 or 2027-06-01T12:00:00"
+        ) from error
+
+
+def _reasons(text: str) -> tuple[str, ...]:
+    from ...batch.current import Reason
+
+    known = [reason.value for reason in Reason if reason is not Reason.PRODUCT]
+    for word in _words([text]):
+        if word not in known:
+            raise argparse.ArgumentTypeError(f"{word!r} is none of {', '.join(known)}")
+    return tuple(_words([text]))

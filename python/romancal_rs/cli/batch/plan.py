@@ -1,0 +1,94 @@
+"""Show what a batch would do, and what is missing for it, before a pixel is touched.
+
+The heads of the exposures are read, and their references found. The plan is kept in the directory
+of its run, with which `batch run` of the same begins.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ..streams import is_terminal
+from .options import add_arguments_of_target as add_arguments_of_target
+from .options import add_shared_arguments, find_sources, selection_of, settings_of
+
+if TYPE_CHECKING:
+    from ...batch.plan import Plan
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_shared_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    from ...batch import current
+    from ...batch.planning import plan_problems
+    from ...batch.state import RunDirectory, state_of
+
+    plan = make_plan(options)
+    state = state_of(plan.settings.destination, options.state)
+    path = plan.write(RunDirectory.of(plan, state).path)
+    found = current.Currency()
+    for exposure, reasons in current.survey(
+        plan, current.outcomes_by_key(state), ignore=options.ignore
+    ):
+        found.add(exposure, reasons)
+    print("\n".join(_lines(plan)))
+    if found.n_problems:
+        print(f"{found.n_problems} cannot be calibrated:")
+        print("\n".join(f"  {line}" for line in plan_problems(plan)))
+    print(found)
+    print(f"plan {path}")
+    return 1 if found.n_problems else 0
+
+
+def make_plan(options: argparse.Namespace) -> Plan:
+    """The plan that the options ask for; what is wrong with parameters is wrong usage."""
+    from ...batch import planning
+    from ...stpipe import ParameterError
+
+    try:
+        plan = planning.make_plan(
+            find_sources(options),
+            settings_of(options),
+            selection=selection_of(options),
+            tell=_progress if is_terminal(sys.stderr) else None,
+            command=shlex.join(["romancal-rs", *sys.argv[1:]]),
+        )
+    except ParameterError as error:
+        options.parser.error(str(error))
+    return plan
+
+
+def _progress(what: str, done: int, total: int) -> None:
+    end = "\n" if done == total else ""
+    print(f"\r{what}: {done} of {total}", end=end, file=sys.stderr, flush=True)
+
+
+def _lines(plan: Plan) -> Iterable[str]:
+    n_exposures, n_sets = len(plan.exposures), len(plan.sets)
+    yield (
+        f"{n_exposures} exposure{'' if n_exposures == 1 else 's'}, {n_sets} "
+        f"set{'' if n_sets == 1 else 's'} of references, products in {plan.settings.destination}"
+    )
+    known = [exposure for exposure in plan.exposures if exposure.detector]
+    elements = sorted({exposure.optical_element for exposure in known})
+    counts = Counter((exposure.detector, exposure.optical_element) for exposure in known)
+    rows: list[Sequence[str]] = [("detector", *elements)] if known else []
+    for detector in sorted({exposure.detector for exposure in known}):
+        rows.append((detector, *(str(counts[detector, element]) for element in elements)))
+    if len(rows) > 2:
+        totals = [sum(counts[row[0], element] for row in rows[1:]) for element in elements]
+        rows.append(("all", *map(str, totals)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        first, *others = (
+            f"{cell:<{width}}" if i == 0 else f"{cell:>{width}}"
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield f"  {'  '.join([first, *others])}".rstrip()
