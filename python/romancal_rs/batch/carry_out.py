@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -91,7 +91,9 @@ class Batch:
     plan: Plan
     directory: RunDirectory
     options: BatchOptions = field(default_factory=BatchOptions)
-    _stop: list[Callable[[str], None]] = field(default_factory=list, repr=False)
+    #: Called every second or so while exposures are in work.
+    observer: Callable[[], None] | None = None
+    _supervisor: Supervisor | None = field(default=None, repr=False)
 
     @cached_property
     def exposures(self) -> Sequence[PlannedExposure]:
@@ -108,10 +110,24 @@ class Batch:
 
     def stop(self, why: str) -> None:
         """Has no more exposures begin; the iteration ends with those in work."""
-        for stop in self._stop:
-            stop(why)
+        if self._supervisor is not None:
+            self._supervisor.stop(why)
+
+    def in_work(self) -> list[str]:
+        """The inputs that are worked on."""
+        return [] if self._supervisor is None else self._supervisor.in_work()
 
     def __iter__(self) -> Iterator[Outcome]:
+        return self.outcomes()
+
+    def outcomes(self) -> Generator[Outcome]:
+        """Calibrates what is left, and gives what becomes of each exposure, as it ends.
+
+        Raises
+        ------
+        StoppedError
+            After the outcomes of what was in work, where it would go on failing, or was stopped.
+        """
         with self._alone():
             selection = self.selection
             state = self.directory.state()
@@ -136,14 +152,14 @@ class Batch:
                     self.options.threads or _threads_of_environment(),
                 ),
             )
-            self._stop.append(supervisor.stop)
+            self._supervisor = supervisor
             engine.start(job)
             is_done = False
             try:
-                yield from supervisor.outcomes()
+                yield from supervisor.outcomes(self.observer)
                 is_done = True
             finally:
-                self._stop.clear()
+                self._supervisor = None
                 engine.close(now=not is_done)
 
     def _engine(self) -> engines.Engine:

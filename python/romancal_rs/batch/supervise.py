@@ -7,7 +7,7 @@ import math
 import re
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import RomancalError
@@ -110,18 +110,25 @@ class Supervisor:
         in_work = sum(len(chunk.tasks) for chunk, _ in self._in_work.values())
         return len(self._queue) + len(self._alone) + len(self._later) + in_work
 
-    def stop(self, why: str) -> None:
-        """Has no more exposures begin; those in work end."""
-        if not self._stop:
-            self._stop = why
-            self._queue.clear()
-            self._alone.clear()
-            self._later.clear()
-            for chunk in self._engine.cancel():
-                self._in_work.pop(chunk.number, None)
+    def in_work(self) -> list[str]:
+        """The inputs that workers have begun, as far as their records tell."""
+        self._state.refresh()
+        handed_out = (
+            task.exposure.input for chunk, _ in self._in_work.values() for task in chunk.tasks
+        )
+        return [name for name in handed_out if name in self._state.begun]
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def stop(self, why: str) -> None:
+        """Has no more exposures begin; those in work end. It may be called at any time."""
+        self._stop = self._stop or why
+
+    def outcomes(self, tick: Callable[[], None] | None = None) -> Iterator[Outcome]:
         """Calibrates all, and gives what becomes of each, as it ends.
+
+        Parameters
+        ----------
+        tick : callable, optional
+            Called every second or so.
 
         Raises
         ------
@@ -130,13 +137,24 @@ class Supervisor:
         """
         try:
             while self.n_left:
+                if self._stop:
+                    self._take_back()
                 self._submit()
                 for ended in self._engine.wait(self._until_news()):
                     yield from self._take(ended)
+                if tick is not None:
+                    tick()
             if self._stop:
                 raise StoppedError(self._stop)
         finally:
             self._records.close()
+
+    def _take_back(self) -> None:
+        """Forgets what has not begun."""
+        for waiting in (self._queue, self._alone, self._later):
+            waiting.clear()
+        for chunk in self._engine.cancel():
+            self._in_work.pop(chunk.number, None)
 
     # --- handing out
 

@@ -1,0 +1,253 @@
+"""Calibrate many exposures: plan, calibrate what is not current, and record what became of each.
+
+Called again it goes on where it was: what is done, and would be the same, is not done again.
+Without a SOURCE it carries out the newest plan of the destination.
+
+Exit status: 0 all are done, current, or hold no data; 1 some failed; 2 wrong usage; 75 what is left
+may go better the next time (call it again); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from ...errors import RomancalError
+from ..options import path
+from ..streams import complain
+from .kinds import number_or_auto, positive, seconds, size
+from .options import add_arguments_of_target as add_arguments_of_target
+from .options import add_shared_arguments
+from .plan import make_plan
+
+if TYPE_CHECKING:
+    from ...batch.carry_out import Batch, BatchOptions
+    from ...batch.outcome import Outcome
+    from ...batch.plan import Plan
+    from ...batch.state import RunDirectory
+
+#: To be called again: what is left may go better then.
+CALL_AGAIN = 75
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_shared_arguments(parser)
+    group = parser.add_argument_group("how it is done")
+    group.add_argument(
+        "--engine",
+        choices=("processes", "serial", "dask"),
+        default="processes",
+        help="processes of this machine (default), serial: in this process, or a dask cluster",
+    )
+    group.add_argument(
+        "--scheduler", metavar="ADDRESS|FILE", help="of a Dask cluster; one is started without"
+    )
+    group.add_argument("--workers", metavar="N", type=positive, help="as many as there are cores")
+    group.add_argument(
+        "--threads",
+        metavar="N|auto",
+        type=number_or_auto,
+        help="of each worker (auto: one, or more where there are fewer exposures than cores)",
+    )
+    group.add_argument("--shard", metavar="I/N", help="only the I-th of N parts of the exposures")
+    group.add_argument(
+        "--by",
+        choices=("exposure", "detector"),
+        default="exposure",
+        help="what the parts are made by: equal numbers (default), or whole detectors",
+    )
+    group.add_argument("--timeout", metavar="S", type=seconds, help="what an exposure may take")
+    group.add_argument("--memory-limit", metavar="SIZE", type=size, help="of a worker, such as 4GB")
+    group.add_argument(
+        "--scratch",
+        metavar="DIR",
+        type=path,
+        help="of each host, for what comes from or goes to URLs",
+    )
+    group = parser.add_argument_group("what is done again, and when it stops")
+    group.add_argument(
+        "--rerun",
+        choices=("changed", "failed", "all", "never"),
+        default="changed",
+        help="changed: what would be another product now (default); failed: also what failed "
+        "before; all; never: only what has neither product nor outcome",
+    )
+    group.add_argument(
+        "--retries",
+        metavar="N",
+        type=positive,
+        default=3,
+        help="how often an exposure is tried whose surroundings fail (3)",
+    )
+    group.add_argument(
+        "--keep-going", action="store_true", help="go on after 20 equal failures in a row"
+    )
+    group.add_argument("--fail-fast", action="store_true", help="stop after the first failure")
+    group.add_argument("--dry-run", action="store_true", help="say what would be done, and why")
+    group.add_argument(
+        "--progress",
+        choices=("auto", "bar", "lines", "json", "none"),
+        default="auto",
+        help="auto: a bar on a terminal, else a line every 10 s",
+    )
+    group.add_argument(
+        "--associations",
+        action="store_true",
+        help="write an association of the products of each exposure, for the next stage",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    from ...batch.carry_out import Batch
+    from ...batch.planning import plan_problems
+
+    plan, directory = _planned(options)
+    batch = Batch(plan, directory, _batch_options(options))
+    print(f"{plan.settings.destination}: {len(batch.exposures)} exposures: {batch.selection}")
+    if batch.selection.problems:
+        print("\n".join(f"  {line}" for line in plan_problems(plan)))
+    if options.dry_run:
+        return 1 if batch.selection.problems else 0
+    sys.stdout.flush()  # before what progress shows
+    counts: Counter[str] = Counter()
+    with _stopped_by_sigterm(batch):
+        try:
+            why = _carry_out(batch, counts, options.progress)
+        except KeyboardInterrupt:
+            complain("romancal-rs: what is done stays done: the same command goes on")
+            raise
+    _tell(batch, counts, options)
+    return _status(batch, counts, why)
+
+
+def _planned(options: argparse.Namespace) -> tuple[Plan, RunDirectory]:
+    """A new plan of the sources; without any, the newest one of the destination."""
+    from ...batch.api import write_plan
+    from ...batch.identity import software
+    from ...batch.state import RunDirectory, run_directories, state_of
+
+    if options.words[1:] if options.is_class_named else options.words:
+        plan = make_plan(options)
+        if options.dry_run:  # nothing is written
+            return plan, RunDirectory.of(plan, state_of(plan.settings.destination, options.state))
+        return plan, write_plan(plan, options.state)
+    runs = run_directories(state_of(options.to, options.state))
+    if not runs:
+        options.parser.error(
+            f"{options.to}: there is no plan yet: name the exposures: files, directories, lists, "
+            "tables or URLs"
+        )
+    plan = runs[-1].read_plan()
+    if dict(plan.software) != software():
+        made_by = plan.software.get("romancal-rs")
+        options.parser.error(
+            f"{runs[-1].plan_path}: made by other versions (romancal-rs {made_by}): name the "
+            "exposures again, for a plan of this one"
+        )
+    return plan, runs[-1]
+
+
+def _batch_options(options: argparse.Namespace) -> BatchOptions:
+    from ...batch.carry_out import BatchOptions
+    from ...batch.select import Shard
+
+    return BatchOptions(
+        engine=options.engine,
+        workers=options.workers,
+        threads=options.threads,
+        scheduler=options.scheduler,
+        shard=None if options.shard is None else Shard.parse(options.shard, options.by),
+        retries=options.retries,
+        timeout=options.timeout,
+        rerun=options.rerun,
+        ignore=options.ignore,
+        keep_going=options.keep_going,
+        fail_fast=options.fail_fast,
+        scratch=options.scratch,
+        memory_limit=options.memory_limit,
+    )
+
+
+def _carry_out(batch: Batch, counts: Counter[str], mode: str) -> str:
+    """Counts the outcomes by their class, and says why it stopped before its end, if it did."""
+    from ...batch.progress import Progress
+    from ...batch.supervise import StoppedError
+
+    bytes_in = 0
+    total = len(batch.exposures)
+    with contextlib.closing(Progress(total, stream=sys.stderr, mode=mode)) as progress:
+
+        def show() -> None:
+            left = total - counts.total()
+            progress.update(counts, left, bytes_in, batch.in_work())
+
+        batch.observer = show
+        show()
+        with contextlib.closing(batch.outcomes()) as outcomes:
+            try:
+                for outcome in outcomes:
+                    counts[outcome.kind.value] += 1
+                    bytes_in += outcome.bytes_in if _was_read(outcome) else 0
+                    show()
+            except StoppedError as stopped:
+                return str(stopped)
+    return ""
+
+
+def _was_read(outcome: Outcome) -> bool:
+    return outcome.started != ""
+
+
+@contextlib.contextmanager
+def _stopped_by_sigterm(batch: Batch) -> Iterator[None]:
+    """Has what asks the process to end wait for the exposures in work, and begin no others."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        batch.stop("asked to end (SIGTERM)")
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _tell(batch: Batch, counts: Counter[str], options: argparse.Namespace) -> None:
+    """Prints what came of it, and writes the report."""
+    from ...batch.associations import write_associations
+    from ...batch.report import write_report
+    from ...batch.table import default_name, write_table
+
+    print(", ".join(f"{number} {kind}" for kind, number in counts.most_common()) or "nothing done")
+    if batch.options.shard is not None:
+        return  # the others are not at their end
+    state = batch.directory.state()
+    try:
+        written = write_report(batch.directory, batch.directory.path)
+        written.append(write_table(state.outcomes.values(), batch.directory.path / default_name()))
+        if options.associations:
+            products = [out.product for out in state.outcomes.values() if out.product]
+            written += write_associations(products, batch.directory.path)
+    except (OSError, RomancalError) as error:
+        complain(f"romancal-rs: warning: no report: {error}")
+        return
+    for name in written:
+        print(f"wrote {name}")
+
+
+def _status(batch: Batch, counts: Counter[str], why: str) -> int:
+    from ...batch.outcome import Kind
+
+    if why:
+        complain(f"romancal-rs: stopped: {why}")
+    bad = [Kind(name) for name in counts if not Kind(name).is_good]
+    if any(not kind.may_change for kind in bad):
+        return 1
+    is_short = counts.total() < len(batch.exposures)
+    return CALL_AGAIN if bad or is_short else 0
