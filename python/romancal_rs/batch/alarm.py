@@ -8,13 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from ..errors import RomancalError
+from .outcome import TooLongError
 
-__all__ = ["TooLongError", "alarm"]
-
-
-class TooLongError(RomancalError):
-    """An exposure took longer than it may."""
+__all__ = ["alarm"]
 
 
 @contextmanager

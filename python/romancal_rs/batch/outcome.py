@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-from ..errors import NoScienceDataError, RomancalError, one_line
+from ..errors import NoScienceDataError, RomancalError, as_list, one_line
 from ..references import ReferenceFileError
 
 __all__ = ["Kind", "Outcome", "kind_of_error"]
@@ -65,8 +65,29 @@ class TransientError(RomancalError):
     """The surroundings failed, not the exposure: it may go better the next time."""
 
 
+class TooLongError(RomancalError):
+    """An exposure took longer than it may."""
+
+
 def kind_of_error(error: BaseException) -> Kind:
     """The class of outcome that an error makes of an exposure."""
+    cause: BaseException | None = error
+    while cause is not None:  # whatever was made of it on its way
+        if isinstance(cause, TooLongError):
+            return Kind.TIMEOUT
+        if _is_transient(cause):
+            return Kind.TRANSIENT
+        cause = cause.__cause__
+    return _kind_of_lasting(error)
+
+
+def _is_transient(error: BaseException) -> bool:
+    if isinstance(error, TransientError | MemoryError | TimeoutError | ConnectionError):
+        return True
+    return isinstance(error, OSError) and error.errno in _TRANSIENT_ERRORS
+
+
+def _kind_of_lasting(error: BaseException) -> Kind:
     from ..datamodels import ModelError
     from ..errors import InputError
     from ..stpipe import ParameterError
@@ -77,10 +98,6 @@ def kind_of_error(error: BaseException) -> Kind:
         return Kind.BAD_REFERENCE
     if isinstance(error, ParameterError):
         return Kind.BAD_PARAMETERS
-    if isinstance(error, TransientError | MemoryError | TimeoutError | ConnectionError):
-        return Kind.TRANSIENT
-    if isinstance(error, OSError) and error.errno in _TRANSIENT_ERRORS:
-        return Kind.TRANSIENT
     if isinstance(error, InputError | ModelError | FileNotFoundError | PermissionError):
         return Kind.BAD_INPUT
     if isinstance(error, OSError) and error.errno == errno.EINVAL:  # not a regular file
@@ -194,6 +211,7 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename and error.strerror:
         return one_line(f"{error.filename}: {error.strerror}")
     if isinstance(error, RomancalError):
-        return one_line(error)
+        heading, *items = as_list(str(error)).split("\n")
+        return " ".join([heading, "; ".join(item.strip() for item in items)]).rstrip()
     text, kind = one_line(error), type(error).__name__
     return text if text == kind else f"{kind}: {text}"

@@ -159,8 +159,10 @@ class Worker:
     """
 
     def __init__(self, job: Job) -> None:
+        from ..datamodels import load_objects
         from ..stpipe import ReferencePool
 
+        load_objects()  # which takes a second or two: no exposure's time
         self.job = job
         self._parent = os.getppid()
         directory = RunDirectory(Path(job.run_directory))
