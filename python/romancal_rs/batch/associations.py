@@ -183,14 +183,14 @@ def _tree(name: str, program: str, members: list[str]) -> dict[str, Any]:
     return {
         "asn_type": "None",
         "asn_rule": _RULE,
-        "version_id": None,
         "code_version": f"romancal-rs {software_version()}",
         "degraded_status": "No known degraded exposures in association.",
         "program": program,
         "data_release_id": "p",
+        "version_id": None,
+        "target": "None",
         "constraints": "No constraints",
         "asn_id": _NUMBER,
-        "target": "None",
         "asn_pool": "none",
         "skycell_wcs_info": "none",
         "products": [
