@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from .errors import InputError, one_line
@@ -39,6 +40,7 @@ __all__ = ["AssignWcsStep"]
 _ARCSEC_PER_DEGREE = 3600.0
 #: How the footprint begins; the system of flight has two blanks before the numbers.
 _POLYGON = {OF_2022: "POLYGON ICRS ", FLIGHT: "POLYGON ICRS  "}
+_TRANSFORM = "coordinate_distortion_transform"
 #: Places along each axis of an image where a WCS is looked at.
 _N_PLACES = 9
 
@@ -65,7 +67,13 @@ class AssignWcsStep(RomanStep):
         if reason := self.reason_to_skip(image):
             return self.end_skipped(image, reason)
         with self.get_reference_file_model(image, "distortion") as distortion:
-            assign_wcs(image, distortion, recipe=self.recipe_of(image), warn=self.log.warning)
+            assign_wcs(
+                image,
+                distortion,
+                recipe=self.recipe_of(image),
+                warn=self.log.warning,
+                copy=partial(self.copy_of_object, image, "distortion", _TRANSFORM),
+            )
         self.log.info("s_region: %s", image.meta.wcsinfo.get("s_region"))
         self.record_step_status(image, self.cal_step_name)
         return image
@@ -77,6 +85,7 @@ def assign_wcs(
     *,
     recipe: str,
     warn: Callable[[str], object],
+    copy: Callable[[], Model] | None = None,
 ) -> None:
     """Set ``meta.wcs`` and ``meta.wcsinfo.s_region`` of an image.
 
@@ -89,13 +98,15 @@ def assign_wcs(
         ``flight`` or ``2022``.
     warn : callable
         Gets what is unusual, in words.
+    copy : callable, optional
+        Gives a copy of the transform of `distortion`, where there is a faster way than its own.
 
     Raises
     ------
     InputError
         If a pointing keyword is missing, or not a finite number, or the distortion has no values.
     """
-    transform = distortion.coordinate_distortion_transform
+    transform = distortion[_TRANSFORM]
     n_axes = (getattr(transform, "n_inputs", 0), getattr(transform, "n_outputs", 0))
     if n_axes != (2, 2):
         raise InputError(
@@ -105,8 +116,8 @@ def assign_wcs(
     numbers = pointing(image)
     scale_factor = aberration_scale(image, recipe, warn)
     try:
-        wcs = build_wcs(
-            transform,
+        wcs = _chained(
+            copy() if copy else transform.copy(),
             image.data.shape,
             scale_factor=scale_factor,
             bounding_box=stated_box(transform) if recipe == FLIGHT else None,
@@ -228,6 +239,33 @@ def build_wcs(
     -------
     gwcs.WCS
     """
+    # The WCS sets a bounding box on it, and the reference is not ours to change.
+    return _chained(
+        distortion.copy(),
+        shape,
+        v2_ref=v2_ref,
+        v3_ref=v3_ref,
+        ra_ref=ra_ref,
+        dec_ref=dec_ref,
+        roll_ref=roll_ref,
+        scale_factor=scale_factor,
+        bounding_box=bounding_box,
+    )
+
+
+def _chained(
+    distortion: Model,
+    shape: tuple[int, int],
+    *,
+    v2_ref: float,
+    v3_ref: float,
+    ra_ref: float,
+    dec_ref: float,
+    roll_ref: float,
+    scale_factor: float | None,
+    bounding_box: Box | None,
+) -> WCS:
+    """`build_wcs` with a distortion that is changed, and kept in the WCS."""
     from astropy import units as u
     from astropy.coordinates import ICRS
     from gwcs import WCS, coordinate_frames
@@ -240,8 +278,6 @@ def build_wcs(
     detector = coordinate_frames.Frame2D(name="detector", axes_order=(0, 1), unit=(u.pix, u.pix))
     world = coordinate_frames.CelestialFrame(reference_frame=ICRS(), name="world")
     attitude = attitude_transform(v2_ref, v3_ref, ra_ref, dec_ref, roll_ref)
-    # A copy: the WCS sets a bounding box on it, and the reference is not ours to change.
-    distortion = distortion.copy()
     distortion.inputs, distortion.outputs = ("x", "y"), ("v2", "v3")
     chain = [(detector, distortion)]
     if scale_factor is None:

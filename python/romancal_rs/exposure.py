@@ -95,7 +95,8 @@ def check_for_step(model: ScienceRawModel | RampModel | ImageModel) -> None:
 
     # A raw exposure records no steps.
     names = _USED_BY_ALL[:-2] if isinstance(model, ScienceRawModel) else _USED_BY_ALL
-    for problem in model.metadata_problems():
+    blocks = dict.fromkeys(name.split(".")[1] for name in names)
+    for problem in model.metadata_problems(blocks):
         is_addition = problem.is_missing and problem.place.startswith(_ADDED_TO)
         if _is_used(problem.place, names) and not is_addition:
             raise InputError(f"{describe(model)}: {_told(problem)}")

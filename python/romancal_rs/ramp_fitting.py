@@ -26,6 +26,8 @@ __all__ = ["RampFitStep"]
 #: What `kernels.fit_likelihood` knows, and so who finds jumps while it fits.
 LIKELIHOOD = ("gls", "likely")
 OLS = "ols"
+#: Pixels whose flags are counted at once.
+_COUNTED_AT_ONCE = 1 << 16
 #: Parameters of its search for jumps, and of what is done about snowballs.
 OF_SEARCH = ("rejection_threshold", "use_ramp_jump_detection", "record_jumps")
 OF_SNOWBALLS = (
@@ -180,9 +182,13 @@ class RampFitStep(FitStep):
         algorithm = self.algorithm_for(exposure)
         searched = self.finds_jumps(exposure) and self.use_ramp_jump_detection
 
+        dq = image.dq
+        # Some rows at a time: fresh memory for the whole image takes longer than the count.
+        n_rows = max(1, _COUNTED_AT_ONCE // max(1, dq.shape[-1]))
+        bands = [dq[first : first + n_rows] for first in range(0, len(dq), n_rows)]
+
         def count(flag: int) -> int:
-            # Row by row: fresh memory for the whole image takes longer than the count.
-            return sum(int(np.count_nonzero(row & flag)) for row in image.dq)
+            return sum(int(np.count_nonzero(band & flag)) for band in bands)
 
         self.log.info(
             "%s: %s%s: of %d pixels %d with a jump, %d without a rate or not to be used",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, ClassVar, Self
 
@@ -153,23 +153,35 @@ class DataModel:
         """
         self._to_write().validate(metadata=metadata)
 
-    def metadata_problems(self) -> list[Replacement]:
+    def metadata_problems(self, blocks: Collection[str] | None = None) -> list[Replacement]:
         """What in ``meta`` breaks the schema: all of it, where `validate` tells the first.
 
         Each comes with the value that says "unknown" in its place. Nothing is changed.
+
+        Parameters
+        ----------
+        blocks : collection of str, optional
+            What to look at alone, such as ``("instrument", "exposure")``.
         """
-        return self._conformed()[1]
+        return self._conformed(blocks)[1]
 
     def make_metadata_valid(self) -> list[Replacement]:
         """Sets what in ``meta`` breaks the schema to "unknown", in place, and tells what it was."""
         self._tree.data["meta"], replaced = self._conformed()
         return replaced
 
-    def _conformed(self) -> tuple[dict[str, Any], list[Replacement]]:
+    def _conformed(
+        self, blocks: Collection[str] | None = None
+    ) -> tuple[dict[str, Any], list[Replacement]]:
         tree = self._to_write()
         replaced: list[Replacement] = []
-        meta = conform(tree.data["meta"], tree.schema(("meta",)), ("meta",), replaced)
-        return meta, replaced
+        meta, schema = tree.data["meta"], tree.schema(("meta",))
+        if blocks is not None:
+            meta = {name: value for name, value in meta.items() if name in blocks}
+            properties = {name: _schema.child(schema, name, ("meta", name)) for name in blocks}
+            required = [name for name in _schema.required(schema) if name in blocks]
+            schema = {"properties": properties, "required": required}
+        return conform(meta, schema, ("meta",), replaced), replaced
 
     @property
     def source(self) -> str:

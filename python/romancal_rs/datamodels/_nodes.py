@@ -110,6 +110,12 @@ class DNode(MutableMapping[str, Any]):
         node, name = self._resolve(key)
         del node._data[name]
 
+    def get(self, key: str, default: Any = None) -> Any:
+        """The item of that (dotted) name, or `default`."""
+        if key not in self:  # told without a search for names that are nearly the same
+            return default
+        return self[key]
+
     def __contains__(self, key: object) -> bool:
         try:
             node, name = self._resolve(key)  # type: ignore[arg-type]

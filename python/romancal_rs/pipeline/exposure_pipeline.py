@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -90,7 +91,8 @@ class ExposurePipeline(RomanPipeline):
                 f"{self.name} takes one exposure, got a {type(args[0]).__name__} of "
                 f"{len(args[0])}: call it for each"
             )
-        with datamodels.open(args[0]) as exposure:
+        with ExitStack() as stack:
+            exposure = stack.enter_context(datamodels.open(args[0]))
             if not isinstance(exposure, datamodels.ScienceRawModel | datamodels.RampModel):
                 raise InputError(
                     f"{self.name} takes a raw exposure or a ramp, got {describe(exposure)} "
@@ -107,12 +109,16 @@ class ExposurePipeline(RomanPipeline):
                 check_amp33(exposure)
             super().before_process((exposure, *args[1:]))
             self._warn_of_left_out(exposure)
+            if not isinstance(args[0], datamodels.DataModel):
+                self._run.keep_input(args[0], exposure)
+                stack.pop_all()
 
     def process(self, input: Any) -> ImageModel | RampModel:
         from .. import datamodels
 
-        exposure = datamodels.open(input)
         is_ours = not isinstance(input, datamodels.DataModel)
+        kept = self._run.take_input(input) if is_ours else None
+        exposure = datamodels.open(input) if kept is None else kept
         result = self._up_to_the_fit(exposure, share_file=is_ours)
         if isinstance(result, datamodels.RampModel):
             self.setup_output(result)

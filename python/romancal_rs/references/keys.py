@@ -62,7 +62,7 @@ class ExposureKeys:
 
         What the steps themselves record is left out, so that it is the same all through a run.
         """
-        asked = ((k, v) for k, v in self.metadata.items() if not k.startswith(_OF_PROCESSING))
+        asked = ((k, v) for k, v in self.metadata.items() if not is_of_processing(k))
         return (self, frozenset(asked))
 
     @classmethod
@@ -122,6 +122,11 @@ class ExposureKeys:
             ma_table_number=_integer(metadata, "exposure.ma_table_number"),
             metadata=metadata,
         )
+
+
+def is_of_processing(name: str) -> bool:
+    """Whether metadata of a dotted name are written by steps: ``meta.cal_step.flat_field``."""
+    return name.lower().startswith(_OF_PROCESSING)
 
 
 def naive_utc(time: Any) -> datetime:

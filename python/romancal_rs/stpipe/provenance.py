@@ -11,6 +11,7 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,12 +63,18 @@ def record(step: RomanStep, args: tuple[Any, ...], result: DataModel) -> dict[st
         "software": {
             "romancal-rs": software_version(),
             "python": platform.python_version(),
-            **{name: version(name) for name in _LIBRARIES},
+            **_versions(),
         },
         "threads": _core.num_threads(),
         "inputs": [_describe_input(arg) for arg in args],
         "references": _describe_references(step, result),
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Those of the libraries; a process keeps to what it has imported."""
+    return {name: version(name) for name in _LIBRARIES}
 
 
 def _with_roles(tree: dict[str, Any], step: Any) -> dict[str, Any]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import __version__, references
 from ..errors import ArgumentTypeError
 from ..reference_types import CHANNEL_COLS
-from ..references import NOT_APPLICABLE, ExposureKeys, Match
+from ..references import NOT_APPLICABLE, Match
 from . import run as runs
+from .sought import Sought
 from .step import Step
 
 if TYPE_CHECKING:
@@ -52,9 +54,9 @@ class ReferencingStep(Step):
             All that is missing, or does not fit the exposure.
         """
         with runs.at_hand(self):
-            self._prefetch(_Sought.of(model), model, steps)
+            self._prefetch(self._sought(model), model, steps)
 
-    def _prefetch(self, sought: _Sought, model: DataModel, steps: Iterable[Step] = ()) -> None:
+    def _prefetch(self, sought: Sought, model: DataModel, steps: Iterable[Step] = ()) -> None:
         failures, missing = [], []
         for step in steps or [self]:
             if step.skip or not isinstance(step, ReferencingStep):
@@ -70,6 +72,11 @@ class ReferencingStep(Step):
                         missing.append((step, reftype))
         if failures:
             raise references.all_in_one(failures, self.help_without(missing, model))
+
+    def _sought(self, model: DataModel) -> Sought:
+        """By what the references of an exposure are looked for."""
+        run = runs.run_of(self)
+        return Sought.of(model) if run is None else run.sought.of(model)
 
     def _types_to_find(self, exposure: DataModel) -> list[str]:
         """The types that it uses; where it is going to be skipped as one is N/A, that one alone."""
@@ -104,7 +111,7 @@ class ReferencingStep(Step):
         """
         return ""
 
-    def _match(self, reftype: str, sought: _Sought, model: DataModel) -> Match:
+    def _match(self, reftype: str, sought: Sought, model: DataModel) -> Match:
         """The reference of one type for an exposure; looked for once in a run."""
         run, key = self._run, self._key(reftype, sought)
         with run.lock:
@@ -149,7 +156,7 @@ class ReferencingStep(Step):
             If there is none, or it does not fit the exposure.
         """
         reftype = reftype.lower()
-        sought = _Sought.of(model)
+        sought = self._sought(model)
         with runs.at_hand(self):
             self._prefetch(sought, model)
             match = self._match(reftype, sought, model)
@@ -164,7 +171,7 @@ class ReferencingStep(Step):
         Empty for a model that is no exposure.
         """
         try:
-            sought = _Sought.of(model)
+            sought = self._sought(model)
         except (AttributeError, KeyError, ValueError):
             return {}
         run = runs.run_of(self)
@@ -172,7 +179,7 @@ class ReferencingStep(Step):
         keys = {reftype: self._key(reftype, sought) for reftype in self.reference_file_types}
         return {reftype: found[key] for reftype, key in keys.items() if key in found}
 
-    def _key(self, reftype: str, sought: _Sought) -> Any:
+    def _key(self, reftype: str, sought: Sought) -> Any:
         """Under which key a run keeps what was found.
 
         Steps share what was found, unless they have an override or a directory of their own.
@@ -203,7 +210,7 @@ class ReferencingStep(Step):
         return (str(place) if is_path else id(place), context)
 
     def _check_reference(
-        self, match: Match, reftype: str, model: DataModel, sought: _Sought
+        self, match: Match, reftype: str, model: DataModel, sought: Sought
     ) -> None:
         """Checks the arrays of a reference; those of a file once for each frame size."""
         if match.reference == NOT_APPLICABLE:
@@ -278,6 +285,24 @@ class ReferencingStep(Step):
             self.log.info("Using %s reference %s", reftype.upper(), reference)
             yield self._opened(reference)
 
+    def copy_of_object(self, model: DataModel, reftype: str, name: str) -> Any:
+        """A copy of an object of a reference, which may be changed.
+
+        Parameters
+        ----------
+        model : DataModel
+            The exposure.
+        reftype : str
+            The type of a reference that is no N/A.
+        name : str
+            Of the object in the reference, such as ``coordinate_distortion_transform``.
+        """
+        with runs.at_hand(self) as run:
+            reference = self.get_reference_file(model, reftype)
+            if isinstance(reference, str):
+                return run.reference(reference).copy_of_object(name)
+            return deepcopy(reference[name])
+
     def _opened(self, path: str | os.PathLike[str]) -> DataModel:
         """The model of a reference file, opened once in a run."""
         return self._run.opened(path)
@@ -324,24 +349,6 @@ class ReferencingStep(Step):
             is_model = isinstance(match.reference, datamodels.DataModel)
             reference = match.reference if is_model else self._opened(match.reference)
             datamodels.add_second_flags(model, reference)
-
-
-class _Sought(NamedTuple):
-    """What references are looked for by, and what tells one exposure from another in that."""
-
-    keys: ExposureKeys
-    frame: tuple[int, ...]
-    identity: Any
-
-    @classmethod
-    def of(cls, model: DataModel) -> _Sought:
-        from ..border import BORDER
-
-        keys = ExposureKeys.from_model(model)
-        # A ramp and the image made of it, which has lost its border, are of the same frame.
-        border = 0 if len(model.shape) == 3 else 2 * BORDER
-        frame = tuple(length + border for length in model.shape[-2:])
-        return cls(keys, frame, (keys.identity, frame))
 
 
 def _is_na(override: Any) -> bool:

@@ -23,6 +23,7 @@ from ..errors import RomancalError
 from ..references import Match, Store
 from . import logconfig, runlog
 from .pool import HeldReference, ReferencePool
+from .sought import SoughtSoFar
 
 if TYPE_CHECKING:
     from ..datamodels import DataModel
@@ -126,6 +127,8 @@ class Run:
         self.checkpoint: Checkpoint | None = None
         #: The recipe that the outermost step told.
         self.recipe: Recipe | None = None
+        #: By what references were looked for.
+        self.sought = SoughtSoFar()
         #: The references that were found, by what was looked for.
         self.found_references: dict[Any, Match] = {}
         #: For what the threads of one run look for and open once.
@@ -135,6 +138,7 @@ class Run:
         self._store = store
         self._stores: dict[Any, Store | None] = {}
         self._held: dict[str, HeldReference] = {}
+        self._inputs: dict[str, DataModel] = {}
         self._has_begun = False
         self.has_ended = False
 
@@ -205,6 +209,14 @@ class Run:
         """The model of a reference file; it is not to be changed."""
         return self.reference(path).model
 
+    def keep_input(self, path: str | os.PathLike[str], model: DataModel) -> None:
+        """Keeps the model of an input, which was opened to be checked, for whoever takes it."""
+        self._inputs[os.fspath(path)] = model
+
+    def take_input(self, path: str | os.PathLike[str]) -> DataModel | None:
+        """A model that was kept, to close for whoever takes it; None where there is none."""
+        return self._inputs.pop(os.fspath(path), None)
+
     def start_digest(self, match: Match) -> None:
         """Begins with the SHA-256 of the file of a match."""
         # Nothing is written into a CRDS cache.
@@ -227,6 +239,8 @@ class Run:
     def close(self) -> None:
         """Ends the run, and lets go of what it used."""
         self.has_ended = True
+        while self._inputs:
+            self._inputs.popitem()[1].close()
         with self.lock:
             held, self._held = self._held, {}
             if held:
@@ -304,11 +318,14 @@ def calling(run: Run, step: Step | None, host: Step | None = None) -> Iterator[C
 
 def call_of(step: StepBase) -> Call | None:
     """The call of a step that goes on; the innermost of several."""
-    for call in _calls():
-        if call.step is step:
-            return call
-        if step in call.together:
-            return call.together[step]
+    call = _innermost.get()
+    while call is not None:  # not by `_calls`: it is asked for some thousand times in a run
+        if not call.run.has_ended:
+            if call.step is step:
+                return call
+            if step in call.together:
+                return call.together[step]
+        call = call.outer
     return None
 
 
