@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from asdf import AsdfFile
     from asdf.config import AsdfConfig
-    from asdf.extension import ExtensionProxy
+    from asdf.extension import ExtensionProxy, SerializationContext
 
 
 def use_only(config: AsdfConfig, extensions: Sequence[ExtensionProxy]) -> None:
@@ -32,6 +33,23 @@ def use_only(config: AsdfConfig, extensions: Sequence[ExtensionProxy]) -> None:
         The first that knows a tag or a type is used for it.
     """
     config._extensions = list(extensions)
+
+
+def serialization_context(file: AsdfFile) -> SerializationContext:
+    """What the converters of `asdf` are given, which it makes for itself as it writes a file."""
+    return file._create_serialization_context()
+
+
+def extension_record(file: AsdfFile, extension: ExtensionProxy) -> dict[str, Any]:
+    """What `asdf` writes of an extension into the history of a file that it was used for.
+
+    Of some extensions that names the package of their manifest, which has no other way out.
+    """
+    context = serialization_context(file)
+    context._mark_extension_used(extension)
+    tree: dict[str, Any] = {}
+    file._update_extension_history(tree, context)
+    return tree["history"]["extensions"][0]
 
 
 @cache

@@ -24,6 +24,22 @@ def test_asdf_takes_the_extensions_that_it_is_given():
         assert config.extensions == [], f"asdf: AsdfConfig._extensions; it {MOVED}"
 
 
+def test_asdf_makes_what_its_converters_are_given_and_names_its_extensions():
+    import asdf
+
+    file = asdf.AsdfFile()
+    for name in ("_create_serialization_context", "_update_extension_history"):
+        assert hasattr(file, name), f"asdf: AsdfFile.{name}; it {MOVED}"
+    context = _private_parts.serialization_context(file)
+    assert isinstance(context, asdf.extension.SerializationContext)
+    assert hasattr(context, "_mark_extension_used"), f"asdf: SerializationContext; it {MOVED}"
+    core = file.extension_manager.get_converter_for_type(asdf.tags.core.Software).extension
+    record = _private_parts.extension_record(file, core)
+    assert record["extension_uri"].startswith("asdf://asdf-format.org/core/extensions/core-")
+    assert record["software"] == {"name": "asdf", "version": asdf.__version__}
+    assert record["manifest_software"]["name"] == "asdf_standard"
+
+
 def test_rad_has_its_schemas_and_manifests_in_its_resources():
     resources = _private_parts.rad_resources()
     assert resources is not None

@@ -33,7 +33,10 @@ _NUMBERS = {
     **{name: name for name in ("float16", "float32", "float64", "complex64", "complex128")},
     "bool8": "bool",
 }
+_NAMES = {of_numpy: name for name, of_numpy in _NUMBERS.items()}
 _TEXTS = {"ascii": "S", "ucs4": "U"}
+#: Of NumPy's kinds of text the standard's name, and the bytes of a letter.
+_TEXTS_OF_KIND = {"S": ("ascii", 1), "U": ("ucs4", 4)}
 _ORDERS: dict[str, Literal[">", "<"]] = {"big": ">", "little": "<"}
 
 
@@ -366,12 +369,34 @@ def is_plain(file: IO[bytes]) -> bool:
     return type(raw) is io.FileIO and stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
 
 
-def datatype(dtype: np.dtype[Any]) -> tuple[str, str] | None:
-    """The standard's names of a type of numbers and of its byte order; None for other types."""
-    name = next((name for name, of_numpy in _NUMBERS.items() if of_numpy == dtype.name), None)
-    if name is None or dtype.fields is not None:
-        return None
-    return name, "big" if dtype.str.startswith(">") else "little"
+def datatype_in_file(dtype: np.dtype[Any]) -> tuple[Any, str] | None:
+    """What the standard calls a type and its byte order; None for types that it does not have."""
+    order = "big" if dtype.str.startswith(">") else "little"
+    if dtype.names is not None and dtype.fields is not None:
+        fields = []
+        for name in dtype.names:
+            field = dtype.fields[name][0]
+            inner = datatype_in_file(field.base)
+            if inner is None:
+                return None
+            shape = {"shape": list(field.shape)} if field.shape else {}
+            fields.append({"name": name, "datatype": inner[0], "byteorder": inner[1], **shape})
+        return fields, order
+    letters = _TEXTS_OF_KIND.get(dtype.kind)
+    if letters is not None:
+        name, size = letters
+        return [name, dtype.itemsize // size], order
+    found = _NAMES.get(dtype.name)
+    return None if found is None else (found, order)
+
+
+def without_gaps(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Records whose fields lie one after the other, as files have them; all else as it is."""
+    dtype = array.dtype
+    if dtype.names is None or dtype.fields is None:
+        return array
+    packed = np.dtype([(name, dtype.fields[name][0]) for name in dtype.names])
+    return array.astype(packed, copy=False)
 
 
 def _untagged(value: Any) -> Any:

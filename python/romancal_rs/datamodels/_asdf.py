@@ -19,12 +19,17 @@ from functools import cache
 from importlib.metadata import distribution
 from typing import TYPE_CHECKING, Any
 
-from .._private_parts import use_only
+from .._private_parts import extension_record, serialization_context, use_only
 from .._tagged import Tagged
 
 if TYPE_CHECKING:
     from asdf.config import AsdfConfig
-    from asdf.extension import ExtensionProxy
+    from asdf.extension import ConverterProxy, ExtensionProxy, SerializationContext
+
+#: The version of the ASDF standard that files are written in; its arrays may be of half precision.
+STANDARD = "1.6.0"
+_CORE = "tag:stsci.edu:asdf/core/"
+_SOFTWARE = _CORE + "software-1.0.0"
 
 #: For printing, no extensions are needed.
 NOTHING: tuple[str, ...] = ()
@@ -123,8 +128,6 @@ def configured(packages: Sequence[str]) -> Iterator[AsdfConfig]:
         # The models check their content themselves.
         config.validate_on_read = False
         config.legacy_fill_schema_defaults = False
-        # A view is written as what it shows, not as all of the array it looks into.
-        config.default_array_save_base = False
         # What cannot be made is an error, as what is not there is; `asdf` only warns.
         config.warn_on_failed_conversion = False
         with _one_at_a_time, warnings.catch_warnings():
@@ -176,20 +179,73 @@ def package_of(tag: str) -> str | None:
     return next((name for start, name in _PACKAGES.items() if tag.startswith(start)), None)
 
 
-def in_order(config: AsdfConfig, tag: str, names: Sequence[str]) -> ExtensionProxy:
-    """An extension for writing, which has the object of a tag list its names in this order.
+class Converters:
+    """What `asdf` has for writing objects; within `configured`.
 
-    `asdf` sorts them by the alphabet unless a schema of the tag says otherwise. Names that are not
-    listed come last. Files do not mention the extension.
+    Attributes
+    ----------
+    context : asdf.extension.SerializationContext
+        For their converters.
     """
-    from asdf.extension import Extension, ExtensionProxy, TagDefinition
 
-    uri = f"asdf://romancal-rs/order/{tag.rpartition('/tags/')[2]}"
-    listed = ", ".join(names)
-    config.add_resource_mapping({uri: f"%YAML 1.1\n---\npropertyOrder: [{listed}]\n".encode()})
+    def __init__(self) -> None:
+        import asdf
 
-    class InOrder(Extension):  # type: ignore[misc]
-        extension_uri = "asdf://romancal-rs/extensions/order-1.0.0"
-        tags = (TagDefinition(tag, schema_uris=[uri]),)
+        self._file = asdf.AsdfFile(version=STANDARD)  # which the context belongs to
+        self._manager = self._file.extension_manager
+        self.context: SerializationContext = serialization_context(self._file)
+        #: By identity: `asdf` takes long to tell them apart. That of the core is of every file.
+        self._used: dict[int, ExtensionProxy] = {}
+        self._use(self._manager.get_converter_for_type(asdf.tags.core.Software))
 
-    return ExtensionProxy(InOrder(), package_name="romancal-rs")
+    def _use(self, converter: ConverterProxy) -> None:
+        self._used[id(converter.extension)] = converter.extension
+
+    def of(self, value: Any) -> tuple[Any, str, ConverterProxy] | None:
+        """The object that is written for one, its tag and its converter; None if there is none."""
+        tried: list[ConverterProxy] = []
+        while self._manager.handles_type(type(value)):
+            converter = self._manager.get_converter_for_type(type(value))
+            tag = converter.select_tag(value, self.context)
+            if tag is not None:
+                self._use(converter)
+                return value, tag, converter
+            # It leaves the object, in another shape, to another converter.
+            if converter in tried:
+                return None
+            tried.append(converter)
+            value = converter.to_yaml_tree(value, None, self.context)
+        return None
+
+    def records(self) -> list[Tagged]:
+        """What a file says of the extensions whose converters were used for it."""
+        return [_record(extension) for extension in self._used.values()]
+
+
+@cache
+def _record(extension: ExtensionProxy) -> Tagged:
+    import asdf
+
+    record = extension_record(asdf.AsdfFile(version=STANDARD), extension)
+    software = asdf.tags.core.Software
+    return Tagged(
+        _CORE + "extension_metadata-1.0.0",
+        {
+            name: Tagged(_SOFTWARE, dict(value)) if isinstance(value, software) else value
+            for name, value in sorted(record.items())
+        },
+    )
+
+
+@cache
+def library() -> Tagged:
+    """What a file says of the library that it was made by."""
+    return Tagged(
+        _SOFTWARE,
+        {
+            "author": "The ASDF Developers",
+            "homepage": "http://github.com/asdf-format/asdf",
+            "name": "asdf",
+            "version": distribution("asdf").version,
+        },
+    )

@@ -18,6 +18,7 @@ import numpy as np
 from . import _schema
 from ._defaults import is_unknown
 from ._errors import ModelError, ValidationError
+from ._places import Place, root
 
 Path = tuple[str | int, ...]
 
@@ -134,7 +135,6 @@ class Tree:
         self.origin = origin
         #: What keeps a file open that some of the values are still in: another tree, a model.
         self.shares_with: Any = None
-        self._schemas: dict[Path, _schema.Schema] = {}
 
     @property
     def schema_uri(self) -> str:
@@ -143,14 +143,16 @@ class Tree:
             raise ModelError(f"the installed `rad` has no schema for the tag {self.tag}")
         return uri
 
+    def place(self) -> Place:
+        """The root of the places of its schema."""
+        return root(self.schema_uri)
+
     def schema(self, path: Path) -> _schema.Schema:
         """The schema of the value at a path."""
-        if path not in self._schemas:
-            if path:
-                self._schemas[path] = _schema.child(self.schema(path[:-1]), path[-1], path)
-            else:
-                self._schemas[path] = _schema.load(self.schema_uri)
-        return self._schemas[path]
+        place = self.place()
+        for key in path:
+            place = place.child(key)
+        return place.schema
 
     def check(self, value: Any, path: Path) -> None:
         """Raise `ValidationError` unless `value` may stand at `path`."""
