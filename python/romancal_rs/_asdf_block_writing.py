@@ -7,11 +7,11 @@ import dataclasses
 import hashlib
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING
 
-from ._asdf_blocks import INDEX, NO_CHECKSUM, Block, find_first_block, read_blocks
+from ._asdf_blocks import INDEX, NO_CHECKSUM, Block
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,56 +22,74 @@ COMPRESSIONS = ("lz4", "zlib", "bzp2")
 
 
 def write_blocks(file: IO[bytes], arrays: Sequence[np.ndarray], compression: str | None) -> None:
-    """Writes arrays as blocks, the index, and the checksums of all blocks.
+    """Writes arrays as blocks, with their checksums, and the index.
 
     Parameters
     ----------
     file
-        Open for reading and writing. It holds a head, and may hold blocks; it stands at their end.
+        Open for reading and writing, at the end of its head.
     arrays : sequence of ndarray
         Each becomes a block, in C order.
     compression : str or None
         One of `COMPRESSIONS`, or None.
     """
-    positions = [block.position for block in read_blocks(file, find_first_block(file))]
-    file.seek(0, os.SEEK_END)
-    n_threads = os.cpu_count() or 1
-    with ThreadPoolExecutor(n_threads, thread_name_prefix="compress") as pool:
+    import numpy as np
+
+    positions: list[int] = []
+    large: list[Block] = []
+    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="compress") as pool:
         for array in arrays:
             positions.append(file.tell())
-            _write_block(file, array, compression, pool)
+            data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+            label = compression if len(data) else None
+            if len(data) <= _LZ4_PART:
+                _write_small(file, data, label)
+            else:
+                large.append(_write_large(file, data, label, pool))
     if positions:
         lines = "".join(f"- {position}\n" for position in positions)
         file.write(INDEX + f"\n%YAML 1.1\n---\n{lines}...\n".encode())
-    write_checksums(file)
+    if large:
+        _write_checksums(file, large)
 
 
-def _write_block(
-    file: IO[bytes], array: np.ndarray, compression: str | None, pool: Executor
-) -> None:
-    import numpy as np
+def _write_small(file: IO[bytes], data: memoryview, compression: str | None) -> None:
+    """Writes a block at once, where it takes longer to start threads than to do the work."""
+    stored = data if compression is None else b"".join(_compressed(data, compression, map))
+    used = len(stored)
+    checksum = hashlib.md5(stored, usedforsecurity=False).digest()
+    label = (compression or "").encode()
+    file.write(Block(0, False, label, used, used, len(data), checksum).header())
+    file.write(stored)
 
-    data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-    label = b"" if compression is None or not len(data) else compression.encode()
+
+def _write_large(
+    file: IO[bytes], data: memoryview, compression: str | None, pool: Executor
+) -> Block:
+    """Writes a block part by part, as threads have compressed them; its checksum is left out."""
+    label = (compression or "").encode()
     position = file.tell()
     block = Block(0, False, label, len(data), len(data), len(data), NO_CHECKSUM)
-    start = file.write(block.header())
+    start = position + file.write(block.header())
     used = 0
-    for part in _compressed(data, compression, pool) if label else [data]:
+    for part in [data] if compression is None else _compressed(data, compression, pool.map):
         used += file.write(part)
-    if label:
-        file.seek(position)
-        file.write(dataclasses.replace(block, allocated=used, used=used).header())
-        file.seek(position + start + used)
+    block = dataclasses.replace(block, start=start, allocated=used, used=used)
+    file.seek(position)
+    file.write(block.header())
+    file.seek(block.end)
+    return block
 
 
-def _compressed(data: memoryview, compression: str | None, pool: Executor) -> Iterator[bytes]:
+def _compressed(
+    data: memoryview, compression: str, map: Callable[..., Iterable[bytes]]
+) -> Iterator[bytes]:
     """The data as they stand in a block. Of lz4 each part stands after its length."""
     if compression == "lz4":
         import lz4.block
 
         starts = range(0, len(data), _LZ4_PART)
-        for part in pool.map(lambda at: lz4.block.compress(data[at : at + _LZ4_PART]), starts):
+        for part in map(lambda at: lz4.block.compress(data[at : at + _LZ4_PART]), starts):
             yield len(part).to_bytes(4, "big")
             yield part
     elif compression == "zlib":
@@ -80,17 +98,9 @@ def _compressed(data: memoryview, compression: str | None, pool: Executor) -> It
         yield bz2.compress(data)
 
 
-def write_checksums(file: IO[bytes]) -> None:
-    """Completes the checksums of all blocks, with several threads, while the file goes to the disk.
-
-    Parameters
-    ----------
-    file
-        Open for reading and writing; all of its blocks are in it, with headers as `asdf` writes
-        them, but without checksums.
-    """
+def _write_checksums(file: IO[bytes], blocks: Sequence[Block]) -> None:
+    """Completes the headers of blocks, with several threads, while the file goes to the disk."""
     file.flush()
-    blocks = [block for block in read_blocks(file, find_first_block(file)) if not block.is_streamed]
     with ThreadPoolExecutor(1 + (os.cpu_count() or 1), thread_name_prefix="md5") as pool:
         pool.submit(os.fsync, file.fileno())
         digests = list(pool.map(lambda block: _md5(file.fileno(), block), blocks))
