@@ -77,7 +77,7 @@ def test_members_of_other_hosts_keep_their_urls(tmp_path):
 
 
 def test_a_name_that_does_not_tell_the_exposure_is_an_error(tmp_path):
-    with pytest.raises(InputError, match="my_cal.asdf: its name does not tell which exposure"):
+    with pytest.raises(InputError, match=r"my_cal\.asdf: its name does not tell which exposure"):
         write_associations([tmp_path / "my_cal.asdf"], tmp_path)
     assert not list(tmp_path.iterdir())
 
