@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import shutil
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.time import Time
+from product_content import content
 
 from romancal_rs import datamodels
 from romancal_rs.datamodels import ModelError
@@ -69,24 +69,6 @@ def opened(monkeypatch) -> list[str]:
 
     monkeypatch.setattr(datamodels, "open", counted)
     return names
-
-
-def content(image) -> dict[str, object]:
-    """All that a product holds, without the times of its making."""
-    found = {}
-    for name, value in image.to_flat_dict().items():
-        if re.fullmatch(r"meta\.cal_runs\.\d+\.date", name):
-            continue
-        if name.startswith("meta.cal_logs."):
-            found[name] = re.sub(r"\d+\.\d+ s$", "", value.partition(" :: ")[2])
-        elif name == "meta.wcs":
-            sky = value([0.0, 17.5], [3.0, 8.0], with_bounding_box=False)
-            found[name] = np.array(sky).tobytes()
-        elif hasattr(value, "dtype"):
-            found[name] = np.asarray(image[name]).tobytes()
-        else:
-            found[name] = value
-    return found
 
 
 def flat_of(references: Path) -> Path:
