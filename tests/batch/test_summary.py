@@ -14,12 +14,12 @@ from romancal_rs.batch.causes import causes, normalised
 from romancal_rs.batch.outcome import Kind
 from romancal_rs.batch.pace import Pace, busy_seconds, duration
 from romancal_rs.batch.plan import Problem
-from romancal_rs.batch.state import RunState
+from romancal_rs.batch.state import RunDirectory
 from romancal_rs.batch.summary import Summary, contradictions
 
 
 def summary_of(exposures, rows, *, now: float = 0.0) -> Summary:
-    state = RunState()
+    state = RunDirectory(Path("/nowhere")).state()
     for row in rows:
         state.add(row)
     return Summary.of(plan_of(exposures), state, now=BEGIN + now)
@@ -204,13 +204,12 @@ def test_messages_are_told_without_what_differs(message, told):
     text = message.format(input=exposure.input, name=exposure.name)
     if told is None:
         told = "no FLAT in refs: <n> FLATs there, for <detector> and <detector>"
-    assert normalised(outcome_of(exposure, Kind.FAILED, message=text)) == told
+    assert normalised(text, exposure.input, exposure.product) == told
 
 
 def test_names_with_spaces_are_told_as_one():
-    outcome = outcome_of(planned(1), Kind.FAILED, message="/my data/a b.asdf: no such file")
-    outcome.input = "/my data/a b.asdf"
-    assert normalised(outcome) == "<input>: no such file"
+    told = normalised("/my data/a b.asdf: no such file", "/my data/a b.asdf")
+    assert told == "<input>: no such file"
 
 
 def test_failures_of_one_cause_are_one_line():

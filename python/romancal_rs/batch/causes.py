@@ -46,10 +46,17 @@ class Cause:
     example: Outcome
 
 
-def normalised(outcome: Outcome) -> str:
-    """The message of an outcome without what differs from exposure to exposure."""
-    text = outcome.message
-    own = {outcome.input: "<input>", outcome.product: "<product>"}
+def normalised(message: str, input: str = "", product: str = "") -> str:
+    """A message without what differs from exposure to exposure: names, paths, times and numbers.
+
+    Parameters
+    ----------
+    message : str
+    input, product : str
+        Paths or URLs of the exposure, which may have blanks in them.
+    """
+    text = message
+    own = {input: "<input>", product: "<product>"}
     own |= {_base(path): name for path, name in own.items()}
     for path in sorted(filter(None, own), key=len, reverse=True):
         text = text.replace(path, own[path])
@@ -63,7 +70,8 @@ def causes(outcomes: Iterable[Outcome]) -> tuple[Cause, ...]:
     groups: dict[tuple[Kind, str], list[Outcome]] = {}
     for outcome in outcomes:
         if not outcome.kind.is_good:
-            groups.setdefault((outcome.kind, normalised(outcome)), []).append(outcome)
+            message = normalised(outcome.message, outcome.input, outcome.product)
+            groups.setdefault((outcome.kind, message), []).append(outcome)
     found = [
         Cause(
             kind,
