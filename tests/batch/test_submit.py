@@ -145,7 +145,7 @@ def test_nothing_is_submitted_where_nothing_can_be_calibrated(submit, programs, 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--shard-by", "number"], "say with --array how many jobs there are to be"),
+        (["--shard-by", "exposure"], "say with --array how many jobs there are to be"),
         (["--array", "0"], "'0' is no number of 1 or more"),
         (["--sbatch", "a b"], "'a b' is not NAME=VALUE, such as qos=long"),
     ],

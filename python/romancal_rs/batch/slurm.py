@@ -42,7 +42,7 @@ class SlurmJob:
     logs : Path
         Directory of the logs; it has to be there when the jobs begin.
     by : str or None
-        What shards are made by, such as ``detector``; by number if None.
+        What shards are made by, such as ``detector``; of equal numbers of exposures if None.
     name : str
     cpus : int
         Of each job: so many workers, each with one thread, unless `workers` says otherwise.

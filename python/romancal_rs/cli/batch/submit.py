@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     slurm.add_argument(
         "--shard-by",
-        choices=("detector", "number"),
+        choices=("detector", "exposure"),
         help="whether a job has whole detectors, so that it opens few references (default: yes, "
         "where no --array is given)",
     )
@@ -98,8 +98,8 @@ def run(options: argparse.Namespace) -> int:
     from ...batch.slurm import script_of, submit
     from ...batch.state import RunDirectory, state_of
 
-    if options.shard_by == "number" and options.array is None:
-        options.parser.error("--shard-by number: say with --array how many jobs there are to be")
+    if options.shard_by == "exposure" and options.array is None:
+        options.parser.error("--shard-by exposure: say with --array how many jobs there are to be")
     plan = make_plan(options)
     n_planned = sum(exposure.problem is None for exposure in plan.exposures)
     state = state_of(plan.settings.destination, options.state).absolute()
