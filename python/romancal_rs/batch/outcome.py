@@ -201,9 +201,11 @@ class Outcome:
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Outcome:
         """The outcome of a row; what a later version wrote beside is left out."""
-        known = {item.name for item in fields(cls)}
-        values = {name: value for name, value in row.items() if name in known}
+        values = {name: value for name, value in row.items() if name in _ATTRIBUTES}
         return cls(**{**values, "kind": Kind(values["kind"])})
+
+
+_ATTRIBUTES = frozenset(item.name for item in fields(Outcome))
 
 
 def message_of(error: BaseException) -> str:
