@@ -13,7 +13,7 @@ from romancal_rs.batch import supervise
 from romancal_rs.batch.engines import Ended, WorkerLostError
 from romancal_rs.batch.outcome import Kind, Outcome
 from romancal_rs.batch.state import RecordWriter
-from romancal_rs.batch.supervise import StoppedError, Supervisor, SupervisorOptions, normalised
+from romancal_rs.batch.supervise import StoppedError, Supervisor, SupervisorOptions
 from romancal_rs.batch.worker import Chunk, ChunkResult, Job, Task
 
 
@@ -241,10 +241,3 @@ def test_a_worker_that_never_begins_is_not_tried_for_ever(setting):
     outcomes = list(supervisor.outcomes())
     assert [outcome.kind for outcome in outcomes] == [Kind.LOST] * 3
     assert "ended with status 1" in outcomes[0].message
-
-
-def test_messages_are_equal_without_names_numbers_and_detectors():
-    one = normalised("/a/r1_wfi01.asdf: DARK /refs/x.asdf is 3 x 4, WFI01", "/a/r1_wfi01.asdf")
-    other = normalised("/b/r2_wfi17.asdf: DARK /refs/y.asdf is 5 x 6, WFI17", "/b/r2_wfi17.asdf")
-    assert one == other
-    assert one != normalised("/b/r2.asdf: FLAT /refs/y.asdf is 5 x 6, WFI17", "/b/r2.asdf")

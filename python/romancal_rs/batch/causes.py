@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .outcome import Kind, Outcome
 
-__all__ = ["Cause", "causes", "normalised"]
+__all__ = ["Cause", "base_name", "causes", "normalised"]
 
 #: In this order: each takes what the ones before left.
 _PATTERNS = (
@@ -57,7 +57,7 @@ def normalised(message: str, input: str = "", product: str = "") -> str:
     """
     text = message
     own = {input: "<input>", product: "<product>"}
-    own |= {_base(path): name for path, name in own.items()}
+    own |= {base_name(path): name for path, name in own.items()}
     for path in sorted(filter(None, own), key=len, reverse=True):
         text = text.replace(path, own[path])
     for pattern, name in _PATTERNS:
@@ -85,5 +85,6 @@ def causes(outcomes: Iterable[Outcome]) -> tuple[Cause, ...]:
     return tuple(sorted(found, key=lambda cause: (-cause.count, cause.kind, cause.message)))
 
 
-def _base(path: str) -> str:
+def base_name(path: str) -> str:
+    """The name of a file without its directory, or the rest of its URL."""
     return path.rstrip("/").rpartition("/")[2]

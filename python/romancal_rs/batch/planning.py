@@ -8,7 +8,6 @@ that a run begins with, so that what is wrong is told in the words of a run.
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +16,7 @@ from ..errors import InputError
 from ..references import ReferenceFileError, distinguishing
 from ..stpipe import ParameterError, config
 from . import identity
+from .causes import Cause, base_name, causes
 from .checking import SetCheck, StepMaker
 from .heads import ExposureHead, read_heads
 from .outcome import Kind, kind_of_error, message_of
@@ -27,8 +27,6 @@ __all__ = ["Selection", "Tell", "make_plan", "plan_problems"]
 
 #: Called with what is done, how much of it, and how much there is.
 Tell = Callable[[str, int, int], None]
-
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -281,30 +279,18 @@ def plan_problems(plan: Plan) -> list[str]:
 
     The line has the message for one of the exposures, and how many it is said of.
     """
-    causes: dict[tuple[Kind, str], list[PlannedExposure]] = {}
-    for exposure in plan.exposures:
-        if exposure.problem is not None:
-            cause = (exposure.problem.kind, _normalised(exposure.problem.message, exposure))
-            causes.setdefault(cause, []).append(exposure)
-    return [
-        _line(kind, exposures)
-        for (kind, _), exposures in sorted(causes.items(), key=lambda item: -len(item[1]))
-    ]
-
-
-def _line(kind: Kind, exposures: Sequence[PlannedExposure]) -> str:
-    problem = exposures[0].problem
-    assert problem is not None
-    if len(exposures) == 1:
-        where = "" if exposures[0].input in problem.message else f": {exposures[0].name}"
-        return f"{kind.value}: {problem.message}{where}"
-    return (
-        f"{kind.value}: {problem.message}: {len(exposures)} exposures, such as {exposures[0].name}"
+    known = (
+        exposure.outcome(exposure.problem.kind, exposure.problem.message)
+        for exposure in plan.exposures
+        if exposure.problem is not None
     )
+    return [_line(cause) for cause in causes(known)]
 
 
-def _normalised(message: str, exposure: PlannedExposure) -> str:
-    """A message without what is of one exposure alone."""
-    for own in (exposure.input, exposure.name):
-        message = message.replace(own, "*")
-    return _TIME.sub("*", message)
+def _line(cause: Cause) -> str:
+    message, name = cause.example.message, base_name(cause.example.input)
+    if cause.count > 1:
+        of = f" of {', '.join(cause.detectors)}" if len(cause.detectors) > 1 else ""
+        return f"{cause.kind.value}: {message}: {cause.count} exposures{of}, such as {name}"
+    where = "" if cause.example.input in message else f": {name}"
+    return f"{cause.kind.value}: {message}{where}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .._files import write_text
+from .causes import base_name
 from .outcome import Kind, Outcome
 from .pace import Pace, duration
 from .plan import Plan
@@ -413,11 +414,6 @@ def _block(text: str) -> Iterator[str]:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= 6 else f"{len(names)} detectors"
-
-
-def base_name(path: str) -> str:
-    """The last part of a path or URL."""
-    return path.rstrip("/").rpartition("/")[2]
 
 
 def numeral(value: int) -> str:

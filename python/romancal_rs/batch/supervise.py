@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import heapq
 import math
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import RomancalError
+from .causes import normalised
 from .engines import Ended, Engine, WorkerLostError
 from .engines.processes import available_cores
 from .outcome import Kind, Outcome
@@ -18,7 +18,7 @@ from .plan import Plan, PlannedExposure
 from .state import RecordWriter, RunState
 from .worker import Chunk, ChunkResult, Job, Task
 
-__all__ = ["StoppedError", "Supervisor", "SupervisorOptions", "normalised"]
+__all__ = ["StoppedError", "Supervisor", "SupervisorOptions"]
 
 #: How long a chunk should take [s]: workers hear of the next one in between, and progress shows.
 _CHUNK_SECONDS = 10.0
@@ -298,12 +298,3 @@ class Supervisor:
                 f"{number} failures in a row for the same reason, the last: {outcome.input}: "
                 f"{outcome.message}; --keep-going goes on in spite of that"
             )
-
-
-def normalised(message: str, input: str) -> str:
-    """A message without what differs from exposure to exposure: its name, paths and numbers."""
-    name = input.rpartition("/")[2]
-    text = message.replace(input, "FILE").replace(name, "FILE")
-    text = re.sub(r"(?:\w+:)?(?:/[^\s:;,()'\"]+)+", "FILE", text)
-    text = re.sub(r"\bWFI\d\d\b", "DETECTOR", text, flags=re.IGNORECASE)
-    return re.sub(r"\d+(?:\.\d+)?", "N", text)

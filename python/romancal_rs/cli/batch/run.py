@@ -25,6 +25,7 @@ from .kinds import number_or_auto, positive, seconds, size
 from .options import add_arguments_of_target as add_arguments_of_target
 from .options import add_shared_arguments
 from .plan import make_plan
+from .runs import run_of
 
 if TYPE_CHECKING:
     from ...batch.carry_out import Batch, BatchOptions
@@ -38,6 +39,9 @@ CALL_AGAIN = 75
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared_arguments(parser)
+    parser.add_argument(
+        "--run", metavar="ID", dest="run_id", help="without SOURCE: the run to go on with"
+    )
     group = parser.add_argument_group("how it is done")
     group.add_argument(
         "--engine",
@@ -116,14 +120,14 @@ def run(options: argparse.Namespace) -> int:
         return 1 if batch.selection.problems else 0
     sys.stdout.flush()  # before what progress shows
     counts: Counter[str] = Counter()
-    with _stopped_by_sigterm(batch):
+    with _stopped_by_sigterm(batch) as signals:
         try:
             why = _carry_out(batch, counts, options.progress)
         except KeyboardInterrupt:
             complain("romancal-rs: what is done stays done: the same command goes on")
             raise
     _tell(batch, counts, options)
-    return _status(batch, counts, why)
+    return CALL_AGAIN if signals else _status(batch, counts, why)
 
 
 def _planned(options: argparse.Namespace) -> tuple[Plan, RunDirectory]:
@@ -143,14 +147,15 @@ def _planned(options: argparse.Namespace) -> tuple[Plan, RunDirectory]:
             f"{options.to}: there is no plan yet: name the exposures: files, directories, lists, "
             "tables or URLs"
         )
-    plan = runs[-1].read_plan()
+    directory = run_of(options, runs)
+    plan = directory.read_plan()
     if dict(plan.software) != software():
         made_by = plan.software.get("romancal-rs")
         options.parser.error(
-            f"{runs[-1].plan_path}: made by other versions (romancal-rs {made_by}): name the "
+            f"{directory.plan_path}: made by other versions (romancal-rs {made_by}): name the "
             "exposures again, for a plan of this one"
         )
-    return plan, runs[-1]
+    return plan, directory
 
 
 def _batch_options(options: argparse.Namespace) -> BatchOptions:
@@ -205,15 +210,20 @@ def _was_read(outcome: Outcome) -> bool:
 
 
 @contextlib.contextmanager
-def _stopped_by_sigterm(batch: Batch) -> Iterator[None]:
-    """Has what asks the process to end wait for the exposures in work, and begin no others."""
+def _stopped_by_sigterm(batch: Batch) -> Iterator[list[int]]:
+    """Has what asks the process to end wait for the exposures in work, and begin no others.
+
+    Gives a list that holds the signal once it has come.
+    """
+    signals: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
+        signals.append(number)
         batch.stop("asked to end (SIGTERM)")
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
-        yield
+        yield signals
     finally:
         signal.signal(signal.SIGTERM, before)
 

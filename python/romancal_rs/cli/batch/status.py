@@ -61,8 +61,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _lines(run: RunDirectory, plan: Plan, summary: Summary, now: float) -> Iterator[str]:
+    from ...batch.causes import base_name
     from ...batch.pace import duration
-    from ...batch.report import MEANINGS, base_name, log_of, numeral
+    from ...batch.report import MEANINGS, log_of, numeral
 
     yield f"{plan.settings.destination}: run {run.path.name}, planned {plan.created}"
     if plan.command:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..._files import write_text
 from ..options import path
+from .kinds import positive
 from .options import add_arguments_of_target as add_arguments_of_target
 from .options import add_shared_arguments
 from .plan import make_plan
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     slurm.add_argument(
         "--array",
         metavar="N",
-        type=_positive,
+        type=positive,
         help="number of jobs (default: as many as there are detectors)",
     )
     slurm.add_argument(
@@ -60,12 +61,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "where no --array is given)",
     )
     slurm.add_argument(
-        "--cpus-per-task", metavar="N", type=_positive, default=1, help="CPUs of a job (default: 1)"
+        "--cpus-per-task", metavar="N", type=positive, default=1, help="CPUs of a job (default: 1)"
     )
     slurm.add_argument(
         "--workers",
         metavar="N",
-        type=_positive,
+        type=positive,
         help="worker processes of a job, which share its CPUs (default: one for each)",
     )
     for name, (metavar, text) in _DIRECTIVES.items():
@@ -179,12 +180,6 @@ def _job(
 
 def _count(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of 1 or more")
-    return int(text)
 
 
 def _directive(text: str) -> tuple[str, str]:
