@@ -14,7 +14,7 @@ def content(image) -> dict[str, object]:
         if name.startswith("meta.cal_logs."):
             found[name] = re.sub(r"\d+\.\d+ s$", "", value.partition(" :: ")[2])
         elif name == "meta.wcs":
-            sky = value([0.0, 17.5], [3.0, 8.0], with_bounding_box=False)
+            sky = image.meta.wcs([0.0, 17.5], [3.0, 8.0], with_bounding_box=False)
             found[name] = np.array(sky).tobytes()
         elif hasattr(value, "dtype"):
             found[name] = np.asarray(image[name]).tobytes()

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from astropy.time import TimeDelta
+from product_content import content
 
 from romancal_rs import datamodels
+from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.simulate import SimulationConfig, simulate
+from romancal_rs.stpipe import Run, configure
 
 #: What the names of exposures hold that `disturb`, a pre-hook, does something to.
 KILLS, HANGS = "0666", "0777"
@@ -24,6 +27,11 @@ def disturb(*args: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if f"_{HANGS}_" in name:
         time.sleep(3600)
+
+
+def fail(*args: object) -> None:
+    """A pre-hook that fails."""
+    raise RuntimeError("not today")
 
 
 @dataclass
@@ -77,8 +85,51 @@ class Many:
             for detector in self._originals
         ]
 
+    def of_element(self, detector: str, exposure: int, element: str) -> Path:
+        """An exposure through another optical element, for which there are no references."""
+        path = self.add(detector, exposure)
+        other = path.with_name(path.name.replace("_f158_", f"_{element.lower()}_"))
+        with datamodels.open(path) as model:
+            raw = model.copy_for_change(())
+            raw.meta.instrument.optical_element = element
+            raw.save(other)
+        path.unlink()
+        return other
+
+    def without_data(self, detector: str, exposure: int) -> Path:
+        """An exposure without a resultant."""
+        path = self.add(detector, exposure)
+        with datamodels.open(path) as model:
+            raw = model.copy_for_change(())
+            raw.data = raw.data[:0]
+            raw.amp33 = raw.amp33[:0]
+            raw.meta.exposure.nresultants = 0
+            raw.meta.exposure.read_pattern = []
+            raw.save(path)
+        return path
+
     def truncate(self, path: Path) -> Path:
         """Cuts an exposure off inside its data."""
         content = path.read_bytes()
         path.write_bytes(content[: len(content) * 2 // 3])
         return path
+
+
+def alone(raw: Path, references: Path, directory: Path, **parameters: object) -> Path:
+    """The product of a run of its own, as the command line makes it."""
+    places = {"references": str(references), "output_dir": str(directory), "save_results": True}
+    run = Run(configure.build(ExposurePipeline, raw, parameters={**places, **parameters}))
+    run(raw)
+    return run.saved_files[0]
+
+
+def differences(product: Path, other: Path) -> list[str]:
+    """In what two products differ, but for times and places."""
+    with datamodels.open(product) as one, datamodels.open(other) as two:
+        first, second = content(one), content(two)
+    names = sorted(first.keys() | second.keys())
+    return [
+        name
+        for name in names
+        if first.get(name) != second.get(name) and not name.endswith(("file_date", "output_dir"))
+    ]

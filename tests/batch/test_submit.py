@@ -146,7 +146,7 @@ def test_nothing_is_submitted_where_nothing_can_be_calibrated(submit, programs, 
     ("words", "told"),
     [
         (["--shard-by", "exposure"], "say with --array how many jobs there are to be"),
-        (["--array", "0"], "'0' is no number of 1 or more"),
+        (["--array", "0"], "'0' is no whole number from 1"),
         (["--sbatch", "a b"], "'a b' is not NAME=VALUE, such as qos=long"),
     ],
 )
