@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -71,15 +72,19 @@ def why_not_current(
     if outcome is not None and outcome.key == exposure.key and _is_as_recorded(outcome, exposure):
         return []
     try:
-        record = _last_record(exposure.product)
+        record = last_record(exposure.product)
         differences = _differences(record, exposure, plan)
     except FileNotFoundError:
         return [_NOT_THERE]
-    except (OSError, _UnusableError) as error:
+    except (OSError, UnusableProductError) as error:
         return [f"{Reason.PRODUCT}: {getattr(error, 'strerror', None) or error}"]
     except (AttributeError, KeyError, TypeError, ValueError, LookupError):
         return [f"{Reason.PRODUCT}: its record of a run (meta.cal_runs) is damaged"]
-    return [f"{reason}: {what}" for reason, what in differences if reason not in ignore]
+    return [
+        f"{reason}: {what}"
+        for reason, what in differences
+        if reason not in ignore or reason is Reason.PRODUCT
+    ]
 
 
 @dataclass
@@ -170,7 +175,7 @@ def outcomes_by_key(state: Path) -> dict[str, Outcome]:
     return found
 
 
-class _UnusableError(RomancalError):
+class UnusableProductError(RomancalError):
     """A product is damaged, or does not say what made it; the message says so without its name."""
 
 
@@ -185,20 +190,32 @@ def _is_as_recorded(outcome: Outcome, exposure: PlannedExposure) -> bool:
     return [status.st_size, status.st_mtime_ns] == list(outcome.product_stamp)
 
 
-def _last_record(product: str) -> Mapping[str, Any]:
-    """The last entry of ``meta.cal_runs`` of a product, with plain values."""
+def last_record(product: str) -> Mapping[str, Any]:
+    """The last entry of ``meta.cal_runs`` of a product, as plain values; only its head is read.
+
+    Parameters
+    ----------
+    product : str
+        Path or URL.
+
+    Raises
+    ------
+    OSError
+    UnusableProductError
+        If the product is damaged, cut off, or does not say what made it.
+    """
     try:
         if remote.is_url(product):
             roman = _roman_of(remote.read_head(product)[1])
         else:
             roman = _roman_of_whole(product)
     except HeadError as error:
-        raise _UnusableError(str(error)) from error
+        raise UnusableProductError(str(error)) from error
     except yaml.YAMLError as error:
-        raise _UnusableError("its head is not valid YAML") from error
+        raise UnusableProductError("its head is not valid YAML") from error
     runs = roman["meta"].get("cal_runs")
     if not runs:
-        raise _UnusableError("it does not say what made it (meta.cal_runs)")
+        raise UnusableProductError("it does not say what made it (meta.cal_runs)")
     return runs[-1]
 
 
@@ -209,7 +226,7 @@ def _roman_of_whole(path: str) -> Mapping[str, Any]:
         roman = _roman_of(_yaml_head.read_text(file))
         _, blocks, is_whole = digest_of_head(file)
     if cut := how_cut(blocks, is_whole, size, roman.get("data")):
-        raise _UnusableError(f"truncated: {cut}")
+        raise UnusableProductError(f"truncated: {cut}")
     return roman
 
 
@@ -237,28 +254,40 @@ def _differences(
     (made_of,) = record["inputs"]
     if made_of.get("head_sha256") != exposure.head_sha256:
         found.append((Reason.INPUT, f"another {made_of['filename']}"))
-    step_class = find_class(plan.settings.step_class)
+    step_class = _class_of(plan.settings.step_class, plan.settings.config_file)
     if record["class"] != class_path(step_class):
         found.append((Reason.PARAMETERS, f"made by {record['class']}"))
     else:
-        parameters = identity.parameters_digest(record, step_class, is_record=True)
-        if parameters != reference_set.parameters_sha256:
-            found.append((Reason.PARAMETERS, "others"))
+        parameters = identity.parameters_of(record, step_class, is_record=True)
+        if identity.parameters_digest(parameters) != reference_set.parameters_sha256:
+            planned = {**_defaults_of(step_class), **reference_set.parameters}
+            names = identity.different(planned, parameters)
+            found.append((Reason.PARAMETERS, ", ".join(names)))
     used = identity.used_by_record(record["references"])
     if identity.references_digest(used) != reference_set.references_sha256:
-        planned = identity.used_by_plan(reference_set.pins)
+        wanted = identity.used_by_plan(reference_set.pins)
         types = sorted(
             reftype.upper()
-            for reftype in {*used, *planned}
-            if used.get(reftype) != planned.get(reftype)
+            for reftype in {*used, *wanted}
+            if used.get(reftype) != wanted.get(reftype)
         )
         found.append((Reason.REFERENCES, ", ".join(types)))
     versions = identity.of_software(record["software"])
     changed = [
         f"{name} {versions[name] or 'unknown'}"
-        for name, wanted in plan.software.items()
-        if versions.get(name) != wanted
+        for name, number in plan.software.items()
+        if versions.get(name) != number
     ]
     if changed:
         found.append((Reason.SOFTWARE, ", ".join(changed)))
     return found
+
+
+@cache
+def _class_of(path: str, config_file: str | None) -> type:
+    return find_class(path, config_file and os.path.dirname(config_file))
+
+
+@cache
+def _defaults_of(step_class: type) -> Mapping[str, Any]:
+    return identity.default_parameters(step_class)

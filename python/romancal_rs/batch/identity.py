@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from .._version import software_version
 from ..references import NOT_APPLICABLE
 from ..references.digest import sha256_of
+from ..stpipe import config
 from ..stpipe.parameters import ParameterSpec, Role
 from .plan import Pin
 
@@ -56,8 +57,10 @@ def exposure_key(
     return _digest([head_sha256, step_class, parameters_sha256, references_sha256, dict(versions)])
 
 
-def parameters_digest(tree: Mapping[str, Any], step_class: type, *, is_record: bool = False) -> str:
-    """A digest of the parameters of a step, and of its steps, that its result follows from.
+def parameters_of(
+    tree: Mapping[str, Any], step_class: type, *, is_record: bool = False
+) -> dict[str, Any]:
+    """The parameters of a step, and of its steps, that its result follows from.
 
     Parameters
     ----------
@@ -67,31 +70,56 @@ def parameters_digest(tree: Mapping[str, Any], step_class: type, *, is_record: b
     is_record : bool
         Whether it is a record: what a file contained that was an input then, it does not say, so
         that such a parameter never is the same.
+
+    Returns
+    -------
+    dict
+        By dotted name, as on a command line: ``steps.rampfit.rejection_threshold``.
     """
-    return _digest(_canonical(tree, step_class, is_record, is_outermost=True))
+    found = dict(_parameters(tree, step_class, "", is_record))
+    # An override for all steps is like a reference of the store.
+    spec: ParameterSpec = step_class.parameters  # type: ignore[attr-defined]
+    overrides = {name for name, parameter in spec.items() if parameter.role is Role.REFERENCE}
+    return {name: value for name, value in found.items() if name not in overrides}
 
 
-def _canonical(
-    tree: Mapping[str, Any], step_class: Any, is_record: bool, is_outermost: bool = False
-) -> dict[str, Any]:
-    steps = {
-        step["name"]: _canonical(step, step_class.step_defs.get(step["name"]), is_record)
-        for step in tree.get("steps", ())
-    }
+def parameters_digest(parameters: Mapping[str, Any]) -> str:
+    """A digest of what `parameters_of` gives."""
+    return _digest(dict(parameters))
+
+
+def default_parameters(step_class: Any) -> dict[str, Any]:
+    """The same of a step that was given none."""
+    return parameters_of(config.tree_of(step_class(), in_memory=repr), step_class)
+
+
+def different(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """The names of the parameters that are not the same, or are in one alone."""
+    return [
+        name
+        for name in dict.fromkeys((*one, *other))
+        if name not in one or name not in other or one[name] != other[name]
+    ]
+
+
+def _parameters(
+    tree: Mapping[str, Any], step_class: Any, prefix: str, is_record: bool
+) -> Iterator[tuple[str, Any]]:
     spec = getattr(step_class, "parameters", ParameterSpec())
-    values = _values(tree["parameters"], spec, is_record)
-    if is_outermost:  # an override for all steps is like a reference of the store
-        overrides = [name for name, parameter in spec.items() if parameter.role is Role.REFERENCE]
-        values = {name: value for name, value in values.items() if name not in overrides}
-    return {"parameters": values, "steps": steps}
+    yield from _values(tree["parameters"], spec, prefix, is_record)
+    for step in tree.get("steps", ()):
+        name = step["name"]
+        sub_class = getattr(step_class, "step_defs", {}).get(name)
+        yield from _parameters(step, sub_class, f"{prefix}steps.{name}.", is_record)
 
 
-def _values(values: Mapping[str, Any], spec: ParameterSpec, is_record: bool) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
+def _values(
+    values: Mapping[str, Any], spec: ParameterSpec, prefix: str, is_record: bool
+) -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
         if isinstance(value, Mapping):
             section = spec.sections.get(name, ParameterSpec())
-            kept[name] = _values(value, section, is_record)
+            yield from _values(value, section, f"{prefix}{name}.", is_record)
             continue
         role = spec[name].role if name in spec else Role.VALUE
         if role in _NEUTRAL_ROLES:
@@ -100,8 +128,7 @@ def _values(values: Mapping[str, Any], spec: ParameterSpec, is_record: bool) -> 
             value = os.path.basename(value)
         elif role is Role.INPUT and isinstance(value, str) and not is_record:
             value = {"sha256": sha256_of(value)}
-        kept[name] = value
-    return kept
+        yield f"{prefix}{name}", value
 
 
 #: By type, name and SHA-256 of each file that is used for it; of N/A the name alone.

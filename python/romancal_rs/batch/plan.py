@@ -98,12 +98,15 @@ class ReferenceSet:
     pins : tuple of Pin
     references_sha256, parameters_sha256 : str
         Digests of the choice, and of the canonical parameters of the step without places.
+    parameters : dict
+        Those of them that are not the defaults, by dotted name.
     """
 
     name: str
     pins: tuple[Pin, ...] = ()
     references_sha256: str = ""
     parameters_sha256: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

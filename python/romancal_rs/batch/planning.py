@@ -131,6 +131,7 @@ class _Planner:
         self.tell = tell
         self.maker = StepMaker.of(settings)
         self.software = identity.software()
+        self.defaults = identity.default_parameters(self.maker.step_class)
         self.sets: dict[str, ReferenceSet] = {}
         self._names: dict[Any, str] = {}
         self._numbers: dict[str, int] = {}
@@ -195,7 +196,8 @@ class _Planner:
     def _complete(self, rows: Sequence[_Row], check: SetCheck) -> None:
         first = rows[0].exposure
         pins = check.pins
-        parameters = identity.parameters_digest(check.tree, self.maker.step_class)
+        given = identity.parameters_of(check.tree, self.maker.step_class)
+        parameters = identity.parameters_digest(given)
         references = identity.references_digest(identity.used_by_plan(pins))
         same = (first.detector, first.optical_element, pins, parameters)
         name = self._names.get(same)
@@ -203,7 +205,9 @@ class _Planner:
             base = f"{first.detector}-{first.optical_element}".lower()
             number = self._numbers[base] = self._numbers.get(base, 0) + 1
             name = self._names[same] = f"{base}-{number}"
-            self.sets[name] = ReferenceSet(name, pins, references, parameters)
+            changed = identity.different(given, self.defaults)
+            values = {name: given[name] for name in changed if name in given}
+            self.sets[name] = ReferenceSet(name, pins, references, parameters, values)
         class_path = config.class_path(self.maker.step_class)
         for row in rows:
             exposure = row.exposure
@@ -221,6 +225,10 @@ class _Planner:
         for exposure in exposures:
             if not exposure.product:
                 continue
+            if exposure.product == exposure.input:
+                raise InputError(
+                    f"{exposure.input}: its product would replace it; give another place or suffix"
+                )
             other = products.setdefault(exposure.product, exposure.input)
             if other != exposure.input:
                 raise InputError(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 DEFAULT_CLASS = "roman_elp"
 #: Parameters that are also options of a batch: help shows them where no class is named.
 _SHOWN = ("references", "context")
+_TARGET = "CLASS|ALIAS|FILE"
 _WORDS = re.compile(r"[,\s]+")
 
 
@@ -35,7 +36,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what `plan` and `run` have in common."""
     parser.add_argument(
         "words",
-        metavar="[CLASS|ALIAS|FILE] SOURCE",
+        metavar=f"[{_TARGET}] SOURCE",
         nargs="*",
         help="what to do (an alias, a class path or a parameter file; roman_elp by default), and "
         "on what: files, directories, patterns, @LIST, - for standard input, *_asn.json, tables "
@@ -98,6 +99,7 @@ def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str
     parser.set_defaults(
         step_class=step_class, config_file=config.path, is_class_named=is_named, parser=parser
     )
+    parser.usage = f"{parser.prog} [{_TARGET}] SOURCE ... --to DEST [--PARAMETER=VALUE ...]"
     parser.explain = partial(explain, step_class)  # type: ignore[attr-defined]
     add_parameters(parser, step_class)
     for action in () if is_named else parser._actions:

@@ -1,0 +1,160 @@
+"""What ``romancal-rs batch plan`` tells, and keeps."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import exposure_variants as variants
+import pytest
+
+from romancal_rs import cli
+from romancal_rs.batch.plan import Plan
+from romancal_rs.batch.state import run_directories
+from romancal_rs.pipeline import ExposurePipeline
+
+
+@pytest.fixture
+def place(simulated, tmp_path, monkeypatch) -> Path:
+    """The current directory: ``in`` has two exposures of WFI01 and one of WFI02, and ``refs``."""
+    for number in (1, 2):
+        variants.exposure(simulated.exposure, tmp_path / "in", number)
+    variants.exposure(simulated.exposure, tmp_path / "in", 1, detector="WFI02")
+    shutil.copytree(simulated.references, tmp_path / "refs")
+    variants.references(simulated.references, tmp_path / "refs", "WFI02")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*words: str) -> int:
+    return cli.main(["batch", "plan", *words])
+
+
+def plan_in(place: Path) -> Plan:
+    return run_directories(place / "out" / ".romancal-rs-batch")[-1].read_plan()
+
+
+def test_it_counts_exposures_by_detector_and_element_and_keeps_the_plan(place, capsys):
+    assert run("in", "--to", "out", "--references", "refs") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:6] == [
+        f"3 exposures, 2 sets of references, products in {place}/out",
+        "  detector  F158",
+        "  WFI01        2",
+        "  WFI02        1",
+        "  all          3",
+        "0 current, 3 new",
+    ]
+    plan = plan_in(place)
+    assert lines[6:] == [f"plan {place}/out/.romancal-rs-batch/{plan.digest[:16]}/plan.jsonl"]
+    assert plan.settings.references == f"{place}/refs"
+    assert plan.settings.step_class.endswith(".ExposurePipeline")
+
+
+def test_problems_are_told_by_cause_and_in_the_exit_status(place, capsys):
+    for path in (place / "refs").glob("*flat*wfi02*"):
+        path.unlink()
+    (place / "in" / "x_uncal.asdf").write_text("no ASDF")
+    assert run("in", "--to", "out", "--references", "refs") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[5] == "2 cannot be calibrated:"
+    assert lines[6] == f"  bad_input: {place}/in/x_uncal.asdf: not an ASDF file"
+    assert lines[7].startswith("  bad_reference: no FLAT for detector WFI02, element F158")
+    assert lines[8] == "0 current, 2 new"
+
+
+def test_the_first_word_may_say_what_is_done(place):
+    arguments = ("in", "--to", "out", "--references", "refs")
+    assert run("dq_init", *arguments) == 0
+    assert plan_in(place).settings.step_class == "romancal_rs.dq_init.DQInitStep"
+    pipeline = ExposurePipeline()
+    pipeline.rampfit.rejection_threshold = 6.0
+    pipeline.export_config("mine.asdf")
+    assert run("mine.asdf", *arguments, "--steps.rampfit.algorithm=ols") == 0
+    plan = plan_in(place)
+    assert plan.settings.config_file == f"{place}/mine.asdf"
+    assert plan.settings.parameters == {"steps": {"rampfit": {"algorithm": "ols"}}}
+    assert plan.sets["wfi01-f158-1"].parameters == {
+        "steps.rampfit.algorithm": "ols",
+        "steps.rampfit.rejection_threshold": 6.0,
+    }
+
+
+def test_a_directory_with_the_name_of_a_step_is_a_source(place):
+    (place / "in").rename(place / "jump")
+    assert run("jump", "--to", "out", "--references", "refs") == 0
+    assert len(plan_in(place).exposures) == 3
+
+
+def test_relative_paths_of_parameters_mean_the_current_directory(place):
+    shutil.copy(place / "refs" / "roman_wfi_dark_0001.asdf", "mine.asdf")
+    arguments = ("in", "--to", "out", "--references", "refs", "--detector", "1")
+    assert run(*arguments, "--override_dark=mine.asdf") == 0
+    assert plan_in(place).settings.parameters == {"override_dark": f"{place}/mine.asdf"}
+
+
+def test_exposures_are_chosen_by_detector_element_and_time(place, capsys):
+    arguments = ("in", "--to", "out", "--references", "refs")
+    chosen = (
+        "--detector",
+        "2,wfi03",
+        "--element=f158",
+        "--after=2027-06-01",
+        "--before=2027-06-02",
+    )
+    assert run(*arguments, *chosen) == 0
+    assert capsys.readouterr().out.startswith("1 exposure, 1 set of references")
+
+
+def test_what_was_made_is_not_counted_as_new(place, capsys):
+    step = ExposurePipeline(references="refs", output_dir="out", save_results=True)
+    step.run(next((place / "in").glob("*0001_wfi01*")))
+    arguments = ("in", "--to", "out", "--references", "refs")
+    assert run(*arguments) == 0
+    assert "1 current, 2 new" in capsys.readouterr().out
+    assert run(*arguments, "--override_flat=N/A") == 0
+    assert "0 current, 2 new, 1 would be redone: references" in capsys.readouterr().out
+    assert run(*arguments, "--override_flat=N/A", "--ignore=references") == 0
+    assert "1 current, 2 new" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--to", "out"], "name the exposures"),
+        (["in"], "the following arguments are required: --to"),
+        (["in", "--to", "out", "--output_dir=x"], "--to says where the products go"),
+        (["in", "--to", "out", "--recipee=2022"], "did you mean '--recipe'?"),
+        (["in", "--to", "out", "--recipe=x"], "recipe = 'x'"),
+        (["in", "--to", "out", "--ignore=product"], "'product' is none of input, parameters"),
+        (["in", "--to", "out", "--after=June"], "'June' is no time such as 2027-06-01"),
+    ],
+)
+def test_wrong_usage_exits_with_2(place, capsys, words, told):
+    with pytest.raises(SystemExit) as caught:
+        run(*words, "--references", "refs")
+    assert caught.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_sources_that_are_not_there_are_an_error_in_lines(place, capsys):
+    assert run("inn", "x.asdf", "--to", "out", "--references", "refs") == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "romancal-rs: error: these sources cannot be used:",
+        f"  {place}/inn: there is no such file or directory; near to it: in",
+        f"  {place}/x.asdf: there is no such file or directory",
+    ]
+
+
+def test_help_shows_all_parameters_of_a_class_that_is_named_alone(capsys):
+    for words, are_shown in ((["jump"], True), ([], False)):
+        with pytest.raises(SystemExit):
+            run(*words, "-h")
+        text = capsys.readouterr().out
+        assert text.startswith(
+            "usage: romancal-rs batch plan [CLASS|ALIAS|FILE] SOURCE ... --to DEST"
+        )
+        assert "--references" in text
+        assert (
+            "--flag_4_neighbors" in text or "--steps.jump.flag_4_neighbors" in text
+        ) == are_shown
