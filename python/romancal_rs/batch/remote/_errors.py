@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ...errors import InputError, RomancalError, one_line
 from ..outcome import TransientError
+from ._s3 import ANONYMOUS_VARIABLE, is_anonymous
 from ._urls import is_s3, shown, split_s3
 
 _NO_KEY = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound"})
@@ -112,7 +113,7 @@ def _told_of_s3(url: str, error: Exception) -> RomancalError | None:
     if isinstance(error, without_credentials):
         return RemoteAccessError(
             f"{url}: no AWS credentials ({one_line(error)}); set AWS_ACCESS_KEY_ID and "
-            f"AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or ROMANCAL_RS_S3_ANON={bucket} if the bucket "
+            f"AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or {ANONYMOUS_VARIABLE}={bucket} if the bucket "
             "is public"
         )
     if isinstance(error, exceptions.ParamValidationError):
@@ -156,12 +157,18 @@ def _told_by_s3(url: str, bucket: str, response: dict) -> RomancalError:
             "AWS_PROFILE and AWS_ACCESS_KEY_ID"
         )
     if code in _DENIED or status == 403:
-        return RemoteAccessError(
-            f"{url}: access denied ({code}: {message}); the credentials need the right to it, and "
-            "to list the bucket, without which an object that is not there is denied as well; "
-            f"ROMANCAL_RS_S3_ANON={bucket} if the bucket is public"
-        )
+        return RemoteAccessError(f"{url}: access denied ({code}: {message}); {_what_it_takes(url)}")
     return RemoteError(f"{url}: S3 does not do it ({code}: {message})")
+
+
+def _what_it_takes(url: str) -> str:
+    bucket, _ = split_s3(url)
+    if is_anonymous(url):
+        return f"bucket {bucket} is asked without credentials, and is not public"
+    return (
+        "the credentials need the right to it, and to list the bucket, without which an object "
+        f"that is not there is denied as well; {ANONYMOUS_VARIABLE}={bucket} if it is public"
+    )
 
 
 def _no_trust(where: str, error: Exception) -> RemoteAccessError:

@@ -71,21 +71,25 @@ def file_system(name: str, url: str, make: Callable[[], Any]) -> Any:
 
 def run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _Result]) -> _Result:
     """Waits for the work, which the loop does. If the waiting is interrupted, so is the work."""
-    ended = threading.Event()
+    task_ended, answered = threading.Event(), threading.Event()
 
     async def watched() -> _Result:
         try:
             return await work
         finally:
-            ended.set()
+            task_ended.set()
 
     future = asyncio.run_coroutine_threadsafe(watched(), loop)
+    future.add_done_callback(lambda _: answered.set())
     try:
-        return future.result()
+        # A signal that another thread takes does not wake this one.
+        while not answered.wait(1.0):
+            pass
     except BaseException:
         if future.cancel():
-            ended.wait(_CLEAN_UP_S)
+            task_ended.wait(_CLEAN_UP_S)
         raise
+    return future.result()
 
 
 def close() -> None:

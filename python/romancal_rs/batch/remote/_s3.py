@@ -25,11 +25,16 @@ _AT_A_TIME = 4
 _MOST_PARTS = 10_000
 
 
-def s3_system(url: str) -> Any:
-    """The file system for a URL: with the user's credentials, or without any."""
+def is_anonymous(url: str) -> bool:
+    """Whether the bucket is asked without credentials."""
     bucket, _ = split_s3(url)
     named = os.environ.get(ANONYMOUS_VARIABLE, "").replace(",", " ").split()
-    anonymous = bucket in _PUBLIC_BUCKETS or bucket in named or named == ["1"]
+    return bucket in _PUBLIC_BUCKETS or bucket in named or named == ["1"]
+
+
+def s3_system(url: str) -> Any:
+    """The file system for a URL: with the user's credentials, or without any."""
+    anonymous = is_anonymous(url)
 
     def make() -> Any:
         import s3fs

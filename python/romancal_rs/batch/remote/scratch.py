@@ -9,6 +9,7 @@ import stat as stat_module
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -61,6 +62,7 @@ class Scratch:
         self.max_bytes = max_bytes
         self._guard = threading.Lock()
         self._held: dict[Path, list[IO[bytes]]] = {}
+        weakref.finalize(self, _close_all, self._held)
 
     def fetch(self, url: str, stat: RemoteStat | None = None) -> Path:
         """The copy of a remote file, held until `release`.
@@ -109,12 +111,9 @@ class Scratch:
             self._remove(path)
 
     def close(self) -> None:
-        """Lets go of all."""
+        """Lets go of all, as it does when it is not used any more."""
         with self._guard:
-            for files in self._held.values():
-                for file in files:
-                    file.close()
-            self._held.clear()
+            _close_all(self._held)
 
     def _path(self, url: str, stat: RemoteStat) -> Path:
         said = f"{url}\n{stat.size}\n{stat.version}"
@@ -198,6 +197,13 @@ class Scratch:
             if _lock(file, exclusive=True, wait=False):
                 _remove_empty(path.parent)
         return True
+
+
+def _close_all(held: dict[Path, list[IO[bytes]]]) -> None:
+    for files in held.values():
+        for file in files:
+            file.close()
+    held.clear()
 
 
 def _is_at(file: IO[bytes], path: Path) -> bool:
