@@ -14,6 +14,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
 
+import pytest
+
+from romancal_rs.batch.outcome import Kind, kind_of_error
+
+#: The bucket that the S3 server has from the start.
+BUCKET = "survey"
+
 _MOTO = """
 import logging, sys
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -219,3 +226,13 @@ def _reset(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.close()
+
+
+def failure(kind: Kind, what) -> str:
+    """The one line of an error of that class."""
+    with pytest.raises(Exception) as caught:  # noqa: PT011 (its class is what is tested)
+        what()
+    message = str(caught.value)
+    assert kind_of_error(caught.value) is kind, message
+    assert "\n" not in message
+    return message

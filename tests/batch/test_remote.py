@@ -3,71 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from remote_servers import CutLine, WebServer, ask_s3, s3_server, web_server
+from remote_servers import BUCKET, ask_s3, failure
 
 from romancal_rs._yaml_head import HeadError, read_head_text
 from romancal_rs.batch import remote
-from romancal_rs.batch.outcome import Kind, kind_of_error
-from romancal_rs.batch.remote import Scratch
+from romancal_rs.batch.outcome import Kind
 from romancal_rs.errors import InputError
 
 PIECE = 16 * 1024 * 1024
-BUCKET = "survey"
-
-
-@pytest.fixture(scope="session")
-def s3_url() -> Iterator[str]:
-    with s3_server() as url:
-        ask_s3(f"{url}/{BUCKET}", "PUT")
-        yield url
-
-
-@pytest.fixture
-def s3(s3_url, monkeypatch) -> Iterator[str]:
-    """The server is that of the user, who has credentials."""
-    for name in list(os.environ):
-        if name.startswith("AWS_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    remote.close()
-    yield s3_url
-    remote.close()
-
-
-@pytest.fixture
-def line(s3, monkeypatch) -> Iterator[CutLine]:
-    """The server is at the other end of a line."""
-    line = CutLine(s3)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", line.url)
-    remote.close()
-    yield line
-    line.close()
-
-
-@pytest.fixture
-def web(tmp_path) -> Iterator[WebServer]:
-    directory = tmp_path / "served"
-    directory.mkdir()
-    with web_server(directory) as server:
-        yield server
-    remote.close()
 
 
 @pytest.fixture(scope="session")
@@ -268,16 +220,6 @@ class TestWeb:
         message = failure(Kind.TRANSIENT, lambda: remote.fetch(url, tmp_path / "a", stat))
         assert hashlib.md5(b"damaged").hexdigest() in message
         assert not (tmp_path / "a").exists()
-
-
-def failure(kind: Kind, what) -> str:
-    """The one line of an error of that class."""
-    with pytest.raises(Exception) as caught:  # noqa: PT011 (its class is what is tested)
-        what()
-    message = str(caught.value)
-    assert kind_of_error(caught.value) is kind, message
-    assert "\n" not in message
-    return message
 
 
 class TestFailures:
@@ -511,116 +453,3 @@ if child:
 """
         ran = run_script(script)
         assert (ran.stdout, ran.stderr) == ("4\n4\n4\n", "")
-
-
-def _fetch_in_process(url: str, directory: Path, start, ends) -> None:
-    scratch = Scratch(directory)
-    start.wait()
-    ends.put(scratch.fetch(url).read_bytes() == bytes(5_000_000))
-
-
-def _hold_in_process(url: str, directory: Path, held) -> None:
-    scratch = Scratch(directory)
-    scratch.fetch(url)
-    held.set()
-    signal.pause()
-
-
-def files_in(scratch: Scratch) -> set[str]:
-    return {path.name for path in scratch.directory.glob("*/*") if path.name != ".lock"}
-
-
-class TestScratch:
-    @pytest.fixture
-    def urls(self, web) -> list[str]:
-        """Four files of 1000 bytes."""
-        for name in "abcd":
-            (web.directory / name).write_bytes(name.encode() * 1000)
-        return [f"{web.url}/{name}" for name in "abcd"]
-
-    @staticmethod
-    def downloads(web: WebServer) -> int:
-        return sum(wanted is None for _, wanted in web.requests)
-
-    def test_what_is_there_is_not_fetched_again(self, web, urls, tmp_path):
-        path = Scratch(tmp_path / "s").fetch(urls[0])
-        assert path.read_bytes() == b"a" * 1000
-        assert path.name == "a"
-        assert Scratch(tmp_path / "s").fetch(urls[0]) == path
-        assert self.downloads(web) == 1
-
-    def test_what_has_changed_is_another_file(self, web, urls, tmp_path):
-        scratch = Scratch(tmp_path / "s")
-        old = scratch.fetch(urls[0])
-        (web.directory / "a").write_bytes(b"b" * 1000)
-        assert scratch.fetch(urls[0]).read_bytes() == b"b" * 1000
-        assert old.read_bytes() == b"a" * 1000
-
-    def test_what_was_not_used_for_the_longest_time_goes(self, urls, tmp_path):
-        scratch = Scratch(tmp_path / "s", max_bytes=3000)
-        for url in (*urls[:3], urls[0], urls[3]):
-            scratch.release(scratch.fetch(url))
-        assert files_in(scratch) == {"a", "c", "d"}
-
-    def test_what_is_held_stays(self, urls, tmp_path):
-        scratch = Scratch(tmp_path / "s", max_bytes=2000)
-        paths = [scratch.fetch(url) for url in urls]
-        assert files_in(scratch) == set("abcd")
-        scratch.release(paths[1])
-        Scratch(tmp_path / "s", max_bytes=3000)._make_room(0)
-        assert files_in(scratch) == set("acd")
-
-    def test_an_input_goes_when_the_last_lets_go_of_it(self, urls, tmp_path):
-        scratch, other = Scratch(tmp_path / "s"), Scratch(tmp_path / "s")
-        path = scratch.fetch(urls[0])
-        assert scratch.fetch(urls[0]) == other.fetch(urls[0]) == path
-        scratch.release(path, remove=True)
-        assert path.exists()
-        scratch.release(path, remove=True)
-        assert path.exists()
-        other.release(path, remove=True)
-        assert not any(scratch.directory.iterdir())
-
-    def test_a_killed_process_holds_nothing(self, urls, tmp_path):
-        context = multiprocessing.get_context("spawn")
-        held = context.Event()
-        process = context.Process(target=_hold_in_process, args=(urls[0], tmp_path / "s", held))
-        process.start()
-        assert held.wait(30)
-        scratch = Scratch(tmp_path / "s", max_bytes=0)
-        scratch._make_room(0)
-        assert files_in(scratch) == {"a"}
-        process.kill()
-        process.join()
-        process.close()
-        scratch._make_room(0)
-        assert not any(scratch.directory.iterdir())
-
-    def test_processes_that_want_the_same_fetch_it_once(self, web, tmp_path):
-        (web.directory / "a").write_bytes(bytes(5_000_000))
-        context = multiprocessing.get_context("spawn")
-        start, ends = context.Event(), context.Queue()
-        arguments = f"{web.url}/a", tmp_path / "s", start, ends
-        processes = [context.Process(target=_fetch_in_process, args=arguments) for _ in range(3)]
-        for process in processes:
-            process.start()
-        start.set()
-        assert [ends.get(timeout=60) for _ in processes] == [True] * 3
-        for process in processes:
-            process.join()
-            process.close()
-        ends.close()
-        ends.join_thread()
-        assert self.downloads(web) == 1
-
-    def test_a_failure_leaves_nothing(self, web, urls, tmp_path):
-        scratch = Scratch(tmp_path / "s")
-        web.cut_after = 500
-        failure(Kind.TRANSIENT, lambda: scratch.fetch(urls[0]))
-        assert not any(scratch.directory.iterdir())
-        web.cut_after = None
-        assert scratch.fetch(urls[0]).read_bytes() == b"a" * 1000
-
-    def test_the_variable_names_the_directory(self, monkeypatch, tmp_path):
-        monkeypatch.setenv(remote.SCRATCH_VARIABLE, str(tmp_path / "named"))
-        assert Scratch().directory == tmp_path / "named"

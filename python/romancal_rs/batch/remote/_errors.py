@@ -113,8 +113,8 @@ def _told_of_s3(url: str, error: Exception) -> RomancalError | None:
     if isinstance(error, without_credentials):
         return RemoteAccessError(
             f"{url}: no AWS credentials ({one_line(error)}); set AWS_ACCESS_KEY_ID and "
-            f"AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or {ANONYMOUS_VARIABLE}={bucket} if the bucket "
-            "is public"
+            f"AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or {ANONYMOUS_VARIABLE}={bucket} if the "
+            "bucket is public"
         )
     if isinstance(error, exceptions.ParamValidationError):
         return InputError(f"{url}: no bucket or key can be called so: {one_line(error)}")
