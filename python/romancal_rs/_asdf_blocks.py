@@ -6,6 +6,7 @@ import bz2
 import contextlib
 import hashlib
 import os
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,8 @@ _STREAMED = 1
 _CHUNK = 1 << 20
 _SEARCHED = 1 << 16
 INDEX = b"#ASDF BLOCK INDEX"
+#: The index as `asdf` and this package write it.
+_AS_WRITTEN = re.compile(rb"%YAML 1\.1\n---\n((?:- [0-9]{1,18}\n)+)\.\.\.\n?")
 
 
 class DamagedBlockError(RomancalError, ValueError):
@@ -155,16 +158,24 @@ def find_first_block(file: IO[bytes], position: int = 0) -> int:
 
 def read_index(file: IO[bytes], blocks: Sequence[Block]) -> list[int] | None:
     """Where the index at the end of a file says that its blocks are; None if it says nothing."""
-    import yaml
-
-    from . import _yaml_head
-
     if not blocks or blocks[-1].is_streamed:
         return None
     file.seek(blocks[-1].end)
     first, _, text = file.read(256 + 32 * len(blocks)).partition(b"\n")
     if first.rstrip() != INDEX:
         return None
+    listed = _AS_WRITTEN.fullmatch(text)
+    if listed is not None:
+        return [int(line[2:]) for line in listed.group(1).splitlines()]
+    return _parsed_index(text)
+
+
+def _parsed_index(text: bytes) -> list[int] | None:
+    """The numbers of an index that is laid out as nobody does who is known."""
+    import yaml
+
+    from . import _yaml_head
+
     try:
         index = _yaml_head.parse(text)
     except (_yaml_head.HeadError, yaml.YAMLError, ValueError):

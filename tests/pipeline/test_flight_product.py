@@ -147,7 +147,7 @@ def test_the_arrays_have_the_types_and_shapes_of_level_2(made):
 
 
 def test_coefficients_of_the_wcs_are_in_the_head(made):
-    """With them in blocks before the others the head was made twice."""
+    """The blocks of an image's file are its images."""
     series, files = made
     head = files["cal"].read_bytes().partition(b"\n...")[0].decode()
     blocks = sorted(int(number) for number in re.findall(r"\bsource: (\d+)", head))

@@ -31,7 +31,7 @@ def image():
     image["nothing"] = np.zeros((0, 3))
     image["number"] = np.array(7, np.uint8)
     image["words"] = np.array(["one", "two"])
-    image["lengths"] = np.arange(5.0) * u.m  # asdf writes this one, into a block of its own
+    image["lengths"] = np.arange(5.0) * u.m
     return image
 
 

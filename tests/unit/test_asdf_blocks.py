@@ -3,6 +3,7 @@
 import bz2
 import dataclasses
 import hashlib
+import io
 import random
 import struct
 import zlib
@@ -13,18 +14,26 @@ import numpy as np
 import pytest
 
 from romancal_rs import datamodels
-from romancal_rs._asdf_blocks import Block, find_first_block, read_blocks, read_compressed
+from romancal_rs._asdf_blocks import (
+    Block,
+    find_first_block,
+    read_blocks,
+    read_compressed,
+    read_index,
+)
 from romancal_rs.datamodels import testing
 
 
+@pytest.mark.parametrize("shape", [(30, 40), (1100, 1000)])  # the second is large, of two parts
 @pytest.mark.parametrize("compression", [None, "lz4", "zlib"])
-def test_the_checksums_of_a_saved_model_are_those_of_its_bytes(tmp_path, compression):
-    path = datamodels.ImageModel(testing.create_wfi_image(shape=(30, 40))).save(
+def test_the_checksums_of_a_saved_model_are_those_of_its_bytes(tmp_path, compression, shape):
+    path = datamodels.ImageModel(testing.create_wfi_image(shape=shape)).save(
         tmp_path / "image.asdf", compression=compression
     )
     content = path.read_bytes()
     with path.open("rb") as file:
         blocks = list(read_blocks(file, find_first_block(file)))
+        assert read_index(file, blocks) == [block.position for block in blocks]
     assert len(blocks) > 8
     assert blocks[-1].end <= len(content)
     for block in blocks:
@@ -34,7 +43,24 @@ def test_the_checksums_of_a_saved_model_are_those_of_its_bytes(tmp_path, compres
     # The library agrees; until its version 6 it took the bytes before compression.
     agrees = compression is None or int(asdf.__version__.partition(".")[0]) >= 6
     with asdf.open(path, validate_checksums=agrees, lazy_load=False) as file:
-        assert file["roman"]["data"].shape == (30, 40)
+        assert file["roman"]["data"].shape == shape
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("%YAML 1.1\n---\n- 4\n- 17\n...\n", [4, 17]),  # as asdf writes it
+        ("%YAML 1.1\n--- [4, 17]\n...\n", [4, 17]),
+        ("%YAML 1.1\n---\n- 4\n- x\n...\n", None),
+        ("%YAML 1.1\n---\n- 4\n- 17\n...\n--- 3", None),
+        ("%YAML 1.1\n---\n{4: 17}\n...\n", None),
+        ("", None),
+    ],
+)
+def test_an_index_may_be_laid_out_as_yaml_allows(text, expected):
+    file = io.BytesIO(bytes(100) + b"#ASDF BLOCK INDEX\n" + text.encode())
+    block = Block(60, False, b"", 40, 40, 40, bytes(16))
+    assert read_index(file, [block]) == expected
 
 
 def lz4_block(parts: list[bytes], size: int) -> tuple[memoryview, Block]:

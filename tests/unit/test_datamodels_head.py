@@ -73,6 +73,9 @@ VALUES = {
     "large number": asdf.IntegerType(2**70),
 }
 
+#: What a head says of an array that depends on where it is.
+PLACES = ("source", "offset", "strides", "data")
+
 
 def plain(value):
     """A value of a tree that `asdf` read, tags and arrays and all, as what can be compared."""
@@ -95,7 +98,7 @@ def descriptions(value):
     tag = getattr(value, "_tag", "")
     data = getattr(value, "data", value)
     if isinstance(data, dict):
-        layout = {"source", "offset", "strides", "byteorder"}
+        layout = {"byteorder", *(PLACES if "core/ndarray" in tag else ())}
         return tag, {name: descriptions(data[name]) for name in data.keys() - layout}
     if isinstance(data, list):
         return tag, [descriptions(item) for item in data]

@@ -175,13 +175,11 @@ class DataModel:
     ) -> tuple[dict[str, Any], list[Replacement]]:
         tree = self._to_write()
         replaced: list[Replacement] = []
-        meta, schema = tree.data["meta"], tree.schema(("meta",))
+        meta, place = tree.data["meta"], tree.place("meta")
         if blocks is not None:
             meta = {name: value for name, value in meta.items() if name in blocks}
-            properties = {name: _schema.child(schema, name, ("meta", name)) for name in blocks}
-            required = [name for name in _schema.required(schema) if name in blocks]
-            schema = {"properties": properties, "required": required}
-        return conform(meta, schema, ("meta",), replaced), replaced
+            place = place.only(frozenset(blocks))
+        return conform(meta, place, replaced), replaced
 
     @property
     def source(self) -> str:
@@ -390,9 +388,9 @@ class DataModel:
         path = Path(existing_or_local(path, to_write=True))
         tree = self._to_write()
         meta = dict(tree.data.get("meta", {}))
-        known = tree.schema(("meta",))
+        known = tree.place("meta")
         for name, value in _writing.stamps(type(self).__name__, path).items():
-            if _schema.child(known, name):
+            if known.child(name).schema:
                 meta[name] = value
         tree.data["meta"] = meta
         _writing.write(tree, path, compression=compression)

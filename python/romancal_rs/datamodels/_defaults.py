@@ -14,6 +14,7 @@ import numpy as np
 
 from . import _schema
 from ._errors import ValidationError
+from ._places import Place
 
 UNKNOWN_TEXT = "?"
 UNKNOWN_NUMBER = -999999
@@ -29,26 +30,26 @@ def is_unknown(value: Any) -> bool:
 _NEUTRAL_WORDS = ("None", "INCOMPLETE", "N/A", "UNKNOWN", "GENERIC", "STSCI/SOC", "WFI_CEN")
 
 
-def unknown(schema: _schema.Schema, path: tuple[str | int, ...]) -> Any:
-    """A valid value that says nothing, for the item at `path`."""
-    branches = _schema.keyword(schema, "anyOf")
-    if branches:
-        if any(branch.get("type") == "null" for branch in branches):
+def unknown(place: Place) -> Any:
+    """A valid value that says nothing, for an item at that place."""
+    path = place.path
+    if place.branch is not None:
+        if any(branch.get("type") == "null" for branch in place.keyword("anyOf")):
             return None
-        return unknown(branches[0], path)
-    words = _schema.keyword(schema, "enum")
+        return unknown(place.branch)
+    words = place.keyword("enum")
     if words:
         return next((word for word in _NEUTRAL_WORDS if word in words), words[0])
     if path[-1:] == ("p_exptype",):
         return "WFI_IMAGE|"
     if path[1:2] == ("ref_file",) and len(path) == 3:
         return {"version": UNKNOWN_TEXT, "context": "N/A"} if path[-1] == "crds" else "N/A"
-    tags = [part["tag"] for part in _schema.parts(schema) if "tag" in part]
+    tags = [part["tag"] for part in _schema.parts(place.schema) if "tag" in part]
     if any("time/time" in tag for tag in tags):
         from astropy.time import Time
 
         return Time("2020-01-01T00:00:00.000")
-    match _schema.keyword(schema, "type"):
+    match place.keyword("type"):
         case "string":
             return UNKNOWN_TEXT
         case "integer":
@@ -60,27 +61,24 @@ def unknown(schema: _schema.Schema, path: tuple[str | int, ...]) -> Any:
         case "null":
             return None
         case "array":
-            count = _schema.keyword(schema, "minItems") or 0
-            return [unknown(_schema.child(schema, i), (*path, i)) for i in range(count)]
+            return [unknown(place.child(i)) for i in range(place.keyword("minItems") or 0)]
         case _:
-            return complete({}, schema, path)
+            return complete({}, place)
 
 
-def complete(
-    value: Mapping[str, Any], schema: _schema.Schema, path: tuple[str | int, ...]
-) -> dict[str, Any]:
-    """A copy of `value` to which every required item is added that it lacks.
+def complete(value: Mapping[str, Any], place: Place) -> dict[str, Any]:
+    """A copy of `value` to which every item is added that its place requires and it lacks.
 
     Arrays are not made up: their shape is not known here.
     """
     result = dict(value)
-    for name in _schema.required(schema):
-        sub = _schema.child(schema, name, (*path, name))
+    for name in place.required:
+        item = place.child(name)
         if name not in result:
-            if _schema.keyword(sub, "datatype") is None:
-                result[name] = unknown(sub, (*path, name))
+            if not item.is_array:
+                result[name] = unknown(item)
         elif isinstance(result[name], Mapping):
-            result[name] = complete(result[name], sub, (*path, name))
+            result[name] = complete(result[name], item)
     return result
 
 
@@ -109,10 +107,7 @@ class Replacement:
 
 
 def conform(
-    value: Mapping[str, Any],
-    schema: _schema.Schema,
-    path: tuple[str | int, ...],
-    replaced: list[Replacement] | None = None,
+    value: Mapping[str, Any], place: Place, replaced: list[Replacement] | None = None
 ) -> dict[str, Any]:
     """`complete`, and known items whose value the schema forbids become unknown.
 
@@ -122,33 +117,31 @@ def conform(
     told: list[Replacement] = [] if replaced is None else replaced
     result = dict(value)
     for name, item in value.items():
-        here = (*path, name)
-        sub = _schema.child(schema, name, here)
-        problem = _problem(item, sub, here) if sub and not isinstance(item, np.ndarray) else None
+        here = place.child(name)
+        if not here.schema or isinstance(item, np.ndarray):
+            continue
+        problem = _problem(item, here)
         if problem is None:
             continue
         if isinstance(item, Mapping):
             inside: list[Replacement] = []
-            result[name] = conform(item, sub, here, inside)
-            if _problem(result[name], sub, here) is None:
+            result[name] = conform(item, here, inside)
+            if _problem(result[name], here) is None:
                 told += inside
                 continue
-        result[name] = unknown(sub, here)
-        told.append(Replacement(_schema.dotted(here), problem.rule, result[name]))
-    for name in _schema.required(schema):
-        here = (*path, name)
-        sub = _schema.child(schema, name, here)
-        if name not in result and _schema.keyword(sub, "datatype") is None:
-            result[name] = unknown(sub, here)
-            told.append(Replacement(_schema.dotted(here), _MISSING, result[name]))
+        result[name] = unknown(here)
+        told.append(Replacement(_schema.dotted(here.path), problem.rule, result[name]))
+    for name in place.required:
+        here = place.child(name)
+        if name not in result and not here.is_array:
+            result[name] = unknown(here)
+            told.append(Replacement(_schema.dotted(here.path), _MISSING, result[name]))
     return result
 
 
-def _problem(
-    value: object, schema: _schema.Schema, path: tuple[str | int, ...]
-) -> ValidationError | None:
+def _problem(value: object, place: Place) -> ValidationError | None:
     try:
-        _schema.validate(value, schema, path)
+        _schema.validate(value, place.schema, place.path)
     except ValidationError as error:
         return error
     return None

@@ -27,26 +27,33 @@ _AS_THEY_ARE = frozenset({str, float, bool, type(None), bytes, datetime.date, da
 _BASES: tuple[type[Any], ...] = (dict, list, tuple, str, int, float)  # of classes without converter
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1  # of the whole numbers that every reader of ASDF takes
 
+_IN_HEAD = 256  # elements that an array needs for a block of its own
+
 _Path = tuple[str | int, ...]
 
 
 class Describer:
     """Turns the tree that goes into a file into what its head says of it.
 
-    Every array becomes a block: first those of the tree, in the order in which the head lists
-    them, then those of its objects, such as the coefficients of polynomials.
+    Arrays become blocks: first those of the tree, in the order in which the head lists them, then
+    those of its objects.
 
     Parameters
     ----------
     converters : Converters
         For objects.
+    coefficients_in_head : bool
+        Whether to write small arrays of a WCS, or a transform, into the head, with all digits: so
+        the blocks of an image's file are its images.
     """
 
-    def __init__(self, converters: Converters) -> None:
+    def __init__(self, converters: Converters, *, coefficients_in_head: bool = False) -> None:
         self._converters = converters
+        self._coefficients_in_head = coefficients_in_head
         self._own: list[np.ndarray[Any, Any]] = []
         self._of_objects: list[tuple[np.ndarray[Any, Any], dict[str, Any]]] = []
         self._depth = 0  # of objects within each other
+        self._depth_of_transforms = 0
         # What became of each object and container, which stays in memory, so that no other has its
         # identity: what is shared, as the transforms of two WCS, is there once.
         self._known: dict[int, tuple[Any, Any]] = {}
@@ -145,7 +152,9 @@ class Describer:
         raise _error(path, f"a {_full_name(value)}, which nothing is known to write")
 
     def _object(self, value: Any, tag: str, converter: Any, path: _Path) -> Any:
+        is_transform = is_of_wcs(value)
         self._depth += 1
+        self._depth_of_transforms += is_transform
         node = converter.to_yaml_tree(value, tag, self._converters.context)
         if isinstance(node, GeneratorType):
             self._unfinished.append(node)
@@ -156,6 +165,7 @@ class Describer:
             self._known[id(value)] = value, tagged
         tagged.value = self._value(node, path)
         self._depth -= 1
+        self._depth_of_transforms -= is_transform
         return tagged
 
     def _array(self, array: np.ndarray[Any, Any], path: _Path) -> Tagged:
@@ -164,6 +174,9 @@ class Describer:
         if described is None:
             raise _error(path, f"an array of {array.dtype}, which ASDF does not have")
         name, order = described
+        if self._depth_of_transforms and self._coefficients_in_head and _is_small(array):
+            data = array.tolist()
+            return Tagged(_ARRAY, {"data": data, "datatype": name, "shape": list(array.shape)})
         says = {"source": 0, "datatype": name, "byteorder": order, "shape": list(array.shape)}
         if self._depth:
             self._of_objects.append((array, says))
@@ -171,6 +184,16 @@ class Describer:
             says["source"] = len(self._own)
             self._own.append(array)
         return Tagged(_ARRAY, says)
+
+
+def is_of_wcs(value: Any) -> bool:
+    """Whether it is a WCS, or part of one, such as a transform."""
+    return type(value).__module__.startswith(("gwcs", "astropy.modeling"))
+
+
+def _is_small(array: np.ndarray[Any, Any]) -> bool:
+    """Whether it is of so few plain numbers that they may stand in a head."""
+    return array.dtype.kind in "iuf" and 0 < array.size < _IN_HEAD
 
 
 def _error(path: _Path, problem: str) -> ModelError:

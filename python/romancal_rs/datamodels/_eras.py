@@ -116,12 +116,12 @@ def to_today(tree: Tree) -> None:
     if name == "reference_files/dark" and "data" not in data:
         version = _TODAY_OTHER_REFERENCES
     tree.tag = f"{_schema.TAGS}{name}-{version}"
-    known = _schema.properties(tree.schema(()))
+    known = tree.place().names
     for key, value in data.items():
         if key in known and _has_unit(value):
             data[key] = _without_unit(value, name, key)
     for key, value in data.items():
-        data[key] = _widened(value, _schema.keyword(tree.schema((key,)), "datatype"))
+        data[key] = _widened(value, tree.place(key).keyword("datatype"))
     if name in _EXPOSURES:
         data["meta"] = _exposure_meta(data["meta"], name)
         if "cal_logs" in data:
@@ -135,7 +135,7 @@ def to_today(tree: Tree) -> None:
             _photom_row(row, f"phot_table.{element}")
     elif name == "reference_files/pixelarea" and "photometry" in data["meta"]:
         data["meta"]["photometry"] = _pixel_area(data["meta"]["photometry"])
-    data["meta"] = conform(data["meta"], tree.schema(("meta",)), ("meta",))
+    data["meta"] = conform(data["meta"], tree.place("meta"))
 
 
 # ---- arrays --------------------------------------------------------------------------------

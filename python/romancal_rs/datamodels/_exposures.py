@@ -169,23 +169,22 @@ class RampModel(DataModel):
         """
         n_resultants, n_rows, n_cols = shape or self.shape
         content = self._tree.data
-        references = ("meta", "ref_file")
-        if isinstance(content["meta"].get("ref_file"), dict):
-            content["meta"]["ref_file"] = complete(
-                content["meta"]["ref_file"], self._tree.schema(references), references
-            )
+        references = content["meta"].get("ref_file")
+        if isinstance(references, dict):
+            place = self._tree.place("meta", "ref_file")
+            content["meta"]["ref_file"] = complete(references, place)
         border = border_shapes(n_rows, n_cols)
         for side, size in border.items():
             cube = np.zeros((n_resultants, *size), np.float32)
             content.setdefault(f"border_ref_pix_{side}", cube)
         for side, size in border.items():
             content.setdefault(f"dq_border_ref_pix_{side}", np.zeros(size, np.uint32))
-        if _schema.child(self._tree.schema(()), self._second_flags):
+        if self._tree.schema((self._second_flags,)):
             content.setdefault(self._second_flags, np.zeros((n_rows, n_cols), np.uint32))
 
     def _before_writing(self, tree: Tree) -> None:
         # Series 1.0 to 1.6 require a cube of errors, which no step has ever filled.
-        if "err" in _schema.required(tree.schema(())):
+        if "err" in tree.place().required:
             tree.data.setdefault("err", np.zeros(tree.data["data"].shape, np.float32))
 
 
@@ -259,7 +258,7 @@ class ImageModel(DataModel):
         for name in ramp:
             if name == "amp33" or "border_ref_pix" in name:
                 tree.share(name, old, share_file=True)
-        if _schema.child(tree.schema(()), cls._second_flags):
+        if tree.schema((cls._second_flags,)):
             name = RampModel._second_flags
             flags = ramp[name] if name in ramp else np.zeros(dq.shape, np.uint32)
             image[cls._second_flags] = _inside(flags, dq.shape, name).copy()
@@ -296,7 +295,7 @@ class RampFitOutputModel(DataModel):
         meta = deep_copy(ramp._tree.data["meta"])
         if meta["exposure"]["type"] in _schema.MANUAL_SPECTRAL_TYPES:
             meta["exposure"]["type"] = "WFI_SPECTRAL"
-        tree.data["meta"] = conform(meta, tree.schema(("meta",)), ("meta",))
+        tree.data["meta"] = conform(meta, tree.place("meta"))
         product = cls._view(tree, owner=True)
         for name, array in arrays.items():
             product[name] = array
@@ -312,7 +311,7 @@ def check_arrays(exposure: ScienceRawModel | RampModel | ImageModel) -> None:
         Naming the file that the exposure came from, and the array.
     """
     tree = exposure._tree
-    needed = _schema.required(tree.schema(()))
+    needed = tree.place().required
     for name in exposure._for_steps:
         if name not in tree.data:
             if name in needed:
@@ -339,9 +338,7 @@ def border_shapes(n_rows: int, n_cols: int) -> dict[str, tuple[int, int]]:
 
 def steps_to_do(tree: Tree) -> dict[str, str]:
     """`meta.cal_step` before the first step: the schema's steps and the jump step."""
-    schema = tree.schema(("meta", "cal_step"))
-    names = [name for part in _schema.parts(schema) for name in part.get("properties", ())]
-    return dict.fromkeys([*names, "jump"], "INCOMPLETE")
+    return dict.fromkeys([*tree.place("meta", "cal_step").names, "jump"], "INCOMPLETE")
 
 
 def add_second_flags(exposure: RampModel | ImageModel, reference: DataModel) -> None:
@@ -383,7 +380,7 @@ def _inside(flags: np.ndarray[Any, Any], shape: tuple[int, ...], name: str) -> n
 
 def _carry_over(old: Tree, new: Tree, share_file: bool) -> None:
     """What one exposure holds beside `meta` that the schemas of neither know goes on in another."""
-    known = {*_schema.properties(old.schema(())), *_schema.properties(new.schema(()))}
+    known = {*old.place().names, *new.place().names}
     for name, value in old.data.items():
         if name in known or name in ENCODING_ARRAYS or name in new.data:
             continue

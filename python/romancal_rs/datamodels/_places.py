@@ -11,6 +11,9 @@ from typing import Any
 
 from . import _schema
 
+#: Rules that no file has are for places up to this deep.
+_DEPTH = max(map(len, _schema.DROPPED))
+
 
 class Place:
     """One place in the trees of a schema.
@@ -27,14 +30,25 @@ class Place:
         self.schema = schema
         self.path = path
         self._children: dict[str | int, Place] = {}
+        self._parts: dict[frozenset[str], Place] = {}
+
+    def only(self, names: frozenset[str]) -> Place:
+        """This place of an object that has no other names than these."""
+        if names not in self._parts:
+            properties = {name: self.child(name).schema for name in names}
+            required = [name for name in self.required if name in names]
+            self._parts[names] = Place({"properties": properties, "required": required}, self.path)
+        return self._parts[names]
 
     def child(self, key: str | int) -> Place:
         """The place of an item of the object or list that is here."""
         known = self._children.get(key)
         if known is not None:
             return known
-        if isinstance(key, int):
-            key = 0
+        if not self.schema and len(self.path) >= _DEPTH:
+            return self  # anything goes below it, too
+        if isinstance(key, int) and key:
+            return self.child(0)
         path = (*self.path, key)
         place = Place(_schema.child(self.schema, key, path), path)
         if place.schema:  # names that no schema has may be any number
@@ -44,6 +58,32 @@ class Place:
     def keyword(self, name: str) -> Any:
         """The value of the first keyword of that name among the parts of the schema, or None."""
         return _schema.keyword(self.schema, name)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Names that an object may have, in the schema's order."""
+        return _schema.properties(self.schema)
+
+    @cached_property
+    def required(self) -> list[str]:
+        """Names that an object must have, in the schema's order."""
+        return _schema.required(self.schema)
+
+    @cached_property
+    def branch(self) -> Place | None:
+        """What a value is by the first of several schemas, of which one must hold, if any."""
+        branches = self.keyword("anyOf")
+        return Place(branches[0], self.path) if branches else None
+
+    @cached_property
+    def beside_meta(self) -> _schema.Schema:
+        """What everything but ``meta`` must obey; of a root."""
+        return {**self.schema, "properties": {**self.schema["properties"], "meta": {}}}
+
+    @cached_property
+    def is_array(self) -> bool:
+        """Whether the schema says of which type an array here is."""
+        return self.keyword("datatype") is not None
 
     @cached_property
     def tag(self) -> str | None:

@@ -62,7 +62,7 @@ class DarkRefModel(ReferenceModel, reftype="DARK"):
         for name in ("dark_slope", "dark_slope_error"):
             shape = tree.data["data"].shape[1:]
             tree.data.setdefault(name, np.full(shape, np.nan, np.float32))
-        tree.data["meta"] = complete(tree.data["meta"], tree.schema(("meta",)), ("meta",))
+        tree.data["meta"] = complete(tree.data["meta"], tree.place("meta"))
 
 
 class DarkdecaysignalRefModel(ReferenceModel, reftype="DARKDECAYSIGNAL"):

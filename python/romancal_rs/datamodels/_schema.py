@@ -8,7 +8,7 @@ every assignment affordable: only the few schema files on the way to a value are
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from .._private_parts import rad_resources
 from ._errors import ModelError, ValidationError
 
 Schema = dict[str, Any]
+#: Tells what is wrong with a value at a place, by one keyword of a schema; None if nothing is.
+_Check = Callable[[Any, Schema, tuple[str | int, ...]], str | None]
 
 ROOT = "asdf://stsci.edu/datamodels/roman/"
 TAGS = ROOT + "tags/"
@@ -37,7 +39,7 @@ SPECTRAL_TYPES = frozenset({"WFI_SPECTRAL"}) | MANUAL_SPECTRAL_TYPES
 
 # Parts of the manual's metadata that today's schemas have dropped (today's ramp fit contains the
 # jump step). They stay in the model as extras, and assignments to them are still checked.
-_DROPPED: dict[tuple[str, ...], Schema] = {
+DROPPED: dict[tuple[str, ...], Schema] = {
     ("meta", "cal_step", "jump"): {
         "type": "string",
         "enum": ["COMPLETE", "FAILED", "INCOMPLETE", "N/A", "SKIPPED"],
@@ -189,7 +191,7 @@ def child(schema: Schema, key: str | int, path: tuple[str | int, ...] = ()) -> S
             if sub:
                 found.append(sub)
     if not found:
-        return _DROPPED.get(path, {})  # type: ignore[arg-type]
+        return DROPPED.get(path, {})  # type: ignore[arg-type]
     return found[0] if len(found) == 1 else {"allOf": found}
 
 
@@ -240,7 +242,7 @@ def validate(value: Any, schema: Schema, path: tuple[str | int, ...]) -> None:
     value
         Plain Python value, array, time, or an object such as a WCS.
     schema
-        What it must obey.
+        What it must obey: one of a file, or of a `Place`, as its checks are kept for good.
     path
         Where the value is in the tree, for messages and for the rules that depend on it.
 
@@ -249,12 +251,30 @@ def validate(value: Any, schema: Schema, path: tuple[str | int, ...]) -> None:
     ValidationError
         Naming the first rule that is broken.
     """
-    for part in parts(schema):
-        for name, check in _CHECKS.items():
-            if name in part:
-                problem = check(value, part, path)
-                if problem:
-                    raise ValidationError(dotted(path), value, problem)
+    for check, part in _checks_of(schema):
+        problem = check(value, part, path)
+        if problem:
+            raise ValidationError(dotted(path), value, problem)
+
+
+#: Of each schema its checks, by identity; the schema stays, so that no other is taken for it.
+_known_checks: dict[int, tuple[Schema, list[tuple[_Check, Schema]]]] = {}
+
+
+def _checks_of(schema: Schema) -> list[tuple[_Check, Schema]]:
+    """All checks of a schema, in their order, each with the part that it is of."""
+    known = _known_checks.get(id(schema))
+    if known is None:
+        if not schema:
+            return []
+        checks = [
+            (check, part)
+            for part in parts(schema)
+            for name, check in _CHECKS.items()
+            if name in part
+        ]
+        known = _known_checks[id(schema)] = schema, checks
+    return known[1]
 
 
 def _short(value: Any) -> str:
@@ -404,7 +424,7 @@ def _check_datatype(value: Any, schema: Schema, path: tuple[str | int, ...]) -> 
     return None
 
 
-_CHECKS = {
+_CHECKS: dict[str, _Check] = {
     "tag": _check_tag,
     "type": _check_type,
     "enum": _check_enum,

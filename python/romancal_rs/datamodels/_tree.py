@@ -143,16 +143,16 @@ class Tree:
             raise ModelError(f"the installed `rad` has no schema for the tag {self.tag}")
         return uri
 
-    def place(self) -> Place:
-        """The root of the places of its schema."""
-        return root(self.schema_uri)
+    def place(self, *path: str | int) -> Place:
+        """What its schema says of the place at a path."""
+        place = root(self.schema_uri)
+        for key in path:
+            place = place.child(key)
+        return place
 
     def schema(self, path: Path) -> _schema.Schema:
         """The schema of the value at a path."""
-        place = self.place()
-        for key in path:
-            place = place.child(key)
-        return place.schema
+        return self.place(*path).schema
 
     def check(self, value: Any, path: Path) -> None:
         """Raise `ValidationError` unless `value` may stand at `path`."""
@@ -170,10 +170,9 @@ class Tree:
 
     def validate(self, *, metadata: bool = True) -> None:
         """Check all of the content, or all but the metadata; the error names the file."""
-        data, schema = self.data, self.schema(())
+        data, schema = self.data, self.place().schema
         if not metadata:
-            data = {**data, "meta": {}}
-            schema = {**schema, "properties": {**schema["properties"], "meta": {}}}
+            data, schema = {**data, "meta": {}}, self.place().beside_meta
         try:
             _schema.validate(data, schema, ())
         except ValidationError as error:

@@ -48,13 +48,13 @@ class WfiWcsModel(DataModel):
         tag = _schema.tag_beside(old.tag, cls._kind) or cls.new_tag()
         content: dict[str, Any] = {"wcs_l2": wcs, "wcs_l1": wcs_of_raw_frame(wcs)}
         tree = Tree(content, tag, header=old.header)
-        schema = tree.schema(("meta",))
+        place = tree.place("meta")
         meta = {
             name: deep_copy(old.data["meta"][name])
-            for name in _schema.properties(schema)
+            for name in place.names
             if name in old.data["meta"]
         }
-        content["meta"] = conform(meta, schema, ("meta",))
+        content["meta"] = conform(meta, place)
         return cls._view(tree, owner=True)
 
 

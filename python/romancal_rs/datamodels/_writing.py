@@ -13,12 +13,14 @@ from .._files import replacing
 from .._tagged import Tagged
 from .._version import software_version
 from . import _asdf, _schema
-from ._describing import Describer
+from ._describing import Describer, is_of_wcs
 from ._errors import ModelError
 from ._places import Place
 from ._tree import Tree, Unread
 
 _START = f"#ASDF 1.0.0\n#ASDF_STANDARD {_asdf.STANDARD}\n"
+_SIMPLE = frozenset({int, float, bool, type(None)})
+_EXPOSURE_TYPES = ("type", "p_exptype")
 _ROOT_TAG = "tag:stsci.edu:asdf/core/asdf-1.1.0"
 
 
@@ -33,6 +35,7 @@ class Writer:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.has_wcs = False
+        self.has_arrays = False
 
     def root(self) -> Tagged:
         return Tagged(self.tree.tag, self._convert(self.tree.data, self.tree.place()))
@@ -41,15 +44,17 @@ class Writer:
         if isinstance(value, Unread):
             value = value.raw()  # an array is only copied from file to file
         if isinstance(value, str):
-            return self._string(value, place)
+            return self._string(value, place) if place.path[-1] in _EXPOSURE_TYPES else value
+        if type(value) in _SIMPLE:
+            return value
         if isinstance(value, dict):
             return {key: self._item(item, place.child(key)) for key, item in value.items()}
         if isinstance(value, list):
             return [self._item(item, place.child(index)) for index, item in enumerate(value)]
         if isinstance(value, np.ndarray):
+            self.has_arrays = True
             return self._array(value, place)
-        if type(value).__module__.startswith(("gwcs", "astropy.modeling")):
-            self.has_wcs = True
+        self.has_wcs |= is_of_wcs(value)
         return value
 
     def _item(self, value: Any, place: Place) -> Any:
@@ -109,7 +114,8 @@ def _head(tree: Tree) -> tuple[bytes, list[np.ndarray[Any, Any]]]:
     root = writer.root()
     with _asdf.configured(_asdf.OBJECTS if writer.has_wcs else _asdf.TIMES):
         converters = _asdf.Converters()
-        content, arrays = Describer(converters).describe(root, _schema.properties(tree.schema(())))
+        describer = Describer(converters, coefficients_in_head=writer.has_arrays)
+        content, arrays = describer.describe(root, tree.place().names)
         history = {"extensions": converters.records()}
     document = {"asdf_library": _asdf.library(), "history": history, "roman": content}
     text = _START + _yaml_text.document(Tagged(_ROOT_TAG, document))

@@ -24,7 +24,7 @@ def made_up_node(
 ) -> DNode:
     """A node of the model's newest schema: made-up content, what was given, all else unknown."""
     tree = Tree({}, model.new_tag())
-    tree.data["meta"] = complete(meta, tree.schema(("meta",)), ("meta",))
+    tree.data["meta"] = complete(meta, tree.place("meta"))
     tree.data.update(content)
     node = DNode(tree, tree.data)
     for name, value in (more_meta or {}).items():
