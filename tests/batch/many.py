@@ -124,12 +124,13 @@ def alone(raw: Path, references: Path, directory: Path, **parameters: object) ->
 
 
 def differences(product: Path, other: Path) -> list[str]:
-    """In what two products differ, but for times and places."""
+    """In what two products differ, but for times, places and the number of threads."""
     with datamodels.open(product) as one, datamodels.open(other) as two:
         first, second = content(one), content(two)
     names = sorted(first.keys() | second.keys())
     return [
         name
         for name in names
-        if first.get(name) != second.get(name) and not name.endswith(("file_date", "output_dir"))
+        if first.get(name) != second.get(name)
+        and not name.endswith(("file_date", "output_dir", "threads"))
     ]

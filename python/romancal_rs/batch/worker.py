@@ -11,6 +11,7 @@ import dataclasses
 import datetime
 import faulthandler
 import logging
+import multiprocessing
 import os
 import re
 import socket
@@ -164,7 +165,6 @@ class Worker:
 
         load_objects()  # which takes a second or two: no exposure's time
         self.job = job
-        self._parent = os.getppid()
         directory = RunDirectory(Path(job.run_directory))
         sees_it = directory.plan_path.is_file()
         self._records = RecordWriter(directory) if sees_it else None
@@ -200,8 +200,8 @@ class Worker:
         before: _Work | None = None
         with self._logging():
             for task in chunk.tasks:
-                if self.job.may_exit and os.getppid() != self._parent:
-                    break  # whoever would hear of it is gone
+                if self._is_orphan():
+                    break  # whoever would hear of it is gone, and called again it may be done again
                 this, reading = reading, self._read_ahead(next(inputs))
                 work = self._calibrate(task, this)
                 if before is not None:
@@ -210,6 +210,10 @@ class Worker:
             if before is not None:
                 result.outcomes.append(self._end(before))
         return result
+
+    def _is_orphan(self) -> bool:
+        parent = multiprocessing.parent_process()
+        return self.job.may_exit and parent is not None and not parent.is_alive()
 
     def _use_threads(self, threads: int) -> None:
         from .. import kernels
