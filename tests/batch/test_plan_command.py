@@ -106,6 +106,26 @@ def test_exposures_are_chosen_by_detector_element_and_time(place, capsys):
     assert capsys.readouterr().out.startswith("1 exposure, 1 set of references")
 
 
+def test_what_runs_would_warn_of_is_told_once(place, capsys, simulated):
+    """As the DARK is for F158, and jumps are found by the fit."""
+    variants.exposure(simulated.exposure, place / "in", 3, element="F129")
+    flat = place / "refs" / "roman_wfi_flat_0001.asdf"
+    for name in ("distortion", "flat", "photom"):
+        path = flat.with_name(f"roman_wfi_{name}_0001.asdf")
+        if b"F158" in path.read_bytes().partition(variants.END)[0]:
+            variants.variant(path, path.with_name(f"{name}_f129.asdf"), {"F158": "F129"})
+    arguments = ("in", "--to", "out", "--references", "refs")
+    assert run(*arguments, "--steps.jump.rejection_threshold=3") == 0
+    captured = capsys.readouterr()
+    assert [line for line in captured.out.splitlines() if line.startswith("note: ")] == [
+        "note: jump does not run, as rampfit finds jumps itself: what is given for "
+        "jump.rejection_threshold is of no use: 4 exposures",
+        "note: DARK roman_wfi_dark_0001.asdf was made for element F158; none is there for F129, "
+        "and a dark does not depend on the filter: 1 exposure",
+    ]
+    assert captured.err == ""
+
+
 def test_what_was_made_is_not_counted_as_new(place, capsys):
     step = ExposurePipeline(references="refs", output_dir="out", save_results=True)
     step.run(next((place / "in").glob("*0001_wfi01*")))

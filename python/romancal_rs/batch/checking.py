@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import references
+from ..errors import one_line
 from ..references import NOT_APPLICABLE, ExposureKeys, Match, Store
 from ..references.digest import sha256_of
 from ..stpipe import RomanPipeline, RomanStep, Run, Step, config, configure, runlog
@@ -33,6 +35,12 @@ class SetCheck:
         Sorted by type.
     tree : dict
         Class and parameters of the step, as `romancal_rs.stpipe.config.tree_of` gives them.
+    suffix : str
+        What the names of products end with.
+    destination : str
+        Where they go.
+    notes : tuple of str
+        What the step warned of.
     """
 
     step: Step
@@ -40,6 +48,7 @@ class SetCheck:
     tree: dict[str, Any]
     suffix: str
     destination: str
+    notes: tuple[str, ...] = ()
 
     def product_of(self, input: str, filename: str) -> str:
         """Where the product of an exposure goes.
@@ -159,7 +168,8 @@ class StepMaker:
 
     def _check_local(self, input: str) -> SetCheck:
         store = None if self.store is None else _Recorder(self.store)
-        with runlog.recording():
+        warnings = _Warnings()
+        with runlog.showing(lambda name: runlog.Display(logging.WARNING, (warnings,))):
             step = configure.build(
                 self.step_class,
                 input,
@@ -167,7 +177,9 @@ class StepMaker:
                 parameters=self._parameters(store),
                 parameter_references=self.settings.parameter_references,
             )
-            return self._check(step, input, store)
+            found = self._check(step, input, store)
+        found.notes = tuple(dict.fromkeys(warnings.messages))
+        return found
 
     def _check(self, step: Step, input: str, store: _Recorder | None) -> SetCheck:
         from .. import datamodels
@@ -219,6 +231,17 @@ class StepMaker:
 
 def _is_of(store: _Recorder | None, match: Match) -> bool:
     return store is not None and any(match is found for found in store.found)
+
+
+class _Warnings(logging.Handler):
+    """Keeps the messages that it gets."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(one_line(record.getMessage()))
 
 
 class _Recorder:

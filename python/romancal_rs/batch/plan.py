@@ -100,6 +100,8 @@ class ReferenceSet:
         Digests of the choice, and of the canonical parameters of the step without places.
     parameters : dict
         Those of them that are not the defaults, by dotted name.
+    notes : tuple of str
+        What a run warns of before it begins, such as a DARK that was made for another element.
     """
 
     name: str
@@ -107,6 +109,7 @@ class ReferenceSet:
     references_sha256: str = ""
     parameters_sha256: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -300,4 +303,4 @@ def _exposure(row: dict[str, Any]) -> PlannedExposure:
 
 def _reference_set(row: dict[str, Any]) -> ReferenceSet:
     pins = tuple(Pin(**{**pin, "stamp": tuple(pin["stamp"])}) for pin in row["pins"])
-    return ReferenceSet(**{**row, "pins": pins})
+    return ReferenceSet(**{**row, "pins": pins, "notes": tuple(row["notes"])})

@@ -8,6 +8,7 @@ that a run begins with, so that what is wrong is told in the words of a run.
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,7 +24,7 @@ from .outcome import Kind, kind_of_error, message_of
 from .plan import Plan, PlannedExposure, Problem, ReferenceSet, Settings
 from .sources import Source
 
-__all__ = ["Selection", "Tell", "make_plan", "plan_problems"]
+__all__ = ["Selection", "Tell", "make_plan", "plan_notes", "plan_problems"]
 
 #: Called with what is done, how much of it, and how much there is.
 Tell = Callable[[str, int, int], None]
@@ -207,7 +208,7 @@ class _Planner:
             name = self._names[same] = f"{base}-{number}"
             changed = identity.different(given, self.defaults)
             values = {name: given[name] for name in changed if name in given}
-            self.sets[name] = ReferenceSet(name, pins, references, parameters, values)
+            self.sets[name] = ReferenceSet(name, pins, references, parameters, values, check.notes)
         class_path = config.class_path(self.maker.step_class)
         for row in rows:
             exposure = row.exposure
@@ -293,6 +294,19 @@ def plan_problems(plan: Plan) -> list[str]:
         if exposure.problem is not None
     )
     return [_line(cause) for cause in causes(known)]
+
+
+def plan_notes(plan: Plan) -> list[str]:
+    """What runs are going to warn of: a line for each cause, with how many exposures it is of."""
+    counts = Counter(exposure.references for exposure in plan.exposures if exposure.references)
+    numbers: Counter[str] = Counter()
+    for name, reference_set in plan.sets.items():
+        for note in reference_set.notes:
+            numbers[note] += counts[name]
+    return [
+        f"{note}: {number} exposure{'' if number == 1 else 's'}"
+        for note, number in numbers.most_common()
+    ]
 
 
 def _line(cause: Cause) -> str:

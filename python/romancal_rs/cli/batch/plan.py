@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from ...batch import current
-    from ...batch.planning import plan_problems
+    from ...batch.planning import plan_notes, plan_problems
     from ...batch.state import RunDirectory, state_of
 
     plan = make_plan(options)
@@ -42,6 +42,8 @@ def run(options: argparse.Namespace) -> int:
     if found.n_problems:
         print(f"{found.n_problems} cannot be calibrated:")
         print("\n".join(f"  {line}" for line in plan_problems(plan)))
+    for line in plan_notes(plan):
+        print(f"note: {line}")
     print(found)
     print(f"plan {path}")
     return 1 if found.n_problems else 0
