@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -21,7 +22,7 @@ _PLAIN = {"Accept-Encoding": "identity"}
 def http_system(url: str) -> Any:
     """The file system of all web servers."""
 
-    def make() -> Any:
+    def make(loop: asyncio.AbstractEventLoop) -> Any:
         import aiohttp
         from fsspec.implementations.http import HTTPFileSystem
 
@@ -30,6 +31,7 @@ def http_system(url: str) -> Any:
             total=None, sock_connect=min(timeout, 15.0), sock_read=timeout
         )
         return HTTPFileSystem(
+            loop=loop,
             skip_instance_cache=True,
             use_listings_cache=False,
             client_kwargs={"timeout": limits, "trust_env": True},

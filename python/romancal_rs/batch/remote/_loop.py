@@ -1,7 +1,7 @@
 """The connections of this process, and the thread in which they are served.
 
-All go through the event loop that fsspec keeps in a thread of its own, so that any thread may call.
-A forked child makes its own.
+All go through one event loop in a thread of its own, so that any thread may call. It is not that of
+fsspec, which a forked child of some versions takes for its own, and then waits for in vain.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ _CLEAN_UP_S = 5.0
 _CLOSE_S = 1.0
 
 _lock = threading.Lock()
+# Both by process, as those of the parent are of no use to a forked child.
 _file_systems: dict[tuple[int, str], Any] = {}
+_loops: dict[int, asyncio.AbstractEventLoop] = {}
 
 
 def timeout_s() -> float:
@@ -46,8 +48,8 @@ def timeout_s() -> float:
     raise InputError(f"{TIMEOUT_VARIABLE} = {text}: expected a positive number of seconds")
 
 
-def file_system(name: str, url: str, make: Callable[[], Any]) -> Any:
-    """The file system of that name, made if this process has none.
+def file_system(name: str, url: str, make: Callable[[asyncio.AbstractEventLoop], Any]) -> Any:
+    """The file system of that name, made for the loop if this process has none.
 
     Raises
     ------
@@ -58,15 +60,23 @@ def file_system(name: str, url: str, make: Callable[[], Any]) -> Any:
     with _lock:
         if key not in _file_systems:
             try:
-                _file_systems[key] = make()
+                _file_systems[key] = make(_own_loop())
             except ImportError as error:
                 raise InputError(
                     f"{url}: to read and write there, install what it takes: "
                     f'pip install "romancal-rs[s3]" ({error})'
                 ) from error
-            if len(_file_systems) == 1:
-                atexit.register(close)
         return _file_systems[key]
+
+
+def _own_loop() -> asyncio.AbstractEventLoop:
+    """The loop of this process, which runs."""
+    if os.getpid() not in _loops:
+        loop = _loops[os.getpid()] = asyncio.new_event_loop()
+        threading.Thread(target=loop.run_forever, name="romancal-rs-remote", daemon=True).start()
+        if len(_loops) == 1:
+            atexit.register(close)
+    return _loops[os.getpid()]
 
 
 def run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _Result]) -> _Result:

@@ -36,12 +36,13 @@ def s3_system(url: str) -> Any:
     """The file system for a URL: with the user's credentials, or without any."""
     anonymous = is_anonymous(url)
 
-    def make() -> Any:
+    def make(loop: asyncio.AbstractEventLoop) -> Any:
         import s3fs
 
         timeout = timeout_s()
         return s3fs.S3FileSystem(
             anon=anonymous,
+            loop=loop,
             skip_instance_cache=True,
             use_listings_cache=False,
             config_kwargs={
