@@ -379,7 +379,7 @@ class DataModel:
         ValidationError
             If the content breaks the schema; nothing is written then.
         ModelError
-            If the name does not end in .asdf.
+            If the name does not end in .asdf, or a value is of a kind that no file can hold.
         OSError
             If the file cannot be written; it names `path` and the reason.
         InputError

@@ -90,7 +90,8 @@ def write(tree: Tree, path: Path, *, compression: str | None) -> None:
     ValidationError
         If the content breaks the schema. No file is written then.
     ModelError
-        If the name does not end in .asdf, or the compression is not known.
+        If the name does not end in .asdf, the compression is not known, or a value is of a kind
+        that no file can hold. No file is written then.
     OSError
         If the file cannot be written; it names `path` and the reason.
     """
