@@ -21,6 +21,7 @@ class FakeEngine:
     """Gives each task the outcome that a function says; None has it die."""
 
     n_workers = 2
+    cores = 2
     window = 4
 
     def __init__(

@@ -214,14 +214,11 @@ class Bench:
 def _children(pid: int) -> list[int]:
     """The worker processes of a process, and what they started."""
     found = []
-    try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-        for child in map(int, text.split()):
-            command = Path(f"/proc/{child}/cmdline").read_bytes()
-            if b"resource_tracker" not in command:
-                found.append(child)
-    except OSError:
-        pass
+    for thread in Path(f"/proc/{pid}/task").glob("*"):  # each has those that it started
+        with contextlib.suppress(OSError):
+            for child in map(int, (thread / "children").read_text().split()):
+                if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes():
+                    found.append(child)
     return found
 
 

@@ -163,9 +163,7 @@ class Batch:
                 engine.close(now=not is_done)
 
     def _engine(self) -> engines.Engine:
-        return engines.make(
-            self.options.engine, n_workers=self.options.workers, scheduler=self.options.scheduler
-        )
+        return engines.make(self.options.engine, self.options.workers, self.options.scheduler)
 
     def _record_what_is_known(
         self, selection: Selection, recorded: dict[str, Outcome]

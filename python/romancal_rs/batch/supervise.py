@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 
 from ..errors import RomancalError
 from .causes import normalised
-from .engines import Ended, Engine, WorkerLostError
-from .engines.processes import available_cores
+from .engines import Ended, Engine, EngineLostError, WorkerLostError
 from .outcome import Kind, Outcome
 from .plan import Plan, PlannedExposure
 from .state import RecordWriter, RunState
@@ -196,7 +195,7 @@ class Supervisor:
             return self._options.threads
         # With more exposures than workers each core has its own: threads cost then, and gain none.
         at_once = min(self._engine.n_workers, len(self._in_work) + len(self._queue) + 1)
-        return max(1, available_cores() // at_once)
+        return max(1, self._engine.cores // at_once)
 
     def _until_news(self) -> float:
         if not self._later:
@@ -215,19 +214,24 @@ class Supervisor:
             for task in reversed(chunk.tasks[len(result.outcomes) :]):
                 self._give_back(task)
             return
-        if not isinstance(result, WorkerLostError):
+        if not isinstance(result, WorkerLostError | EngineLostError):
             raise result
-        yield from self._take_lost(chunk, str(result), since)
+        yield from self._take_lost(chunk, result, since)
 
-    def _take_lost(self, chunk: Chunk, why: str, since: float) -> Iterator[Outcome]:
+    def _take_lost(
+        self, chunk: Chunk, lost: WorkerLostError | EngineLostError, since: float
+    ) -> Iterator[Outcome]:
         """Sorts the tasks of a worker that is gone: done, begun, not begun."""
         self._state.refresh()
-        suspects = []
+        why, suspects = str(lost), []
+        are_innocent = isinstance(lost, EngineLostError)
         for task in reversed(chunk.tasks):
             outcome = self._recorded(task, since)
             if outcome is not None:
                 yield from self._judge(task, outcome, is_recorded=True)
-            elif self._engine.shares_records and task.exposure.input not in self._state.begun:
+            elif are_innocent or (
+                self._engine.shares_records and task.exposure.input not in self._state.begun
+            ):
                 yield from self._give_back_lost(task, why)
             else:
                 suspects.append(task)
@@ -253,7 +257,7 @@ class Supervisor:
     def _give_back_lost(self, task: Task, why: str) -> Iterator[Outcome]:
         """Has another worker take what one did not come to, a few times."""
         if task.attempt > self._options.retries or self._stop:
-            yield from self._end(task, Kind.LOST, f"{why} before it began, {task.attempt} times")
+            yield from self._end(task, Kind.LOST, f"{why}, {task.attempt} times")
         else:
             self._give_back(task.again())
 

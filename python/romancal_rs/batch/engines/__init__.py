@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from ...errors import RomancalError
+from ...errors import ArgumentError, RomancalError
 from ..worker import Chunk, ChunkResult, Job
 
-__all__ = ["ENGINES", "Ended", "Engine", "WorkerLostError", "make"]
+__all__ = ["ENGINES", "Ended", "Engine", "EngineLostError", "WorkerLostError", "make"]
 
 ENGINES = ("processes", "serial", "dask")
 
 
 class WorkerLostError(RomancalError):
     """The process that worked on a chunk is gone."""
+
+
+class EngineLostError(RomancalError):
+    """What hands out chunks is gone, or was, and none of them is to blame."""
 
 
 #: A chunk, and what became of it: outcomes, or why there are none.
@@ -27,6 +31,10 @@ class Engine(Protocol):
     n_workers: int
     #: Whether its workers see the directory of the run, and so record what they do there.
     shares_records: bool
+
+    @property
+    def cores(self) -> int:
+        """How many cores its workers share."""
 
     @property
     def window(self) -> int:
@@ -48,24 +56,41 @@ class Engine(Protocol):
         """Ends the workers; `now`: also those that work."""
 
 
-def make(name: str, **options: Any) -> Engine:
-    """The engine of a name.
+def make(engine: Any, n_workers: int | None = None, scheduler: str | None = None) -> Engine:
+    """The engine that a user names.
 
     Parameters
     ----------
-    name : str
-        One of `ENGINES`.
-    **options
-        ``n_workers``, and of ``dask`` the ``scheduler`` or ``client``.
+    engine : str or distributed.Client
+        One of `ENGINES`, or the client of a Dask cluster.
+    n_workers : int, optional
+        How many workers to start.
+    scheduler : str, optional
+        Address, or file, of the scheduler of a Dask cluster.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such engine, or it has no scheduler.
     """
-    if name == "serial":
+    if scheduler is not None and engine != "dask":
+        raise ArgumentError(f"scheduler = {scheduler!r}: that is for engine dask, not {engine!r}")
+    if engine == "serial":
         from .serial import SerialEngine
 
         return SerialEngine()
-    if name == "processes":
+    if engine == "processes":
         from .processes import ProcessEngine
 
-        return ProcessEngine(options.get("n_workers"))
+        return ProcessEngine(n_workers)
+    if not isinstance(engine, str):
+        from .dask import DaskEngine
+
+        return DaskEngine(client=engine)
+    if engine != "dask":
+        raise ArgumentError(
+            f"engine = {engine!r}: expected {', '.join(ENGINES)}, or a Client of Dask"
+        )
     from .dask import DaskEngine
 
-    return DaskEngine(**options)
+    return DaskEngine(n_workers, scheduler)

@@ -6,40 +6,38 @@ import logging
 import os
 import queue
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ArgumentTypeError, InputError
 from ..outcome import TransientError
 from ..worker import Chunk, ChunkResult, Job, calibrate_chunk
-from . import Ended, WorkerLostError
+from . import Ended, EngineLostError, WorkerLostError
 from .processes import available_cores
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-__all__ = ["SCHEDULER_SETTINGS", "SETTINGS", "DaskEngine"]
+__all__ = ["SETTINGS", "DaskEngine"]
 
-_log = logging.getLogger("stpipe.batch")
-
-#: What a scheduler has to be started with. A worker gets no more than it works on, so that its
-#: death costs no others; and what was lost is not given to another worker, whom it may kill, too.
-SCHEDULER_SETTINGS = {
+#: For a cluster on this machine. No profiler, which takes a sixth of the time; a worker gets no
+#: more than it works on, so that its death costs no others; and what ended one is not given to
+#: another worker.
+SETTINGS = {
     "distributed.scheduler.worker-saturation": 1.0,
     "distributed.scheduler.allowed-failures": 0,
-}
-#: ... and a cluster on this machine besides: no profiler, which takes a sixth of the time.
-SETTINGS = {
-    **SCHEDULER_SETTINGS,
     "distributed.worker.profile.enabled": False,
-    "distributed.comm.timeouts.connect": "60s",
 }
-#: How long a scheduler may be gone [s] before it counts as lost.
+#: How long a scheduler may be gone [s], as one that is started anew.
 _PATIENCE = 120.0
+#: How often the workers are counted, which may come and go [s].
+_COUNTED_EVERY = 5.0
 
 
 class DaskEngine:
     """Workers of a Dask cluster.
+
+    Two settings of its scheduler are changed while this lasts, see `SETTINGS`.
 
     Parameters
     ----------
@@ -50,9 +48,13 @@ class DaskEngine:
         without a client, a cluster is started on this machine.
     client : distributed.Client, optional
         One that is connected already; it is left open.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If Dask is not installed.
     """
 
-    #: Workers on other hosts need not see the directory of the run.
     shares_records = False
 
     def __init__(
@@ -65,73 +67,107 @@ class DaskEngine:
         self._scheduler = scheduler
         self._client = client
         self._is_own = client is None
-        self._cluster: Any = None
+        self._is_local = client is None and scheduler is None
         self.n_workers = n_workers or available_cores()
         self._ended: queue.SimpleQueue[Ended] = queue.SimpleQueue()
         self._futures: dict[int, tuple[Chunk, Future]] = {}
-        self._gone_since: float | None = None
+        self._counted = 0.0
+        self._settings: tuple[Any, ...] = ()
+        self._stack = ExitStack()
+
+    @property
+    def cores(self) -> int:
+        """On this machine the workers share its cores; elsewhere each has what it was given."""
+        return available_cores() if self._is_local else self.n_workers
 
     @property
     def window(self) -> int:
-        """Not more than there are workers, which may come and go: chunks wait here, not there."""
+        """One more than there are workers: the memory of a scheduler grows with what it holds."""
         return self.n_workers + 1
+
+    # --- connecting
 
     def start(self, job: Job) -> None:
         self._job = job
-        if self._client is None:
-            self._client = self._connected()
-        self._check_scheduler()
+        if self._is_local:
+            self._client = self._local_cluster()
+        elif self._client is None:
+            self._client = self._connected(time.monotonic() + _PATIENCE)
+        self._settings = self._client.run_on_scheduler(_settle, *_SETTLED)
         self._count_workers()
+        seen = self._client.run(os.path.isdir, job.run_directory)
+        self.shares_records = bool(seen) and all(seen.values())
 
-    def _connected(self) -> Client:
+    def _local_cluster(self) -> Client:
+        # In this order: a context around the first import would take Dask's own settings back.
         import dask
-        from distributed import Client, LocalCluster
+        import distributed
 
-        if self._scheduler is None:
-            dask.config.set(SETTINGS)
-            self._cluster = LocalCluster(
-                n_workers=self.n_workers,
-                threads_per_worker=1,
-                processes=True,
-                # Dask's own limit counts mapped files as memory; see `MemoryWatch`.
-                memory_limit=0,
-                dashboard_address=None,
-                silence_logs=logging.ERROR,
-            )
-            self.shares_records = True
-            return Client(self._cluster)
-        is_file = os.path.exists(self._scheduler)
-        try:
-            if is_file:
-                return Client(scheduler_file=self._scheduler, timeout="60s")
-            return Client(self._scheduler, timeout="60s")
-        except (OSError, ValueError) as error:
+        self._stack.enter_context(dask.config.set(SETTINGS))
+        cluster = distributed.LocalCluster(
+            n_workers=self.n_workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            # Dask's own limit counts mapped files as memory, see `MemoryWatch`.
+            memory_limit=0,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )
+        self._stack.callback(_quietly, cluster.close, timeout=10)
+        return distributed.Client(cluster, set_as_default=False)
+
+    def _connected(self, deadline: float) -> Client:
+        """A client of the scheduler that the user named, which may take a while to come back."""
+        import distributed
+
+        assert self._scheduler is not None
+        is_address = "://" in self._scheduler
+        where = {"address" if is_address else "scheduler_file": self._scheduler}
+        if not is_address and not os.path.exists(self._scheduler):
             raise InputError(
-                f"--scheduler {self._scheduler}: no scheduler of Dask answers there: {error}"
-            ) from error
-
-    def _check_scheduler(self) -> None:
-        """Warns of a scheduler that would let one exposure end several workers."""
-        if self._cluster is not None or self._client is None:
-            return
-        allowed = self._client.run_on_scheduler(_allowed_failures)
-        if allowed:
-            _log.warning(
-                "The scheduler gives what ended a worker to %s others: start it with "
-                "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=0",
-                allowed,
+                f"--scheduler {self._scheduler}: there is no such file; give the one of the "
+                "scheduler (dask scheduler --scheduler-file), or its address, tcp://HOST:PORT"
             )
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it tells of each attempt
+        while True:
+            try:
+                return distributed.Client(**where, timeout=5, set_as_default=False)
+            except (OSError, ValueError) as error:
+                if time.monotonic() > deadline or isinstance(error, ValueError):
+                    raise TransientError(
+                        f"--scheduler {self._scheduler}: no scheduler of Dask answers there"
+                    ) from error
+                time.sleep(1)
+
+    def _connect_again(self) -> None:
+        """Goes to a scheduler that was started anew; all that it worked on is lost."""
+        assert self._client is not None
+        if self._is_local or not self._is_own:
+            raise TransientError(
+                "the scheduler of the Dask cluster is gone; call this again: what is done stays "
+                "done"
+            )
+        for chunk, _ in self._futures.values():
+            self._ended.put((chunk, EngineLostError("the scheduler of the Dask cluster was gone")))
+        _quietly(self._client.close, timeout=1)
+        self._client = self._connected(time.monotonic() + _PATIENCE)
+        self._client.run_on_scheduler(_settle, *_SETTLED)
 
     def _count_workers(self) -> None:
-        """Takes as many as there are; a cluster on this machine has what was asked for."""
-        if self._client is None or self._cluster is not None:
-            return
-        with suppress(OSError, KeyError, TimeoutError):
-            threads = sum(self._client.nthreads().values())
-            self.n_workers = max(1, threads)
+        """Takes as many as there are now."""
+        assert self._client is not None
+        if time.monotonic() - self._counted > _COUNTED_EVERY:
+            with suppress(OSError, KeyError, TimeoutError):
+                self.n_workers = max(1, len(self._client.nthreads()))
+            self._counted = time.monotonic()
+
+    # --- working
 
     def submit(self, chunk: Chunk) -> None:
         assert self._client is not None
+        if self._client.status != "running":  # what is submitted then would never end
+            self._connect_again()
         key = f"romancal-rs-{os.getpid()}-{time.time_ns():x}-{chunk.number}"
         future = self._client.submit(
             *(calibrate_chunk, self._job, chunk), key=key, pure=False, retries=0
@@ -140,70 +176,74 @@ class DaskEngine:
         future.add_done_callback(lambda future: self._ended.put((chunk, _result(future))))
 
     def wait(self, timeout: float) -> list[Ended]:
-        ended: list[Ended] = []
-        try:
-            ended.append(self._ended.get(timeout=max(0.0, timeout)))
-            while True:
-                ended.append(self._ended.get_nowait())
-        except queue.Empty:
-            pass
-        for chunk, _ in ended:
-            _, future = self._futures.pop(chunk.number, (chunk, None))
-            if future is not None:
-                future.release()
-        self._watch_connection()
-        return ended
-
-    def _watch_connection(self) -> None:
-        """Gives up a scheduler that does not come back."""
         assert self._client is not None
-        if self._client.status == "running":
-            if self._gone_since is not None:
-                self._gone_since = None
+        told: list[Ended] = []
+        with suppress(queue.Empty):
+            told.append(self._ended.get(timeout=max(0.0, timeout)))
+            while True:
+                told.append(self._ended.get_nowait())
+        ended = []
+        for chunk, result in told:
+            _, future = self._futures.pop(chunk.number, (chunk, None))
+            if future is not None:  # else it was told before
+                future.release()
+                ended.append((chunk, result))
+        if self._client.status != "running" and self._futures:
+            self._connect_again()
+        elif self._client.status == "running":
             self._count_workers()
-            return
-        self._gone_since = self._gone_since or time.monotonic()
-        if time.monotonic() - self._gone_since > _PATIENCE:
-            raise TransientError(
-                f"the scheduler of the Dask cluster is gone for {_PATIENCE:g} s: start it again, "
-                "and call this again: what is done stays done"
-            )
+        return ended
 
     def cancel(self) -> list[Chunk]:
         return []  # what has begun cannot be told from what has not
 
     def close(self, *, now: bool) -> None:
-        if self._client is None:
-            return
-        if now:
-            with suppress(Exception):
-                self._client.cancel([future for _, future in self._futures.values()], force=True)
-        if self._is_own:
-            with suppress(Exception):
-                self._client.close()
-        if self._cluster is not None:
-            with suppress(Exception):
-                self._cluster.close(timeout=10)
+        if self._client is not None and self._client.status == "running":
+            if now:
+                futures = [future for _, future in self._futures.values()]
+                _quietly(self._client.cancel, futures, force=True)
+            if not self._is_local:
+                _quietly(self._client.run_on_scheduler, _settle, *self._settings)
+        if self._client is not None and self._is_own:
+            _quietly(self._client.close, timeout=1)
+        self._stack.close()
 
 
-def _allowed_failures(dask_scheduler: Any) -> int:
-    return int(dask_scheduler.allowed_failures)
+#: What a scheduler is set to: of `SETTINGS` the first two.
+_SETTLED = (0, 1.0)
+
+
+def _settle(
+    allowed_failures: int, worker_saturation: float, dask_scheduler: Any
+) -> tuple[int, float]:
+    """Changes settings of a scheduler, and gives what they were; runs there."""
+    before = dask_scheduler.allowed_failures, dask_scheduler.WORKER_SATURATION
+    dask_scheduler.allowed_failures = allowed_failures
+    dask_scheduler.WORKER_SATURATION = worker_saturation
+    return before
 
 
 def _result(future: Future) -> ChunkResult | BaseException:
-    from distributed import KilledWorker
+    """What became of a chunk. A future's status may change yet: only its result counts."""
+    from concurrent.futures import CancelledError
 
-    if future.status in ("cancelled", "lost"):
-        return WorkerLostError("the scheduler of the Dask cluster lost it")
-    if future.status == "finished":
-        try:
-            return future.result()
-        except Exception as error:  # its worker was gone before the result came
-            return WorkerLostError(f"its result was lost: {error}")
-    raised = future.exception()
-    if isinstance(raised, KilledWorker):
+    from distributed.comm import CommClosedError
+    from distributed.scheduler import KilledWorker
+
+    try:
+        return future.result(timeout=30)
+    except KilledWorker:
         return WorkerLostError("its worker process died")
-    return raised if raised is not None else WorkerLostError("the cluster lost it")
+    except (CancelledError, CommClosedError, TimeoutError, OSError) as error:
+        return EngineLostError(f"the Dask cluster lost it: {error}")
+    except Exception as error:
+        return error
+
+
+def _quietly(work: Any, *args: Any, **options: Any) -> None:
+    """Ends what may be gone already."""
+    with suppress(Exception):
+        work(*args, **options)
 
 
 def _require() -> None:

@@ -47,6 +47,10 @@ class ProcessEngine:
         self._alone: ProcessPool | None = None
 
     @property
+    def cores(self) -> int:
+        return available_cores()
+
+    @property
     def window(self) -> int:
         return 2 * self.n_workers
 

@@ -6,7 +6,7 @@ import dataclasses
 
 from ..worker import Chunk, Job, calibrate_chunk, close_worker
 from . import Ended
-from .processes import ProcessEngine
+from .processes import ProcessEngine, available_cores
 
 __all__ = ["SerialEngine"]
 
@@ -23,6 +23,10 @@ class SerialEngine:
     def __init__(self) -> None:
         self._chunks: list[Chunk] = []
         self._alone = ProcessEngine(1)
+
+    @property
+    def cores(self) -> int:
+        return available_cores()
 
     @property
     def window(self) -> int:
