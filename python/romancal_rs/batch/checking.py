@@ -13,7 +13,7 @@ from .. import references
 from ..errors import one_line
 from ..references import NOT_APPLICABLE, ExposureKeys, Match, Store
 from ..references.digest import sha256_of
-from ..stpipe import RomanPipeline, RomanStep, Run, Step, config, configure, runlog
+from ..stpipe import ReferencePool, RomanPipeline, RomanStep, Run, Step, config, configure, runlog
 from ..stpipe import run as runs
 from ..stpipe.config import StepConfig
 from ..stpipe.find_class import find_class
@@ -97,6 +97,8 @@ class StepMaker:
     config: StepConfig
     store: Store | None = None
     stores: list[Store] = field(default_factory=list)
+    #: What the checks of several sets share: they have many of their references in common.
+    pool: ReferencePool = field(default_factory=ReferencePool)
     _digests: dict[tuple[str, int, int], str] = field(default_factory=dict)
 
     @classmethod
@@ -184,7 +186,7 @@ class StepMaker:
     def _check(self, step: Step, input: str, store: _Recorder | None) -> SetCheck:
         from .. import datamodels
 
-        run = Run(step)
+        run = Run(step, pool=self.pool)
         try:
             with runs.calling(run, step), datamodels.open(input) as model:
                 step.before_process((input,))

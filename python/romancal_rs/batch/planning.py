@@ -20,7 +20,7 @@ from . import identity
 from .causes import Cause, base_name, causes
 from .checking import SetCheck, StepMaker
 from .heads import ExposureHead, read_heads
-from .outcome import Kind, kind_of_error, message_of
+from .outcome import Kind, TransientError, kind_of_error, message_of
 from .plan import Plan, PlannedExposure, Problem, ReferenceSet, Settings
 from .sources import Source
 
@@ -101,19 +101,12 @@ def make_plan(
         If two exposures would have the same product.
     ReferenceFileError
         If the place of the references cannot be used at all.
+    TransientError
+        If a server does not give what is needed, for a reason that may pass.
     """
     return _Planner(settings, tell or (lambda what, done, total: None)).plan(
         sources, selection or Selection(), processes, command
     )
-
-
-@dataclass
-class _Group:
-    """Exposures that no store tells apart, and for which the same steps run."""
-
-    heads: list[_Row]
-    check: SetCheck | None = None
-    reference_set: str = ""
 
 
 @dataclass
@@ -144,7 +137,8 @@ class _Planner:
         processes: int | None,
         command: str,
     ) -> Plan:
-        groups: dict[Hashable, _Group] = {}
+        # Exposures that no store tells apart, and for which the same steps run.
+        groups: dict[Hashable, list[_Row]] = {}
         rows: list[_Row] = []
         inputs = [source.input for source in sources]
         for i, head in enumerate(read_heads(inputs, processes=processes), 1):
@@ -156,10 +150,13 @@ class _Planner:
             rows.append(row)
             if head.keys is not None and head.problem is None:
                 key = (self._what_counts(head), head.shape, head.kind)
-                groups.setdefault(key, _Group([])).heads.append(row)
-        for i, group in enumerate(groups.values(), 1):
-            self._check(group)
-            self.tell("sets of references found", i, len(groups))
+                groups.setdefault(key, []).append(row)
+        with self.maker.pool:
+            # Those of one detector have references in common.
+            in_order = sorted(groups.values(), key=lambda group: _order(group[0].exposure))
+            for i, group in enumerate(in_order, 1):
+                self._check(group)
+                self.tell("sets of references found", i, len(groups))
         exposures = sorted((row.exposure for row in rows), key=_order)
         self._refuse_same_products(exposures)
         return Plan(
@@ -177,21 +174,23 @@ class _Planner:
         in_stores = tuple(distinguishing(store, keys) for store in self.maker.stores)
         return keys.detector, keys.optical_element, keys.exposure_type, in_stores
 
-    def _check(self, group: _Group) -> None:
+    def _check(self, group: Sequence[_Row]) -> None:
         """Finds what a group uses, by the first of its exposures with which nothing is wrong."""
-        for i, row in enumerate(group.heads):
+        for i, row in enumerate(group):
             exposure = row.exposure
             try:
                 check = self.maker.check(exposure.input)
             except (ReferenceFileError, ParameterError) as error:
                 # What it says is as true of the others.
-                for other in group.heads[i:]:
+                for other in group[i:]:
                     other.exposure = _with_problem(other.exposure, error, exposure)
                 return
+            except TransientError:
+                raise  # nothing is wrong with the exposure
             except Exception as error:
                 row.exposure = _with_problem(exposure, error, exposure)
                 continue
-            self._complete(group.heads[i:], check)
+            self._complete(group[i:], check)
             return
 
     def _complete(self, rows: Sequence[_Row], check: SetCheck) -> None:
