@@ -9,6 +9,7 @@ a matter of milliseconds.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,6 +34,11 @@ _SCALARS = frozenset(
 )
 # libyaml's parser where PyYAML was built with it (all its wheels are); the same result either way.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+_RESOLVER = yaml.resolver.Resolver()  # neither has a state
+_CONSTRUCTOR = yaml.constructor.SafeConstructor()
+_LONGEST_WORD = 64
 
 
 class HeadError(RomancalError):
@@ -193,26 +199,17 @@ class _Builder:
 class _TaggedBuilder(_Builder):
     """Follows the tags of YAML itself, and keeps the others."""
 
-    def __init__(self, text: bytes) -> None:
-        super().__init__(text)
-        self._resolver = yaml.resolver.Resolver()
-        self._constructor = yaml.constructor.SafeConstructor()
-
     def _scalar(self, event: yaml.ScalarEvent) -> Any:
-        tag = event.tag
-        if tag is None:
-            tag = self._resolver.resolve(  # type: ignore[no-untyped-call]
-                yaml.ScalarNode, event.value, event.implicit
-            )
-        if tag not in _SCALARS:
-            return event.value
-        node = yaml.ScalarNode(tag, event.value)
+        tag, text = event.tag, event.value
         try:
-            return self._constructor.yaml_constructors[tag](self._constructor, node)
+            if tag is None:
+                if not event.implicit[0]:
+                    return text
+                return _word(text) if len(text) <= _LONGEST_WORD else _untagged(text)
+            return _constructed(tag, text)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise HeadError(
-                f"{_line(event)}: {event.value[:40]!r} is no {tag[len(_YAML) :]}"
-            ) from (error)
+            tag = tag or _resolved(text)
+            raise HeadError(f"{_line(event)}: {text[:40]!r} is no {tag[len(_YAML) :]}") from error
 
     def _with_tag(self, event: yaml.Event, node: Any) -> Any:
         tag = getattr(event, "tag", None)
@@ -221,6 +218,28 @@ class _TaggedBuilder(_Builder):
         if tag is None or tag == "!" or tag.startswith(_YAML):
             return node
         return Tagged(tag, node)
+
+
+def _resolved(text: str) -> str:
+    """The tag of text that has neither a tag nor quotes."""
+    tag: str = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+    return tag
+
+
+def _constructed(tag: str, text: str) -> Any:
+    """What text of a type of YAML stands for; other text is what it is."""
+    if tag not in _SCALARS:
+        return text
+    return _CONSTRUCTOR.yaml_constructors[tag](_CONSTRUCTOR, yaml.ScalarNode(tag, text))
+
+
+def _untagged(text: str) -> Any:
+    """What text stands for that has neither a tag nor quotes."""
+    return _constructed(_resolved(text), text)
+
+
+#: Names and words come again and again.
+_word = lru_cache(4096)(_untagged)
 
 
 def _line(event: yaml.Event) -> str:
