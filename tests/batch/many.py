@@ -34,6 +34,11 @@ def fail(*args: object) -> None:
     raise RuntimeError("not today")
 
 
+def scheduler_settings(dask_scheduler) -> tuple[int, float]:
+    """What a scheduler is set to; runs there."""
+    return dask_scheduler.allowed_failures, dask_scheduler.WORKER_SATURATION
+
+
 @dataclass
 class Many:
     """Exposures in a directory of their own, and their references.

@@ -143,20 +143,19 @@ class Batch:
                 self.options.memory_limit,
             )
             engine = self._engine()
-            supervisor = Supervisor(
-                *(self.plan, selection.todo, engine, job, state),
-                SupervisorOptions(
-                    self.options.retries,
-                    self.options.keep_going,
-                    self.options.fail_fast,
-                    self.options.threads or _threads_of_environment(),
-                ),
-            )
-            self._supervisor = supervisor
-            engine.start(job)
             is_done = False
             try:
-                yield from supervisor.outcomes(self.observer)
+                engine.start(job)
+                self._supervisor = Supervisor(
+                    *(self.plan, selection.todo, engine, job, state),
+                    SupervisorOptions(
+                        self.options.retries,
+                        self.options.keep_going,
+                        self.options.fail_fast,
+                        self.options.threads or _threads_of_environment(),
+                    ),
+                )
+                yield from self._supervisor.outcomes(self.observer)
                 is_done = True
             finally:
                 self._supervisor = None
