@@ -13,10 +13,11 @@ import exposure_variants as variants
 import pytest
 
 from romancal_rs.batch import current, identity
-from romancal_rs.batch.current import Currency, outcomes_by_key, reason_of, survey, why_not_current
+from romancal_rs.batch.current import outcomes_by_key, reason_of, why_not_current
 from romancal_rs.batch.outcome import Kind, Outcome
 from romancal_rs.batch.plan import Plan, Settings
 from romancal_rs.batch.planning import make_plan
+from romancal_rs.batch.remaining import what_remains
 from romancal_rs.batch.sources import find
 from romancal_rs.batch.state import RecordWriter, RunDirectory
 from romancal_rs.pipeline import ExposurePipeline
@@ -199,7 +200,7 @@ def test_records_of_all_runs_are_found_by_key(plan_for, tmp_path):
     assert outcomes_by_key(tmp_path / "none") == {}
 
 
-def test_a_survey_counts_what_is_to_be_done(plan_for, simulated, tmp_path):
+def test_what_remains_is_counted_by_its_reasons(plan_for, simulated, tmp_path):
     for number in (2, 3):
         variants.exposure(simulated.exposure, tmp_path, number)
     (tmp_path / "x_uncal.asdf").write_text("no ASDF")
@@ -208,8 +209,12 @@ def test_a_survey_counts_what_is_to_be_done(plan_for, simulated, tmp_path):
         exposure.product for exposure in plan.exposures if exposure.name[21:25] in ("0001", "0002")
     )
     shutil.copy(first, second)
-    found = Currency()
-    for exposure, why in survey(plan):
-        found.add(exposure, why)
+    found = what_remains(plan, plan.exposures, {})
     assert str(found) == "1 current, 1 new, 1 would be redone: input"
-    assert found.n_problems == 1
+    assert len(found.problems) == 1
+    asked_for = what_remains(plan, plan.exposures, {}, rerun="all")
+    assert (
+        str(asked_for) == "0 current, 1 new, 1 would be redone: asked for, 1 would be redone: input"
+    )
+    never = what_remains(plan, plan.exposures, {}, rerun="never")
+    assert str(never) == "2 current, 1 new"

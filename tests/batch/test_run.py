@@ -107,7 +107,7 @@ def test_nothing_is_done_again_when_called_again(many, tmp_path, capsys):
     words = ["batch", "run", str(many.raw), "--to", str(tmp_path), "--engine=serial"]
     words += [f"--references={many.references}", "--recipe=2022"]
     assert cli.main(words) == 0
-    assert "8 new" in capsys.readouterr().out
+    assert "0 current, 8 new" in capsys.readouterr().out
     products = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.asdf")}
     assert len(products) == 8
     assert cli.main(words) == 0
@@ -127,7 +127,7 @@ def test_what_changed_is_done_again_and_the_reason_is_told(many, tmp_path, capsy
     changed = [*words, "--steps.rampfit.algorithm=ols", "--dry-run"]
     assert cli.main(changed) == 0
     told = capsys.readouterr().out
-    assert "7 to be redone: parameters" in told
+    assert "7 would be redone: parameters" in told
     assert "1 new" in told
     assert cli.main([*words, "--dry-run"]) == 0
     assert "7 current, 1 new" in capsys.readouterr().out
@@ -144,10 +144,10 @@ def test_a_failure_is_not_tried_again_unless_asked(many, tmp_path):
     (first,) = calibrate_all(raw, parameters=hook, **sources)
     assert (first.kind, "not today" in first.message) == (Kind.FAILED, True)
     again = calibrate_all(raw, parameters=hook, **sources)
-    assert [outcome.message for outcome in again.selection.settled] == [first.message]
-    assert not again.selection.todo
+    assert [outcome.message for outcome in again.remaining.settled] == [first.message]
+    assert not again.remaining.todo
     asked = calibrate_all(raw, parameters=hook, rerun="failed", **sources)
-    assert len(asked.selection.todo) == 1
+    assert len(asked.remaining.todo) == 1
 
 
 def test_outcomes_tell_what_products_are_like(many, tmp_path):

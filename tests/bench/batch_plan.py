@@ -23,10 +23,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from romancal_rs._asdf_blocks import find_first_block, read_blocks
-from romancal_rs.batch import current
 from romancal_rs.batch.outcome import Kind, Outcome
 from romancal_rs.batch.plan import Plan, Settings
 from romancal_rs.batch.planning import make_plan, plan_problems
+from romancal_rs.batch.remaining import what_remains
 from romancal_rs.batch.sources import find
 from romancal_rs.simulate import SimulationConfig, simulate
 
@@ -166,22 +166,14 @@ def main() -> None:
     with measured("plan read"):
         plan = Plan.read(path)
     with measured("no products: currency of all"):
-        print(total(plan, {}))
+        print(what_remains(plan, plan.exposures, {}))
     known = outcomes(plan)
     with measured("products with records: currency of all"):
-        print(total(plan, known))
+        print(what_remains(plan, plan.exposures, known))
     software = {**plan.software, "romancal-rs": "0"}
     changed = replace(plan, exposures=plan.exposures[:1000], software=software)
     with measured("1000 products without records"):
-        print(total(changed, {}))
-
-
-def total(plan: Plan, known: dict[str, Outcome]) -> current.Currency:
-    """Counts the exposures of a plan that are done."""
-    found = current.Currency()
-    for exposure, reasons in current.survey(plan, known):
-        found.add(exposure, reasons)
-    return found
+        print(what_remains(changed, changed.exposures, {}))
 
 
 if __name__ == "__main__":

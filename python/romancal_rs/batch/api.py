@@ -13,7 +13,7 @@ from . import remote
 from .carry_out import Batch, BatchOptions
 from .plan import Plan, Settings
 from .planning import Selection, make_plan
-from .select import Rerun, Shard
+from .remaining import Rerun, Shard
 from .sources import find
 from .state import RunDirectory, state_of
 
@@ -92,7 +92,7 @@ def calibrate_all(
     Returns
     -------
     Batch
-        Iterate it once. Its ``plan`` and ``selection`` tell what is going to be done.
+        Iterate it once. Its ``plan`` and ``remaining`` tell what is going to be done.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from . import engines
 from .current import outcomes_by_key
 from .outcome import Kind, Outcome
 from .plan import Plan, PlannedExposure
-from .select import Rerun, Selection, Shard, select
+from .remaining import Remaining, Rerun, Shard, what_remains
 from .state import RecordWriter, RunDirectory
 from .supervise import Supervisor, SupervisorOptions
 from .worker import Job
@@ -102,11 +102,11 @@ class Batch:
         return self.plan.exposures if shard is None else shard.of_plan(self.plan.exposures)
 
     @cached_property
-    def selection(self) -> Selection:
+    def remaining(self) -> Remaining:
         """What is left to do, as it is now."""
         outcomes = outcomes_by_key(self.directory.path.parent)
         rerun, ignore = self.options.rerun, self.options.ignore
-        return select(self.plan, self.exposures, outcomes, rerun=rerun, ignore=ignore)
+        return what_remains(self.plan, self.exposures, outcomes, rerun=rerun, ignore=ignore)
 
     def stop(self, why: str) -> None:
         """Has no more exposures begin; the iteration ends with those in work."""
@@ -129,11 +129,11 @@ class Batch:
             After the outcomes of what was in work, where it would go on failing, or was stopped.
         """
         with self._alone():
-            selection = self.selection
+            remaining = self.remaining
             state = self.directory.state()
-            yield from self._record_what_is_known(selection, state.outcomes)
-            yield from selection.settled
-            if not selection.todo:
+            yield from self._record_what_is_known(remaining, state.outcomes)
+            yield from remaining.settled
+            if not remaining.todo:
                 return
             job = Job(
                 self.plan.settings,
@@ -147,7 +147,7 @@ class Batch:
             try:
                 engine.start(job)
                 self._supervisor = Supervisor(
-                    *(self.plan, selection.todo, engine, job, state),
+                    *(self.plan, remaining.todo, engine, job, state),
                     SupervisorOptions(
                         self.options.retries,
                         self.options.keep_going,
@@ -165,18 +165,18 @@ class Batch:
         return engines.make(self.options.engine, self.options.workers, self.options.scheduler)
 
     def _record_what_is_known(
-        self, selection: Selection, recorded: dict[str, Outcome]
+        self, remaining: Remaining, recorded: dict[str, Outcome]
     ) -> Iterator[Outcome]:
         """Records what needs no work, where no record says so yet."""
         with RecordWriter(self.directory, role="supervisor") as records:
-            for exposure in selection.current:
+            for exposure in remaining.current:
                 before = recorded.get(exposure.input)
                 outcome = exposure.outcome(Kind.CURRENT)
                 outcome.product = exposure.product
                 if before is None or before.key != exposure.key or not before.kind.is_good:
                     records.note(outcome)
                 yield outcome
-            for exposure in selection.problems:
+            for exposure in remaining.problems:
                 problem = exposure.problem
                 assert problem is not None
                 outcome = exposure.outcome(problem.kind, problem.message, problem.error)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -27,7 +25,7 @@ from .outcome import Kind, Outcome
 from .plan import Plan, PlannedExposure
 from .state import run_directories
 
-__all__ = ["Currency", "Reason", "outcomes_by_key", "reason_of", "survey", "why_not_current"]
+__all__ = ["Reason", "is_new", "outcomes_by_key", "reason_of", "why_not_current"]
 
 _NOT_THERE = "product: there is none"
 
@@ -87,71 +85,9 @@ def why_not_current(
     ]
 
 
-@dataclass
-class Currency:
-    """How many products of a plan are what would be made.
-
-    Attributes
-    ----------
-    current, new : int
-        Those that are, and those that are not there.
-    redone : Counter of str
-        The others, by their reasons: ``references`` or ``input, software``.
-    n_problems : int
-        Exposures that cannot be calibrated.
-    """
-
-    current: int = 0
-    new: int = 0
-    redone: Counter[str] = field(default_factory=Counter)
-    n_problems: int = 0
-
-    def add(self, exposure: PlannedExposure, reasons: list[str]) -> None:
-        """Counts an exposure, with what `why_not_current` says of it."""
-        if exposure.problem is not None:
-            self.n_problems += 1
-        elif not reasons:
-            self.current += 1
-        elif reasons == [_NOT_THERE]:
-            self.new += 1
-        else:
-            self.redone[", ".join(reason_of(line) for line in reasons)] += 1
-
-    def __str__(self) -> str:
-        """Such as ``412 current, 36 new, 17 would be redone: references``."""
-        parts = [f"{self.current} current", f"{self.new} new"]
-        parts += [
-            f"{number} would be redone: {reasons}" for reasons, number in self.redone.most_common()
-        ]
-        return ", ".join(parts)
-
-
-def survey(
-    plan: Plan, outcomes: Mapping[str, Outcome] | None = None, *, ignore: Collection[str] = ()
-) -> Iterator[tuple[PlannedExposure, list[str]]]:
-    """Each exposure of a plan with what `why_not_current` says of it, nothing of a problem.
-
-    Parameters
-    ----------
-    plan : Plan
-    outcomes : dict of str to Outcome, optional
-        See `outcomes_by_key`.
-    ignore : collection of str
-    """
-    known = outcomes or {}
-    for exposure in plan.exposures:
-        if exposure.problem is not None:
-            yield exposure, []
-        else:
-            yield (
-                exposure,
-                why_not_current(exposure, plan, known.get(exposure.key), ignore=ignore),
-            )
-
-
-def reason_of(line: str) -> Reason:
+def reason_of(line: str) -> str:
     """The reason of a line of `why_not_current`."""
-    return Reason(line.partition(":")[0])
+    return line.partition(":")[0]
 
 
 def is_new(reasons: list[str]) -> bool:

@@ -26,27 +26,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ...batch import current
+    from ...batch.current import outcomes_by_key
     from ...batch.planning import plan_notes, plan_problems
+    from ...batch.remaining import what_remains
     from ...batch.state import RunDirectory, state_of
 
     plan = make_plan(options)
     state = state_of(plan.settings.destination, options.state)
     path = plan.write(RunDirectory.of(plan, state).path)
-    found = current.Currency()
-    for exposure, reasons in current.survey(
-        plan, current.outcomes_by_key(state), ignore=options.ignore
-    ):
-        found.add(exposure, reasons)
+    found = what_remains(plan, plan.exposures, outcomes_by_key(state), ignore=options.ignore)
     print("\n".join(_lines(plan)))
-    if found.n_problems:
-        print(f"{found.n_problems} cannot be calibrated:")
+    if found.problems:
+        print(f"{len(found.problems)} cannot be calibrated:")
         print("\n".join(f"  {line}" for line in plan_problems(plan)))
     for line in plan_notes(plan):
         print(f"note: {line}")
     print(found)
     print(f"plan {path}")
-    return 1 if found.n_problems else 0
+    return 1 if found.problems else 0
 
 
 def make_plan(options: argparse.Namespace) -> Plan:

@@ -113,11 +113,11 @@ def run(options: argparse.Namespace) -> int:
 
     plan, directory = _planned(options)
     batch = Batch(plan, directory, _batch_options(options))
-    print(f"{plan.settings.destination}: {len(batch.exposures)} exposures: {batch.selection}")
-    if batch.selection.problems:
+    print(f"{plan.settings.destination}: {len(batch.exposures)} exposures: {batch.remaining}")
+    if batch.remaining.problems:
         print("\n".join(f"  {line}" for line in plan_problems(plan)))
     if options.dry_run:
-        return 1 if batch.selection.problems else 0
+        return 1 if batch.remaining.problems else 0
     sys.stdout.flush()  # before what progress shows
     counts: Counter[str] = Counter()
     with _stopped_by_sigterm(batch) as signals:
@@ -160,7 +160,7 @@ def _planned(options: argparse.Namespace) -> tuple[Plan, RunDirectory]:
 
 def _batch_options(options: argparse.Namespace) -> BatchOptions:
     from ...batch.carry_out import BatchOptions
-    from ...batch.select import Shard
+    from ...batch.remaining import Shard
 
     return BatchOptions(
         engine=options.engine,

@@ -12,7 +12,10 @@ from .current import is_new, reason_of, why_not_current
 from .outcome import Kind, Outcome
 from .plan import Plan, PlannedExposure
 
-__all__ = ["RERUN", "Selection", "Shard", "select"]
+__all__ = ["RERUN", "Remaining", "Rerun", "Shard", "what_remains"]
+
+#: The reason to do again what is current.
+_ASKED_FOR = "asked for"
 
 RERUN = ("changed", "failed", "all", "never")
 Rerun = Literal["changed", "failed", "all", "never"]
@@ -59,7 +62,7 @@ class Shard:
 
 
 @dataclass
-class Selection:
+class Remaining:
     """What is left to do.
 
     Attributes
@@ -71,35 +74,49 @@ class Selection:
         The plan knows that they cannot be calibrated.
     settled : list of Outcome
         They failed before, and nothing has changed since.
-    reasons : Counter of str
-        How many are done for which reason: ``new``, ``references``...
+    new : int
+        How many of those to do have no product.
+    redone : Counter of str
+        How many have one that is to be another, by reasons: ``references``, ``input, software``.
     """
 
     todo: list[PlannedExposure] = field(default_factory=list)
     current: list[PlannedExposure] = field(default_factory=list)
     problems: list[PlannedExposure] = field(default_factory=list)
     settled: list[Outcome] = field(default_factory=list)
-    reasons: Counter[str] = field(default_factory=Counter)
+    new: int = 0
+    redone: Counter[str] = field(default_factory=Counter)
+
+    def add(self, exposure: PlannedExposure, reasons: list[str]) -> None:
+        """Takes in an exposure, with what `why_not_current` says of it."""
+        if not reasons:
+            self.current.append(exposure)
+            return
+        self.todo.append(exposure)
+        if is_new(reasons):
+            self.new += 1
+        else:
+            self.redone[", ".join(reason_of(line) for line in reasons)] += 1
 
     def __str__(self) -> str:
-        """In one line: ``412 current, 36 new, 17 to be redone: references``."""
-        parts = [f"{len(self.current)} current"] if self.current else []
-        parts += [f"{number} {reason}" for reason, number in self.reasons.most_common()]
+        """In one line: ``412 current, 36 new, 17 would be redone: references``."""
+        parts = [f"{len(self.current)} current", f"{self.new} new"]
+        parts += [
+            f"{number} would be redone: {reasons}" for reasons, number in self.redone.most_common()
+        ]
         if self.settled:
             parts.append(f"{len(self.settled)} failed before (--rerun failed tries them again)")
-        if self.problems:
-            parts.append(f"{len(self.problems)} that cannot be calibrated")
-        return ", ".join(parts) or "nothing to do"
+        return ", ".join(parts)
 
 
-def select(
+def what_remains(
     plan: Plan,
     exposures: Sequence[PlannedExposure],
     outcomes: Mapping[str, Outcome],
     *,
     rerun: Rerun = "changed",
     ignore: Collection[str] = (),
-) -> Selection:
+) -> Remaining:
     """Decides what is left to do.
 
     Parameters
@@ -115,34 +132,24 @@ def select(
     ignore : collection of str
         What may differ: ``software``, ``references``.
     """
-    found = Selection()
+    found = Remaining()
     for exposure in exposures:
         if exposure.problem is not None:
             found.problems.append(exposure)
             continue
         outcome = outcomes.get(exposure.key)
-        if rerun == "all":
-            found.todo.append(exposure)
-            found.reasons["asked for"] += 1
-            continue
-        if outcome is not None and rerun != "failed" and _is_settled(outcome):
+        if outcome is not None and rerun in ("changed", "never") and _is_settled(outcome):
             found.settled.append(outcome)
             continue
         reasons = why_not_current(exposure, plan, outcome, ignore=ignore)
-        if not reasons or (rerun == "never" and not is_new(reasons)):
-            found.current.append(exposure)
-        else:
-            found.todo.append(exposure)
-            found.reasons[_in_words(reasons)] += 1
+        if rerun == "never" and not is_new(reasons):
+            reasons = []
+        elif rerun == "all" and not reasons:
+            reasons = [_ASKED_FOR]
+        found.add(exposure, reasons)
     return found
 
 
 def _is_settled(outcome: Outcome) -> bool:
     """Whether it would end as it did, as its key is the same."""
     return not (outcome.kind in (Kind.DONE, Kind.CURRENT) or outcome.kind.may_change)
-
-
-def _in_words(reasons: list[str]) -> str:
-    if is_new(reasons):
-        return "new"
-    return f"to be redone: {', '.join(reason_of(line) for line in reasons)}"
