@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: build demo test test-busy test-lowest lint format bench bench-peers validate validate-peer validate-sample validate-flight crds-answers torture hostile fuzz wheel check-wheel deny clean
+.PHONY: build demo test test-busy test-lowest lint format bench bench-peers validate validate-peer validate-sample validate-flight crds-answers torture torture-batch hostile fuzz wheel check-wheel deny clean
 
 # Compiles the crate and installs the package, with everything its tests need, into .venv.
 build: $(BIN)/maturin
@@ -128,6 +128,12 @@ crds-answers: build
 # Kills a thousand runs, or takes their disk space, at random moments; ten minutes on 2 cores.
 torture: build
 	$(BIN)/python tests/torture/disturbed.py --runs 1000
+
+# Batches of 200 exposures that are killed at 20 random moments, by each engine. Half an hour on 2 cores.
+KILLS ?= --exposures 200 --kills 20
+
+torture-batch: build
+	PYTHONPATH=tests $(BIN)/python tests/torture/batch_kills.py $(KILLS)
 
 # All damaged and hostile files, of which the ordinary tests try a third; two minutes on 2 cores.
 hostile: build
