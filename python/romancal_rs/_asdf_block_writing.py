@@ -55,12 +55,14 @@ def write_blocks(file: IO[bytes], arrays: Sequence[np.ndarray], compression: str
 
 def _write_small(file: IO[bytes], data: memoryview, compression: str | None) -> None:
     """Writes a block at once, where it takes longer to start threads than to do the work."""
-    stored = data if compression is None else b"".join(_compressed(data, compression, map))
-    used = len(stored)
-    checksum = hashlib.md5(stored, usedforsecurity=False).digest()
+    parts = [data] if compression is None else list(_compressed(data, compression, map))
+    used = sum(map(len, parts))
+    checksum = hashlib.md5(usedforsecurity=False)
+    for part in parts:
+        checksum.update(part)
     label = (compression or "").encode()
-    file.write(Block(0, False, label, used, used, len(data), checksum).header())
-    file.write(stored)
+    file.write(Block(0, False, label, used, used, len(data), checksum.digest()).header())
+    file.writelines(parts)
 
 
 def _write_large(
