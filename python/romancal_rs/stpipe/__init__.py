@@ -5,6 +5,7 @@ Write a step by subclassing `RomanStep`, a pipeline by subclassing `RomanPipelin
 """
 
 from .hooks import HookError
+from .memory import reuse_memory
 from .parameters import ParameterError, UnknownParameterError
 from .pipeline import Pipeline
 from .pool import ReferencePool
@@ -31,4 +32,5 @@ __all__ = [
     "StepReport",
     "SystemCall",
     "UnknownParameterError",
+    "reuse_memory",
 ]
