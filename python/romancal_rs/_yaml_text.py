@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from ._tagged import Tagged
+from .errors import ArgumentTypeError
 
 #: The tags that a head writes in short: ``!core/ndarray-1.1.0``.
 _SHORT = "tag:stsci.edu:asdf/"
@@ -73,7 +74,7 @@ def scalar(value: Any) -> str:
         return value.isoformat(" ")
     if kind is datetime.date:
         return value.isoformat()
-    raise TypeError(f"YAML has no place for a {kind.__module__}.{kind.__qualname__}")
+    raise ArgumentTypeError(f"YAML has no place for a {kind.__module__}.{kind.__qualname__}")
 
 
 def _quoted(text: str) -> str:

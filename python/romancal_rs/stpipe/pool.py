@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from .. import references
+from ..errors import ArgumentError
 from ..references import LastingStore, Store
 from ..references.index import is_settled
 
@@ -81,7 +82,7 @@ class ReferencePool:
 
     def __init__(self, most_files: int = 40) -> None:
         if most_files < 0:
-            raise ValueError(f"most_files: expected a number from 0, got {most_files}")
+            raise ArgumentError(f"most_files: expected a number from 0, got {most_files}")
         self._most_files = most_files
         self._lock = threading.RLock()
         #: Those that the next run may find, the one that was used last at the end.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import ArgumentTypeError, InputError
 from ..outcome import TransientError
 from ..worker import Chunk, ChunkResult, Job, calibrate_chunk
-from . import Ended, EngineLostError, WorkerLostError
+from .base import Ended, EngineLostError, WorkerLostError
 from .processes import available_cores
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from ..worker import Chunk, ChunkResult, Job, calibrate_chunk
-from . import Ended, WorkerLostError
+from .base import Ended, WorkerLostError
 
 __all__ = ["ProcessEngine", "available_cores"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from ..worker import Chunk, Job, calibrate_chunk, close_worker
-from . import Ended
+from .base import Ended
 from .processes import ProcessEngine, available_cores
 
 __all__ = ["SerialEngine"]

@@ -109,13 +109,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from ...batch.carry_out import Batch
-    from ...batch.planning import plan_problems
+    from ...batch.planning import plan_notes, plan_problems
 
     plan, directory = _planned(options)
     batch = Batch(plan, directory, _batch_options(options))
     print(f"{plan.settings.destination}: {len(batch.exposures)} exposures: {batch.remaining}")
     if batch.remaining.problems:
+        print(f"{len(batch.remaining.problems)} cannot be calibrated:")
         print("\n".join(f"  {line}" for line in plan_problems(plan)))
+    for line in plan_notes(plan):
+        print(f"note: {line}")
     if options.dry_run:
         return 1 if batch.remaining.problems else 0
     sys.stdout.flush()  # before what progress shows

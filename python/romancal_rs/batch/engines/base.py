@@ -1,0 +1,54 @@
+"""What all engines have in common."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ...errors import RomancalError
+from ..worker import Chunk, ChunkResult, Job
+
+__all__ = ["Ended", "Engine", "EngineLostError", "WorkerLostError"]
+
+
+class WorkerLostError(RomancalError):
+    """The process that worked on a chunk is gone."""
+
+
+class EngineLostError(RomancalError):
+    """What hands out chunks is gone, or was, and none of them is to blame."""
+
+
+#: A chunk, and what became of it: outcomes, or why there are none.
+Ended = tuple[Chunk, ChunkResult | BaseException]
+
+
+class Engine(Protocol):
+    """Calibrates chunks, at most `n_workers` at once."""
+
+    #: How many chunks are calibrated at once.
+    n_workers: int
+    #: Whether its workers see the directory of the run, and so record what they do there.
+    shares_records: bool
+
+    @property
+    def cores(self) -> int:
+        """How many cores its workers share."""
+
+    @property
+    def window(self) -> int:
+        """How many are to be submitted and not ended, so that no worker waits for one."""
+
+    def start(self, job: Job) -> None:
+        """Makes ready; called once, before the first chunk."""
+
+    def submit(self, chunk: Chunk) -> None:
+        """Has a chunk calibrated some time."""
+
+    def wait(self, timeout: float) -> list[Ended]:
+        """What has ended since, waiting for at most that long [s] for the first."""
+
+    def cancel(self) -> list[Chunk]:
+        """Takes back the chunks that have not begun, as far as can be told."""
+
+    def close(self, *, now: bool) -> None:
+        """Ends the workers; `now`: also those that work."""
