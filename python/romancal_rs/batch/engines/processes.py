@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import queue
 from concurrent.futures import CancelledError
+from typing import Any
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
@@ -56,7 +57,7 @@ class ProcessEngine:
 
     def start(self, job: Job) -> None:
         self._job = job
-        self._context = multiprocessing.get_context("spawn")
+        self._context = _context()
 
     def submit(self, chunk: Chunk) -> None:
         timeout = self._job.timeout
@@ -102,6 +103,19 @@ class ProcessEngine:
                 pool.stop() if now else pool.close()
                 pool.join()
         self._pool = self._alone = None
+
+
+def _context() -> Any:
+    """How workers are started: none inherits what this process has open, or its threads.
+
+    Where the system has it, a process of its own imports what workers need, and they are copies of
+    that: it takes a second or two each time otherwise.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["romancal_rs.batch.preloaded"])
+    return context
 
 
 def _result(future: ProcessFuture) -> ChunkResult | BaseException:

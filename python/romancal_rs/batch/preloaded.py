@@ -1,0 +1,9 @@
+"""Imports what workers need. Who is copied after that need not import it again."""
+
+from __future__ import annotations
+
+from .. import pipeline  # noqa: F401
+from ..datamodels import load_objects
+from . import worker  # noqa: F401
+
+load_objects()
