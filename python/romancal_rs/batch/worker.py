@@ -161,8 +161,10 @@ class Worker:
 
     def __init__(self, job: Job) -> None:
         from ..datamodels import load_objects
-        from ..stpipe import ReferencePool
+        from ..stpipe import ReferencePool, reuse_memory
 
+        if job.may_exit:  # it holds for the whole process
+            reuse_memory()
         load_objects()  # which takes a second or two: no exposure's time
         self.job = job
         directory = RunDirectory(Path(job.run_directory))
