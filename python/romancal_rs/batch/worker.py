@@ -175,6 +175,7 @@ class Worker:
             self._records.worker if self._records else f"{socket.gethostname()}-{os.getpid()}"
         )
         self._log_path = directory.path / "logs" / f"{self.name}.log" if sees_it else None
+        self._software = identity.software()
         self._pool = ReferencePool()
         self._steps: dict[str, Step] = {}
         self._scratch = remote.Scratch(Path(job.scratch))
@@ -277,7 +278,7 @@ class Worker:
         }
         outcome.references_sha256 = references.references_sha256
         outcome.parameters_sha256 = references.parameters_sha256
-        outcome.software = identity.software()
+        outcome.software = self._software
         return outcome
 
     def _step(self, task: Task, path: Path, store: PinnedStore) -> Step:
