@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ..errors import RomancalError
 from .causes import normalised
-from .engines import Ended, Engine, EngineLostError, WorkerLostError
+from .engines import Ended, Engine, EngineLostError, LostError
 from .outcome import Kind, Outcome
 from .plan import Plan, PlannedExposure
 from .state import RecordWriter, RunState
@@ -214,13 +214,11 @@ class Supervisor:
             for task in reversed(chunk.tasks[len(result.outcomes) :]):
                 self._give_back(task)
             return
-        if not isinstance(result, WorkerLostError | EngineLostError):
+        if not isinstance(result, LostError):
             raise result
         yield from self._take_lost(chunk, result, since)
 
-    def _take_lost(
-        self, chunk: Chunk, lost: WorkerLostError | EngineLostError, since: float
-    ) -> Iterator[Outcome]:
+    def _take_lost(self, chunk: Chunk, lost: LostError, since: float) -> Iterator[Outcome]:
         """Sorts the tasks of a worker that is gone: done, begun, not begun."""
         self._state.refresh()
         why, suspects = str(lost), []
@@ -238,7 +236,7 @@ class Supervisor:
         for task in suspects:
             began = self._state.begun.get(task.exposure.input, ("", since))[1]
             timeout = self._job.timeout
-            if timeout is not None and len(suspects) == 1 and time.time() - began >= timeout:
+            if timeout is not None and len(suspects) == 1 and lost.at - began >= timeout:
                 yield from self._end(task, Kind.TIMEOUT, f"it took longer than {timeout:g} s")
             elif chunk.is_alone:
                 yield from self._end(task, Kind.CRASHED, f"{why}, twice, the second time alone")

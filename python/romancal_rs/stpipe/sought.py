@@ -73,7 +73,7 @@ def _asked_for(meta: dict[str, Any]) -> dict[str, Any]:
 def _is_same(known: Any, asked: Any) -> bool:
     try:
         return bool(known == asked)
-    except ValueError:  # arrays, which are not compared
+    except Exception:  # of arrays, and of objects that a file names, which may compare anyhow
         return False
 
 

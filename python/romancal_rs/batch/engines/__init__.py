@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import ArgumentError
-from .base import Ended, Engine, EngineLostError, WorkerLostError
+from .base import Ended, Engine, EngineLostError, LostError, WorkerLostError
 
-__all__ = ["ENGINES", "Ended", "Engine", "EngineLostError", "WorkerLostError", "make"]
+__all__ = ["ENGINES", "Ended", "Engine", "EngineLostError", "LostError", "WorkerLostError", "make"]
 
 ENGINES = ("processes", "serial", "dask")
 

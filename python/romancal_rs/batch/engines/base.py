@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import time
 from typing import Protocol
 
 from ...errors import RomancalError
 from ..worker import Chunk, ChunkResult, Job
 
-__all__ = ["Ended", "Engine", "EngineLostError", "WorkerLostError"]
+__all__ = ["Ended", "Engine", "EngineLostError", "LostError", "WorkerLostError"]
 
 
-class WorkerLostError(RomancalError):
-    """The process that worked on a chunk is gone."""
+class LostError(RomancalError):
+    """A chunk is not going to end.
+
+    Attributes
+    ----------
+    at : float
+        When that was noticed [s since 1970].
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.at = time.time()
 
 
-class EngineLostError(RomancalError):
+class WorkerLostError(LostError):
+    """The process that worked on it is gone."""
+
+
+class EngineLostError(LostError):
     """What hands out chunks is gone, or was, and none of them is to blame."""
 
 
