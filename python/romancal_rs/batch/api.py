@@ -11,6 +11,7 @@ from .._files import local_path
 from ..references.keys import naive_utc
 from . import remote
 from .carry_out import Batch, BatchOptions
+from .heads import patiently
 from .plan import Plan, Settings
 from .planning import Selection, make_plan
 from .remaining import Rerun, Shard
@@ -48,6 +49,7 @@ def calibrate_all(
     fail_fast: bool = False,
     state: str | os.PathLike[str] | None = None,
     scratch: str | os.PathLike[str] | None = None,
+    scratch_limit: int | None = None,
     memory_limit: int | None = None,
 ) -> Batch:
     """Plans the calibration of many exposures, and gives what carries the plan out::
@@ -82,12 +84,12 @@ def calibrate_all(
         ``processes`` of this machine, ``serial`` in this process, ``dask``, or the client of a
         Dask cluster.
     workers, threads, scheduler, retries, timeout, rerun, ignore, keep_going, fail_fast, scratch, \
-    memory_limit : optional
+    scratch_limit, memory_limit : optional
         As in `BatchOptions`.
     shard, shard_by : str, optional
         ``I/N``: only this part of the exposures, by ``exposure`` or by ``detector``.
     state : path, optional
-        Where plans and records are kept, in place of ``to``.
+        Where plans and records are kept, in place of ``to``; needed where that is a URL.
 
     Returns
     -------
@@ -101,17 +103,22 @@ def calibrate_all(
         told by its outcome.
     """
     words = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    state = None if state is None else os.fspath(state)
+    scratch = None if scratch is None else os.fspath(scratch)
+    settings = _settings(step, to, parameters or {}, references, context)
+    make_destination(settings.destination, state)
     plan = make_plan(
         find([os.fspath(word) for word in words], recursive=recursive, column=column),
-        _settings(step, to, parameters or {}, references, context),
+        settings,
         selection=Selection(
             tuple(detectors),
             tuple(elements),
             None if after is None else naive_utc(after),
             None if before is None else naive_utc(before),
         ),
+        scratch=remote.Scratch(None if scratch is None else Path(scratch), scratch_limit),
     )
-    directory = write_plan(plan, None if state is None else os.fspath(state))
+    directory = write_plan(plan, state)
     options = BatchOptions(
         engine=engine,
         workers=workers,
@@ -124,18 +131,35 @@ def calibrate_all(
         ignore=tuple(ignore),
         keep_going=keep_going,
         fail_fast=fail_fast,
-        scratch=None if scratch is None else os.fspath(scratch),
+        scratch=scratch,
+        scratch_limit=scratch_limit,
         memory_limit=memory_limit,
     )
     return Batch(plan, directory, options)
 
 
-def write_plan(plan: Plan, state: str | None = None) -> RunDirectory:
-    """Writes a plan where its run is recorded, and makes the directory of the products."""
-    destination = plan.settings.destination
-    if not remote.is_url(destination):
+def make_destination(destination: str, state: str | None = None) -> None:
+    """Makes the directory of the products; of a URL, checks that they can be written there.
+
+    Raises
+    ------
+    InputError
+        If it is a URL and no directory for the records is named, or one to which nobody writes.
+    OSError
+        If the directory cannot be made.
+    RemoteNotFoundError, RemoteAccessError, RemoteError, TransientError
+        If the server would not take the products.
+    """
+    state_of(destination, state)
+    if remote.is_url(destination):
+        patiently(lambda: remote.check_folder(destination))
+    else:
         Path(destination).mkdir(parents=True, exist_ok=True)
-    directory = RunDirectory.of(plan, state_of(destination, state))
+
+
+def write_plan(plan: Plan, state: str | None = None) -> RunDirectory:
+    """Writes a plan where its run is recorded."""
+    directory = RunDirectory.of(plan, state_of(plan.settings.destination, state))
     plan.write(directory.path)
     return directory
 
@@ -158,15 +182,15 @@ def _settings(
     )
     return Settings(
         step_class=config.class_path(step_class),
-        destination=_absolute(to),
+        destination=absolute(to),
         config_file=None if file is None else os.path.abspath(name),
         parameters=dict(parameters),
-        references=None if references is None else _absolute(references),
+        references=None if references is None else absolute(references),
         context=context,
     )
 
 
-def _absolute(place: str | os.PathLike[str]) -> str:
-    """A URL, or the absolute path of a local place: workers may have another directory."""
+def absolute(place: str | os.PathLike[str]) -> str:
+    """The URL of a folder, or the absolute path of a directory: workers may have another one."""
     text = remote.without_file_scheme(os.fspath(place))
-    return text if remote.is_url(text) else os.path.abspath(local_path(text))
+    return text.rstrip("/") if remote.is_url(text) else os.path.abspath(local_path(text))

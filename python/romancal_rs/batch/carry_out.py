@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,7 +49,9 @@ class BatchOptions:
     keep_going, fail_fast : bool
         Go on after 20 equal failures in a row; stop after the first failure.
     scratch : str or None
-        Directory of a host for what is fetched, or to be uploaded.
+        Directory of each host for what is fetched, or to be uploaded; the user's own by default.
+    scratch_limit : int or None
+        How much of what was fetched is kept there [bytes]; all by default.
     memory_limit : int or None
         Of a worker's own memory [bytes].
     """
@@ -68,12 +69,7 @@ class BatchOptions:
     fail_fast: bool = False
     scratch: str | None = None
     memory_limit: int | None = None
-
-    @property
-    def own_scratch(self) -> str:
-        """The directory for passing files, which is the user's own by default."""
-        user = os.getuid() if hasattr(os, "getuid") else 0
-        return self.scratch or os.path.join(tempfile.gettempdir(), f"romancal-rs-{user}")
+    scratch_limit: int | None = None
 
 
 @dataclass
@@ -138,9 +134,10 @@ class Batch:
             job = Job(
                 self.plan.settings,
                 str(self.directory.path.absolute()),
-                self.options.own_scratch,
+                self.options.scratch,
                 self.options.timeout,
                 self.options.memory_limit,
+                scratch_limit=self.options.scratch_limit,
             )
             engine = self._engine()
             is_done = False

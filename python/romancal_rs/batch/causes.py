@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .outcome import Kind, Outcome
+from .remote import is_url, shown
 
 __all__ = ["Cause", "base_name", "causes", "normalised"]
 
@@ -87,4 +88,6 @@ def causes(outcomes: Iterable[Outcome]) -> tuple[Cause, ...]:
 
 def base_name(path: str) -> str:
     """The name of a file without its directory, or the rest of its URL."""
+    if is_url(path):
+        path = shown(path)  # a query may hold slashes
     return path.rstrip("/").rpartition("/")[2]

@@ -19,6 +19,7 @@ from ..stpipe.config import StepConfig
 from ..stpipe.find_class import find_class
 from ..stpipe.parameters import reference_types
 from . import remote
+from .heads import patiently
 from .identity import OVERRIDE
 from .plan import Pin, Settings
 
@@ -86,6 +87,8 @@ class StepMaker:
     step_class : type
     config : StepConfig
         The parameter file that the user named.
+    scratch : Scratch
+        Takes what is fetched of remote files.
     store : Store or None
         Where references are looked for.
     stores : list of Store
@@ -95,15 +98,23 @@ class StepMaker:
     settings: Settings
     step_class: type[Step]
     config: StepConfig
+    scratch: remote.Scratch
     store: Store | None = None
     stores: list[Store] = field(default_factory=list)
     #: What the checks of several sets share: they have many of their references in common.
     pool: ReferencePool = field(default_factory=ReferencePool)
     _digests: dict[tuple[str, int, int], str] = field(default_factory=dict)
+    _remote: remote.RemoteStore | None = None
 
     @classmethod
-    def of(cls, settings: Settings) -> StepMaker:
+    def of(cls, settings: Settings, scratch: remote.Scratch) -> StepMaker:
         """For the settings of a plan.
+
+        Parameters
+        ----------
+        settings : Settings
+        scratch : Scratch
+            Takes the references that are remote, and the heads of such exposures.
 
         Raises
         ------
@@ -111,16 +122,23 @@ class StepMaker:
             If the class, the parameter file or a parameter is wrong.
         ReferenceFileError
             If a place of references is not there.
+        RemoteAccessError, RemoteError, TransientError
+            If a server does not list it.
         """
         file = StepConfig()
         if settings.config_file is not None:
             file = config.load(settings.config_file)
         step_class = find_class(settings.step_class, file.directory)
-        maker = cls(settings, step_class, file)
+        maker = cls(settings, step_class, file, scratch)
+        place: Any = settings.references
+        if place is not None and remote.is_url(place):
+            url = place
+            maker._remote = patiently(lambda: remote.RemoteStore(url, scratch))
+            place = references.with_cache(maker._remote, settings.context)
         step = configure.build(
             step_class,
             config=file,
-            parameters=maker._parameters(settings.references),
+            parameters=maker._parameters(place),
             parameter_references=False,
         )
         for part in (step, *step.substeps()):
@@ -152,21 +170,29 @@ class StepMaker:
         Parameters
         ----------
         input : str
-            Path or URL; what is remote is fetched into the scratch.
+            Path or URL; of what is remote the head is fetched.
 
         Raises
         ------
         RomancalError
             What a run on it would tell before it begins.
         """
-        if not remote.is_url(input):
-            return self._check_local(input)
-        scratch = remote.Scratch()
-        path = scratch.fetch(input)
         try:
-            return self._check_local(str(path))
+            if not remote.is_url(input):
+                return self._check_local(input)
+            return self._check_remote(input)
         finally:
-            scratch.release(path)
+            if self._remote is not None:
+                self._remote.release()
+
+    def _check_remote(self, url: str) -> SetCheck:
+        path = self.scratch.own_directory() / remote.name_of(url)
+        try:
+            patiently(lambda: remote.fetch_outline(url, path))
+            with remote.telling_of(path, url):
+                return self._check_local(str(path))
+        finally:
+            path.unlink(missing_ok=True)
 
     def _check_local(self, input: str) -> SetCheck:
         store = None if self.store is None else _Recorder(self.store)
@@ -212,17 +238,27 @@ class StepMaker:
         name = reftype if is_own else OVERRIDE + reftype
         if match.reference == NOT_APPLICABLE:
             return Pin(name, NOT_APPLICABLE, context=match.context, note=match.note)
-        path = os.path.abspath(match.reference)
-        status = os.stat(path)
+        sha256 = run.digest_of(match.reference)
         return Pin(
-            *(name, path, run.digest_of(match.reference), (status.st_size, status.st_mtime_ns)),
-            *(match.context, match.note),
+            *(name, *self._identified(match.reference, sha256), match.context, match.note),
+            version=self._version(match.reference),
         )
 
     def _pin_of_parameters(self, reftype: str, path: Path) -> Pin:
         status = path.stat()
-        stamp = status.st_size, status.st_mtime_ns
-        return Pin(reftype, os.path.abspath(path), self._sha256(path, stamp), stamp)
+        sha256 = self._sha256(path, (status.st_size, status.st_mtime_ns))
+        return Pin(reftype, *self._identified(path, sha256), version=self._version(path))
+
+    def _identified(self, path: Path, sha256: str) -> tuple[str, str, tuple[int, ...]]:
+        """Path or URL, digest and stamp of a pin."""
+        if self._remote is not None and (stat := self._remote.stat_of(path)) is not None:
+            return self._remote.url_of(path), sha256, (stat.size,)
+        status = path.stat()
+        return os.path.abspath(path), sha256, (status.st_size, status.st_mtime_ns)
+
+    def _version(self, path: Path) -> str:
+        stat = None if self._remote is None else self._remote.stat_of(path)
+        return "" if stat is None else stat.version
 
     def _sha256(self, path: Path, stamp: tuple[int, int]) -> str:
         key = (str(path), *stamp)

@@ -20,7 +20,7 @@ from ..errors import RomancalError
 from ..stpipe.config import class_path
 from ..stpipe.find_class import find_class
 from . import identity, remote
-from .heads import how_cut
+from .heads import how_cut, patiently
 from .outcome import Kind, Outcome
 from .plan import Plan, PlannedExposure
 from .state import run_directories
@@ -47,6 +47,7 @@ def why_not_current(
     outcome: Outcome | None = None,
     *,
     ignore: Collection[str] = (),
+    there: Mapping[str, remote.RemoteStat] | None = None,
 ) -> list[str]:
     """Why the product of an exposure is not what would be made now; empty if it is.
 
@@ -61,20 +62,30 @@ def why_not_current(
         What a batch recorded of it last, see `outcomes_by_key`.
     ignore : collection of str
         Reasons that do not count, such as ``software``.
+    there : mapping of str to RemoteStat, optional
+        The products that are there, see `remote_products`.
 
     Returns
     -------
     list of str
         A `Reason` each, with what differs, such as ``references: DARK, FLAT``.
+
+    Raises
+    ------
+    TransientError
+        If a server does not give a head for a reason that may pass, also after a while.
     """
-    if outcome is not None and outcome.key == exposure.key and _is_as_recorded(outcome, exposure):
+    if there is not None and exposure.product not in there:
+        return [_NOT_THERE]
+    is_known = outcome is not None and outcome.key == exposure.key
+    if outcome is not None and is_known and _is_as_recorded(outcome, exposure, there or {}):
         return []
     try:
         record = last_record(exposure.product)
         differences = _differences(record, exposure, plan)
     except FileNotFoundError:
         return [_NOT_THERE]
-    except (OSError, UnusableProductError) as error:
+    except (OSError, UnusableProductError, remote.RemoteError) as error:
         return [f"{Reason.PRODUCT}: {getattr(error, 'strerror', None) or error}"]
     except (AttributeError, KeyError, TypeError, ValueError, LookupError):
         return [f"{Reason.PRODUCT}: its record of a run (meta.cal_runs) is damaged"]
@@ -83,6 +94,23 @@ def why_not_current(
         for reason, what in differences
         if reason not in ignore or reason is Reason.PRODUCT
     ]
+
+
+def remote_products(plan: Plan) -> dict[str, remote.RemoteStat] | None:
+    """What lies where the products of a plan go, by URL, and what the server says about it.
+
+    One request tells of a thousand. None where the products are local files, or the user may not
+    list the folder: then each product is looked at by itself.
+    """
+    destination = plan.settings.destination
+    if not remote.is_s3(destination):
+        return None
+    try:
+        return dict(patiently(lambda: remote.listed(f"{destination}/", "*")))
+    except remote.RemoteNotFoundError:
+        return {}
+    except remote.RemoteAccessError:
+        return None
 
 
 def reason_of(line: str) -> str:
@@ -115,15 +143,26 @@ class UnusableProductError(RomancalError):
     """A product is damaged, or does not say what made it; the message says so without its name."""
 
 
-def _is_as_recorded(outcome: Outcome, exposure: PlannedExposure) -> bool:
+def _is_as_recorded(
+    outcome: Outcome, exposure: PlannedExposure, there: Mapping[str, remote.RemoteStat]
+) -> bool:
     """Whether the product is the very file that an outcome tells of."""
     if outcome.kind not in (Kind.DONE, Kind.CURRENT) or outcome.product != exposure.product:
         return False
+    if remote.is_url(exposure.product):
+        stat = there.get(exposure.product)
+        return stat is not None and is_version(outcome, stat)
     try:
         status = os.stat(exposure.product)
     except OSError:
         return False
     return [status.st_size, status.st_mtime_ns] == list(outcome.product_stamp)
+
+
+def is_version(outcome: Outcome, stat: remote.RemoteStat) -> bool:
+    """Whether a remote product is the one that an outcome tells of, by what the server says."""
+    told = [stat.size], stat.version
+    return bool(stat.version) and (outcome.product_stamp, outcome.product_version) == told
 
 
 def last_record(product: str) -> Mapping[str, Any]:
@@ -142,7 +181,7 @@ def last_record(product: str) -> Mapping[str, Any]:
     """
     try:
         if remote.is_url(product):
-            roman = _roman_of(remote.read_head(product)[1])
+            roman = _roman_of(patiently(lambda: remote.read_head(product))[1])
         else:
             roman = _roman_of_whole(product)
     except HeadError as error:
@@ -188,7 +227,8 @@ def _differences(
     found: list[tuple[Reason, str]] = []
     reference_set = plan.sets[exposure.references]
     (made_of,) = record["inputs"]
-    if made_of.get("head_sha256") != exposure.head_sha256:
+    # Of a remote exposure, the plan knows what the server calls it.
+    if exposure.head_sha256 not in (made_of.get("head_sha256"), made_of.get("version")):
         found.append((Reason.INPUT, f"another {made_of['filename']}"))
     step_class = _class_of(plan.settings.step_class, plan.settings.config_file)
     if record["class"] != class_path(step_class):

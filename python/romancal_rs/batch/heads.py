@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -31,9 +31,12 @@ _OF_YEARS = ("ngroups", "read_pattern", "group_time")
 #: From so many files on, processes are worth the second that each takes to start.
 _MANY = 4000
 _CHUNK = 250
-#: How many remote heads are asked for at a time, and how long to wait [s] before asking again.
+#: How many remote heads are asked for at a time, and how long to wait [s] before asking a server
+#: again.
 _AT_A_TIME = 16
 _PAUSES_S = (1.0, 4.0)
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def read_head(input: str) -> ExposureHead:
 def _read_remote(url: str) -> ExposureHead:
     """The same of a remote file, of which nothing tells whether it is cut off."""
     try:
-        stat, text = _patiently(url)
+        stat, text = patiently(lambda: remote.read_head(url))
     except TransientError:
         raise
     except RomancalError as error:
@@ -114,14 +117,14 @@ def _read_remote(url: str) -> ExposureHead:
     return _head(url, stat.size, stat.digest, text)
 
 
-def _patiently(url: str) -> tuple[remote.RemoteStat, bytes]:
-    """Reads a remote head, again if the server has too much to do."""
+def patiently(ask: Callable[[], _Answer]) -> _Answer:
+    """Asks a server, and again after a while where what goes wrong may pass."""
     for pause in _PAUSES_S:
         try:
-            return remote.read_head(url)
+            return ask()
         except TransientError:
             time.sleep(pause)
-    return remote.read_head(url)
+    return ask()
 
 
 def _head(

@@ -64,6 +64,8 @@ _TRANSIENT_ERRORS = frozenset(
 class TransientError(RomancalError):
     """The surroundings failed, not the exposure: it may go better the next time."""
 
+    exit_status = 75
+
 
 class TooLongError(RomancalError):
     """An exposure took longer than it may."""
@@ -129,7 +131,9 @@ class Outcome:
     product_sha256 : str
         Digest of the head of the product.
     product_stamp : list of int
-        Size [bytes] and time of change [ns] of the product, where it is a local file.
+        Size [bytes] and time of change [ns] of the product; of a URL the size alone.
+    product_version : str
+        Of a URL what the server calls these contents: the ETag.
     attempts : int
     worker, host : str
     started : str
@@ -169,6 +173,7 @@ class Outcome:
     n_resultants: int = 0
     product_sha256: str = ""
     product_stamp: list[int] = field(default_factory=list)
+    product_version: str = ""
     attempts: int = 1
     worker: str = ""
     host: str = ""

@@ -16,6 +16,8 @@ from typing import Any
 
 from .._files import replacing
 from ..errors import InputError
+from . import remote
+from .causes import base_name
 from .outcome import Kind, Outcome
 
 __all__ = ["Pin", "Plan", "PlannedExposure", "Problem", "ReferenceSet", "Settings"]
@@ -55,8 +57,9 @@ class Settings:
 
     @property
     def step_parameters(self) -> dict[str, Any]:
-        """What the step is made with, beside the parameter file."""
-        places = {"references": self.references, "context": self.context}
+        """What the step is made with, beside the parameter file; only stores take URLs."""
+        is_local = self.references is not None and not remote.is_url(self.references)
+        places = {"references": self.references if is_local else None, "context": self.context}
         return {**self.parameters, **{k: v for k, v in places.items() if v is not None}}
 
 
@@ -69,10 +72,12 @@ class Pin:
     reftype : str
         Lower case; of a parameter reference such as ``pars-rampfitstep``.
     path : str
-        Absolute path, or ``N/A``.
+        Absolute path, URL, or ``N/A``.
     sha256 : str
     stamp : tuple of int
-        Size [bytes] and time of change [ns]; empty for ``N/A``.
+        Size [bytes] and time of change [ns]; empty for ``N/A``, of a URL the size alone.
+    version : str
+        Of a URL what the server calls these contents: the ETag.
     context : str or None
         The CRDS context whose rules chose it.
     note : str or None
@@ -85,6 +90,7 @@ class Pin:
     stamp: tuple[int, ...] = ()
     context: str | None = None
     note: str | None = None
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,7 @@ class PlannedExposure:
     @property
     def name(self) -> str:
         """Base name of the input."""
-        return self.input.rstrip("/").rpartition("/")[2]
+        return base_name(self.input)
 
     def outcome(self, kind: Kind, message: str = "", error: str = "") -> Outcome:
         """What became of it, with what the plan knows of it."""

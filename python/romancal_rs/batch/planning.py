@@ -7,6 +7,7 @@ that a run begins with, so that what is wrong is told in the words of a run.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 from ..errors import InputError
 from ..references import ReferenceFileError, distinguishing
 from ..stpipe import ParameterError, config
-from . import identity
+from . import identity, remote
 from .causes import Cause, base_name, causes
 from .checking import SetCheck, StepMaker
 from .heads import ExposureHead, read_heads
@@ -71,6 +72,7 @@ def make_plan(
     selection: Selection | None = None,
     tell: Tell | None = None,
     processes: int | None = None,
+    scratch: remote.Scratch | None = None,
     command: str = "",
 ) -> Plan:
     """Plans what is to be done with exposures.
@@ -85,6 +87,8 @@ def make_plan(
         Called as ``tell("heads read", 250, 100000)`` now and then.
     processes : int, optional
         How many processes read heads, see `romancal_rs.batch.heads.read_heads`.
+    scratch : Scratch, optional
+        Takes what is fetched of remote files, and lets go of it; the user's own by default.
     command : str
         What repeats it.
 
@@ -104,9 +108,9 @@ def make_plan(
     TransientError
         If a server does not give what is needed, for a reason that may pass.
     """
-    return _Planner(settings, tell or (lambda what, done, total: None)).plan(
-        sources, selection or Selection(), processes, command
-    )
+    with contextlib.closing(scratch or remote.Scratch()) as scratch:
+        planner = _Planner(settings, tell or (lambda what, done, total: None), scratch)
+        return planner.plan(sources, selection or Selection(), processes, command)
 
 
 @dataclass
@@ -120,10 +124,10 @@ class _Row:
 class _Planner:
     """Makes one plan."""
 
-    def __init__(self, settings: Settings, tell: Tell) -> None:
+    def __init__(self, settings: Settings, tell: Tell, scratch: remote.Scratch) -> None:
         self.settings = settings
         self.tell = tell
-        self.maker = StepMaker.of(settings)
+        self.maker = StepMaker.of(settings, scratch)
         self.software = identity.software()
         self.defaults = identity.default_parameters(self.maker.step_class)
         self.sets: dict[str, ReferenceSet] = {}

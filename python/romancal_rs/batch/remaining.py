@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..errors import InputError
-from .current import is_new, reason_of, why_not_current
+from .current import is_new, reason_of, remote_products, why_not_current
 from .outcome import Kind, Outcome
 from .plan import Plan, PlannedExposure
 
@@ -133,6 +133,7 @@ def what_remains(
         What may differ: ``software``, ``references``.
     """
     found = Remaining()
+    there = remote_products(plan)
     for exposure in exposures:
         if exposure.problem is not None:
             found.problems.append(exposure)
@@ -141,7 +142,7 @@ def what_remains(
         if outcome is not None and rerun in ("changed", "never") and _is_settled(outcome):
             found.settled.append(outcome)
             continue
-        reasons = why_not_current(exposure, plan, outcome, ignore=ignore)
+        reasons = why_not_current(exposure, plan, outcome, ignore=ignore, there=there)
         if rerun == "never" and not is_new(reasons):
             reasons = []
         elif rerun == "all" and not reasons:

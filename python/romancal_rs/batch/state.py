@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import InputError
+from .causes import base_name
 from .outcome import Outcome
 from .plan import PLAN_NAME, Plan
 
@@ -73,7 +74,7 @@ class RunDirectory:
         detector : str
             Each has a directory of its own, so that none holds too many files.
         """
-        base = name.rstrip("/").rpartition("/")[2].removesuffix(".asdf")
+        base = base_name(name).removesuffix(".asdf")
         folder = re.sub(r"\W+", "_", detector.lower()) or "unknown"
         return self.failed / folder / f"{base}.log"
 

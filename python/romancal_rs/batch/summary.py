@@ -6,11 +6,16 @@ import heapq
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from .._asdf_blocks import head_digest
+from ..errors import InputError
+from . import remote
 from .causes import Cause, causes
+from .current import is_version
+from .heads import patiently
 from .outcome import Kind, Outcome
 from .pace import Pace, busy_seconds
 from .plan import Plan, ReferenceSet
@@ -21,6 +26,8 @@ __all__ = ["Contradiction", "InWork", "SetUse", "Summary", "Totals", "contradict
 #: Over how long the speed is taken while something is left [s].
 _WINDOW = 300.0
 _N_SLOWEST = 20
+#: How many remote products are asked for at a time.
+_AT_A_TIME = 16
 
 
 @dataclass(frozen=True)
@@ -261,19 +268,27 @@ def contradictions(outcomes: Iterable[Outcome]) -> Iterator[Contradiction]:
     """The products that are not what their rows say: LSST calls them wonky.
 
     A product whose size and time of change are those of its row is not read, of any other its head.
-    Those with a URL are passed over.
+    Of one with a URL the server is asked for its size and version.
+
+    Raises
+    ------
+    TransientError
+        If a server does not answer for a reason that may pass, also after a while.
     """
-    for outcome in outcomes:
-        if outcome.kind not in (Kind.DONE, Kind.CURRENT) or "://" in outcome.product:
-            continue
-        what = _what_is_wrong(outcome)
-        if what:
-            yield Contradiction(outcome.input, outcome.product, what)
+    made = [outcome for outcome in outcomes if outcome.kind in (Kind.DONE, Kind.CURRENT)]
+    with ThreadPoolExecutor(_AT_A_TIME) as threads:
+        are_remote = any(remote.is_url(outcome.product) for outcome in made)
+        found = threads.map(_what_is_wrong, made) if are_remote else map(_what_is_wrong, made)
+        for outcome, what in zip(made, found, strict=True):
+            if what:
+                yield Contradiction(outcome.input, outcome.product, what)
 
 
 def _what_is_wrong(outcome: Outcome) -> str:
     if not outcome.product:
         return f"{outcome.kind.value}, and no product is named"
+    if remote.is_url(outcome.product):
+        return _what_is_wrong_there(outcome)
     path = Path(outcome.product)
     try:
         status = path.stat()
@@ -286,6 +301,19 @@ def _what_is_wrong(outcome: Outcome) -> str:
         return "missing"
     except (OSError, ValueError) as error:  # a damaged head
         return f"cannot be read: {getattr(error, 'strerror', None) or error}"
+
+
+def _what_is_wrong_there(outcome: Outcome) -> str:
+    """The same of a remote product."""
+    try:
+        stat = patiently(lambda: remote.describe(outcome.product))
+    except remote.RemoteNotFoundError:
+        return "missing"
+    except (remote.RemoteError, InputError) as error:
+        return f"cannot be read: {error}"
+    # That it was there already, a row may say without its version.
+    is_told = outcome.kind is Kind.DONE or outcome.product_version
+    return "not the file that was made" if is_told and not is_version(outcome, stat) else ""
 
 
 def _pace(worked: Sequence[tuple[float, Outcome]], totals: Totals, n_left: int, now: float) -> Pace:

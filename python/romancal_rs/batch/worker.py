@@ -13,7 +13,6 @@ import faulthandler
 import logging
 import multiprocessing
 import os
-import re
 import socket
 import threading
 import time
@@ -26,10 +25,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._files import write_text
+from ..errors import RomancalError
+from ..stpipe.run import Origin
 from . import identity, remote
 from .alarm import alarm
 from .memory import MemoryWatch
-from .outcome import Kind, Outcome
+from .outcome import Kind, Outcome, TransientError
 from .pins import PinnedStore
 from .plan import PlannedExposure, ReferenceSet, Settings
 from .state import RecordWriter, RunDirectory
@@ -42,6 +43,10 @@ __all__ = ["Chunk", "ChunkResult", "Job", "Task", "calibrate_chunk"]
 _log = logging.getLogger("stpipe.batch")
 
 
+class DestinationError(RomancalError):
+    """A server does not take a product any more; neither the exposure nor its references are it."""
+
+
 @dataclass(frozen=True)
 class Job:
     """What all exposures of a run have in common, for whoever calibrates them.
@@ -51,8 +56,10 @@ class Job:
     settings : Settings
     run_directory : str
         Where records are kept. A worker that does not see it leaves that to who gets its outcomes.
-    scratch : str
-        Directory for what is fetched or to be uploaded, of this host.
+    scratch : str or None
+        Directory of each host for what is fetched or to be uploaded; the user's own if None.
+    scratch_limit : int or None
+        How much of what was fetched is kept there [bytes].
     timeout : float or None
         What an exposure may take [s].
     memory_limit : int or None
@@ -64,10 +71,11 @@ class Job:
 
     settings: Settings
     run_directory: str
-    scratch: str
+    scratch: str | None = None
     timeout: float | None = None
     memory_limit: int | None = None
     may_exit: bool = True
+    scratch_limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -170,7 +178,7 @@ class Worker:
         directory = RunDirectory(Path(job.run_directory))
         sees_it = directory.plan_path.is_file()
         self._records = RecordWriter(directory) if sees_it else None
-        self._failed = directory.failed if sees_it else None
+        self._directory = directory if sees_it else None
         self.name = (
             self._records.worker if self._records else f"{socket.gethostname()}-{os.getpid()}"
         )
@@ -178,7 +186,9 @@ class Worker:
         self._software = identity.software()
         self._pool = ReferencePool()
         self._steps: dict[str, Step] = {}
-        self._scratch = remote.Scratch(Path(job.scratch))
+        place = None if job.scratch is None else Path(job.scratch)
+        self._scratch = remote.Scratch(place, job.scratch_limit)
+        self._store: PinnedStore | None = None
         self._memory = MemoryWatch(job.memory_limit if job.may_exit else None)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="write")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="read")
@@ -189,6 +199,7 @@ class Worker:
         self._reader.shutdown(cancel_futures=True)
         self._memory.close()
         self._pool.close()
+        self._scratch.close()
         if self._records is not None:
             self._records.close()
 
@@ -225,26 +236,28 @@ class Worker:
             kernels.set_num_threads(threads)
             self._threads = threads
 
-    def _read_ahead(self, task: Task | None) -> Future[Path]:
+    def _read_ahead(self, task: Task | None) -> Future[_Input]:
         """Begins to read the input of a task; of none, nothing."""
         if task is None:
             return Future()
         return self._reader.submit(self._input, task)
 
-    def _input(self, task: Task) -> Path:
+    def _input(self, task: Task) -> _Input:
         """The local file of an input; what is remote is fetched, what is local is read ahead."""
         name = task.exposure.input
         if remote.is_url(name):
-            return self._scratch.fetch(name)
+            stat = remote.describe(name)
+            origin = Origin(remote.shown(name), stat.digest)
+            return _Input(self._scratch.fetch(name, stat), origin)
         path = Path(name)
         if hasattr(os, "posix_fadvise"):
             with path.open("rb") as file:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
-        return path
+        return _Input(path)
 
     # --- one exposure
 
-    def _calibrate(self, task: Task, reading: Future[Path]) -> _Work:
+    def _calibrate(self, task: Task, reading: Future[_Input]) -> _Work:
         """Calibrates an exposure, and begins to write its products."""
         from ..stpipe import Run, runlog
 
@@ -254,12 +267,18 @@ class Worker:
         self._memory.begin()
         with self._limited(task), runlog.recording() as work.lines:
             try:
-                path = reading.result()
-                work.local_input = path
-                store = PinnedStore(task.references)
+                work.input = reading.result()
+                path = work.input.path
+                store = self._store_of(task)
                 store.check()
                 step = self._step(task, path, store)
-                work.run = Run(step, pool=self._pool, store=store, write_later=work.write_later)
+                work.run = Run(
+                    step,
+                    pool=self._pool,
+                    store=store,
+                    write_later=work.write_later,
+                    origins=store.origins | work.input.origins,
+                )
                 work.model = work.run(path)
                 work.computed = time.perf_counter()
                 work.writing = self._writer.submit(self._write, work)
@@ -280,6 +299,14 @@ class Worker:
         outcome.parameters_sha256 = references.parameters_sha256
         outcome.software = self._software
         return outcome
+
+    def _store_of(self, task: Task) -> PinnedStore:
+        """The references of a task; copies of those of another set are let go."""
+        if self._store is None or self._store.name != task.references.name:
+            if self._store is not None:
+                self._store.release()
+            self._store = PinnedStore(task.references, self._scratch)
+        return self._store
 
     def _step(self, task: Task, path: Path, store: PinnedStore) -> Step:
         """The step with the parameters of the exposure's set; made once for each set."""
@@ -305,11 +332,11 @@ class Worker:
         return self._steps[name]
 
     def _output_directory(self) -> str:
-        """Where products are written: that of a URL is uploaded from here."""
+        """Where products are written: those of a URL are uploaded from here."""
         destination = self.job.settings.destination
         if not remote.is_url(destination):
             return destination
-        return str(self._scratch.directory / f"outgoing-{os.getpid()}")
+        return str(self._scratch.own_directory())
 
     @contextmanager
     def _limited(self, task: Task) -> Iterator[None]:
@@ -331,7 +358,7 @@ class Worker:
     @contextmanager
     def _trace_file(self, task: Task) -> Iterator[Any]:
         """The file that tells where an exposure hung; it goes where it did not."""
-        if self._failed is None:
+        if self._directory is None:
             with open(os.devnull, "w") as file:
                 yield file
             return
@@ -350,11 +377,33 @@ class Worker:
         work.write()
         if work.run is not None:
             work.bytes_out = sum(path.stat().st_size for path in work.run.saved_files)
-            destination = self.job.settings.destination
-            if remote.is_url(destination):
-                for path in work.run.saved_files:
-                    remote.upload(path, f"{destination.rstrip('/')}/{path.name}")
+            if remote.is_url(self.job.settings.destination):
+                # The first one tells whether the exposure is done: it comes last.
+                for path in reversed(work.run.saved_files):
+                    work.uploaded = self._upload(path)
         work.write_seconds = time.perf_counter() - started
+
+    def _upload(self, path: Path) -> remote.RemoteStat:
+        """Uploads a product.
+
+        Raises
+        ------
+        DestinationError
+            If the server does not take it, as it did when the batch began.
+        """
+        try:
+            return remote.upload(path, self._product_of(path))
+        except TransientError:
+            raise
+        except RomancalError as error:
+            raise DestinationError(f"the product cannot be written: {error}") from error
+
+    def _product_of(self, path: Path) -> str:
+        """The path or URL of a product that was written to a local file."""
+        destination = self.job.settings.destination
+        if remote.is_url(destination):
+            return f"{destination}/{path.name}"
+        return str(path.absolute())
 
     def _end(self, work: _Work) -> Outcome:
         """Waits for the products of an exposure, and records what became of it."""
@@ -368,6 +417,9 @@ class Worker:
                 self._describe(work)
             except Exception as error:
                 outcome.failed_by(error)
+                if work.input is not None and work.input.origin is not None:
+                    copy, url = str(work.input.path), work.input.origin.url
+                    outcome.message = outcome.message.replace(copy, url)
                 self._keep_log(work, error)
             finally:
                 self._clear(work)
@@ -393,36 +445,34 @@ class Worker:
             return
         local = run.saved_files[0]
         outcome.product_sha256 = head_digest(local)
-        destination = self.job.settings.destination
-        if remote.is_url(destination):
-            outcome.product = f"{destination.rstrip('/')}/{local.name}"
+        outcome.product = self._product_of(local)
+        if work.uploaded is not None:
+            outcome.product_stamp = [work.uploaded.size]
+            outcome.product_version = work.uploaded.version
         else:
             status = local.stat()
-            outcome.product = str(local.absolute())
             outcome.product_stamp = [status.st_size, status.st_mtime_ns]
 
     def _clear(self, work: _Work) -> None:
         """Removes what was only passing through."""
         work.model = None
-        if remote.is_url(work.task.exposure.input) and work.local_input is not None:
-            self._scratch.release(work.local_input, remove=True)
+        if work.input is not None and work.input.origin is not None:
+            self._scratch.release(work.input.path, remove=True)
         if remote.is_url(self.job.settings.destination) and work.run is not None:
             for path in work.run.saved_files:
                 path.unlink(missing_ok=True)
         work.run = None
 
     def _keep_log(self, work: _Work, error: Exception) -> None:
-        if self._failed is None:
+        if self._directory is None:
             return
         trace = traceback.format_exception(error)
         text = "".join([*(f"{line}\n" for line in work.lines), *trace])
         write_text(self._log_of(work.task), text)
 
     def _log_of(self, task: Task) -> Path:
-        """The log of a failure, in a directory by detector: too many in one are slow."""
-        assert self._failed is not None
-        detector = re.sub(r"\W+", "_", task.exposure.detector.lower()) or "unknown"
-        return self._failed / detector / f"{task.exposure.name.removesuffix('.asdf')}.log"
+        assert self._directory is not None
+        return self._directory.failure_log(task.exposure.input, task.exposure.detector)
 
     @contextmanager
     def _logging(self) -> Iterator[None]:
@@ -443,6 +493,18 @@ class Worker:
             handler.close()
 
 
+@dataclass(frozen=True)
+class _Input:
+    """The local file of an exposure, and where that comes from."""
+
+    path: Path
+    origin: Origin | None = None
+
+    @property
+    def origins(self) -> dict[Path, Origin]:
+        return {} if self.origin is None else {self.path: self.origin}
+
+
 @dataclass
 class _Work:
     """An exposure that is being calibrated, or written."""
@@ -452,7 +514,7 @@ class _Work:
     started: float = field(default_factory=time.perf_counter)
     cpu_started: float = field(default_factory=time.process_time)
     computed: float = 0.0
-    local_input: Path | None = None
+    input: _Input | None = None
     run: Run | None = None
     model: Any = None
     lines: list[str] = field(default_factory=list)
@@ -460,6 +522,7 @@ class _Work:
     writing: Future[None] | None = None
     write_seconds: float = 0.0
     bytes_out: int = 0
+    uploaded: remote.RemoteStat | None = None
     _to_write: list[Callable[[], None]] = field(default_factory=list)
 
     def write_later(self, write: Callable[[], None]) -> None:

@@ -28,6 +28,7 @@ from .resolve import (
     check_reference,
     open_store,
     resolve,
+    with_cache,
 )
 from .store import DirectoryStore
 
@@ -54,4 +55,5 @@ __all__ = [
     "distinguishing",
     "open_store",
     "resolve",
+    "with_cache",
 ]

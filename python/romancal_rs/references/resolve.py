@@ -58,13 +58,27 @@ def open_store(
     """
     if references is not None and not isinstance(references, str | os.PathLike):
         return references
-    stores: list[Store] = []
     cache = CrdsCache.from_environment()
     directory = Path(local_path(references)) if references else path_in(ENVIRONMENT_VARIABLE)
     if directory is not None and is_cache(directory):
-        cache = CrdsCache.at(directory)
-    elif directory is not None:
-        stores.append(DirectoryStore(directory))
+        return _chained(None, CrdsCache.at(directory), context)
+    return _chained(None if directory is None else DirectoryStore(directory), cache, context)
+
+
+def with_cache(store: Store, context: str | None = None) -> Store | None:
+    """A store that is open, and after it the CRDS cache of the environment, if there is one.
+
+    Parameters
+    ----------
+    store : Store
+    context : str or None
+        As of `open_store`, which says what is raised.
+    """
+    return _chained(store, CrdsCache.from_environment(), context)
+
+
+def _chained(first: Store | None, cache: CrdsCache | None, context: str | None) -> Store | None:
+    stores: list[Store] = [] if first is None else [first]
     if cache is not None:
         by_rules = CrdsStore(cache, context, Fetcher.if_wanted(cache))
         if context:

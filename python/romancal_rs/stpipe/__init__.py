@@ -11,7 +11,7 @@ from .pipeline import Pipeline
 from .pool import ReferencePool
 from .ramp import FitStep, RampStep
 from .roman import RomanPipeline, RomanStep
-from .run import Run, RunError, StepReport
+from .run import Origin, Run, RunError, StepReport
 from .runlog import BreakLevelError
 from .step import Step
 from .subproc import SystemCall
@@ -20,6 +20,7 @@ __all__ = [
     "BreakLevelError",
     "FitStep",
     "HookError",
+    "Origin",
     "ParameterError",
     "Pipeline",
     "RampStep",

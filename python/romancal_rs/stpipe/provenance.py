@@ -27,6 +27,7 @@ from .parameters import ParameterError, ParameterSpec, Role
 if TYPE_CHECKING:
     from ..datamodels import DataModel
     from .roman import RomanStep
+    from .run import Run
 
 _LIBRARIES = ("numpy", "asdf", "astropy", "gwcs", "rad")
 _PACKAGE = __name__.partition(".")[0]
@@ -66,7 +67,7 @@ def record(step: RomanStep, args: tuple[Any, ...], result: DataModel) -> dict[st
             **_versions(),
         },
         "threads": _core.num_threads(),
-        "inputs": [_describe_input(arg) for arg in args],
+        "inputs": [_describe_input(arg, step._run) for arg in args],
         "references": _describe_references(step, result),
     }
 
@@ -109,11 +110,17 @@ def _describe_recipe(step: RomanStep) -> dict[str, Any]:
     return {} if recipe is None else {"recipe": recipe._asdict()}
 
 
-def _describe_input(arg: Any) -> dict[str, Any]:
+def _describe_input(arg: Any, run: Run) -> dict[str, Any]:
     if not isinstance(arg, str | os.PathLike):
         return {"filename": _name_in_memory(arg)}
     path = Path(arg).absolute()
-    return {"filename": path.name, "path": str(path), "head_sha256": head_digest(path)}
+    origin = run.origins.get(path)
+    return {
+        "filename": path.name,
+        "path": str(path) if origin is None else origin.url,
+        "head_sha256": head_digest(path),
+        **({} if origin is None else {"version": origin.version}),
+    }
 
 
 def _describe_references(step: RomanStep, result: DataModel) -> dict[str, Any]:
@@ -127,7 +134,9 @@ def _describe_references(step: RomanStep, result: DataModel) -> dict[str, Any]:
         for reftype, match in part.found_references(result).items():
             if isinstance(match.reference, Path):
                 digest = part._run.digest_of(match.reference)
-                path = str(match.reference.absolute())
+                path = match.reference.absolute()
+                origin = part._run.origins.get(path)
+                path = str(path) if origin is None else origin.url
                 entries[reftype] = {"path": path, "sha256": digest}
             else:
                 reference = match.reference
@@ -243,7 +252,7 @@ def _add_input(result: Reproduction, entry: Mapping[str, Any], beside: Path) -> 
     found = [path for path in (Path(recorded), beside / name) if path.is_file()]
     result.inputs.append(str(found[0] if found else recorded))
     if not found:
-        result.missing.append(f"input {recorded}: there is no such file, nor beside the product")
+        result.missing.append(f"input {recorded}: {_absent(recorded)}, nor beside the product")
     elif head_digest(found[0]) != entry["head_sha256"]:
         result.missing.append(f"input {found[0]}: changed since")
 
@@ -260,13 +269,18 @@ def _add_references(result: Reproduction, used: Mapping[str, Any]) -> None:
             if "sha256" not in entry:
                 continue
             if not Path(path).is_file():
-                text = f"{reftype.upper()} {path}: there is no such file"
+                text = f"{reftype.upper()} {path}: {_absent(path)}"
             elif sha256_of(path) != entry["sha256"]:
                 text = f"{reftype.upper()} {path}: changed since; its sha256 was {entry['sha256']}"
             else:
                 continue
             if text not in result.missing:
                 result.missing.append(text)
+
+
+def _absent(path: str) -> str:
+    """What is wrong with a recorded path that is no local file."""
+    return "not on this machine" if "://" in path else "there is no such file"
 
 
 def _add_code(result: Reproduction, step: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .referencing import ReferencingStep
     from .step import Step
 
-__all__ = ["Run", "RunError", "StepReport"]
+__all__ = ["Origin", "Run", "RunError", "StepReport"]
 
 
 class RunError(RomancalError, RuntimeError):
@@ -59,6 +59,21 @@ class StepReport:
     status: str
     seconds: float
     references: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a local copy of a file comes from, which a product names in place of the copy.
+
+    Attributes
+    ----------
+    url : str
+    version : str
+        What tells this version of the file from others; empty if nothing does.
+    """
+
+    url: str
+    version: str = ""
 
 
 class Run:
@@ -88,7 +103,10 @@ class Run:
         Called as ``observer(step, event)`` when a step starts and ends: "start", "end".
     write_later : callable, optional
         Takes over to write the result: it is called with a function that does so, which may be
-        called in another thread, after the run.
+        another thread, after the run.
+    origins : mapping of Path to Origin, optional
+        Where local copies come from, inputs and references, by their absolute paths: the record of
+        the run names that.
 
     Attributes
     ----------
@@ -110,12 +128,14 @@ class Run:
         verbose: bool = False,
         observer: Callable[[Step, str], None] | None = None,
         write_later: Callable[[Callable[[], None]], None] | None = None,
+        origins: Mapping[Path, Origin] | None = None,
     ) -> None:
         self.step = step
         self.logcfg = logcfg
         self.verbose = verbose
         self.observer = observer
         self.write_later = write_later
+        self.origins = dict(origins or {})
         self.result: Any = None
         self.reports: list[StepReport] = []
         self.saved_files: list[Path] = []

@@ -7,11 +7,22 @@ is a `TransientError`, and it is for the caller to try again.
 The libraries that it takes come with ``romancal-rs[s3]``, and are imported when a URL is used.
 """
 
-from ._errors import RemoteAccessError, RemoteError, RemoteNotFoundError
+from ._errors import RemoteAccessError, RemoteError, RemoteNotFoundError, telling_of
 from ._loop import TIMEOUT_VARIABLE, close
 from ._s3 import ANONYMOUS_VARIABLE
 from ._stat import RemoteStat
-from ._transfer import describe, exists, expand, fetch, read_head, remove, upload
+from ._transfer import (
+    check_folder,
+    describe,
+    exists,
+    expand,
+    fetch,
+    fetch_outline,
+    listed,
+    read_head,
+    remove,
+    upload,
+)
 from ._urls import is_s3, is_url, name_of, shown, without_file_scheme
 from .references import RemoteStore
 from .scratch import SCRATCH_VARIABLE, Scratch
@@ -26,17 +37,21 @@ __all__ = [
     "RemoteStat",
     "RemoteStore",
     "Scratch",
+    "check_folder",
     "close",
     "describe",
     "exists",
     "expand",
     "fetch",
+    "fetch_outline",
     "is_s3",
     "is_url",
+    "listed",
     "name_of",
     "read_head",
     "remove",
     "shown",
+    "telling_of",
     "upload",
     "without_file_scheme",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 from ...errors import InputError, RomancalError, one_line
@@ -59,6 +60,20 @@ def telling(url: str) -> Iterator[None]:
         if told is None:
             raise
         raise told from error
+
+
+@contextlib.contextmanager
+def telling_of(path: os.PathLike[str], url: str) -> Iterator[None]:
+    """Has errors of the block name a URL in place of its local copy."""
+    try:
+        yield
+    except RomancalError as error:
+        error.args = (str(error).replace(os.fspath(path), shown(url)),)
+        raise
+    except OSError as error:
+        if error.filename == os.fspath(path):
+            error.filename = shown(url)
+        raise
 
 
 def _told(url: str, error: Exception) -> RomancalError | None:

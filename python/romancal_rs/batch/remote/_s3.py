@@ -151,6 +151,16 @@ async def _upload_parts(client: Any, whole: dict[str, str], file: IO[bytes], siz
     return f"{hashlib.md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(parts)}"
 
 
+async def may_write(system: Any, url: str) -> None:
+    """Begins to write an object, and takes it back: nothing of it is seen."""
+    bucket, key = split_s3(url)
+    client = await system.set_session()
+    made = await client.create_multipart_upload(Bucket=bucket, Key=key)
+    # Who may begin may not be allowed to take back: it has no name, and the life cycle removes it.
+    with contextlib.suppress(Exception):
+        await client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=made["UploadId"])
+
+
 async def listed(system: Any, url: str, delimiter: str) -> list[tuple[str, RemoteStat]]:
     """The objects whose names begin so, by name; with a delimiter those of one folder."""
     bucket, prefix = split_s3(url)

@@ -8,8 +8,9 @@ import os
 import re
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
+from ..._asdf_blocks import digest_of_head
 from ..._files import open_regular, replacing
 from ..._yaml_head import read_text
 from ...errors import InputError
@@ -214,6 +215,71 @@ def fetch(url: str, path: Path, stat: RemoteStat | None = None) -> RemoteStat:
     return stat
 
 
+def fetch_outline(url: str, path: Path) -> RemoteStat:
+    """Copy what an ASDF file says of itself: its head, and the headers and the index of its blocks.
+
+    The local file is as long, and says the same; its arrays read as zeros, for the most part. It
+    takes a request for each block.
+
+    Parameters
+    ----------
+    url : str
+    path : Path
+        In a directory that exists; a file of that name is replaced.
+
+    Returns
+    -------
+    RemoteStat
+        What the server says about the file.
+
+    Raises
+    ------
+    TransientError, RemoteNotFoundError, RemoteAccessError, RemoteError, InputError, OSError
+        As `fetch`.
+    """
+    with replacing(path, durable=False) as file:
+        outline = _Outline(url, file)
+        if outline.stat.size >= 0:
+            digest_of_head(outline)  # type: ignore[arg-type]  # reads all that is wanted
+            return outline.stat
+    return fetch(url, path)
+
+
+class _Outline:
+    """Reads a remote file, and keeps what is read at its place in a local one."""
+
+    def __init__(self, url: str, file: IO[bytes]) -> None:
+        self._url, self._file = url, file
+        self._position = 0
+        self.stat, data = _get(url, 0, _FIRST_PIECE)
+        file.truncate(max(self.stat.size, 0))
+        file.write(data)
+        #: Where what is there begins and ends.
+        self._pieces = [(0, len(data))]
+
+    def seek(self, position: int) -> None:
+        self._position = position
+
+    def read(self, n_bytes: int) -> bytes:
+        start, stop = self._position, min(self._position + n_bytes, self.stat.size)
+        while start < stop:
+            end = max((end for begin, end in self._pieces if begin <= start < end), default=start)
+            start = end if end > start else start + self._fetch(start)
+        self._file.seek(self._position)
+        data = self._file.read(max(0, stop - self._position))
+        self._position += len(data)
+        return data
+
+    def _fetch(self, start: int) -> int:
+        now, data = _get(self._url, start, start + _FIRST_PIECE)
+        if now.version != self.stat.version or not data:
+            raise TransientError(f"{shown(self._url)}: it was replaced while it was read")
+        self._file.seek(start)
+        self._file.write(data)
+        self._pieces.append((start, start + len(data)))
+        return len(data)
+
+
 def upload(path: Path, url: str) -> RemoteStat:
     """Copy a local file to S3, whole or not at all.
 
@@ -250,6 +316,25 @@ def upload(path: Path, url: str) -> RemoteStat:
             f"{stat.size} with {stat.etag}; does somebody else write there?"
         )
     return stat
+
+
+def check_folder(url: str) -> None:
+    """Checks that files can be written to a folder of S3, without writing any.
+
+    Raises
+    ------
+    InputError
+        If the URL is not of S3.
+    RemoteNotFoundError
+        If there is no such bucket.
+    TransientError, RemoteAccessError, RemoteError
+        As `describe`.
+    """
+    _refuse_to_write(url)
+    probe = url.rstrip("/") + "/.romancal-rs-probe"
+    with telling(url):
+        system = _s3.s3_system(url)
+        run(system.loop, _s3.may_write(system, probe))
 
 
 def remove(url: str) -> None:

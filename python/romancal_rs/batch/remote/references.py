@@ -16,7 +16,7 @@ from ...errors import InputError
 from ...references import DirectoryStore, ExposureKeys, Match, ReferenceNotFoundError
 from ._errors import RemoteNotFoundError
 from ._stat import RemoteStat
-from ._transfer import listed, read_head, read_start
+from ._transfer import describe, listed, read_head, read_start
 from ._urls import is_s3, shown
 from .scratch import Scratch
 
@@ -58,7 +58,9 @@ class RemoteStore(DirectoryStore):
             )
         self._url = url.rstrip("/") + "/"
         self._scratch = scratch
-        self._fetched: dict[str, Path] = {}
+        #: What was found, as the server described it, and where it lies.
+        self._fetched: dict[str, tuple[RemoteStat, Path]] = {}
+        self._held: list[Path] = []
         name = hashlib.sha256(self._url.encode()).hexdigest()[:24]
         heads = scratch.directory / _HEADS / name
         heads.mkdir(parents=True, exist_ok=True)
@@ -78,7 +80,7 @@ class RemoteStore(DirectoryStore):
     def find(self, reftype: str, keys: ExposureKeys) -> Match:
         """Find the file of one type that fits an exposure, and fetch it.
 
-        The scratch holds it until `Scratch.release`. Raises as `DirectoryStore.find`, and as
+        The scratch holds it until `release`. Raises as `DirectoryStore.find`, and as
         `Scratch.fetch`.
         """
         match = super().find(reftype, keys)
@@ -93,11 +95,24 @@ class RemoteStore(DirectoryStore):
         """The URL of a file that was found here."""
         return self._url + path.name
 
+    def stat_of(self, path: Path) -> RemoteStat | None:
+        """What the server said about a file that was found here; None of any other."""
+        stat, local = self._fetched.get(self.url_of(path), (None, None))
+        return stat if local == path else None
+
+    def release(self) -> None:
+        """Lets go of what was found so far; what is found again is held again."""
+        while self._held:
+            self._scratch.release(self._held.pop())
+
     def _local(self, head: Path) -> Path:
         url = self.url_of(head)
-        path = self._fetched.get(url)
-        if path is None or not path.is_file():
-            path = self._fetched[url] = self._scratch.fetch(url)
+        stat, path = self._fetched.get(url, (None, None))
+        if path is None or path not in self._held or not path.is_file():
+            stat = describe(url) if stat is None else stat
+            path = self._scratch.fetch(url, stat)
+            self._fetched[url] = stat, path
+            self._held.append(path)
         return path
 
 

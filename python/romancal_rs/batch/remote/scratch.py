@@ -5,17 +5,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
+import shutil
 import stat as stat_module
 import tempfile
 import threading
 import time
 import weakref
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
 from ..._files import path_in
 from ...errors import InputError
+from ...references.digest import DIGESTS_NAME
 from ._stat import RemoteStat
 from ._transfer import describe, fetch
 from ._urls import name_of
@@ -28,6 +32,10 @@ except ImportError:  # where an open file cannot be removed anyway
 #: Names the directory, where nothing else does.
 SCRATCH_VARIABLE = "ROMANCAL_RS_SCRATCH"
 _LOCK_NAME = ".lock"
+#: What may lie beside a copy: the lock of its folder, and the SHA-256 of a reference.
+_BESIDE = frozenset((_LOCK_NAME, DIGESTS_NAME))
+#: Holds the directories of single objects; no copies are in it.
+_OWN = ".own"
 
 
 class Scratch:
@@ -41,28 +49,35 @@ class Scratch:
     Parameters
     ----------
     directory : Path, optional
-        Made if need be. Default: ``ROMANCAL_RS_SCRATCH``, or one of the user's in the system's
+        Made when it is used. Default: ``ROMANCAL_RS_SCRATCH``, or one of the user's in the system's
         directory of temporary files.
     max_bytes : int, optional
         How much is kept; what is held is kept beyond it.
 
-    Raises
-    ------
-    InputError
-        If the default directory belongs to somebody else.
-    OSError
-        If it cannot be made.
     """
 
     def __init__(self, directory: Path | None = None, max_bytes: int | None = None) -> None:
-        if directory is None:
-            directory = path_in(SCRATCH_VARIABLE) or _of_the_user()
-        directory.mkdir(parents=True, exist_ok=True)
-        self.directory = directory.resolve()
+        self._place = directory
         self.max_bytes = max_bytes
         self._guard = threading.Lock()
         self._held: dict[Path, list[IO[bytes]]] = {}
+        self._own: Path | None = None
         weakref.finalize(self, _close_all, self._held)
+
+    @cached_property
+    def directory(self) -> Path:
+        """Where the copies lie; it is made when it is asked for.
+
+        Raises
+        ------
+        InputError
+            If the default directory belongs to somebody else.
+        OSError
+            If it cannot be made.
+        """
+        directory = self._place or path_in(SCRATCH_VARIABLE) or _of_the_user()
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory.resolve()
 
     def fetch(self, url: str, stat: RemoteStat | None = None) -> Path:
         """The copy of a remote file, held until `release`.
@@ -113,7 +128,30 @@ class Scratch:
     def close(self) -> None:
         """Lets go of all, as it does when it is not used any more."""
         with self._guard:
+            if self._own is not None:
+                shutil.rmtree(self._own, ignore_errors=True)
+                self._own = None
             _close_all(self._held)
+
+    def own_directory(self) -> Path:
+        """A directory of this object's own, for files that are made here.
+
+        It goes with `close`; that of a process that was killed is removed by the next one.
+        """
+        if self._own is None:
+            directory = self.directory / _OWN
+            directory.mkdir(exist_ok=True)
+            for other in directory.glob("[!.]*"):
+                _remove_abandoned(other)
+            name = f"{os.getpid()}-{secrets.token_hex(4)}"
+            new, own = directory / f".{name}", directory / name
+            new.mkdir()
+            file = (new / _LOCK_NAME).open("wb")
+            _lock(file, exclusive=True)
+            new.rename(own)  # others see it when it is locked
+            self._held[own] = [file]
+            self._own = own
+        return self._own
 
     def _path(self, url: str, stat: RemoteStat) -> Path:
         said = f"{url}\n{stat.size}\n{stat.version}"
@@ -168,7 +206,7 @@ class Scratch:
         for path in self.directory.glob("*/*"):
             with contextlib.suppress(FileNotFoundError):
                 status = path.stat()
-                if path.name != _LOCK_NAME and stat_module.S_ISREG(status.st_mode):
+                if path.name not in _BESIDE and stat_module.S_ISREG(status.st_mode):
                     copies.append((status.st_atime_ns, status.st_size, path))
         total = n_bytes + sum(size for _, size, _ in copies)
         for _, size, path in sorted(copies):
@@ -215,11 +253,20 @@ def _is_at(file: IO[bytes], path: Path) -> bool:
 
 
 def _remove_empty(directory: Path) -> None:
-    """Removes a folder that holds its lock alone, which the caller has."""
+    """Removes a folder that holds no copy any more, and whose lock the caller has."""
     with contextlib.suppress(OSError):
-        if os.listdir(directory) == [_LOCK_NAME]:
-            (directory / _LOCK_NAME).unlink()
+        names = set(os.listdir(directory))
+        if names <= _BESIDE:
+            for name in names:
+                (directory / name).unlink()
             directory.rmdir()
+
+
+def _remove_abandoned(directory: Path) -> None:
+    """Removes a directory whose owner is gone."""
+    with contextlib.suppress(OSError), (directory / _LOCK_NAME).open("rb") as file:
+        if fcntl is not None and _lock(file, exclusive=True, wait=False):
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def _lock(file: IO[bytes], *, exclusive: bool, wait: bool = True) -> bool:

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..._files import local_path
@@ -17,10 +18,12 @@ from ...stpipe.find_class import find_class
 from ...stpipe.parameters import ParameterSpec, Setting
 from ..options import path
 from ..run import PARAMETER, add_parameters, explain, first_word, names_class, nested
+from .kinds import size
 
 if TYPE_CHECKING:
     from ...batch.plan import Settings
     from ...batch.planning import Selection
+    from ...batch.remote import Scratch
     from ...batch.sources import Source
     from ...stpipe import Step
 
@@ -43,13 +46,14 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         "(.ecsv, .csv, .parquet), s3:// and https:// URLs",
     )
     parser.add_argument(
-        "--to", metavar="DEST", required=True, help="directory, or URL, of products"
+        "--to", metavar="DEST", required=True, help="directory, or s3:// URL, of products"
     )
     parser.add_argument(
         "--state",
         metavar="DIR",
         type=path,
-        help="where plans and records are kept (default: DEST/.romancal-rs-batch)",
+        help="where plans and records are kept (default: DEST/.romancal-rs-batch; needed where "
+        "DEST is a URL)",
     )
     chosen = parser.add_argument_group("choice of exposures")
     chosen.add_argument(
@@ -80,6 +84,23 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         "--disable-crds-steppars",
         action="store_true",
         help="do not look for parameter references in the reference store",
+    )
+
+
+def add_scratch(parser: argparse._ActionsContainer) -> None:
+    """Adds where copies of remote files go."""
+    parser.add_argument(
+        "--scratch",
+        metavar="DIR",
+        type=path,
+        help="directory of each host for what comes from or goes to URLs (default: "
+        "ROMANCAL_RS_SCRATCH, or your own in that of temporary files)",
+    )
+    parser.add_argument(
+        "--scratch-limit",
+        metavar="SIZE",
+        type=size,
+        help="how much of what was fetched is kept there, such as 50GB (default: all)",
     )
 
 
@@ -128,25 +149,41 @@ def find_sources(options: argparse.Namespace) -> list[Source]:
 
 def settings_of(options: argparse.Namespace) -> Settings:
     """What is done with every exposure. Paths are absolute, so that other hosts may read it."""
-    from ...batch import remote
+    from ...batch.api import absolute
     from ...batch.plan import Settings
 
     given = nested(vars(options))
+    references = _remote_references(given)
     parameters = _plain(given, options.step_class)
     if "output_dir" in parameters:
         options.parser.error("--output_dir: in a batch, --to says where the products go")
-    destination = options.to
-    if not remote.is_url(destination):
-        destination = os.path.abspath(local_path(remote.without_file_scheme(destination)))
     return Settings(
         step_class=class_path(options.step_class),
-        destination=destination,
+        destination=absolute(options.to),
         config_file=options.config_file and os.path.abspath(options.config_file),
         parameter_references=not options.disable_crds_steppars,
-        references=parameters.pop("references", None),
+        references=references or parameters.pop("references", None),
         context=parameters.pop("context", None),
         parameters=parameters,
     )
+
+
+def _remote_references(given: dict[str, Any]) -> str | None:
+    """The references where they are a URL, which a step does not take; they are taken out."""
+    from ...batch import remote
+    from ...batch.api import absolute
+
+    place = given.get("references")
+    if not isinstance(place, Setting) or not remote.is_url(str(place.value)):
+        return None
+    return absolute(given.pop("references").value)
+
+
+def scratch_of(options: argparse.Namespace) -> Scratch:
+    """The scratch directory, which is made when it is used."""
+    from ...batch.remote import Scratch
+
+    return Scratch(Path(options.scratch) if options.scratch else None, options.scratch_limit)
 
 
 def selection_of(options: argparse.Namespace) -> Selection:

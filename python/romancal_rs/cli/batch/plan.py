@@ -15,14 +15,23 @@ from typing import TYPE_CHECKING
 
 from ..streams import is_terminal
 from .options import add_arguments_of_target as add_arguments_of_target
-from .options import add_shared_arguments, find_sources, selection_of, settings_of
+from .options import (
+    add_scratch,
+    add_shared_arguments,
+    find_sources,
+    scratch_of,
+    selection_of,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from ...batch.plan import Plan
+    from ...batch.remote import Scratch
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared_arguments(parser)
+    add_scratch(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from ...batch.remaining import what_remains
     from ...batch.state import RunDirectory, state_of
 
-    plan = make_plan(options)
+    plan = make_plan(options, scratch_of(options))
     state = state_of(plan.settings.destination, options.state)
     path = plan.write(RunDirectory.of(plan, state).path)
     found = what_remains(plan, plan.exposures, outcomes_by_key(state), ignore=options.ignore)
@@ -46,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     return 1 if found.problems else 0
 
 
-def make_plan(options: argparse.Namespace) -> Plan:
+def make_plan(options: argparse.Namespace, scratch: Scratch | None = None) -> Plan:
     """The plan that the options ask for; what is wrong with parameters is wrong usage."""
     from ...batch import planning
     from ...stpipe import ParameterError
@@ -57,6 +66,7 @@ def make_plan(options: argparse.Namespace) -> Plan:
             settings_of(options),
             selection=selection_of(options),
             tell=_progress if is_terminal(sys.stderr) else None,
+            scratch=scratch,
             command=shlex.join(["romancal-rs", *sys.argv[1:]]),
         )
     except ParameterError as error:

@@ -15,15 +15,15 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from ...errors import RomancalError
-from ..options import path
 from ..streams import complain
 from .kinds import number_or_auto, positive, seconds, size
 from .options import add_arguments_of_target as add_arguments_of_target
-from .options import add_shared_arguments
+from .options import add_scratch, add_shared_arguments, scratch_of
 from .plan import make_plan
 from .runs import run_of
 
@@ -68,12 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--timeout", metavar="S", type=seconds, help="what an exposure may take")
     group.add_argument("--memory-limit", metavar="SIZE", type=size, help="of a worker, such as 4GB")
-    group.add_argument(
-        "--scratch",
-        metavar="DIR",
-        type=path,
-        help="of each host, for what comes from or goes to URLs",
-    )
+    add_scratch(group)
     group = parser.add_argument_group("what is done again, and when it stops")
     group.add_argument(
         "--rerun",
@@ -135,13 +130,15 @@ def run(options: argparse.Namespace) -> int:
 
 def _planned(options: argparse.Namespace) -> tuple[Plan, RunDirectory]:
     """A new plan of the sources; without any, the newest one of the destination."""
-    from ...batch.api import write_plan
+    from ...batch.api import absolute, make_destination, write_plan
     from ...batch.identity import software
     from ...batch.state import RunDirectory, run_directories, state_of
 
+    if not options.dry_run:  # which writes nothing
+        make_destination(absolute(options.to), options.state)
     if options.words[1:] if options.is_class_named else options.words:
-        plan = make_plan(options)
-        if options.dry_run:  # nothing is written
+        plan = make_plan(options, scratch_of(options))
+        if options.dry_run:
             return plan, RunDirectory.of(plan, state_of(plan.settings.destination, options.state))
         return plan, write_plan(plan, options.state)
     runs = run_directories(state_of(options.to, options.state))
@@ -178,6 +175,7 @@ def _batch_options(options: argparse.Namespace) -> BatchOptions:
         keep_going=options.keep_going,
         fail_fast=options.fail_fast,
         scratch=options.scratch,
+        scratch_limit=options.scratch_limit,
         memory_limit=options.memory_limit,
     )
 
@@ -233,7 +231,6 @@ def _stopped_by_sigterm(batch: Batch) -> Iterator[list[int]]:
 
 def _tell(batch: Batch, counts: Counter[str], options: argparse.Namespace) -> None:
     """Prints what came of it, and writes the report."""
-    from ...batch.associations import write_associations
     from ...batch.report import write_report
     from ...batch.table import default_name, write_table
 
@@ -246,12 +243,26 @@ def _tell(batch: Batch, counts: Counter[str], options: argparse.Namespace) -> No
         written.append(write_table(state.outcomes.values(), batch.directory.path / default_name()))
         if options.associations:
             products = [out.product for out in state.outcomes.values() if out.product]
-            written += write_associations(products, batch.directory.path)
+            written += _associate(products, batch)
     except (OSError, RomancalError) as error:
         complain(f"romancal-rs: warning: no report: {error}")
         return
     for name in written:
         print(f"wrote {name}")
+
+
+def _associate(products: list[str], batch: Batch) -> list[Path]:
+    """Writes the associations; those of remote products name their neighbours, and go to them."""
+    from ...batch import remote
+    from ...batch.associations import write_associations
+
+    directory, destination = batch.directory.path, batch.plan.settings.destination
+    if not remote.is_url(destination):
+        return write_associations(products, directory)
+    written = write_associations([directory / remote.name_of(url) for url in products], directory)
+    for path in written:
+        remote.upload(path, f"{destination}/{path.name}")
+    return written
 
 
 def _status(batch: Batch, counts: Counter[str], why: str) -> int:

@@ -36,6 +36,7 @@ _DIRECTIVES = {
 _OF_RUN = {
     "retries": ("N", "how often what may end otherwise is tried again"),
     "timeout": ("SECONDS", "what an exposure may take"),
+    "scratch-limit": ("SIZE", "how much of what was fetched is kept in the scratch directory"),
     "rerun": ("WHICH", "what is done again: changed, failed, all or never"),
 }
 _FLAGS_OF_RUN = {
@@ -150,8 +151,8 @@ def _command(options: argparse.Namespace, plan: Plan, directory: RunDirectory) -
         words += ["--ignore", ",".join(options.ignore)]
     given = vars(options)
     for name in _OF_RUN:
-        if given[name] is not None:
-            words += [f"--{name}", given[name]]
+        if (value := given[name.replace("-", "_")]) is not None:
+            words += [f"--{name}", value]
     return [*words, *(f"--{n}" for n in _FLAGS_OF_RUN if given[n.replace("-", "_")])]
 
 
