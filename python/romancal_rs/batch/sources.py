@@ -16,6 +16,8 @@ from .._files import existing_or_local
 from ..errors import InputError, RomancalError
 from . import remote
 from .associations import read_association
+from .heads import patiently
+from .outcome import TransientError
 from .tables import TABLES, read_column
 
 __all__ = ["Source", "find"]
@@ -90,6 +92,8 @@ def find(
     InputError
         If a word finds nothing, or two different files have the same name, as their products would
         have.
+    TransientError
+        If a server does not list a folder for a reason that may pass, also after a while.
     """
     finder = _Finder(recursive, column or COLUMN, stdin or sys.stdin)
     directory = os.path.abspath(base or "")
@@ -98,6 +102,8 @@ def find(
     for word in words:
         try:
             sources.extend(finder.of_word(word, directory, word))
+        except TransientError:
+            raise
         except RomancalError as error:
             failures.append(str(error))
         except OSError as error:
@@ -126,7 +132,7 @@ class _Finder:
         if word == "-":
             yield from self._of_lines(self._stdin, directory, "standard input")
         elif remote.is_url(word):
-            for url in remote.expand(word):
+            for url in patiently(lambda: remote.expand(word)):
                 yield Source(url, origin)
         elif word.startswith("@"):
             yield from self._of_list(_located(word[1:], directory))
@@ -226,6 +232,8 @@ def _told_by(origin: str, sources: Iterator[Source]) -> Iterator[Source]:
     """The same, with the place that named them in errors."""
     try:
         yield from sources
+    except TransientError as error:
+        raise TransientError(f"{origin}: {error}") from error
     except RomancalError as error:
         raise InputError(f"{origin}: {error}") from error
     except OSError as error:
