@@ -27,8 +27,8 @@ from romancal_rs.stpipe.provenance import reproduction
 
 #: What a product names otherwise that was made of other places.
 PLACES = re.compile(
-    r"meta\.cal_runs\.0\.(inputs\.0\.(path|version)|references\..*\.path|parameters\.references)"
-    r"|meta\.cal_logs\..*"
+    r"meta\.cal_logs\..*|meta\.cal_runs\.0\."
+    r"(inputs\.0\.(path|version)|references\..*\.path|(parameters|roles)\.references)"
 )
 
 

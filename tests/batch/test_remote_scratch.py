@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -15,6 +16,8 @@ from romancal_rs.batch.outcome import Kind
 from romancal_rs.batch.remote import RemoteStore, Scratch
 from romancal_rs.errors import InputError
 from romancal_rs.references import DirectoryStore, ExposureKeys, ReferenceNotFoundError
+from romancal_rs.references.digest import DIGESTS_NAME, Digests
+from romancal_rs.references.index import CACHE_VARIABLE
 
 
 def _fetch_in_process(url: str, directory: Path, start, ends) -> None:
@@ -27,6 +30,13 @@ def _hold_in_process(url: str, directory: Path, held) -> None:
     scratch = Scratch(directory)
     scratch.fetch(url)
     held.set()
+    signal.pause()
+
+
+def _own_in_process(directory: Path, made) -> None:
+    scratch = Scratch(directory)
+    (scratch.own_directory() / "product.asdf").write_bytes(bytes(10))
+    made.set()
     signal.pause()
 
 
@@ -100,6 +110,42 @@ class TestScratch:
         scratch._make_room(0)
         assert not any(scratch.directory.iterdir())
 
+    def test_what_is_made_here_goes_with_its_owner_and_not_to_make_room(self, tmp_path):
+        context = multiprocessing.get_context("spawn")
+        made = context.Event()
+        process = context.Process(target=_own_in_process, args=(tmp_path / "s", made))
+        process.start()
+        assert made.wait(30)
+        scratch = Scratch(tmp_path / "s", max_bytes=0)
+        scratch._make_room(0)
+        own = scratch.own_directory()
+        assert scratch.own_directory() == own
+        assert len(list((tmp_path / "s").rglob("product.asdf"))) == 1
+        process.kill()
+        process.join()
+        process.close()
+        other = Scratch(tmp_path / "s")
+        assert other.own_directory() != own
+        assert not list((tmp_path / "s").rglob("product.asdf"))
+        assert own.is_dir()
+        scratch.close()
+        other.close()
+        assert not list((tmp_path / "s" / ".own").iterdir())
+
+    def test_a_directory_that_is_not_used_is_not_made(self, tmp_path):
+        Scratch(tmp_path / "s").close()
+        assert not (tmp_path / "s").exists()
+
+    def test_the_digest_of_a_reference_goes_with_it(self, urls, tmp_path, monkeypatch):
+        monkeypatch.delenv(CACHE_VARIABLE, raising=False)
+        scratch = Scratch(tmp_path / "s")
+        path = scratch.fetch(urls[0])
+        os.utime(path, (1e9, 1e9))
+        Digests().of(path)
+        assert (path.parent / DIGESTS_NAME).is_file()
+        scratch.release(path, remove=True)
+        assert not path.parent.exists()
+
     def test_processes_that_want_the_same_fetch_it_once(self, web, tmp_path):
         (web.directory / "a").write_bytes(bytes(5_000_000))
         context = multiprocessing.get_context("spawn")
@@ -167,10 +213,13 @@ class TestRemoteStore:
         match = store.find("flat", keys)
         assert store.find("flat", keys) == match
         assert files_in(scratch) == {match.reference.name}
+        store.release()
         scratch.release(match.reference, remove=True)
         assert files_in(scratch) == set()
         assert store.find("flat", keys) == match
         assert match.reference.is_file()
+        assert store.stat_of(match.reference) == remote.describe(store.url_of(match.reference))
+        assert store.stat_of(tmp_path / match.reference.name) is None
 
     def test_heads_of_new_and_changed_files_alone_are_read_again(
         self, folder, s3, keys, tmp_path, monkeypatch

@@ -252,7 +252,6 @@ def test_products_are_compared_with_their_rows(tmp_path):
     Path(outcomes["other"].product).write_bytes(Path(outcomes["same"].product).read_bytes())
     outcomes["unknown"].product_sha256 = ""
     outcomes["unnamed"].product = ""
-    outcomes["url"] = outcome_of(planned(7), product="s3://bucket/a.asdf")
     outcomes["failed"] = outcome_of(planned(8), Kind.FAILED)
     found = {one.input: one.what for one in contradictions(outcomes.values())}
     assert found == {

@@ -106,7 +106,7 @@ def calibrate_all(
     state = None if state is None else os.fspath(state)
     scratch = None if scratch is None else os.fspath(scratch)
     settings = _settings(step, to, parameters or {}, references, context)
-    make_destination(settings.destination, state)
+    check_destination(settings.destination, state)
     plan = make_plan(
         find([os.fspath(word) for word in words], recursive=recursive, column=column),
         settings,
@@ -138,28 +138,27 @@ def calibrate_all(
     return Batch(plan, directory, options)
 
 
-def make_destination(destination: str, state: str | None = None) -> None:
-    """Makes the directory of the products; of a URL, checks that they can be written there.
+def check_destination(destination: str, state: str | None = None) -> None:
+    """Checks, where products go to a URL, that they can be written there, without writing any.
 
     Raises
     ------
     InputError
-        If it is a URL and no directory for the records is named, or one to which nobody writes.
-    OSError
-        If the directory cannot be made.
+        If no directory for the records is named, or it is a URL to which nobody writes.
     RemoteNotFoundError, RemoteAccessError, RemoteError, TransientError
         If the server would not take the products.
     """
     state_of(destination, state)
     if remote.is_url(destination):
         patiently(lambda: remote.check_folder(destination))
-    else:
-        Path(destination).mkdir(parents=True, exist_ok=True)
 
 
 def write_plan(plan: Plan, state: str | None = None) -> RunDirectory:
-    """Writes a plan where its run is recorded."""
-    directory = RunDirectory.of(plan, state_of(plan.settings.destination, state))
+    """Writes a plan where its run is recorded, and makes the directory of the products."""
+    destination = plan.settings.destination
+    if not remote.is_url(destination):
+        Path(destination).mkdir(parents=True, exist_ok=True)
+    directory = RunDirectory.of(plan, state_of(destination, state))
     plan.write(directory.path)
     return directory
 

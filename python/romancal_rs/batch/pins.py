@@ -32,13 +32,13 @@ class PinnedStore:
     Parameters
     ----------
     reference_set : ReferenceSet
-    scratch : Scratch
-        Takes the copies of remote ones, and holds them until `release`.
+    scratch : Scratch, optional
+        Takes the copies of remote ones, and holds them until `release`; the user's own by default.
     """
 
-    def __init__(self, reference_set: ReferenceSet, scratch: remote.Scratch) -> None:
+    def __init__(self, reference_set: ReferenceSet, scratch: remote.Scratch | None = None) -> None:
         self.name = reference_set.name
-        self._scratch = scratch
+        self._scratch = scratch or remote.Scratch()
         #: Those of remote files by their URLs.
         self._copies: dict[str, _Copy] = {}
         self._pins = reference_set.pins

@@ -25,12 +25,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._files import write_text
-from ..errors import RomancalError
-from ..stpipe.run import Origin
 from . import identity, remote
 from .alarm import alarm
 from .memory import MemoryWatch
-from .outcome import Kind, Outcome, TransientError
+from .outcome import Kind, Outcome
+from .passage import LocalInput, Passage
 from .pins import PinnedStore
 from .plan import PlannedExposure, ReferenceSet, Settings
 from .state import RecordWriter, RunDirectory
@@ -41,10 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["Chunk", "ChunkResult", "Job", "Task", "calibrate_chunk"]
 
 _log = logging.getLogger("stpipe.batch")
-
-
-class DestinationError(RomancalError):
-    """A server does not take a product any more; neither the exposure nor its references are it."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +183,7 @@ class Worker:
         self._steps: dict[str, Step] = {}
         place = None if job.scratch is None else Path(job.scratch)
         self._scratch = remote.Scratch(place, job.scratch_limit)
+        self._passage = Passage(job.settings.destination, self._scratch)
         self._store: PinnedStore | None = None
         self._memory = MemoryWatch(job.memory_limit if job.may_exit else None)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="write")
@@ -236,28 +232,15 @@ class Worker:
             kernels.set_num_threads(threads)
             self._threads = threads
 
-    def _read_ahead(self, task: Task | None) -> Future[_Input]:
+    def _read_ahead(self, task: Task | None) -> Future[LocalInput]:
         """Begins to read the input of a task; of none, nothing."""
         if task is None:
             return Future()
-        return self._reader.submit(self._input, task)
-
-    def _input(self, task: Task) -> _Input:
-        """The local file of an input; what is remote is fetched, what is local is read ahead."""
-        name = task.exposure.input
-        if remote.is_url(name):
-            stat = remote.describe(name)
-            origin = Origin(remote.shown(name), stat.digest)
-            return _Input(self._scratch.fetch(name, stat), origin)
-        path = Path(name)
-        if hasattr(os, "posix_fadvise"):
-            with path.open("rb") as file:
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
-        return _Input(path)
+        return self._reader.submit(self._passage.take_in, task.exposure.input)
 
     # --- one exposure
 
-    def _calibrate(self, task: Task, reading: Future[_Input]) -> _Work:
+    def _calibrate(self, task: Task, reading: Future[LocalInput]) -> _Work:
         """Calibrates an exposure, and begins to write its products."""
         from ..stpipe import Run, runlog
 
@@ -327,16 +310,9 @@ class Worker:
                 store=store,
             )
             step.save_results = True
-            step.output_dir = self._output_directory()
+            step.output_dir = self._passage.output_directory()
             self._steps[name] = step
         return self._steps[name]
-
-    def _output_directory(self) -> str:
-        """Where products are written: those of a URL are uploaded from here."""
-        destination = self.job.settings.destination
-        if not remote.is_url(destination):
-            return destination
-        return str(self._scratch.own_directory())
 
     @contextmanager
     def _limited(self, task: Task) -> Iterator[None]:
@@ -377,33 +353,8 @@ class Worker:
         work.write()
         if work.run is not None:
             work.bytes_out = sum(path.stat().st_size for path in work.run.saved_files)
-            if remote.is_url(self.job.settings.destination):
-                # The first one tells whether the exposure is done: it comes last.
-                for path in reversed(work.run.saved_files):
-                    work.uploaded = self._upload(path)
+            work.uploaded = self._passage.send(work.run.saved_files)
         work.write_seconds = time.perf_counter() - started
-
-    def _upload(self, path: Path) -> remote.RemoteStat:
-        """Uploads a product.
-
-        Raises
-        ------
-        DestinationError
-            If the server does not take it, as it did when the batch began.
-        """
-        try:
-            return remote.upload(path, self._product_of(path))
-        except TransientError:
-            raise
-        except RomancalError as error:
-            raise DestinationError(f"the product cannot be written: {error}") from error
-
-    def _product_of(self, path: Path) -> str:
-        """The path or URL of a product that was written to a local file."""
-        destination = self.job.settings.destination
-        if remote.is_url(destination):
-            return f"{destination}/{path.name}"
-        return str(path.absolute())
 
     def _end(self, work: _Work) -> Outcome:
         """Waits for the products of an exposure, and records what became of it."""
@@ -417,9 +368,8 @@ class Worker:
                 self._describe(work)
             except Exception as error:
                 outcome.failed_by(error)
-                if work.input is not None and work.input.origin is not None:
-                    copy, url = str(work.input.path), work.input.origin.url
-                    outcome.message = outcome.message.replace(copy, url)
+                if work.input is not None:
+                    outcome.message = work.input.named(outcome.message)
                 self._keep_log(work, error)
             finally:
                 self._clear(work)
@@ -445,7 +395,7 @@ class Worker:
             return
         local = run.saved_files[0]
         outcome.product_sha256 = head_digest(local)
-        outcome.product = self._product_of(local)
+        outcome.product = self._passage.place_of(local)
         if work.uploaded is not None:
             outcome.product_stamp = [work.uploaded.size]
             outcome.product_version = work.uploaded.version
@@ -456,11 +406,7 @@ class Worker:
     def _clear(self, work: _Work) -> None:
         """Removes what was only passing through."""
         work.model = None
-        if work.input is not None and work.input.origin is not None:
-            self._scratch.release(work.input.path, remove=True)
-        if remote.is_url(self.job.settings.destination) and work.run is not None:
-            for path in work.run.saved_files:
-                path.unlink(missing_ok=True)
+        self._passage.clear(work.input, [] if work.run is None else work.run.saved_files)
         work.run = None
 
     def _keep_log(self, work: _Work, error: Exception) -> None:
@@ -493,18 +439,6 @@ class Worker:
             handler.close()
 
 
-@dataclass(frozen=True)
-class _Input:
-    """The local file of an exposure, and where that comes from."""
-
-    path: Path
-    origin: Origin | None = None
-
-    @property
-    def origins(self) -> dict[Path, Origin]:
-        return {} if self.origin is None else {self.path: self.origin}
-
-
 @dataclass
 class _Work:
     """An exposure that is being calibrated, or written."""
@@ -514,7 +448,7 @@ class _Work:
     started: float = field(default_factory=time.perf_counter)
     cpu_started: float = field(default_factory=time.process_time)
     computed: float = 0.0
-    input: _Input | None = None
+    input: LocalInput | None = None
     run: Run | None = None
     model: Any = None
     lines: list[str] = field(default_factory=list)

@@ -136,8 +136,8 @@ def _describe_references(step: RomanStep, result: DataModel) -> dict[str, Any]:
                 digest = part._run.digest_of(match.reference)
                 path = match.reference.absolute()
                 origin = part._run.origins.get(path)
-                path = str(path) if origin is None else origin.url
-                entries[reftype] = {"path": path, "sha256": digest}
+                name = str(path) if origin is None else origin.url
+                entries[reftype] = {"path": name, "sha256": digest}
             else:
                 reference = match.reference
                 entries[reftype] = {

@@ -123,6 +123,9 @@ def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str
     parser.usage = f"{parser.prog} [{_TARGET}] SOURCE ... --to DEST [--PARAMETER=VALUE ...]"
     parser.explain = partial(explain, step_class)  # type: ignore[attr-defined]
     add_parameters(parser, step_class)
+    for action in parser._actions:
+        if action.dest == f"{PARAMETER}references":
+            action.help = "directory, or s3:// folder, of reference files (default: None)"
     for action in () if is_named else parser._actions:
         # All of them are shown with the class.
         if action.dest.removeprefix(PARAMETER) not in (action.dest, *_SHOWN):

@@ -130,15 +130,15 @@ def run(options: argparse.Namespace) -> int:
 
 def _planned(options: argparse.Namespace) -> tuple[Plan, RunDirectory]:
     """A new plan of the sources; without any, the newest one of the destination."""
-    from ...batch.api import absolute, make_destination, write_plan
+    from ...batch.api import absolute, check_destination, write_plan
     from ...batch.identity import software
     from ...batch.state import RunDirectory, run_directories, state_of
 
-    if not options.dry_run:  # which writes nothing
-        make_destination(absolute(options.to), options.state)
+    if not options.dry_run:
+        check_destination(absolute(options.to), options.state)
     if options.words[1:] if options.is_class_named else options.words:
         plan = make_plan(options, scratch_of(options))
-        if options.dry_run:
+        if options.dry_run:  # nothing is written
             return plan, RunDirectory.of(plan, state_of(plan.settings.destination, options.state))
         return plan, write_plan(plan, options.state)
     runs = run_directories(state_of(options.to, options.state))
