@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from remote_servers import BUCKET, CutLine, WebServer, ask_s3, s3_server, web_server
 
-from romancal_rs.batch import remote
+from romancal_rs.batch import heads, remote, supervise
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +54,18 @@ def web(tmp_path) -> Iterator[WebServer]:
     with web_server(directory) as server:
         yield server
     remote.close()
+
+
+@pytest.fixture
+def scratch(tmp_path, monkeypatch) -> Path:
+    """The scratch directory of the user; what fails is tried again at once."""
+    monkeypatch.setenv(remote.SCRATCH_VARIABLE, str(tmp_path / "scratch"))
+    monkeypatch.setattr(supervise, "_BACKOFF", 0.01)
+    monkeypatch.setattr(heads, "_PAUSES_S", (0.01, 0.01))
+    return tmp_path / "scratch"
+
+
+@pytest.fixture
+def folder(request, s3, scratch) -> str:
+    """A folder on S3 of a test's own."""
+    return f"s3://{BUCKET}/{re.sub('[^a-z0-9]+', '-', request.node.name.lower())}"

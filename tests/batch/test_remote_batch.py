@@ -7,21 +7,19 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from batch.many import Many, alone, differences
+from batch.remote_files import copies_in, fetched, key_of, names_in, put
 from product_content import content
-from remote_servers import BUCKET, ask_s3
+from remote_servers import ask_s3
 
 from romancal_rs import cli, datamodels
 from romancal_rs._asdf_blocks import head_digest
-from romancal_rs.batch import Kind, calibrate_all, carry_out, heads, pins, remote, supervise
-from romancal_rs.batch.outcome import TransientError
+from romancal_rs.batch import Kind, calibrate_all, pins, remote
 from romancal_rs.batch.pins import PinnedStore
 from romancal_rs.batch.worker import Chunk, Job, Task, calibrate_chunk, close_worker
-from romancal_rs.errors import InputError, RomancalError
 from romancal_rs.references import ReferenceFileError
 from romancal_rs.stpipe.provenance import reproduction
 
@@ -38,48 +36,6 @@ def many(tmp_path_factory) -> Many:
     made = Many.make(tmp_path_factory.mktemp("many"), detectors=2)
     made.fill(2)
     return made
-
-
-@pytest.fixture
-def scratch(tmp_path, monkeypatch) -> Path:
-    """The scratch directory of the user; what fails is tried again at once."""
-    monkeypatch.setenv(remote.SCRATCH_VARIABLE, str(tmp_path / "scratch"))
-    monkeypatch.setattr(supervise, "_BACKOFF", 0.01)
-    monkeypatch.setattr(heads, "_PAUSES_S", (0.01, 0.01))
-    return tmp_path / "scratch"
-
-
-@pytest.fixture
-def folder(request, s3, scratch) -> str:
-    """A folder on S3 of a test's own."""
-    return f"s3://{BUCKET}/{re.sub('[^a-z0-9]+', '-', request.node.name.lower())}"
-
-
-def put(files: Iterable[Path], folder: str, server: str) -> str:
-    """Puts files to S3; the URL of their folder."""
-    for path in files:
-        ask_s3(f"{server}/{folder.removeprefix('s3://')}/{path.name}", "PUT", path.read_bytes())
-    return folder + "/"
-
-
-def names_in(folder: str) -> list[str]:
-    """The names of the objects in a folder."""
-    try:
-        return [remote.name_of(url) for url, _ in remote.listed(folder + "/", "*")]
-    except remote.RemoteNotFoundError:
-        return []
-
-
-def copies_in(scratch: Path) -> set[str]:
-    """What is in a scratch directory, but for the heads of references that it keeps."""
-    found = {path for path in scratch.rglob("*") if path.is_file() and ".heads" not in path.parts}
-    return {path.name for path in found} - {".lock", ".romancal-rs-digests.json"}
-
-
-def fetched(url: str, directory: Path) -> Path:
-    path = directory / remote.name_of(url)
-    remote.fetch(url, path)
-    return path
 
 
 def logs_of(model: object) -> list[str]:
@@ -358,11 +314,6 @@ def pin_of(batch, reftype: str):
     return next(pin for pin in reference_set.pins if pin.reftype == reftype)
 
 
-def key_of(server: str, url: str) -> str:
-    """Where the server has an object."""
-    return f"{server}/{url.removeprefix('s3://')}"
-
-
 def put_in_a_piece(key: str, data: bytes) -> None:
     """Uploads an object as programs do with large ones."""
     begun = ask_s3(f"{key}?uploads", "POST", b"").decode()
@@ -427,184 +378,3 @@ class TestCommands:
         said = capsys.readouterr().err
         assert said.count("\n") == 1
         assert "name one by --state" in said
-
-
-class TestFailures:
-    @pytest.fixture
-    def common(self, many, scratch, tmp_path) -> dict:
-        return {
-            "to": tmp_path / "out",
-            "references": many.references,
-            "engine": "serial",
-            "state": tmp_path / "state",
-        }
-
-    @pytest.fixture
-    def raw(self, many, folder, s3) -> str:
-        """One exposure on S3."""
-        return put(many.raw.glob("*_0001_wfi01*"), f"{folder}/raw", s3)
-
-    # --- what is wrong, and stays so
-
-    def test_a_wrong_bucket_of_exposures(self, common, s3):
-        with pytest.raises(InputError) as caught:
-            calibrate_all("s3://nowhere/raw/", **common)
-        assert_one_line(str(caught.value), "s3://nowhere/raw/: there is no bucket nowhere")
-        url = "s3://nowhere/raw/x_uncal.asdf"
-        (outcome,) = calibrate_all(url, **common)
-        assert outcome.kind is Kind.BAD_INPUT
-        assert_one_line(outcome.message, f"{url}: there is no bucket nowhere")
-
-    def test_an_exposure_that_is_not_there(self, common, raw):
-        (outcome,) = calibrate_all(f"{raw}x_uncal.asdf", **common)
-        assert outcome.kind is Kind.BAD_INPUT
-        assert_one_line(outcome.message, f"{raw}x_uncal.asdf: there is no such object")
-
-    def test_an_exposure_that_is_gone_since_the_plan(self, common, raw, scratch):
-        batch = calibrate_all(raw, **common)
-        remote.remove(batch.exposures[0].input)
-        (outcome,) = batch
-        assert outcome.kind is Kind.BAD_INPUT
-        assert_one_line(outcome.message, f"{batch.exposures[0].input}: there is no such object")
-        assert copies_in(scratch) == set()
-
-    def test_an_exposure_that_is_cut_off_is_named_by_its_url(self, common, raw, s3, scratch):
-        (url,) = remote.expand(raw)
-        data = ask_s3(key_of(s3, url))
-        ask_s3(key_of(s3, url), "PUT", data[: len(data) * 2 // 3])
-        (outcome,) = calibrate_all(raw, **common)
-        assert outcome.kind is Kind.BAD_INPUT
-        assert_one_line(outcome.message, url)
-        assert str(scratch) not in outcome.message
-        assert copies_in(scratch) == set()
-
-    @pytest.mark.parametrize("what", ["sources", "references", "to"])
-    def test_no_credentials(self, many, common, monkeypatch, folder, what):
-        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-        remote.close()
-        words = {"sources": many.raw, **common, what: f"{folder}/x/"}
-        with pytest.raises(RomancalError) as caught:
-            calibrate_all(**words)
-        assert_one_line(str(caught.value), "no AWS credentials")
-
-    @pytest.mark.parametrize("to", ["s3://nowhere/out", "https://h/out"])
-    def test_a_wrong_destination_is_found_before_anything_else(
-        self, many, to, s3, tmp_path, capsys
-    ):
-        words = ["batch", "run", str(many.raw), "--to", to, "--state", str(tmp_path / "state")]
-        assert cli.main([*words, "--references", str(tmp_path)]) == 1
-        said = capsys.readouterr().err
-        assert_one_line(said.rstrip("\n"), to)
-        assert not (tmp_path / "state").exists()
-
-    def test_the_check_of_a_destination_leaves_nothing(self, folder, s3):
-        remote.check_folder(f"{folder}/out")
-        assert names_in(f"{folder}/out") == []
-        assert b"<UploadId>" not in ask_s3(f"{s3}/{BUCKET}?uploads")
-
-    def test_a_destination_that_refuses_later_is_no_fault_of_the_exposure(
-        self, many, common, folder, web, s3, monkeypatch, scratch
-    ):
-        source = next(many.raw.glob("*_0001_wfi01*"))
-        batch = calibrate_all(source, **{**common, "to": f"{folder}/out"})
-        monkeypatch.setattr(carry_out.Batch, "selection", batch.selection)
-        web.status, web.answer = 403, b"<Error><Code>AccessDenied</Code></Error>"
-        monkeypatch.setenv("AWS_ENDPOINT_URL", web.url)
-        remote.close()
-        (outcome,) = batch
-        assert outcome.kind is Kind.FAILED
-        assert_one_line(outcome.message, "the product cannot be written: s3://")
-        assert outcome.attempts == 1
-        assert copies_in(scratch) == set()
-
-    # --- what may pass
-
-    def test_a_connection_that_is_cut_while_an_exposure_is_fetched(
-        self, common, raw, line, scratch
-    ):
-        batch = calibrate_all(raw, **common)
-        line.down_left = 20_000
-        (outcome,) = batch
-        assert (outcome.kind, outcome.attempts) == (Kind.TRANSIENT, 3)
-        assert_one_line(outcome.message, "s3://")
-        assert copies_in(scratch) == set()
-        assert not list(Path(common["to"]).glob("*.asdf"))
-        line.down_left = None
-        (outcome,) = calibrate_all(raw, **common)
-        assert outcome.kind is Kind.DONE
-
-    def test_a_connection_that_is_cut_while_a_reference_is_fetched(
-        self, many, common, folder, line, s3, scratch
-    ):
-        refs = put(many.references.glob("*.asdf"), f"{folder}/refs", s3)
-        source = next(many.raw.glob("*_0001_wfi01*"))
-        batch = calibrate_all(source, **{**common, "references": refs})
-        shutil.rmtree(scratch)  # as on another host
-        line.down_left = 50_000
-        (outcome,) = batch
-        assert (outcome.kind, outcome.attempts) == (Kind.TRANSIENT, 3)
-        assert_one_line(outcome.message, "s3://")
-        assert not list(scratch.rglob("*.part*"))
-        for path in (path for path in scratch.glob("[!.]*/*.asdf")):  # what came came whole
-            assert path.read_bytes() == (many.references / path.name).read_bytes()
-
-    def test_a_connection_that_is_cut_while_a_product_is_uploaded(
-        self, many, common, folder, line, scratch
-    ):
-        source = next(many.raw.glob("*_0001_wfi01*"))
-        common = {**common, "to": f"{folder}/out"}
-        batch = calibrate_all(source, **common)
-        assert len(batch.selection.todo) == 1
-        line.up_left = 60_000  # more than the first file, and less than both
-        (outcome,) = batch
-        assert (outcome.kind, outcome.attempts) == (Kind.TRANSIENT, 3)
-        assert_one_line(outcome.message, "s3://")
-        assert copies_in(scratch) == set()
-        line.up_left = None
-        there = names_in(f"{folder}/out")
-        assert [name for name in there if not name.endswith("_wcs.asdf")] == []
-        for name in there:
-            with datamodels.open(fetched(f"{folder}/out/{name}", scratch.parent)):
-                pass
-        (outcome,) = calibrate_all(source, **common)
-        assert (outcome.kind, outcome.attempts) == (Kind.DONE, 1)
-        assert len(names_in(f"{folder}/out")) == 2
-
-    def test_what_passes_is_done_the_second_time(self, many, common, folder, line):
-        source = next(many.raw.glob("*_0001_wfi01*"))
-        batch = calibrate_all(source, **{**common, "to": f"{folder}/out"})
-        assert len(batch.selection.todo) == 1
-        line.up_left = 10_000
-        batch.observer = lambda: setattr(line, "up_left", None)
-        (outcome,) = batch
-        assert (outcome.kind, outcome.attempts) == (Kind.DONE, 2)
-
-    def test_a_server_that_has_too_much_to_do(self, many, common, web):
-        path = next(many.raw.glob("*_0001_wfi01*"))
-        shutil.copy(path, web.directory)
-        url = f"{web.url}/{path.name}"
-        batch = calibrate_all(url, **common)
-        web.status = 503
-        (outcome,) = batch
-        assert (outcome.kind, outcome.attempts) == (Kind.TRANSIENT, 3)
-        assert_one_line(outcome.message, f"{url}: the server has a problem (503")
-        with pytest.raises(TransientError):
-            calibrate_all(url, **common)
-
-    def test_what_may_pass_has_a_status_of_its_own(self, many, common, line, folder, capsys):
-        words = ["batch", "run", str(next(many.raw.glob("*_0001_wfi01*"))), "--engine=serial"]
-        words += ["--to", f"{folder}/out", "--state", common["state"], "--references"]
-        words = list(map(str, [*words, many.references]))
-        line.up_left = 30_000  # enough to look, and too little for a product
-        assert cli.main(words) == 75
-        assert "1 transient" in capsys.readouterr().out
-        line.up_left = 0
-        assert cli.main(words) == 75
-        assert_one_line(capsys.readouterr().err.rstrip("\n"), "s3://")
-        line.up_left = None
-        assert cli.main(words) == 0
-
-
-def assert_one_line(message: str, part: str) -> None:
-    assert part in message
-    assert "\n" not in message
