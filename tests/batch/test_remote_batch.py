@@ -103,20 +103,20 @@ class TestWhereverFilesLie:
         outcomes = list(calibrate_all(raw, state=tmp_path / "one", **common))
 
         def selected(state: str = "one", sources: object = raw) -> str:
-            return str(calibrate_all(sources, state=tmp_path / state, **common).selection)
+            return str(calibrate_all(sources, state=tmp_path / state, **common).remaining)
 
-        assert selected() == "2 current"
-        assert selected("another") == "2 current"  # which has no records
+        assert selected() == "2 current, 0 new"
+        assert selected("another") == "2 current, 0 new"  # which has no records
         # The same files on this disk are the same exposures: their heads say so.
-        assert selected("another", sorted(many.raw.glob("*wfi01*"))) == "2 current"
+        assert selected("another", sorted(many.raw.glob("*wfi01*"))) == "2 current, 0 new"
         remote.remove(outcomes[0].product)
         assert selected() == "1 current, 1 new"
         ask_s3(f"{s3}/{outcomes[1].product.removeprefix('s3://')}", "PUT", b"something else")
-        assert selected() == "1 new, 1 to be redone: product"
+        assert selected() == "0 current, 1 new, 1 would be redone: product"
         list(calibrate_all(raw, state=tmp_path / "one", **common))
         other = next(many.raw.glob("*_0001_wfi01*")).read_bytes()
         ask_s3(f"{s3}/{outcomes[1].input.removeprefix('s3://')}", "PUT", other)
-        assert selected() == "1 current, 1 to be redone: input"
+        assert selected() == "1 current, 0 new, 1 would be redone: input"
 
     def test_exposures_of_the_web_with_references_and_products_here(
         self, many, web, scratch, tmp_path
@@ -239,8 +239,8 @@ class TestReferences:
         (made,) = calibrate_all(**common)
         assert made.kind is Kind.DONE
         local = {**common, "references": many.references}
-        assert str(calibrate_all(**local).selection) == "1 current"
-        assert str(calibrate_all(**common).selection) == "1 current"
+        assert str(calibrate_all(**local).remaining) == "1 current, 0 new"
+        assert str(calibrate_all(**common).remaining) == "1 current, 0 new"
         with datamodels.open(made.product) as model:
             assert model.meta.ref_file.dark == made.references["dark"]
         told = reproduction(made.product).missing

@@ -102,7 +102,7 @@ class TestFailures:
     ):
         source = next(many.raw.glob("*_0001_wfi01*"))
         batch = calibrate_all(source, **{**common, "to": f"{folder}/out"})
-        monkeypatch.setattr(carry_out.Batch, "selection", batch.selection)
+        monkeypatch.setattr(carry_out.Batch, "remaining", batch.remaining)
         web.status, web.answer = 403, b"<Error><Code>AccessDenied</Code></Error>"
         monkeypatch.setenv("AWS_ENDPOINT_URL", web.url)
         remote.close()
@@ -149,7 +149,7 @@ class TestFailures:
         source = next(many.raw.glob("*_0001_wfi01*"))
         common = {**common, "to": f"{folder}/out"}
         batch = calibrate_all(source, **common)
-        assert len(batch.selection.todo) == 1
+        assert len(batch.remaining.todo) == 1
         line.up_left = 60_000  # more than the first file, and less than both
         (outcome,) = batch
         assert (outcome.kind, outcome.attempts) == (Kind.TRANSIENT, 3)
@@ -168,7 +168,7 @@ class TestFailures:
     def test_what_passes_is_done_the_second_time(self, many, common, folder, line):
         source = next(many.raw.glob("*_0001_wfi01*"))
         batch = calibrate_all(source, **{**common, "to": f"{folder}/out"})
-        assert len(batch.selection.todo) == 1
+        assert len(batch.remaining.todo) == 1
         line.up_left = 10_000
         batch.observer = lambda: setattr(line, "up_left", None)
         (outcome,) = batch
