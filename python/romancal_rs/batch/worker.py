@@ -464,8 +464,8 @@ class _Work:
         self._to_write.append(write)
 
     def write(self) -> None:
-        """Writes them."""
-        for write in self._to_write:
+        """Writes them, the first one last: it is what tells that the exposure is done."""
+        for write in reversed(self._to_write):
             write()
         self._to_write.clear()
 
