@@ -139,27 +139,29 @@ class Batch:
                 self.options.memory_limit,
                 scratch_limit=self.options.scratch_limit,
             )
-            engine = self._engine()
+            engine = engines.make(
+                *(self.options.engine, self.options.workers, self.options.scheduler),
+                most=len(remaining.todo),
+            )
+            supervisor = Supervisor(
+                *(self.plan, remaining.todo, engine, job, state),
+                SupervisorOptions(
+                    self.options.retries,
+                    self.options.keep_going,
+                    self.options.fail_fast,
+                    self.options.threads or _threads_of_environment(),
+                ),
+            )
+            self._supervisor = supervisor
             is_done = False
             try:
                 engine.start(job)
-                self._supervisor = Supervisor(
-                    *(self.plan, remaining.todo, engine, job, state),
-                    SupervisorOptions(
-                        self.options.retries,
-                        self.options.keep_going,
-                        self.options.fail_fast,
-                        self.options.threads or _threads_of_environment(),
-                    ),
-                )
-                yield from self._supervisor.outcomes(self.observer)
+                yield from supervisor.outcomes(self.observer)
                 is_done = True
             finally:
                 self._supervisor = None
                 engine.close(now=not is_done)
-
-    def _engine(self) -> engines.Engine:
-        return engines.make(self.options.engine, self.options.workers, self.options.scheduler)
+                supervisor.record_cancelled()
 
     def _record_what_is_known(
         self, remaining: Remaining, recorded: dict[str, Outcome]

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import Any, TypeVar
 
 import yaml
@@ -23,6 +22,7 @@ from ..references import ExposureKeys
 from . import remote
 from .outcome import Kind, TransientError
 from .plan import Problem
+from .starting import process_context
 
 #: The tag of what a file holds: which structure it has.
 _TAG = re.compile(rb"^roman: *(?:&\S+ +)?!<?([^\s>]+)", re.MULTILINE)
@@ -179,7 +179,7 @@ def read_heads(
     if processes == 1:
         yield from map(read_head, inputs)
         return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, mp_context=process_context()) as pool:
         yield from pool.map(read_head, inputs, chunksize=_CHUNK)
 
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from .. import pipeline  # noqa: F401
 from ..datamodels import load_objects
-from . import worker  # noqa: F401
+from .engines import processes  # noqa: F401
 
 load_objects()

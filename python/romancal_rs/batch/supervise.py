@@ -91,8 +91,10 @@ class Supervisor:
         self._job = job
         self._state = state
         self._options = options
-        self._records = RecordWriter(state.directory, role="supervisor")
+        self._records: RecordWriter
         tasks = [Task(exposure, plan.sets[exposure.references]) for exposure in exposures]
+        self._inputs = {exposure.input: exposure for exposure in exposures}
+        self._begun_before = dict(state.begun)
         # What was begun and never ended may be what ended its process.
         self._alone = deque(task for task in tasks if task.exposure.input in state.begun)
         self._queue = deque(task for task in tasks if task.exposure.input not in state.begun)
@@ -134,7 +136,7 @@ class Supervisor:
         StoppedError
             After the outcomes of what was in work, where it had to stop.
         """
-        try:
+        with RecordWriter(self._state.directory, role="supervisor") as self._records:
             while self.n_left:
                 if self._stop:
                     self._take_back()
@@ -143,10 +145,8 @@ class Supervisor:
                     yield from self._take(ended)
                 if tick is not None:
                     tick()
-            if self._stop:
-                raise StoppedError(self._stop)
-        finally:
-            self._records.close()
+        if self._stop:
+            raise StoppedError(self._stop)
 
     def _take_back(self) -> None:
         """Forgets what has not begun."""
@@ -154,6 +154,24 @@ class Supervisor:
             waiting.clear()
         for chunk in self._engine.cancel():
             self._in_work.pop(chunk.number, None)
+
+    def record_cancelled(self) -> None:
+        """Records what was begun and is not going to end; call it once no worker is left.
+
+        Else it would seem to be in work, and the next call would take it for what ended its
+        process.
+        """
+        self._state.refresh()
+        left = [
+            exposure
+            for name, begun in self._state.begun.items()
+            if (exposure := self._inputs.get(name)) is not None
+            and begun != self._begun_before.get(name)
+        ]
+        if left:
+            with RecordWriter(self._state.directory, role="supervisor") as records:
+                for exposure in left:
+                    records.end(exposure.outcome(Kind.CANCELLED, "the batch was stopped"))
 
     # --- handing out
 

@@ -12,7 +12,13 @@ __all__ = ["ENGINES", "Ended", "Engine", "EngineLostError", "LostError", "Worker
 ENGINES = ("processes", "serial", "dask")
 
 
-def make(engine: Any, n_workers: int | None = None, scheduler: str | None = None) -> Engine:
+def make(
+    engine: Any,
+    n_workers: int | None = None,
+    scheduler: str | None = None,
+    *,
+    most: int | None = None,
+) -> Engine:
     """The engine that a user names.
 
     Parameters
@@ -23,6 +29,8 @@ def make(engine: Any, n_workers: int | None = None, scheduler: str | None = None
         How many workers to start.
     scheduler : str, optional
         Address, or file, of the scheduler of a Dask cluster.
+    most : int, optional
+        How many workers would have something to do.
 
     Raises
     ------
@@ -36,9 +44,10 @@ def make(engine: Any, n_workers: int | None = None, scheduler: str | None = None
 
         return SerialEngine()
     if engine == "processes":
-        from .processes import ProcessEngine
+        from .processes import ProcessEngine, available_cores
 
-        return ProcessEngine(n_workers)
+        n_workers = n_workers or available_cores()
+        return ProcessEngine(n_workers if most is None else max(1, min(n_workers, most)))
     if not isinstance(engine, str):
         from .dask import DaskEngine
 

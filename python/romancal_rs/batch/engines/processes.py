@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import queue
 from concurrent.futures import CancelledError
-from typing import Any
-
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
+from ..memory import TOO_MUCH
+from ..starting import adopt_surroundings, process_context, surroundings
 from ..worker import Chunk, ChunkResult, Job, calibrate_chunk
 from .base import Ended, WorkerLostError
 
@@ -57,36 +58,62 @@ class ProcessEngine:
 
     def start(self, job: Job) -> None:
         self._job = job
-        self._context = _context()
+        self._context = process_context()
+        self._surroundings = surroundings()
 
     def submit(self, chunk: Chunk) -> None:
         timeout = self._job.timeout
         limit = None if timeout is None else 2 * timeout * len(chunk.tasks) + _GRACE
-        pool = self._pool_for(chunk)
-        future = pool.schedule(calibrate_chunk, args=(self._job, chunk), timeout=limit)
+        try:
+            future = self._pool_for(chunk).schedule(
+                calibrate_chunk, args=(self._job, chunk), timeout=limit
+            )
+        except RuntimeError:  # what starts workers ended just now
+            future = ProcessFuture()
+            future.set_exception(BrokenProcessPool())
         self._futures[chunk.number] = chunk, future
         future.add_done_callback(lambda future: self._ended.put((chunk, _result(future))))
 
     def _pool_for(self, chunk: Chunk) -> ProcessPool:
+        self._clear_broken()
         if chunk.is_alone:
             if self._alone is None:
-                self._alone = ProcessPool(1, max_tasks=1, context=self._context)
+                self._alone = self._started(1, max_tasks=1)
             return self._alone
         if self._pool is None:
-            self._pool = ProcessPool(self.n_workers, context=self._context)
+            self._pool = self._started(self.n_workers)
         return self._pool
 
+    def _started(self, n_workers: int, max_tasks: int = 0) -> ProcessPool:
+        return ProcessPool(
+            n_workers,
+            max_tasks=max_tasks,
+            initializer=adopt_surroundings,
+            initargs=self._surroundings,
+            context=self._context,
+        )
+
+    def _clear_broken(self) -> None:
+        """Takes note of pools that gave up, as a worker died that had nothing to do yet."""
+        for name in ("_pool", "_alone"):
+            pool: ProcessPool | None = getattr(self, name)
+            if pool is None or pool.active:
+                continue
+            setattr(self, name, None)
+            _end(pool, now=True)
+            for chunk, _ in list(self._futures.values()):  # of some it does not tell
+                if chunk.is_alone is (name == "_alone"):
+                    self._ended.put((chunk, _never_began()))
+
     def wait(self, timeout: float) -> list[Ended]:
-        ended: list[Ended] = []
-        try:
-            ended.append(self._ended.get(timeout=max(0.0, timeout)))
+        self._clear_broken()
+        told: list[Ended] = []
+        with suppress(queue.Empty):
+            told.append(self._ended.get(timeout=max(0.0, timeout)))
             while True:
-                ended.append(self._ended.get_nowait())
-        except queue.Empty:
-            pass
-        for chunk, _ in ended:
-            self._futures.pop(chunk.number, None)
-        return ended
+                told.append(self._ended.get_nowait())
+        # The others were told before, or taken back.
+        return [ended for ended in told if self._futures.pop(ended[0].number, None) is not None]
 
     def cancel(self) -> list[Chunk]:
         taken = []
@@ -100,22 +127,17 @@ class ProcessEngine:
     def close(self, *, now: bool) -> None:
         for pool in (self._pool, self._alone):
             if pool is not None:
-                pool.stop() if now else pool.close()
-                pool.join()
+                _end(pool, now=now or not pool.active)
         self._pool = self._alone = None
 
 
-def _context() -> Any:
-    """How workers are started: none inherits what this process has open, or its threads.
+def _end(pool: ProcessPool, *, now: bool) -> None:
+    pool.stop() if now else pool.close()
+    pool.join()
 
-    Where the system has it, a process of its own imports what workers need, and they are copies of
-    that: it takes a second or two each time otherwise.
-    """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["romancal_rs.batch.preloaded"])
-    return context
+
+def _never_began() -> WorkerLostError:
+    return WorkerLostError("its process ended before it began to work")
 
 
 def _result(future: ProcessFuture) -> ChunkResult | BaseException:
@@ -127,6 +149,8 @@ def _result(future: ProcessFuture) -> ChunkResult | BaseException:
         return future.result()
     if isinstance(error, ProcessExpired):
         return WorkerLostError(_why(error.exitcode))
+    if isinstance(error, BrokenProcessPool):
+        return _never_began()
     if isinstance(error, TimeoutError):
         return WorkerLostError("its process did not end in time, and was killed")
     return error
@@ -141,4 +165,6 @@ def _why(status: int | None) -> str:
             return f"its process was ended by {signal.Signals(-status).name}"
         except ValueError:
             return f"its process was ended by signal {-status}"
+    if status == TOO_MUCH:
+        return "its process took more memory than it may (--memory-limit)"
     return f"its process ended with status {status}"

@@ -1,0 +1,94 @@
+"""How processes of a batch are started: as copies of one that has imported what they need."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.spawn
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing.context import BaseContext, SpawnContext, SpawnProcess
+from typing import Any
+
+__all__ = ["adopt_surroundings", "process_context", "surroundings"]
+
+_lock = threading.Lock()
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Has processes that this thread starts leave the user's script alone.
+
+    They would import it, though nothing of it is needed: one without ``if __name__ == "__main__"``
+    would begin the batch anew in each of them, and that of a standard input cannot be found.
+    """
+    with _lock:
+        original = multiprocessing.spawn.get_preparation_data
+        thread = threading.get_ident()
+
+        def prepared(name: str) -> dict[str, Any]:
+            data = original(name)
+            if threading.get_ident() == thread:
+                for key in ("init_main_from_name", "init_main_from_path"):
+                    data.pop(key, None)
+            return data
+
+        multiprocessing.spawn.get_preparation_data = prepared
+        try:
+            yield
+        finally:
+            multiprocessing.spawn.get_preparation_data = original
+
+
+class _SpawnProcess(SpawnProcess):
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:
+        with _without_main():
+            return SpawnProcess._Popen(process_obj)  # type: ignore[attr-defined]
+
+
+class _SpawnContext(SpawnContext):
+    Process = _SpawnProcess
+
+
+if "forkserver" in multiprocessing.get_all_start_methods():
+    from multiprocessing.context import ForkServerContext, ForkServerProcess
+
+    class _ForkServerProcess(ForkServerProcess):
+        @staticmethod
+        def _Popen(process_obj: Any) -> Any:
+            with _without_main():
+                return ForkServerProcess._Popen(process_obj)  # type: ignore[attr-defined]
+
+    class _ForkServerContext(ForkServerContext):
+        Process = _ForkServerProcess
+
+
+def process_context() -> BaseContext:
+    """How processes are started: none inherits what this one has open, or its threads.
+
+    Where the system has it, a process of its own imports what workers need, and they are copies of
+    that: it takes a second or two each time otherwise.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return _SpawnContext()
+    context = _ForkServerContext()
+    context.set_forkserver_preload(["romancal_rs.batch.preloaded"])
+    return context
+
+
+def surroundings() -> tuple[dict[str, str], str]:
+    """The environment and the directory of this process, for `adopt_surroundings`."""
+    return dict(os.environ), os.getcwd()
+
+
+def adopt_surroundings(environment: Mapping[str, str], directory: str) -> None:
+    """Takes on the environment and the directory of another process.
+
+    What a process is a copy of may be older than they are.
+    """
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(environment)
+    os.chdir(directory)

@@ -1,0 +1,186 @@
+"""Worker processes that die, are stopped, and are started from everywhere."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from batch.many import Many
+from batch.records import plan_of, planned
+
+from romancal_rs.batch import StoppedError, calibrate_all
+from romancal_rs.batch.engines import Ended, WorkerLostError, make, processes
+from romancal_rs.batch.outcome import Kind, Outcome
+from romancal_rs.batch.worker import Chunk, ChunkResult, Job, Task
+
+COUNT = """
+from romancal_rs.batch import calibrate_all
+for outcome in calibrate_all({raw!r}, to={to!r}, references={references!r}, workers=2):
+    print(outcome.kind)
+"""
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory) -> Many:
+    made = Many.make(tmp_path_factory.mktemp("many"), detectors=1)
+    made.fill(6)
+    return made
+
+
+def tell_surroundings(job: Job, chunk: Chunk) -> ChunkResult:
+    """In place of calibrating."""
+    (task,) = chunk.tasks
+    text = f"{os.environ.get('NEW_HERE', '')} {os.environ.get('OLD_HERE', '')} {os.getcwd()}"
+    return ChunkResult([task.exposure.outcome("done", text)])
+
+
+def sleep(job: Job, chunk: Chunk) -> ChunkResult:
+    time.sleep(1)
+    return tell_surroundings(job, chunk)
+
+
+def end(job: Job, chunk: Chunk) -> ChunkResult:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+@pytest.fixture
+def started(monkeypatch, tmp_path) -> Iterator:
+    """Starts an engine whose workers do something else."""
+    engines = []
+
+    def start(work, n_workers=1):
+        monkeypatch.setattr(processes, "calibrate_chunk", work)
+        engine = make("processes", n_workers)
+        engine.start(Job(plan_of([planned(1)]).settings, str(tmp_path), str(tmp_path)))
+        engines.append(engine)
+        return engine
+
+    yield start
+    for engine in engines:
+        engine.close(now=True)
+
+
+def chunk(number: int, *, is_alone: bool = False) -> Chunk:
+    exposure = planned(number)
+    task = Task(exposure, plan_of([exposure]).sets[exposure.references])
+    return Chunk(number, (task,), is_alone=is_alone)
+
+
+def all_of(engine, number: int) -> list[Ended]:
+    ended: list[Ended] = []
+    deadline = time.monotonic() + 60
+    while len(ended) < number and time.monotonic() < deadline:
+        ended += engine.wait(1.0)
+    return ended
+
+
+def told(ended: Ended) -> Outcome:
+    result = ended[1]
+    assert isinstance(result, ChunkResult), result
+    return result.outcomes[0]
+
+
+def test_what_is_taken_back_is_told_of_no_more(started):
+    engine = started(sleep)
+    for number in range(1, 4):
+        engine.submit(chunk(number))
+    deadline = time.monotonic() + 60
+    while not engine._futures[1][1].running() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    taken = engine.cancel()
+    assert [one.number for one in taken] == [2, 3]
+    assert [one.number for one, _ in all_of(engine, 1)] == [1]
+    assert engine.wait(0.5) == []
+
+
+def test_a_worker_that_dies_before_it_begins_costs_no_more_than_a_try(started):
+    engine = started(tell_surroundings)
+    engine.submit(chunk(1))
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        workers = engine._pool._pool_manager.worker_manager.workers
+        if workers:
+            for pid in list(workers):
+                os.kill(pid, signal.SIGKILL)
+            break
+    ((_, result),) = all_of(engine, 1)
+    if isinstance(result, ChunkResult):
+        pytest.skip("it was faster than its death")
+    assert isinstance(result, WorkerLostError)
+    engine.submit(chunk(2))
+    assert told(all_of(engine, 1)[0]).input == planned(2).input
+
+
+def test_one_that_ends_its_process_alone_does_not_end_the_engine(started):
+    engine = started(end)
+    engine.submit(chunk(1, is_alone=True))
+    ((_, result),) = all_of(engine, 1)
+    assert str(result) == "its process was ended by SIGKILL"
+    engine.submit(chunk(2, is_alone=True))
+    assert len(all_of(engine, 1)) == 1
+
+
+def test_workers_have_the_environment_and_directory_of_now(started, monkeypatch, tmp_path):
+    monkeypatch.setenv("OLD_HERE", "old")
+    engine = started(tell_surroundings)
+    engine.submit(chunk(1))
+    all_of(engine, 1)
+    monkeypatch.delenv("OLD_HERE")
+    monkeypatch.setenv("NEW_HERE", "new")
+    monkeypatch.chdir(tmp_path)
+    engine = started(tell_surroundings)
+    engine.submit(chunk(2))
+    assert told(all_of(engine, 1)[0]).message == f"new  {tmp_path}"
+
+
+def test_no_more_workers_are_started_than_there_are_exposures():
+    assert make("processes", 50, most=3).n_workers == 3
+    assert make("processes", 2, most=3).n_workers == 2
+
+
+@pytest.mark.parametrize("is_input", [True, False], ids=["standard input", "file"])
+def test_a_script_needs_no_guard(many, tmp_path, is_input):
+    places = {"raw": many.raw, "to": tmp_path / "out", "references": many.references}
+    text = COUNT.format(**{name: str(path) for name, path in places.items()})
+    script = tmp_path / "script.py"
+    script.write_text(text)
+    ended = subprocess.run(
+        [sys.executable, "-" if is_input else str(script)],
+        input=text if is_input else "",
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (ended.stdout.split(), ended.stderr) == (["done"] * 6, "")
+
+
+def test_a_stop_ends_with_what_is_in_work(many, tmp_path):
+    batch = calibrate_all(many.raw, tmp_path, references=many.references, workers=1)
+    outcomes = []
+    with pytest.raises(StoppedError, match="enough"):
+        for outcome in batch:
+            outcomes.append(outcome)
+            batch.stop("enough")
+    assert 1 <= len(outcomes) <= 6
+    assert all(Path(outcome.product).is_file() for outcome in outcomes)
+    assert not batch.directory.state().begun
+
+
+def test_what_is_in_work_when_the_loop_is_left_is_cancelled_and_done_the_next_time(many, tmp_path):
+    batch = calibrate_all(many.raw, tmp_path, references=many.references, workers=2)
+    outcomes = batch.outcomes()
+    next(outcomes)
+    outcomes.close()
+    state = batch.directory.state()
+    assert not state.begun  # so that nobody takes it for what is in work, or ended its process
+    kinds = {outcome.kind for outcome in state.outcomes.values()}
+    assert kinds <= {Kind.DONE, Kind.CANCELLED}
+    again = calibrate_all(many.raw, tmp_path, references=many.references, workers=2)
+    assert {outcome.kind for outcome in again} <= {Kind.DONE, Kind.CURRENT}
