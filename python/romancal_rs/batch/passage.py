@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import RomancalError
+from .._asdf_blocks import digest_of_head
+from ..errors import InputError, RomancalError
 from ..stpipe.run import Origin
 from . import remote
 from .outcome import TransientError
@@ -57,8 +58,14 @@ class Passage:
     destination: str
     scratch: remote.Scratch
 
-    def take_in(self, name: str) -> LocalInput:
+    def take_in(self, name: str, head_sha256: str) -> LocalInput:
         """The local file of an input; what is remote is fetched, what is local is read ahead.
+
+        Parameters
+        ----------
+        name : str
+        head_sha256 : str
+            As the plan has it: what became another file since would be taken for the planned one.
 
         Raises
         ------
@@ -66,12 +73,14 @@ class Passage:
         """
         if remote.is_url(name):
             stat = remote.describe(name)
+            _check_is_planned(remote.shown(name), stat.digest, head_sha256)
             origin = Origin(remote.shown(name), stat.digest)
             return LocalInput(self.scratch.fetch(name, stat), origin)
         path = Path(name)
-        if hasattr(os, "posix_fadvise"):
-            with path.open("rb") as file:
+        with path.open("rb") as file:
+            if hasattr(os, "posix_fadvise"):
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+            _check_is_planned(name, digest_of_head(file)[0], head_sha256)
         return LocalInput(path)
 
     def output_directory(self) -> str:
@@ -119,3 +128,8 @@ class Passage:
         if remote.is_url(self.destination):
             for path in products:
                 path.unlink(missing_ok=True)
+
+
+def _check_is_planned(name: str, digest: str, planned: str) -> None:
+    if digest != planned:
+        raise InputError(f"{name}: another file than when the plan was made; make the plan again")

@@ -159,7 +159,7 @@ def _slow(outcome: Outcome) -> dict[str, Any]:
 def log_of(run: RunDirectory, outcome: Outcome) -> str | None:
     """The log of a failure, if there is one."""
     path = run.failure_log(outcome.input, outcome.detector)
-    return str(path) if path.is_file() else None
+    return str(path) if path.is_file() and path.stat().st_size else None
 
 
 # --- Markdown

@@ -45,7 +45,7 @@ class _SpawnProcess(SpawnProcess):
     @staticmethod
     def _Popen(process_obj: Any) -> Any:
         with _without_main():
-            return SpawnProcess._Popen(process_obj)  # type: ignore[attr-defined]
+            return SpawnProcess._Popen(process_obj)
 
 
 class _SpawnContext(SpawnContext):
@@ -59,7 +59,7 @@ if "forkserver" in multiprocessing.get_all_start_methods():
         @staticmethod
         def _Popen(process_obj: Any) -> Any:
             with _without_main():
-                return ForkServerProcess._Popen(process_obj)  # type: ignore[attr-defined]
+                return ForkServerProcess._Popen(process_obj)
 
     class _ForkServerContext(ForkServerContext):
         Process = _ForkServerProcess

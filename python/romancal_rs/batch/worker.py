@@ -19,7 +19,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from .._files import write_text
 from . import identity, remote
 from .alarm import alarm
 from .memory import MemoryWatch
-from .outcome import Kind, Outcome
+from .outcome import Kind, Outcome, TransientError, message_of
 from .passage import LocalInput, Passage
 from .pins import PinnedStore
 from .plan import PlannedExposure, ReferenceSet, Settings
@@ -189,6 +189,8 @@ class Worker:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="write")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="read")
         self._threads = 0
+        # What a hook raises must not end more than its exposure; here Ctrl-C is nobody else's.
+        self._failures = (Exception, KeyboardInterrupt) if job.may_exit else (Exception,)
 
     def close(self) -> None:
         self._writer.shutdown()
@@ -236,7 +238,8 @@ class Worker:
         """Begins to read the input of a task; of none, nothing."""
         if task is None:
             return Future()
-        return self._reader.submit(self._passage.take_in, task.exposure.input)
+        exposure = task.exposure
+        return self._reader.submit(self._passage.take_in, exposure.input, exposure.head_sha256)
 
     # --- one exposure
 
@@ -265,7 +268,7 @@ class Worker:
                 work.model = work.run(path)
                 work.computed = time.perf_counter()
                 work.writing = self._writer.submit(self._write, work)
-            except Exception as error:
+            except self._failures as error:
                 work.error = error
         return work
 
@@ -334,23 +337,27 @@ class Worker:
     @contextmanager
     def _trace_file(self, task: Task) -> Iterator[Any]:
         """The file that tells where an exposure hung; it goes where it did not."""
-        if self._directory is None:
-            with open(os.devnull, "w") as file:
-                yield file
-            return
-        path = self._log_of(task)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}")
-        with part.open("w") as file:
+        path = Path(os.devnull) if self._directory is None else self._log_of(task)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("w")
+        except OSError:  # such as a full disk: it ends all the same
+            path = Path(os.devnull)
+            file = path.open("w")
+        with file:
             yield file
-        part.unlink(missing_ok=True)
+        if str(path) != os.devnull:
+            path.unlink(missing_ok=True)
 
     # --- its end
 
     def _write(self, work: _Work) -> None:
         """Writes the products, in the thread for that."""
         started = time.perf_counter()
-        work.write()
+        try:
+            work.write()
+        except OSError as error:  # whatever it is, the exposure is not to blame
+            raise TransientError(message_of(error)) from error
         if work.run is not None:
             work.bytes_out = sum(path.stat().st_size for path in work.run.saved_files)
             work.uploaded = self._passage.send(work.run.saved_files)
@@ -366,13 +373,15 @@ class Worker:
                 assert work.writing is not None
                 work.writing.result()
                 self._describe(work)
-            except Exception as error:
+            except self._failures as error:
+                work.error = error
                 outcome.failed_by(error)
                 if work.input is not None:
                     outcome.message = work.input.named(outcome.message)
-                self._keep_log(work, error)
             finally:
                 self._clear(work)
+        if work.error is not None:
+            self._keep_log(work, work.error)
         outcome.wall_s = round(time.perf_counter() - work.started, 4)
         outcome.cpu_s = round(time.process_time() - work.cpu_started, 4)
         outcome.peak_rss_anon = self._memory.peak
@@ -409,12 +418,13 @@ class Worker:
         self._passage.clear(work.input, [] if work.run is None else work.run.saved_files)
         work.run = None
 
-    def _keep_log(self, work: _Work, error: Exception) -> None:
+    def _keep_log(self, work: _Work, error: BaseException) -> None:
         if self._directory is None:
             return
         trace = traceback.format_exception(error)
         text = "".join([*(f"{line}\n" for line in work.lines), *trace])
-        write_text(self._log_of(work.task), text)
+        with suppress(OSError):  # what failed is recorded without it
+            write_text(self._log_of(work.task), text)
 
     def _log_of(self, task: Task) -> Path:
         assert self._directory is not None
@@ -452,7 +462,7 @@ class _Work:
     run: Run | None = None
     model: Any = None
     lines: list[str] = field(default_factory=list)
-    error: Exception | None = None
+    error: BaseException | None = None
     writing: Future[None] | None = None
     write_seconds: float = 0.0
     bytes_out: int = 0

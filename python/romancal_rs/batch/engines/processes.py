@@ -7,6 +7,7 @@ import queue
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from ..memory import TOO_MUCH
