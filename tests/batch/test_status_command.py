@@ -44,7 +44,7 @@ def out(tmp_path, monkeypatch):
     run = run_of(tmp_path / STATE_NAME, plan_of(exposures, str(tmp_path)), rows)
     log = run.failure_log(exposures[1].input, "WFI01")
     log.parent.mkdir(parents=True)
-    log.touch()
+    log.write_text("why\n")
     return tmp_path
 
 

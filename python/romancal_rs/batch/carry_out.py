@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -128,7 +128,6 @@ class Batch:
             remaining = self.remaining
             state = self.directory.state()
             yield from self._record_what_is_known(remaining, state.outcomes)
-            yield from remaining.settled
             if not remaining.todo:
                 return
             job = Job(
@@ -160,6 +159,7 @@ class Batch:
                 is_done = True
             finally:
                 self._supervisor = None
+                self.__dict__.pop("remaining", None)  # it is another now
                 engine.close(now=not is_done)
                 supervisor.record_cancelled()
 
@@ -179,37 +179,48 @@ class Batch:
                 problem = exposure.problem
                 assert problem is not None
                 outcome = exposure.outcome(problem.kind, problem.message, problem.error)
-                before = recorded.get(exposure.input)
-                if before is None or (before.kind, before.message) != (
-                    problem.kind,
-                    problem.message,
-                ):
-                    records.note(outcome)
+                _note_failure(records, outcome, recorded)
+                yield outcome
+            for outcome in remaining.settled:  # perhaps by another run
+                _note_failure(records, outcome, recorded)
                 yield outcome
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Sees to it that no other command does the same work meanwhile."""
         shard = self.options.shard
-        name = "all" if shard is None else f"{shard.number}-of-{shard.of}"
-        path = self.directory.path / f"lock-{name}"
-        with path.open("a+") as file:
-            if not _lock(file.fileno()):
-                raise InputError(
-                    f"{self.plan.settings.destination}: another romancal-rs batch works on it "
-                    f"already (it holds {path}): wait for it, or end it"
-                )
+        with ExitStack() as stack:
+            # One of all of them excludes shards, which do not exclude each other.
+            self._lock("all", stack, is_shared=shard is not None)
+            if shard is not None:
+                self._lock(f"{shard.number}-of-{shard.of}", stack)
             yield
 
+    def _lock(self, name: str, stack: ExitStack, *, is_shared: bool = False) -> None:
+        path = self.directory.path / f"lock-{name}"
+        file = stack.enter_context(path.open("a+"))
+        if not _lock(file.fileno(), is_shared=is_shared):
+            raise InputError(
+                f"{self.plan.settings.destination}: another romancal-rs batch works on it "
+                f"already (it holds {path}): wait for it, or end it"
+            )
 
-def _lock(descriptor: int) -> bool:
+
+def _note_failure(records: RecordWriter, outcome: Outcome, recorded: Mapping[str, Outcome]) -> None:
+    before = recorded.get(outcome.input)
+    if before is None or (before.kind, before.message) != (outcome.kind, outcome.message):
+        records.note(outcome)
+
+
+def _lock(descriptor: int, *, is_shared: bool) -> bool:
     """Locks a file for as long as it is open; whether nobody else has. Some systems cannot."""
     try:
         import fcntl
     except ImportError:
         return True
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        how = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:

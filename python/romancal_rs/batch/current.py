@@ -132,10 +132,13 @@ def outcomes_by_key(state: Path) -> dict[str, Outcome]:
         The directory of all runs.
     """
     found: dict[str, Outcome] = {}
+    ended: dict[str, float] = {}
     for directory in run_directories(state):
-        for outcome in directory.state().outcomes.values():
-            if outcome.key:
-                found[outcome.key] = outcome
+        run = directory.state()
+        for name, outcome in run.outcomes.items():
+            key = outcome.key
+            if key and run.ended[name] >= ended.get(key, 0.0):
+                found[key], ended[key] = outcome, run.ended[name]
     return found
 
 

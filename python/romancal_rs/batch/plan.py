@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -237,10 +239,16 @@ class Plan:
         return total.hexdigest()
 
     def write(self, directory: Path) -> Path:
-        """Writes it into the directory of its run, which is made; a plan that is there stays."""
+        """Writes it into the directory of its run, which is made; a plan that is there stays.
+
+        It is the newest one then, also if it was made before.
+        """
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / PLAN_NAME
-        if not path.exists():
+        if path.exists():
+            with suppress(OSError):  # another user's
+                os.utime(path)
+        else:
             with replacing(path) as file:
                 file.writelines(self._lines())
         return path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..errors import InputError
@@ -140,7 +140,7 @@ def what_remains(
             continue
         outcome = outcomes.get(exposure.key)
         if outcome is not None and rerun in ("changed", "never") and _is_settled(outcome):
-            found.settled.append(outcome)
+            found.settled.append(replace(outcome, input=exposure.input))
             continue
         reasons = why_not_current(exposure, plan, outcome, ignore=ignore, there=there)
         if rerun == "never" and not is_new(reasons):

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from ..errors import InputError
 from .causes import base_name
-from .outcome import Outcome
+from .outcome import Outcome, TransientError
 from .plan import PLAN_NAME, Plan
 
 __all__ = ["RecordWriter", "RunDirectory", "RunState", "run_directories"]
@@ -126,7 +126,7 @@ class RunState:
             whole = content.rfind(b"\n") + 1  # the rest is being written, or was cut off
             self._read[path] = self._read.get(path, 0) + whole
             for line in content[:whole].splitlines():
-                with suppress(ValueError, LookupError, TypeError):  # cut off by a kill
+                with suppress(ValueError, LookupError, TypeError, AttributeError):  # cut off
                     self.add(json.loads(line))
 
     def add(self, row: dict[str, Any]) -> None:
@@ -166,30 +166,50 @@ class RecordWriter:
     def __init__(self, directory: RunDirectory, role: str = "worker") -> None:
         self.worker = f"{role}-{socket.gethostname()}-{os.getpid()}-{time.time_ns():x}"
         directory.records.mkdir(parents=True, exist_ok=True)
-        path = directory.records / f"{self.worker}.jsonl"
-        self._file: IO[bytes] = path.open("ab", buffering=0)
+        # Records are in order by time, also where a clock was set back since the last of them.
+        stamps = (path.stat().st_mtime for path in directory.records.glob("*.jsonl"))
+        self._last = max(stamps, default=0.0)
+        self._is_torn = False
+        self._path = directory.records / f"{self.worker}.jsonl"
+        self._file: IO[bytes] = self._path.open("ab", buffering=0)
 
     def begin(self, name: str) -> None:
         """An exposure begins."""
         host = socket.gethostname()
-        self._write({"begun": name, "worker": self.worker, "host": host, "at": time.time()})
+        self._write({"begun": name, "worker": self.worker, "host": host, "at": self._now()})
 
     def end(self, outcome: Outcome) -> None:
         """An exposure has ended."""
-        self._write({"outcome": outcome.as_row(), "at": time.time()})
+        self._write({"outcome": outcome.as_row(), "at": self._now()})
 
     def note(self, outcome: Outcome) -> None:
         """What was known before any work; it is on the disk when the file is closed."""
-        self._write({"outcome": outcome.as_row(), "at": time.time()}, durable=False)
+        self._write({"outcome": outcome.as_row(), "at": self._now()}, durable=False)
+
+    def _now(self) -> float:
+        self._last = max(time.time(), self._last)
+        return self._last
 
     def _write(self, row: dict[str, Any], *, durable: bool = True) -> None:
-        self._file.write(json.dumps(row, separators=(",", ":")).encode() + b"\n")
-        if durable:
-            os.fsync(self._file.fileno())
+        line = json.dumps(row, separators=(",", ":")).encode() + b"\n"
+        if self._is_torn:
+            line = b"\n" + line
+        self._is_torn = True
+        try:
+            while line:  # a disk that is nearly full takes a part of it
+                line = line[self._file.write(line) :]
+            self._is_torn = False
+            if durable:
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise TransientError(
+                f"{self._path}: cannot be written: {error.strerror}; without records the batch "
+                "cannot go on: call it again when that is mended"
+            ) from error
 
     def close(self) -> None:
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with self._file:
+            os.fsync(self._file.fileno())
 
     def __enter__(self) -> RecordWriter:
         return self

@@ -99,7 +99,8 @@ class Supervisor:
         self._alone = deque(task for task in tasks if task.exposure.input in state.begun)
         self._queue = deque(task for task in tasks if task.exposure.input not in state.begun)
         self._later: list[_Later] = []
-        self._in_work: dict[int, tuple[Chunk, float]] = {}
+        #: Chunks, when they were handed out, and how many records their exposures had then.
+        self._in_work: dict[int, tuple[Chunk, float, list[int]]] = {}
         self._n_chunks = 0
         self._seconds: deque[float] = deque(maxlen=32)
         self._in_a_row: tuple[str, int] = "", 0
@@ -108,14 +109,14 @@ class Supervisor:
     @property
     def n_left(self) -> int:
         """How many exposures have no outcome yet."""
-        in_work = sum(len(chunk.tasks) for chunk, _ in self._in_work.values())
+        in_work = sum(len(chunk.tasks) for chunk, *_ in self._in_work.values())
         return len(self._queue) + len(self._alone) + len(self._later) + in_work
 
     def in_work(self) -> list[str]:
         """The inputs that workers have begun, as far as their records tell."""
         self._state.refresh()
         handed_out = (
-            task.exposure.input for chunk, _ in self._in_work.values() for task in chunk.tasks
+            task.exposure.input for chunk, *_ in self._in_work.values() for task in chunk.tasks
         )
         return [name for name in handed_out if name in self._state.begun]
 
@@ -184,7 +185,7 @@ class Supervisor:
             self._hand_out(self._next_tasks(), is_alone=False)
 
     def _n_in_work(self, *, alone: bool) -> int:
-        return sum(chunk.is_alone is alone for chunk, _ in self._in_work.values())
+        return sum(chunk.is_alone is alone for chunk, *_ in self._in_work.values())
 
     def _next_tasks(self) -> tuple[Task, ...]:
         """As many as take a worker some seconds, of one set of references."""
@@ -205,7 +206,11 @@ class Supervisor:
     def _hand_out(self, tasks: tuple[Task, ...], *, is_alone: bool) -> None:
         self._n_chunks += 1
         chunk = Chunk(self._n_chunks, tasks, self._threads(), is_alone)
-        self._in_work[chunk.number] = chunk, time.time()
+        if any(task.attempt > 1 for task in tasks):  # those before are recorded by now
+            self._state.refresh()
+        # Clocks of hosts differ, and go backwards: only the number of records tells what is new.
+        numbers = [self._state.counts.get(task.exposure.input, 0) for task in tasks]
+        self._in_work[chunk.number] = chunk, time.time(), numbers
         self._engine.submit(chunk)
 
     def _threads(self) -> int:
@@ -225,7 +230,7 @@ class Supervisor:
     def _take(self, ended: Ended) -> Iterator[Outcome]:
         """The outcomes of a chunk; what is to be tried again goes back into the queue."""
         chunk, result = ended
-        _, since = self._in_work.pop(chunk.number, (chunk, time.time()))
+        _, since, numbers = self._in_work.pop(chunk.number)
         if isinstance(result, ChunkResult):
             for task, outcome in zip(chunk.tasks, result.outcomes, strict=False):
                 yield from self._judge(task, outcome, is_recorded=result.is_recorded)
@@ -234,16 +239,19 @@ class Supervisor:
             return
         if not isinstance(result, LostError):
             raise result
-        yield from self._take_lost(chunk, result, since)
+        yield from self._take_lost(chunk, result, since, numbers)
 
-    def _take_lost(self, chunk: Chunk, lost: LostError, since: float) -> Iterator[Outcome]:
+    def _take_lost(
+        self, chunk: Chunk, lost: LostError, since: float, numbers: list[int]
+    ) -> Iterator[Outcome]:
         """Sorts the tasks of a worker that is gone: done, begun, not begun."""
         self._state.refresh()
         why, suspects = str(lost), []
         are_innocent = isinstance(lost, EngineLostError)
-        for task in reversed(chunk.tasks):
-            outcome = self._recorded(task, since)
-            if outcome is not None:
+        for task, number in zip(reversed(chunk.tasks), reversed(numbers), strict=True):
+            name = task.exposure.input
+            if self._state.counts.get(name, 0) > number:
+                outcome = self._state.outcomes[name]
                 yield from self._judge(task, outcome, is_recorded=True)
             elif are_innocent or (
                 self._engine.shares_records and task.exposure.input not in self._state.begun
@@ -262,13 +270,6 @@ class Supervisor:
                 yield from self._end(task, Kind.LOST, why)
             else:
                 self._alone.append(task.again())
-
-    def _recorded(self, task: Task, since: float) -> Outcome | None:
-        """The outcome that a worker recorded for a task since it was handed out."""
-        outcome = self._state.outcomes.get(task.exposure.input)
-        if outcome is None or self._state.ended[task.exposure.input] < since:
-            return None
-        return outcome
 
     def _give_back_lost(self, task: Task, why: str) -> Iterator[Outcome]:
         """Has another worker take what one did not come to, a few times."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ...batch.carry_out import Batch, BatchOptions
     from ...batch.outcome import Outcome
     from ...batch.plan import Plan
+    from ...batch.remaining import Remaining
     from ...batch.state import RunDirectory
 
 #: To be called again: what is left may go better then.
@@ -103,6 +104,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from ...batch.outcome import Kind, kind_of_error, message_of
+
+    try:
+        return _run(options)
+    except (OSError, RomancalError) as error:
+        is_lasting = kind_of_error(error) is not Kind.TRANSIENT
+        if is_lasting or getattr(options, "verbose", False) or isinstance(error, BrokenPipeError):
+            raise
+        complain(f"romancal-rs: error: {message_of(error)}")
+        return CALL_AGAIN
+
+
+def _run(options: argparse.Namespace) -> int:
     from ...batch.carry_out import Batch
     from ...batch.planning import plan_notes, plan_problems
 
@@ -115,7 +129,7 @@ def run(options: argparse.Namespace) -> int:
     for line in plan_notes(plan):
         print(f"note: {line}")
     if options.dry_run:
-        return 1 if batch.remaining.problems else 0
+        return 1 if _have_failed(batch.remaining) else 0
     sys.stdout.flush()  # before what progress shows
     counts: Counter[str] = Counter()
     with _stopped_by_sigterm(batch) as signals:
@@ -126,6 +140,13 @@ def run(options: argparse.Namespace) -> int:
             raise
     _tell(batch, counts, options)
     return CALL_AGAIN if signals else _status(batch, counts, why)
+
+
+def _have_failed(remaining: Remaining) -> bool:
+    """Whether it is known by now that some fail."""
+    known = [exposure.problem.kind for exposure in remaining.problems if exposure.problem]
+    known += [outcome.kind for outcome in remaining.settled]
+    return not all(kind.is_good for kind in known)
 
 
 def _planned(options: argparse.Namespace) -> tuple[Plan, RunDirectory]:
