@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .._files import local_path
+from ..errors import ArgumentError, ArgumentTypeError, InputError, one_line
 from ..references.keys import naive_utc
 from . import remote
 from .carry_out import Batch, BatchOptions
@@ -25,7 +29,7 @@ def calibrate_all(
     sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     to: str | os.PathLike[str],
     *,
-    step: str = "roman_elp",
+    step: str | type = "roman_elp",
     parameters: Mapping[str, Any] | None = None,
     references: str | os.PathLike[str] | None = None,
     context: str | None = None,
@@ -66,10 +70,11 @@ def calibrate_all(
         Raw exposures: files, directories, globs, ``@list.txt``, associations, tables, URLs.
     to : path or URL
         Directory of the products; made when missing.
-    step : str
-        An alias, a class path or a parameter file.
+    step : str or type
+        An alias, a class path, a class or a parameter file.
     parameters : dict, optional
-        Of the step; ``steps={name: {...}}`` for those of a pipeline's steps.
+        Of the step; ``steps={name: {...}}`` for those of a pipeline's steps. They go into the plan,
+        and to other processes: text, paths, numbers, and lists and mappings of these.
     references, context : optional
         Where references are looked for, as for a single run.
     recursive : bool
@@ -102,23 +107,8 @@ def calibrate_all(
         If something is wrong with the call, before any work. What is wrong with an exposure is
         told by its outcome.
     """
-    words = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
     state = None if state is None else os.fspath(state)
-    scratch = None if scratch is None else os.fspath(scratch)
-    settings = _settings(step, to, parameters or {}, references, context)
-    check_destination(settings.destination, state)
-    plan = make_plan(
-        find([os.fspath(word) for word in words], recursive=recursive, column=column),
-        settings,
-        selection=Selection(
-            tuple(detectors),
-            tuple(elements),
-            None if after is None else naive_utc(after),
-            None if before is None else naive_utc(before),
-        ),
-        scratch=remote.Scratch(None if scratch is None else Path(scratch), scratch_limit),
-    )
-    directory = write_plan(plan, state)
+    scratch = None if scratch is None else os.path.abspath(scratch)
     options = BatchOptions(
         engine=engine,
         workers=workers,
@@ -128,14 +118,24 @@ def calibrate_all(
         retries=retries,
         timeout=timeout,
         rerun=rerun,
-        ignore=tuple(ignore),
+        ignore=_names(ignore),
         keep_going=keep_going,
         fail_fast=fail_fast,
         scratch=scratch,
         scratch_limit=scratch_limit,
         memory_limit=memory_limit,
     )
-    return Batch(plan, directory, options)
+    settings = _settings(step, to, parameters or {}, references, context)
+    check_destination(settings.destination, state)
+    plan = make_plan(
+        find(_paths(sources), recursive=recursive, column=column),
+        settings,
+        selection=Selection(
+            _names(detectors), _names(elements), _time("after", after), _time("before", before)
+        ),
+        scratch=remote.Scratch(None if scratch is None else Path(scratch), scratch_limit),
+    )
+    return Batch(plan, write_plan(plan, state), options)
 
 
 def check_destination(destination: str, state: str | None = None) -> None:
@@ -157,14 +157,19 @@ def write_plan(plan: Plan, state: str | None = None) -> RunDirectory:
     """Writes a plan where its run is recorded, and makes the directory of the products."""
     destination = plan.settings.destination
     if not remote.is_url(destination):
-        Path(destination).mkdir(parents=True, exist_ok=True)
+        try:
+            Path(destination).mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise InputError(
+                f"{destination}: a file is there, or on its way; products need a directory"
+            ) from None
     directory = RunDirectory.of(plan, state_of(destination, state))
     plan.write(directory.path)
     return directory
 
 
 def _settings(
-    step: str,
+    step: str | type,
     to: str | os.PathLike[str],
     parameters: Mapping[str, Any],
     references: str | os.PathLike[str] | None,
@@ -173,6 +178,13 @@ def _settings(
     from ..stpipe import config
     from ..stpipe.find_class import find_class
 
+    if isinstance(step, type):
+        step = config.class_path(step)
+    elif not isinstance(step, str):
+        raise ArgumentTypeError(
+            f"step: a {type(step).__name__}: expected an alias, a class path, a class or a "
+            "parameter file; values go into parameters"
+        )
     name = local_path(step)
     file = config.load(name) if config.is_parameter_file(name) else None
     step_class = find_class(
@@ -183,9 +195,77 @@ def _settings(
         step_class=config.class_path(step_class),
         destination=absolute(to),
         config_file=None if file is None else os.path.abspath(name),
-        parameters=dict(parameters),
+        parameters=_plain_parameters(parameters, step_class),
         references=None if references is None else absolute(references),
         context=context,
+    )
+
+
+def _paths(sources: Any) -> list[str]:
+    words = [sources] if isinstance(sources, str | os.PathLike) else sources
+    try:
+        return [os.fspath(word) for word in words]
+    except TypeError:
+        raise ArgumentTypeError(
+            "sources: expected a path or URL of files, or a list of them, not "
+            f"{type(sources).__name__}: {one_line(repr(sources))}"
+        ) from None
+
+
+def _names(names: str | Collection[str]) -> tuple[str, ...]:
+    """Those that are given, of which one may stand for itself."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _time(name: str, text: str | None) -> datetime.datetime | None:
+    try:
+        return None if text is None else naive_utc(text)
+    except ValueError:
+        raise ArgumentError(
+            f"{name} = {text!r}: no time such as 2027-06-01 or 2027-06-01T12:00:00"
+        ) from None
+
+
+def _plain_parameters(
+    values: Mapping[str, Any], step_class: Any, prefix: str = ""
+) -> dict[str, Any]:
+    """Parameters as a plan can hold them; what the step knows as a path is absolute."""
+    if "output_dir" in values:
+        raise ArgumentError(
+            f"parameters: {prefix}output_dir: in a batch, `to` says where the products go"
+        )
+    spec = getattr(step_class, "parameters", {})
+    steps = getattr(step_class, "step_defs", {})
+    plain: dict[str, Any] = {}
+    for name, value in values.items():
+        if name == "steps" and isinstance(value, Mapping):
+            plain[name] = {
+                step: _plain_parameters(given, steps.get(step), f"{prefix}steps.{step}.")
+                if isinstance(given, Mapping)
+                else _plain(given, f"{prefix}steps.{step}")
+                for step, given in value.items()
+            }
+            continue
+        plain[name] = _plain(value, f"{prefix}{name}")
+        if name in spec and isinstance(plain[name], str):
+            plain[name] = spec[name].located(plain[name], os.getcwd())
+    return plain
+
+
+def _plain(value: Any, name: str) -> Any:
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, f"{name}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, name) for item in value]
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise ArgumentTypeError(
+        f"parameters: {name}: a {type(value).__name__} cannot go into a plan: give a path, text, a "
+        "number, or a list or mapping of these"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -9,12 +10,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..errors import InputError
+from ..errors import ArgumentError, InputError
 from . import engines
-from .current import outcomes_by_key
+from .current import Reason, outcomes_by_key
 from .outcome import Kind, Outcome
 from .plan import Plan, PlannedExposure
-from .remaining import Remaining, Rerun, Shard, what_remains
+from .remaining import RERUN, Remaining, Rerun, Shard, what_remains
 from .state import RecordWriter, RunDirectory
 from .supervise import Supervisor, SupervisorOptions
 from .worker import Job
@@ -70,6 +71,24 @@ class BatchOptions:
     scratch: str | None = None
     memory_limit: int | None = None
     scratch_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "threads", "retries", "memory_limit", "scratch_limit"):
+            value = getattr(self, name)
+            is_whole = isinstance(value, int) and value >= 1
+            if not (is_whole or (value is None and name != "retries")):
+                raise ArgumentError(f"{name} = {value!r}: expected a whole number from 1 on")
+        if self.timeout is not None and not (
+            isinstance(self.timeout, numbers.Real) and self.timeout > 0
+        ):
+            raise ArgumentError(f"timeout = {self.timeout!r}: expected seconds, more than 0")
+        if self.rerun not in RERUN:
+            raise ArgumentError(f"rerun = {self.rerun!r}: expected one of {', '.join(RERUN)}")
+        known = [reason.value for reason in Reason if reason is not Reason.PRODUCT]
+        for reason in self.ignore:
+            if reason not in known:
+                raise ArgumentError(f"ignore: {reason!r} is none of {', '.join(known)}")
+        engines.check(self.engine, self.scheduler)
 
 
 @dataclass

@@ -48,6 +48,8 @@ class Shard:
         number, slash, of = text.partition("/")
         if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
             raise InputError(f"--shard {text}: expected I/N with I from 1 to N, such as 3/18")
+        if by not in ("exposure", "detector"):
+            raise InputError(f"--by {by}: expected exposure or detector")
         return cls(int(number), int(of), by)
 
     def of_plan(self, exposures: Sequence[PlannedExposure]) -> list[PlannedExposure]:

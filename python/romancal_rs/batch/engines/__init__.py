@@ -7,7 +7,16 @@ from typing import Any
 from ...errors import ArgumentError
 from .base import Ended, Engine, EngineLostError, LostError, WorkerLostError
 
-__all__ = ["ENGINES", "Ended", "Engine", "EngineLostError", "LostError", "WorkerLostError", "make"]
+__all__ = [
+    "ENGINES",
+    "Ended",
+    "Engine",
+    "EngineLostError",
+    "LostError",
+    "WorkerLostError",
+    "check",
+    "make",
+]
 
 ENGINES = ("processes", "serial", "dask")
 
@@ -37,8 +46,7 @@ def make(
     ArgumentError
         If there is no such engine, or it has no scheduler.
     """
-    if scheduler is not None and engine != "dask":
-        raise ArgumentError(f"scheduler = {scheduler!r}: that is for engine dask, not {engine!r}")
+    check(engine, scheduler)
     if engine == "serial":
         from .serial import SerialEngine
 
@@ -52,10 +60,21 @@ def make(
         from .dask import DaskEngine
 
         return DaskEngine(client=engine)
-    if engine != "dask":
-        raise ArgumentError(
-            f"engine = {engine!r}: expected {', '.join(ENGINES)}, or a Client of Dask"
-        )
     from .dask import DaskEngine
 
     return DaskEngine(n_workers, scheduler)
+
+
+def check(engine: Any, scheduler: str | None = None) -> None:
+    """Checks that there is such an engine; see `make`.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    if not (engine in ENGINES if isinstance(engine, str) else hasattr(engine, "scheduler_info")):
+        raise ArgumentError(
+            f"engine = {engine!r}: expected {', '.join(ENGINES)}, or a Client of Dask"
+        )
+    if scheduler is not None and engine != "dask":
+        raise ArgumentError(f"scheduler = {scheduler!r}: that is for engine dask, not {engine!r}")
