@@ -118,6 +118,19 @@ def test_a_plan_that_is_made_again_is_the_newest(tmp_path):
     assert run_directories(tmp_path)[-1].path == run.path
 
 
+@pytest.mark.parametrize("damage", [b"", b"garbage\n", None])
+def test_a_damaged_plan_is_written_anew_and_a_sound_one_stays(tmp_path, damage):
+    plan = plan_of([ONE, TWO])
+    run = run_of(tmp_path, plan)
+    sound = run.plan_path.read_bytes()
+    inode = run.plan_path.stat().st_ino
+    plan.write(run.path)
+    assert run.plan_path.stat().st_ino == inode
+    run.plan_path.write_bytes(sound[: sound.rfind(b"\n", 0, -1) + 1] if damage is None else damage)
+    plan.write(run.path)
+    assert run.plan_path.read_bytes() == sound
+
+
 def test_what_failed_in_another_run_is_recorded_in_this_one(tmp_path):
     run_of(tmp_path, plan_of([ONE]), [ended(outcome_of(ONE, Kind.FAILED, message="no"), 5)])
     plan = plan_of([ONE, TWO])

@@ -239,19 +239,29 @@ class Plan:
         return total.hexdigest()
 
     def write(self, directory: Path) -> Path:
-        """Writes it into the directory of its run, which is made; a plan that is there stays.
+        """Writes it into the directory of its run, which is made; the same plan stays.
 
-        It is the newest one then, also if it was made before.
+        It is the newest one then, also if it was made before. What is damaged is replaced.
         """
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / PLAN_NAME
-        if path.exists():
+        if self._is_in(path):
             with suppress(OSError):  # another user's
                 os.utime(path)
         else:
             with replacing(path) as file:
                 file.writelines(self._lines())
         return path
+
+    def _is_in(self, path: Path) -> bool:
+        """Whether a file begins as this plan does, and has a line for each exposure."""
+        try:
+            with path.open("rb") as file:
+                head = json.loads(file.readline())
+                number = sum(1 for _ in file)
+            return (head["digest"], number) == (self.digest, len(self.exposures))
+        except (OSError, ValueError, LookupError, TypeError):
+            return False
 
     def _lines(self) -> Iterator[bytes]:
         yield _line(

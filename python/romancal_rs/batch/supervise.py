@@ -102,6 +102,7 @@ class Supervisor:
         #: Chunks, when they were handed out, and how many records their exposures had then.
         self._in_work: dict[int, tuple[Chunk, float, list[int]]] = {}
         self._n_chunks = 0
+        self._looked = float("-inf")
         self._seconds: deque[float] = deque(maxlen=32)
         self._in_a_row: tuple[str, int] = "", 0
         self._stop = ""
@@ -114,7 +115,9 @@ class Supervisor:
 
     def in_work(self) -> list[str]:
         """The inputs that workers have begun, as far as their records tell."""
-        self._state.refresh()
+        if time.monotonic() - self._looked > _WAIT:  # each worker of all shards has a file
+            self._state.refresh()
+            self._looked = time.monotonic()
         handed_out = (
             task.exposure.input for chunk, *_ in self._in_work.values() for task in chunk.tasks
         )
