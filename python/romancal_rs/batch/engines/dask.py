@@ -7,6 +7,7 @@ import os
 import queue
 import time
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ArgumentTypeError, InputError
@@ -97,6 +98,8 @@ class DaskEngine:
         self._count_workers()
         seen = self._client.run(os.path.isdir, job.run_directory)
         self.shares_records = bool(seen) and all(seen.values())
+        if self.shares_records:
+            self._claims.mkdir(exist_ok=True)
 
     def _local_cluster(self) -> Client:
         # In this order: a context around the first import would take Dask's own settings back.
@@ -169,11 +172,17 @@ class DaskEngine:
         if self._client.status != "running":  # what is submitted then would never end
             self._connect_again()
         key = f"romancal-rs-{os.getpid()}-{time.time_ns():x}-{chunk.number}"
+        claim = str(self._claims / key) if self.shares_records else None
         future = self._client.submit(
-            *(calibrate_chunk, self._job, chunk), key=key, pure=False, retries=0
+            *(_calibrate_once, self._job, chunk, claim), key=key, pure=False, retries=0
         )
         self._futures[chunk.number] = chunk, future
         future.add_done_callback(lambda future: self._ended.put((chunk, _result(future))))
+
+    @property
+    def _claims(self) -> Path:
+        """Holds an empty file for each chunk that a worker has begun."""
+        return Path(self._job.run_directory) / "claims"
 
     def wait(self, timeout: float) -> list[Ended]:
         assert self._client is not None
@@ -186,6 +195,7 @@ class DaskEngine:
         for chunk, result in told:
             _, future = self._futures.pop(chunk.number, (chunk, None))
             if future is not None:  # else it was told before
+                (self._claims / str(future.key)).unlink(missing_ok=True)
                 future.release()
                 ended.append((chunk, result))
         if self._client.status != "running" and self._futures:
@@ -223,6 +233,19 @@ def _settle(
     return before
 
 
+def _calibrate_once(job: Job, chunk: Chunk, claim: str | None) -> ChunkResult | None:
+    """Calibrates a chunk, unless a worker has begun it already; runs there.
+
+    What a worker has made and not yet handed on when it dies, Dask has another one make again.
+    """
+    if claim is not None:
+        try:
+            os.close(os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:
+            return None
+    return calibrate_chunk(job, chunk)
+
+
 def _result(future: Future) -> ChunkResult | BaseException:
     """What became of a chunk. A future's status may change yet: only its result counts."""
     from concurrent.futures import CancelledError
@@ -231,7 +254,8 @@ def _result(future: Future) -> ChunkResult | BaseException:
     from distributed.scheduler import KilledWorker
 
     try:
-        return future.result(timeout=30)
+        result = future.result(timeout=30)
+        return WorkerLostError("its worker was gone") if result is None else result
     except KilledWorker:
         return WorkerLostError("its worker process died")
     except (CancelledError, CommClosedError, TimeoutError, OSError) as error:
