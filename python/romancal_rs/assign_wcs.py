@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from astropy.modeling import Model
     from gwcs import WCS
 
+    from ._transforms import Box, Transform
     from .datamodels import DataModel, DistortionRefModel, ImageModel
 
 __all__ = ["AssignWcsStep"]
@@ -43,9 +45,6 @@ _POLYGON = {OF_2022: "POLYGON ICRS ", FLIGHT: "POLYGON ICRS  "}
 _TRANSFORM = "coordinate_distortion_transform"
 #: Places along each axis of an image where a WCS is looked at.
 _N_PLACES = 9
-
-#: Limits of x, and of y [pixel].
-Box = tuple[tuple[float, float], tuple[float, float]]
 
 
 class AssignWcsStep(RomanStep):
@@ -106,26 +105,29 @@ def assign_wcs(
     InputError
         If a pointing keyword is missing, or not a finite number, or the distortion has no values.
     """
-    transform = distortion[_TRANSFORM]
-    n_axes = (getattr(transform, "n_inputs", 0), getattr(transform, "n_outputs", 0))
-    if n_axes != (2, 2):
-        raise InputError(
-            f"{describe(distortion)}: coordinate_distortion_transform is no transform of two "
-            f"coordinates to two, but a {type(transform).__name__}"
-        )
-    numbers = pointing(image)
-    scale_factor = aberration_scale(image, recipe, warn)
+    from ._described_wcs import describe_wcs
+    from .datamodels import Described
+
+    known = _known_transform(distortion)
+    transform = _checked_transform(distortion) if known is None else None
+    shape = (image.shape[0], image.shape[1])
+    how: dict[str, Any] = pointing(image)
+    how["scale_factor"] = aberration_scale(image, recipe, warn)
+    wcs: Described | WCS
     try:
-        wcs = _chained(
-            copy() if copy else transform.copy(),
-            image.data.shape,
-            scale_factor=scale_factor,
-            bounding_box=stated_box(transform) if recipe == FLIGHT else None,
-            **numbers,
-        )
-        corners = footprint(wcs)
+        if known is not None:
+            stated = known.box if recipe == FLIGHT else None
+            described = describe_wcs(known, stated or box_of(shape), **how)
+            wcs, to_sky, box = Described(described.description), described.to_sky, described.box
+        else:
+            stated = stated_box(transform) if recipe == FLIGHT else None
+            wcs = _chained(
+                copy() if copy else deepcopy(transform), shape, bounding_box=stated, **how
+            )
+            to_sky, box = _to_sky(wcs), _box(wcs)
+        corners = corners_of(to_sky, box)
         is_finite_there = all(map(math.isfinite, corners.ravel()))
-        if not is_finite_there and not has_positions(wcs):
+        if not is_finite_there and not has_positions(to_sky, box):
             raise ValueError("no part of the image has a position on the sky")
     except Exception as error:
         raise InputError(
@@ -139,6 +141,36 @@ def assign_wcs(
             f"{describe(distortion)}: a corner of the image has no position on the sky: "
             "meta.wcsinfo.s_region stays as it is"
         )
+
+
+def _known_transform(distortion: DistortionRefModel) -> Transform | None:
+    """The transform of a distortion, as far as it is of two coordinates to two, and known here.
+
+    None where only the libraries know what it is, or it is in no file, but an object.
+    """
+    from ._transforms import NotUnderstoodError, understood
+    from .datamodels import knows_descriptions
+
+    description = distortion.description_of(_TRANSFORM)
+    if description is None or not knows_descriptions():
+        return None
+    try:
+        transform = understood(description)
+    except NotUnderstoodError:
+        return None
+    return transform if len(transform.inputs) == len(transform.outputs) == 2 else None
+
+
+def _checked_transform(distortion: DistortionRefModel) -> Model:
+    """The transform of a distortion, as an object of `astropy`."""
+    transform: Any = distortion[_TRANSFORM]
+    n_axes = (getattr(transform, "n_inputs", 0), getattr(transform, "n_outputs", 0))
+    if n_axes != (2, 2):
+        raise InputError(
+            f"{describe(distortion)}: coordinate_distortion_transform is no transform of two "
+            f"coordinates to two, but a {type(transform).__name__}"
+        )
+    return transform
 
 
 def pointing(image: DataModel) -> dict[str, float]:
@@ -266,6 +298,9 @@ def _chained(
     bounding_box: Box | None,
 ) -> WCS:
     """`build_wcs` with a distortion that is changed, and kept in the WCS."""
+    from .datamodels import load_objects
+
+    load_objects()
     from astropy import units as u
     from astropy.coordinates import ICRS
     from gwcs import WCS, coordinate_frames
@@ -289,9 +324,14 @@ def _chained(
             (telescope_frame("v2v3vacorr"), attitude),
         ]
     wcs = WCS([*chain, (world, None)])
-    n_rows, n_cols = shape
-    wcs.bounding_box = bounding_box or ((-0.5, n_cols - 0.5), (-0.5, n_rows - 0.5))
+    wcs.bounding_box = bounding_box or box_of(shape)
     return wcs
+
+
+def box_of(shape: tuple[int, int]) -> Box:
+    """An image of so many rows and columns, with its pixel edges: limits of x and of y."""
+    n_rows, n_cols = shape
+    return (-0.5, n_cols - 0.5), (-0.5, n_rows - 0.5)
 
 
 def stated_box(transform: Model) -> Box | None:
@@ -349,21 +389,35 @@ def footprint(wcs: WCS) -> np.ndarray:
     ndarray, (4, 2), float64
         RA and Dec [deg] at the lower left, upper left, upper right and lower right corner.
     """
+    return corners_of(_to_sky(wcs), _box(wcs))
+
+
+def _to_sky(wcs: WCS) -> Callable[..., Any]:
+    return partial(wcs, with_bounding_box=False)
+
+
+def _box(wcs: WCS) -> Box:
+    box: Box = wcs.bounding_box.bounding_box(order="F")
+    return box
+
+
+def corners_of(to_sky: Callable[..., Any], box: Box) -> np.ndarray:
+    """As `footprint`, from what takes x and y to right ascension and declination."""
     import numpy as np
 
-    (left, right), (bottom, top) = wcs.bounding_box.bounding_box(order="F")
-    x = np.array([left, left, right, right])
-    y = np.array([bottom, top, top, bottom])
-    return np.stack(wcs(x, y, with_bounding_box=False), axis=-1)
+    (left, right), (bottom, top) = box
+    x = np.array([left, left, right, right], float)
+    y = np.array([bottom, top, top, bottom], float)
+    return np.stack(to_sky(x, y), axis=-1)
 
 
-def has_positions(wcs: WCS) -> bool:
-    """Whether any of some places all over the bounding box has a position on the sky."""
+def has_positions(to_sky: Callable[..., Any], box: Box) -> bool:
+    """Whether any of some places all over a bounding box has a position on the sky."""
     import numpy as np
 
-    (left, right), (bottom, top) = wcs.bounding_box.bounding_box(order="F")
+    (left, right), (bottom, top) = box
     x, y = np.meshgrid(np.linspace(left, right, _N_PLACES), np.linspace(bottom, top, _N_PLACES))
-    ra, dec = wcs(x, y, with_bounding_box=False)
+    ra, dec = to_sky(x, y)
     return bool(np.any(np.isfinite(ra) & np.isfinite(dec)))
 
 

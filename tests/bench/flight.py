@@ -85,13 +85,13 @@ def run(exposure: Path, references: Path, threads: int, clock: str) -> tuple[Wat
 
 def run_here(exposure: Path, references: Path, clock: str) -> None:
     """The work of that process."""
-    from romancal_rs.datamodels import loading_objects
+    from romancal_rs.datamodels import load_libraries
     from romancal_rs.pipeline import ExposurePipeline
     from romancal_rs.stpipe import Run
 
     if clock == "cpu":
-        with loading_objects():
-            time.perf_counter = time.process_time  # what steps and passes look at
+        load_libraries()
+        time.perf_counter = time.process_time  # what steps and passes look at
     out = str(exposure.parent / "calibrated")
     run = Run(ExposurePipeline(references=str(references), save_results=True, output_dir=out))
     run(str(exposure))

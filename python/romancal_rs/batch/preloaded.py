@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import pipeline  # noqa: F401
-from ..datamodels import load_objects
+from ..datamodels import load_libraries
 from .engines import processes  # noqa: F401
 
-load_objects()
+load_libraries()

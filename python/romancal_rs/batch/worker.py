@@ -163,12 +163,12 @@ class Worker:
     """
 
     def __init__(self, job: Job) -> None:
-        from ..datamodels import load_objects
+        from ..datamodels import load_libraries
         from ..stpipe import ReferencePool, reuse_memory
 
         if job.may_exit:  # it holds for the whole process
             reuse_memory()
-        load_objects()  # which takes a second or two: no exposure's time
+        load_libraries()  # which takes most of a second: no exposure's time
         self.job = job
         directory = RunDirectory(Path(job.run_directory))
         sees_it = directory.plan_path.is_file()

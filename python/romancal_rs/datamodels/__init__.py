@@ -7,7 +7,7 @@ mission's schemas, read files of today and of 2022 to 2024, and write today's.
 from __future__ import annotations
 
 from ..border import BORDER
-from ._asdf import load_objects, loading_objects
+from ._asdf import knows_descriptions, load_libraries, load_objects
 from ._base import DataModel, open
 from ._defaults import Replacement, is_unknown
 from ._encoding import ENCODING_ARRAYS, Encoding, encoding_offset
@@ -51,6 +51,7 @@ from ._references import (
     reference_model,
 )
 from ._schema import GUIDE_STAR_TYPES, SPECTRAL_TYPES
+from ._tree import Described
 from ._wcs import WfiWcsModel
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "DarkRefModel",
     "DarkdecaysignalRefModel",
     "DataModel",
+    "Described",
     "DistortionRefModel",
     "Encoding",
     "EpsfRefModel",
@@ -96,8 +98,9 @@ __all__ = [
     "check_arrays",
     "encoding_offset",
     "is_unknown",
+    "knows_descriptions",
+    "load_libraries",
     "load_objects",
-    "loading_objects",
     "noise_of_one_read",
     "open",
     "path_of",

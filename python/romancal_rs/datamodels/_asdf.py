@@ -14,22 +14,27 @@ import re
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from functools import cache
+from contextlib import ExitStack, contextmanager
+from functools import cache, cached_property
 from importlib.metadata import distribution
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from .._private_parts import extension_record, serialization_context, use_only
 from .._tagged import Tagged
+from ._extensions import CORE, DESCRIBING, HOLD_TAGS_BACK, SOFTWARE, TIME, is_installed
 
 if TYPE_CHECKING:
+    import asdf
     from asdf.config import AsdfConfig
-    from asdf.extension import ConverterProxy, ExtensionProxy, SerializationContext
+    from asdf.extension import (
+        ConverterProxy,
+        ExtensionManager,
+        ExtensionProxy,
+        SerializationContext,
+    )
 
 #: The version of the ASDF standard that files are written in; its arrays may be of half precision.
 STANDARD = "1.6.0"
-_CORE = "tag:stsci.edu:asdf/core/"
-_SOFTWARE = _CORE + "software-1.0.0"
 
 #: For printing, no extensions are needed.
 NOTHING: tuple[str, ...] = ()
@@ -88,36 +93,25 @@ class _BriefManifests(Mapping[str, bytes]):
         return sum(1 for _ in self)
 
 
-def load_objects() -> None:
-    """Import what transforms and world coordinates need, before it is needed.
+def load_libraries() -> None:
+    """Import what reading and writing plain data and times needs, before it is needed.
 
     Packages whose modules import each other, as these do, are not safe to be imported by two
     threads at once: one of them may see a module that is only there in part.
     """
     with _one_at_a_time:
-        importlib.import_module("gwcs")
-        for package in OBJECTS:
+        importlib.import_module("astropy.time")
+        for package in TIMES:
             _extensions_of(package)
 
 
-@contextmanager
-def loading_objects() -> Iterator[None]:
-    """Does `load_objects` in another thread while the ``with`` block works on all cores.
-
-    Modules are imported by one core. The block must not import any.
-    """
-
-    def load() -> None:
-        # What fails here, as when the process is about to end, is told where it is needed.
-        with suppress(Exception):
-            load_objects()
-
-    thread = threading.Thread(target=load, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
+def load_objects() -> None:
+    """Import what transforms and world coordinates need: as `load_libraries`, and gwcs."""
+    with _one_at_a_time:
+        load_libraries()
+        importlib.import_module("gwcs")
+        for package in OBJECTS:
+            _extensions_of(package)
 
 
 @contextmanager
@@ -156,6 +150,29 @@ def context(standard: str | None) -> Any:
         return asdf.AsdfFile(ignore_unrecognized_tag=True)
 
 
+@cache
+def knows_descriptions() -> bool:
+    """Whether the installed libraries read all tags of `DESCRIBING`: what is written without them.
+
+    Which tags asdf-astropy has depends on what else is installed: it is asked unless that is known.
+    """
+    if not all(extension.is_installed for extension in DESCRIBING):
+        return False
+    if not any(map(is_installed, HOLD_TAGS_BACK)):
+        return True
+    there = {extension.extension_uri for extension in _extensions_of("asdf-astropy")}
+    return {found.uri for found in DESCRIBING if found.package == "asdf-astropy"} <= there
+
+
+def made(description: Tagged) -> Any:
+    """The object of astropy or gwcs that a description, with its arrays in memory, says."""
+    load_objects()
+    with configured(OBJECTS):
+        import asdf
+
+        return asdf.yamlutil.tagged_tree_to_custom_tree(for_asdf(description), context(STANDARD))
+
+
 def for_asdf(value: Any) -> Any:
     """A tree with the tagged values of `asdf` in place of `Tagged`."""
     from asdf.tagged import tag_object
@@ -184,26 +201,59 @@ def package_of(tag: str) -> str | None:
 
 
 class Converters:
-    """What `asdf` has for writing objects; within `configured`.
+    """What writes objects: the converters of `asdf`, which is imported when one is needed.
 
-    Attributes
+    Parameters
     ----------
-    context : asdf.extension.SerializationContext
-        For their converters.
+    packages : sequence of str
+        Whose converters there are; for a ``with`` block, which `configured` then holds for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, packages: Sequence[str]) -> None:
+        self._packages = packages
+        self._stack = ExitStack()
+        #: What a file says of the extensions that were used for it, by URI.
+        self._used: dict[str | None, Tagged] = {}
+        if knows_descriptions():
+            self.use(CORE)  # which is of every file
+        else:
+            import asdf
+
+            self._use(self._manager.get_converter_for_type(asdf.tags.core.Software))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    @cached_property
+    def _file(self) -> asdf.AsdfFile:
+        """What the context belongs to."""
+        self._stack.enter_context(configured(self._packages))
         import asdf
 
-        self._file = asdf.AsdfFile(version=STANDARD)  # which the context belongs to
-        self._manager = self._file.extension_manager
-        self.context: SerializationContext = serialization_context(self._file)
-        #: By identity: `asdf` takes long to tell them apart. That of the core is of every file.
-        self._used: dict[int, ExtensionProxy] = {}
-        self._use(self._manager.get_converter_for_type(asdf.tags.core.Software))
+        return asdf.AsdfFile(version=STANDARD)
+
+    @property
+    def _manager(self) -> ExtensionManager:
+        return self._file.extension_manager
+
+    @cached_property
+    def context(self) -> SerializationContext:
+        """For converters."""
+        return serialization_context(self._file)
 
     def _use(self, converter: ConverterProxy) -> None:
-        self._used[id(converter.extension)] = converter.extension
+        extension = converter.extension
+        if extension.extension_uri not in self._used:
+            self._used[extension.extension_uri] = _record(extension)
+
+    def use(self, tag: str) -> None:
+        """Notes that something is written with a tag of `DESCRIBING`, without a converter."""
+        extension = next(found for found in DESCRIBING if tag.startswith(found.tags))
+        if extension.uri not in self._used:
+            self._used[extension.uri] = extension.record()
 
     def of(self, value: Any) -> tuple[Any, str, ConverterProxy] | None:
         """The object that is written for one, its tag and its converter; None if there is none."""
@@ -221,9 +271,20 @@ class Converters:
             value = converter.to_yaml_tree(value, None, self.context)
         return None
 
+    def date(self, value: Any) -> Tagged | None:
+        """How a file has a time that is a date in UTC, as all of its times are; None for others."""
+        kind = type(value)
+        if kind.__name__ != "Time" or kind.__module__.partition(".")[0] != "astropy":
+            return None
+        is_date = value.format in ("isot", "iso") and value.scale == "utc" and value.isscalar
+        if not is_date or value.masked or not knows_descriptions():
+            return None
+        self.use(TIME)
+        return Tagged(TIME, str(value.value))
+
     def records(self) -> list[Tagged]:
-        """What a file says of the extensions whose converters were used for it."""
-        return [_record(extension) for extension in self._used.values()]
+        """What a file says of the extensions that were used for it."""
+        return list(self._used.values())
 
 
 @cache
@@ -233,9 +294,9 @@ def _record(extension: ExtensionProxy) -> Tagged:
     record = extension_record(asdf.AsdfFile(version=STANDARD), extension)
     software = asdf.tags.core.Software
     return Tagged(
-        _CORE + "extension_metadata-1.0.0",
+        CORE + "extension_metadata-1.0.0",
         {
-            name: Tagged(_SOFTWARE, dict(value)) if isinstance(value, software) else value
+            name: Tagged(SOFTWARE, dict(value)) if isinstance(value, software) else value
             for name, value in sorted(record.items())
         },
     )
@@ -245,7 +306,7 @@ def _record(extension: ExtensionProxy) -> Tagged:
 def library() -> Tagged:
     """What a file says of the library that it was made by."""
     return Tagged(
-        _SOFTWARE,
+        SOFTWARE,
         {
             "author": "The ASDF Developers",
             "homepage": "http://github.com/asdf-format/asdf",

@@ -10,11 +10,12 @@ from typing import IO, Any, ClassVar, Self
 import numpy as np
 
 from .._files import existing_or_local
+from .._tagged import Tagged
 from . import _asdf, _display, _eras, _io, _schema, _writing
 from ._defaults import Replacement, conform
 from ._errors import ModelError, ModelTypeError, UnknownModelError
 from ._nodes import DNode, plain
-from ._tree import TODAY, Origin, Tree, copy_containers, deep_copy, flatten
+from ._tree import TODAY, Origin, Tree, UnreadObject, copy_containers, deep_copy, flatten
 
 #: The classes by the name in their tags.
 CLASSES: dict[str, type[DataModel]] = {}
@@ -289,7 +290,7 @@ class DataModel:
     def _as_asdf(self) -> Any:
         import asdf
 
-        self._tree.read_objects()
+        self._tree.read_objects(described=True)
         shown = _display.shown(self._tree.data, (), _schema.kind_of(self.tag))
         return asdf.AsdfFile({**_display.shown_header(self._tree.header), "roman": shown})
 
@@ -336,6 +337,27 @@ class DataModel:
             array that was read, or set, before is otherwise returned as it is.
         """
         return self._tree.stored(name)
+
+    def description_of(self, name: str) -> Tagged | None:
+        """What its file says of an object that was not touched yet, such as a transform.
+
+        Parameters
+        ----------
+        name : str
+            Of the object.
+
+        Returns
+        -------
+        Tagged or None
+            With its arrays read; shared, and not to be changed. None where there is no such file.
+
+        Raises
+        ------
+        ModelError
+            If the file was closed, or is damaged there.
+        """
+        value = self._tree.data.get(name)
+        return value.description() if isinstance(value, UnreadObject) else None
 
     def read_objects(self) -> None:
         """Read what is still in the file but arrays: a WCS, a transform.

@@ -19,6 +19,7 @@ from . import _schema
 from ._arrays import datatype_in_file, without_gaps
 from ._asdf import Converters
 from ._errors import ModelError
+from ._tree import Described
 
 _ARRAY = "tag:stsci.edu:asdf/core/ndarray-1.1.0"
 _OMAP = "tag:yaml.org,2002:omap"
@@ -96,10 +97,12 @@ class Describer:
             return value
         if kind is np.ndarray or kind is np.memmap:
             return self._array(value, path)
-        if kind is Tagged:
-            return Tagged(value.tag, self._value(value.value, path))
+        if kind is Described:
+            return self._described(value.description, path)
         if id(value) in self._known:
             return self._known[id(value)][1]
+        if kind is Tagged:
+            return self._tagged(value, path)
         if kind is dict:
             mapping: dict[Any, Any] = {}
             self._known[id(value)] = value, mapping
@@ -128,6 +131,8 @@ class Describer:
 
     def _other(self, value: Any, path: _Path) -> Any:
         """What is neither plain nor an array of NumPy's own class."""
+        if (date := self._converters.date(value)) is not None:
+            return date
         found = self._converters.of(value)
         if found is not None and "/core/ndarray-" not in found[1]:
             return self._object(*found, path)
@@ -150,6 +155,24 @@ class Describer:
             if isinstance(value, kind):
                 return self._value(kind(value), path)
         raise _error(path, f"a {_full_name(value)}, which nothing is known to write")
+
+    def _tagged(self, value: Tagged, path: _Path) -> Tagged:
+        tagged = Tagged(value.tag, None)
+        if isinstance(value.value, dict | list):
+            self._known[id(value)] = value, tagged
+        if self._depth:  # of an object; the tags of the tree itself are the mission's
+            self._converters.use(value.tag)
+        tagged.value = self._value(value.value, path)
+        return tagged
+
+    def _described(self, description: Tagged, path: _Path) -> Any:
+        """An object of which there is only a description: a WCS."""
+        self._depth += 1
+        self._depth_of_transforms += 1
+        tagged = self._value(description, path)
+        self._depth -= 1
+        self._depth_of_transforms -= 1
+        return tagged
 
     def _object(self, value: Any, tag: str, converter: Any, path: _Path) -> Any:
         is_transform = is_of_wcs(value)

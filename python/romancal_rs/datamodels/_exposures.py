@@ -200,6 +200,11 @@ class ImageModel(DataModel):
     _for_steps = ("data", "dq", "err", "var_poisson", "var_rnoise", "dumo")
     _second_flags = "dq2"
 
+    @property
+    def has_wcs(self) -> bool:
+        """Whether ``meta.wcs`` is there; it is not read for this, nor made."""
+        return self._tree.data["meta"].get("wcs") is not None
+
     @classmethod
     def from_ramp(
         cls,

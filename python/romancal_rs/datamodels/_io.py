@@ -18,7 +18,7 @@ from . import _asdf, _inputs, _schema
 from ._arrays import ArrayFile, position_kept
 from ._blame import check_tags, unmade
 from ._errors import FileFormatError, ModelTypeError
-from ._tree import Tree, Unread, UnreadQuantity
+from ._tree import Tree, Unread, UnreadObject, UnreadQuantity
 
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _STANDARD = re.compile(rb"^#ASDF_STANDARD (\d+\.\d+\.\d+)\s*$", re.MULTILINE)
@@ -204,7 +204,7 @@ class _Content:
             if isinstance(number, Tagged) and number.tag.startswith(_ARRAY):
                 return UnreadQuantity(self._array(number.value), unit)
         self._check_arrays(value)
-        return Unread(lambda: self._object(tagged))
+        return UnreadObject(lambda: self._object(tagged), lambda: self._description(tagged))
 
     def _time(self, tagged: Tagged) -> Any:
         from astropy.time import Time
@@ -239,8 +239,8 @@ class _Content:
 
     def _object(self, tagged: Tagged) -> Any:
         """An object of astropy or gwcs, made from its description in the file."""
-        self.arrays.check_open()
-        description = self._described(tagged)
+        description = self._description(tagged)
+        _asdf.load_objects()
         with _asdf.configured(_asdf.OBJECTS):
             import asdf
 
@@ -250,6 +250,12 @@ class _Content:
                 return asdf.yamlutil.tagged_tree_to_custom_tree(value, context)
             except Exception as error:  # of libraries that trust what they read
                 raise unmade(self.name, value, error) from error
+
+    def _description(self, tagged: Tagged) -> Tagged:
+        """What the file says of an object, with its arrays."""
+        self.arrays.check_open()
+        description: Tagged = self._described(tagged)
+        return description
 
     def _check_arrays(self, value: Any) -> None:
         """Checks the arrays that an object is to be made of."""

@@ -11,11 +11,13 @@ import math
 import pickle
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from . import _schema
+from .._tagged import Tagged
+from . import _asdf, _schema
 from ._defaults import is_unknown
 from ._errors import ModelError, ValidationError
 from ._places import Place, root
@@ -74,6 +76,45 @@ class Unread:
         if hasattr(self, "shape"):
             return f"<array (unloaded) shape: {list(self.shape)} dtype: {self.dtype}>"
         return "<object (unloaded)>"
+
+
+class UnreadObject(Unread):
+    """An object of astropy or gwcs, still in its file.
+
+    Parameters
+    ----------
+    read
+        Makes the object.
+    describe
+        Returns what the file says of it, with its arrays.
+    """
+
+    def __init__(self, read: Callable[[], Any], describe: Callable[[], Tagged]) -> None:
+        super().__init__(read)
+        self._describe = describe
+        self._description: Tagged | None = None
+
+    def description(self) -> Tagged:
+        """What the file says of it, with its arrays: read once, shared, and not to be changed."""
+        if self._description is None:
+            self._description = self._describe()
+        return self._description
+
+
+class Described(Unread):
+    """An object of astropy or gwcs that was not made yet, of which there is only a description.
+
+    It is made when it is first touched, and written without being made. Copies share it.
+
+    Parameters
+    ----------
+    description
+        What a file says of the object, with its arrays; not to be changed.
+    """
+
+    def __init__(self, description: Tagged) -> None:
+        super().__init__(partial(_asdf.made, description))
+        self.description = description
 
 
 class UnreadQuantity(Unread):
@@ -200,13 +241,23 @@ class Tree:
                 array = other.data[name] = array.read()
         self.data[name] = array
 
-    def read_objects(self, *, arrays: bool = False) -> None:
-        """Read what is still in the file (a WCS, a transform), also the arrays if so wished."""
+    def read_objects(self, *, arrays: bool = False, described: bool = False) -> None:
+        """Read what is still in the file: a WCS, a transform.
+
+        Parameters
+        ----------
+        arrays
+            Whether to read the arrays as well.
+        described
+            Whether to make what is in no file, but only described.
+        """
 
         def visit(container: Any, keys: Any) -> None:
             for key in keys:
                 value = container[key]
-                if isinstance(value, Unread) and (arrays or not hasattr(value, "shape")):
+                if isinstance(value, Described):
+                    container[key] = value.read() if described else value
+                elif isinstance(value, Unread) and (arrays or not hasattr(value, "shape")):
                     container[key] = value.read()
                 elif isinstance(value, dict):
                     visit(value, list(value))
@@ -282,7 +333,9 @@ DERIVED: dict[Path, _Derived] = {
 
 
 def deep_copy(value: Any) -> Any:
-    """A copy that shares nothing with the original, nor with its file."""
+    """A copy that shares nothing that can be changed with the original, nor with its file."""
+    if isinstance(value, Described):
+        return value
     if isinstance(value, Unread):
         value = value.read()
     if isinstance(value, Mapping):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+from .._described_wcs import raw_frame_of
 from ..border import BORDER
 from . import _schema
 from ._base import DataModel
 from ._defaults import conform
 from ._errors import ModelError
-from ._tree import Tree, deep_copy
+from ._tree import Described, Tree, deep_copy
 
 if TYPE_CHECKING:
     from gwcs import WCS
@@ -40,13 +41,19 @@ class WfiWcsModel(DataModel):
         ModelError
             If the image has no WCS.
         """
-        wcs = image.meta.get("wcs")
-        if wcs is None:
+        if not image.has_wcs:
             where = f"{image.source}: " if image.source else ""
             raise ModelError(f"{where}the image has no WCS: assign_wcs attaches it")
         old = image._tree
         tag = _schema.tag_beside(old.tag, cls._kind) or cls.new_tag()
-        content: dict[str, Any] = {"wcs_l2": wcs, "wcs_l1": wcs_of_raw_frame(wcs)}
+        wcs: Any = old.data["meta"]["wcs"]
+        raw: Any
+        if isinstance(wcs, Described):
+            raw = Described(raw_frame_of(wcs.description, BORDER))
+        else:
+            wcs = image.meta.wcs
+            raw = wcs_of_raw_frame(wcs)
+        content: dict[str, Any] = {"wcs_l2": wcs, "wcs_l1": raw}
         tree = Tree(content, tag, header=old.header)
         place = tree.place("meta")
         meta = {

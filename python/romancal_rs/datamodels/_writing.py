@@ -16,7 +16,7 @@ from . import _asdf, _schema
 from ._describing import Describer, is_of_wcs
 from ._errors import ModelError
 from ._places import Place
-from ._tree import Tree, Unread
+from ._tree import Described, Tree, Unread
 
 _START = f"#ASDF 1.0.0\n#ASDF_STANDARD {_asdf.STANDARD}\n"
 _SIMPLE = frozenset({int, float, bool, type(None)})
@@ -41,6 +41,8 @@ class Writer:
         return Tagged(self.tree.tag, self._convert(self.tree.data, self.tree.place()))
 
     def _convert(self, value: Any, place: Place) -> Any:
+        if isinstance(value, Described):
+            return value
         if isinstance(value, Unread):
             value = value.raw()  # an array is only copied from file to file
         if isinstance(value, str):
@@ -113,8 +115,7 @@ def _head(tree: Tree) -> tuple[bytes, list[np.ndarray[Any, Any]]]:
     """The head of the file of a tree, and the arrays of its blocks."""
     writer = Writer(tree)
     root = writer.root()
-    with _asdf.configured(_asdf.OBJECTS if writer.has_wcs else _asdf.TIMES):
-        converters = _asdf.Converters()
+    with _asdf.Converters(_asdf.OBJECTS if writer.has_wcs else _asdf.TIMES) as converters:
         describer = Describer(converters, coefficients_in_head=writer.has_arrays)
         content, arrays = describer.describe(root, tree.place().names)
         history = {"extensions": converters.records()}

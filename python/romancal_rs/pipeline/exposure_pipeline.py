@@ -154,9 +154,7 @@ class ExposurePipeline(RomanPipeline):
             if self.save_calibrated_ramp and isinstance(segment.steps[0], FitStep):
                 self.save_model(model, "ramp")
             try:
-                model = run_segment(
-                    segment, model, share_file=share_file, needs_wcs=self._runs("assign_wcs")
-                )
+                model = run_segment(segment, model, share_file=share_file)
             except MaybeSaturatedError:
                 return self._one_by_one(segment, model)
             if self._saturation in segment.steps and self._is_fully_saturated(model):
@@ -262,7 +260,7 @@ class ExposurePipeline(RomanPipeline):
 
         if not self.save_wcs or not isinstance(result, ImageModel):
             return
-        if self.recipe_of(result) == FLIGHT and result.meta.get("wcs") is not None:
+        if self.recipe_of(result) == FLIGHT and result.has_wcs:
             yield "wcs", WfiWcsModel.from_image(result)
 
     def create_fully_saturated_zeroed_image(self, ramp: RampModel) -> ImageModel:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +34,7 @@ class MaybeSaturatedError(RomancalError):
     """Not a single good science pixel is unsaturated: to be looked at before the steps go on."""
 
 
-def run_segment(
-    segment: Segment, model: DataModel, *, share_file: bool, needs_wcs: bool
-) -> ImageModel | RampModel:
+def run_segment(segment: Segment, model: DataModel, *, share_file: bool) -> ImageModel | RampModel:
     """Runs the steps of a segment.
 
     Parameters
@@ -47,8 +45,6 @@ def run_segment(
         A ramp is changed in place, unless the segment reaches the fit.
     share_file : bool
         Whether the result may keep the exposure's file open, for what it only passes on.
-    needs_wcs : bool
-        Whether world coordinates are going to be needed: their modules are imported meanwhile.
 
     Raises
     ------
@@ -60,7 +56,7 @@ def run_segment(
 
     begins = isinstance(segment.steps[0], DQInitStep) == isinstance(model, ScienceRawModel)
     if len(segment.steps) > 1 and begins and segment.reaches_fit(model):
-        work = partial(_to_image, share_file=share_file, needs_wcs=needs_wcs)
+        work = partial(_to_image, share_file=share_file)
         return _together(segment.steps, model, work)
     steps = list(segment.steps)
     result: Any = model
@@ -192,9 +188,8 @@ def _to_image(
     stack: ExitStack,
     *,
     share_file: bool,
-    needs_wcs: bool,
 ) -> tuple[ImageModel, Seconds, References]:
-    from ..datamodels import Encoding, RampModel, loading_objects
+    from ..datamodels import Encoding, RampModel
 
     check_ramp(exposure)
     _warn_of_order(steps, reasons, exposure)
@@ -221,9 +216,8 @@ def _to_image(
         of_fit = fit_step.open_references(exposure, stack)
         fit = fit_step.fit(exposure, of_fit)
     started = time.perf_counter()
-    with loading_objects() if needs_wcs else nullcontext():
-        calibrated = kernels.calibrate(counts, list(made.values()), fit, pixeldq=pixeldq, **how)
-        took = time.perf_counter() - started
+    calibrated = kernels.calibrate(counts, list(made.values()), fit, pixeldq=pixeldq, **how)
+    took = time.perf_counter() - started
     if not calibrated.unsaturated:
         raise MaybeSaturatedError
     # What reads is the first step, whatever it does besides.

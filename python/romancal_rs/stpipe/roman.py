@@ -126,9 +126,9 @@ class RomanStep(ReferencingStep):
     # --- input
 
     def load_modules(self) -> None:
-        from ..datamodels import load_objects
+        from ..datamodels import load_libraries
 
-        load_objects()
+        load_libraries()
 
     def prepare(
         self,
