@@ -20,7 +20,6 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
@@ -71,7 +70,6 @@ class AssignWcsStep(RomanStep):
                 distortion,
                 recipe=self.recipe_of(image),
                 warn=self.log.warning,
-                copy=partial(self.copy_of_object, image, "distortion", _TRANSFORM),
             )
         self.log.info("s_region: %s", image.meta.wcsinfo.get("s_region"))
         self.record_step_status(image, self.cal_step_name)
@@ -84,7 +82,6 @@ def assign_wcs(
     *,
     recipe: str,
     warn: Callable[[str], object],
-    copy: Callable[[], Model] | None = None,
 ) -> None:
     """Set ``meta.wcs`` and ``meta.wcsinfo.s_region`` of an image.
 
@@ -97,8 +94,6 @@ def assign_wcs(
         ``flight`` or ``2022``.
     warn : callable
         Gets what is unusual, in words.
-    copy : callable, optional
-        Gives a copy of the transform of `distortion`, where there is a faster way than its own.
 
     Raises
     ------
@@ -109,7 +104,7 @@ def assign_wcs(
     from .datamodels import Described
 
     known = _known_transform(distortion)
-    transform = _checked_transform(distortion) if known is None else None
+    transform: Any = _checked_transform(distortion) if known is None else None
     shape = (image.shape[0], image.shape[1])
     how: dict[str, Any] = pointing(image)
     how["scale_factor"] = aberration_scale(image, recipe, warn)
@@ -121,9 +116,7 @@ def assign_wcs(
             wcs, to_sky, box = Described(described.description), described.to_sky, described.box
         else:
             stated = stated_box(transform) if recipe == FLIGHT else None
-            wcs = _chained(
-                copy() if copy else deepcopy(transform), shape, bounding_box=stated, **how
-            )
+            wcs = build_wcs(transform, shape, bounding_box=stated, **how)
             to_sky, box = _to_sky(wcs), _box(wcs)
         corners = corners_of(to_sky, box)
         is_finite_there = all(map(math.isfinite, corners.ravel()))
@@ -271,33 +264,6 @@ def build_wcs(
     -------
     gwcs.WCS
     """
-    # The WCS sets a bounding box on it, and the reference is not ours to change.
-    return _chained(
-        distortion.copy(),
-        shape,
-        v2_ref=v2_ref,
-        v3_ref=v3_ref,
-        ra_ref=ra_ref,
-        dec_ref=dec_ref,
-        roll_ref=roll_ref,
-        scale_factor=scale_factor,
-        bounding_box=bounding_box,
-    )
-
-
-def _chained(
-    distortion: Model,
-    shape: tuple[int, int],
-    *,
-    v2_ref: float,
-    v3_ref: float,
-    ra_ref: float,
-    dec_ref: float,
-    roll_ref: float,
-    scale_factor: float | None,
-    bounding_box: Box | None,
-) -> WCS:
-    """`build_wcs` with a distortion that is changed, and kept in the WCS."""
     from .datamodels import load_objects
 
     load_objects()
@@ -313,6 +279,8 @@ def _chained(
     detector = coordinate_frames.Frame2D(name="detector", axes_order=(0, 1), unit=(u.pix, u.pix))
     world = coordinate_frames.CelestialFrame(reference_frame=ICRS(), name="world")
     attitude = attitude_transform(v2_ref, v3_ref, ra_ref, dec_ref, roll_ref)
+    # The WCS sets a bounding box on it, and the reference is not ours to change.
+    distortion = distortion.copy()
     distortion.inputs, distortion.outputs = ("x", "y"), ("v2", "v3")
     chain = [(detector, distortion)]
     if scale_factor is None:

@@ -31,9 +31,11 @@ def main() -> None:
 
 
 def warm_up(exposure: str, references: str) -> None:
-    """Does once what each process does once: a whole run, which keeps nothing."""
+    """Does once what each process does once: a whole run, which keeps nothing, and imports."""
     from romancal_rs.cli import main as command_line
+    from romancal_rs.datamodels import load_objects
 
+    load_objects()
     words = ["run", "roman_elp", exposure, f"--references={references}", "--save_results=false"]
     with open(os.devnull, "w") as null:
         kept = os.dup(1)

@@ -89,6 +89,8 @@ def look(path: Path, exposure: str, references: str, directory: Path) -> None:
 
 
 def main() -> None:
+    from romancal_rs.datamodels import load_objects
+
     global _watching
     directory, exposure, references = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     sys.path.insert(0, str(directory))
@@ -97,6 +99,7 @@ def main() -> None:
     quiet = io.StringIO()
     with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
         # What honest files import is imported before.
+        load_objects()
         look(Path(exposure), exposure, references, directory)
     for path in sorted(directory.glob("case*.asdf")):
         _events.clear()

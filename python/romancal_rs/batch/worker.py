@@ -168,7 +168,7 @@ class Worker:
 
         if job.may_exit:  # it holds for the whole process
             reuse_memory()
-        load_libraries()  # which takes most of a second: no exposure's time
+        load_libraries()  # which takes some tenths of a second: no exposure's time
         self.job = job
         directory = RunDirectory(Path(job.run_directory))
         sees_it = directory.plan_path.is_file()

@@ -49,18 +49,19 @@ _one_at_a_time = threading.RLock()
 
 @cache
 def _extensions_of(package: str) -> tuple[ExtensionProxy, ...]:
-    import asdf
-    from asdf.extension import ExtensionProxy
-
     found = distribution(package)
-    resources = asdf.get_config().resource_manager
-    with asdf.config_context() as config:
-        config.add_resource_mapping(_BriefManifests(resources))
-        return tuple(
-            ExtensionProxy(extension, package_name=package, package_version=found.version)
-            for point in found.entry_points.select(group="asdf.extensions")
-            for extension in point.load()()
-        )
+    with _one_at_a_time:
+        import asdf
+        from asdf.extension import ExtensionProxy
+
+        resources = asdf.get_config().resource_manager
+        with asdf.config_context() as config:
+            config.add_resource_mapping(_BriefManifests(resources))
+            return tuple(
+                ExtensionProxy(extension, package_name=package, package_version=found.version)
+                for point in found.entry_points.select(group="asdf.extensions")
+                for extension in point.load()()
+            )
 
 
 class _BriefManifests(Mapping[str, bytes]):
@@ -94,21 +95,18 @@ class _BriefManifests(Mapping[str, bytes]):
 
 
 def load_libraries() -> None:
-    """Import what reading and writing plain data and times needs, before it is needed.
+    """Import what every exposure needs, before it is needed: times.
 
     Packages whose modules import each other, as these do, are not safe to be imported by two
     threads at once: one of them may see a module that is only there in part.
     """
     with _one_at_a_time:
         importlib.import_module("astropy.time")
-        for package in TIMES:
-            _extensions_of(package)
 
 
 def load_objects() -> None:
-    """Import what transforms and world coordinates need: as `load_libraries`, and gwcs."""
+    """Import what transforms and world coordinates need, as `load_libraries` does for times."""
     with _one_at_a_time:
-        load_libraries()
         importlib.import_module("gwcs")
         for package in OBJECTS:
             _extensions_of(package)
@@ -117,10 +115,10 @@ def load_objects() -> None:
 @contextmanager
 def configured(packages: Sequence[str]) -> Iterator[AsdfConfig]:
     """Settings of `asdf` for one call: extensions of the named packages, no hidden copies."""
-    import asdf
-
     # Outside of the context, where `asdf` keeps for all that follows what it finds.
     extensions = [extension for package in packages for extension in _extensions_of(package)]
+    import asdf
+
     with asdf.config_context() as config:
         use_only(config, extensions)
         # The models check their content themselves.
@@ -217,9 +215,10 @@ class Converters:
         if knows_descriptions():
             self.use(CORE)  # which is of every file
         else:
+            manager = self._manager
             import asdf
 
-            self._use(self._manager.get_converter_for_type(asdf.tags.core.Software))
+            self._use(manager.get_converter_for_type(asdf.tags.core.Software))
 
     def __enter__(self) -> Self:
         return self

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -37,8 +36,6 @@ class HeldReference:
         The checks that it passed.
     digest : Future of str, or None
         Its SHA-256, once that was begun with.
-    pickled : dict of str to bytes
-        Objects of the model, of which copies were asked for.
     """
 
     def __init__(self, path: str, stamp: tuple[int, int], model: DataModel) -> None:
@@ -49,15 +46,8 @@ class HeldReference:
         self.is_settled = is_settled(stamp[1])
         self.passed: set[Any] = set()
         self.digest: Future[str] | None = None
-        self.pickled: dict[str, bytes] = {}
         #: How many runs hold it.
         self.n_holders = 0
-
-    def copy_of_object(self, name: str) -> Any:
-        """A copy of an object of the model, a transform: a third of the time of `deepcopy`."""
-        if name not in self.pickled:
-            self.pickled[name] = pickle.dumps(self.model[name], pickle.HIGHEST_PROTOCOL)
-        return pickle.loads(self.pickled[name])
 
 
 class ReferencePool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -284,24 +283,6 @@ class ReferencingStep(Step):
                 return
             self.log.info("Using %s reference %s", reftype.upper(), reference)
             yield self._opened(reference)
-
-    def copy_of_object(self, model: DataModel, reftype: str, name: str) -> Any:
-        """A copy of an object of a reference, which may be changed.
-
-        Parameters
-        ----------
-        model : DataModel
-            The exposure.
-        reftype : str
-            The type of a reference that is no N/A.
-        name : str
-            Of the object in the reference, such as ``coordinate_distortion_transform``.
-        """
-        with runs.at_hand(self) as run:
-            reference = self.get_reference_file(model, reftype)
-            if isinstance(reference, str):
-                return run.reference(reference).copy_of_object(name)
-            return deepcopy(reference[name])
 
     def _opened(self, path: str | os.PathLike[str]) -> DataModel:
         """The model of a reference file, opened once in a run."""
