@@ -17,7 +17,7 @@ from . import remote
 from .carry_out import Batch, BatchOptions
 from .heads import patiently
 from .plan import Plan, Settings
-from .planning import Selection, make_plan
+from .planning import Selection, detector_name, make_plan
 from .remaining import Rerun, Shard
 from .sources import find
 from .state import RunDirectory, state_of
@@ -35,8 +35,8 @@ def calibrate_all(
     context: str | None = None,
     recursive: bool = False,
     column: str | None = None,
-    detectors: Collection[str] = (),
-    elements: Collection[str] = (),
+    detectors: str | int | Collection[str | int] = (),
+    elements: str | Collection[str] = (),
     after: str | None = None,
     before: str | None = None,
     engine: Any = "processes",
@@ -48,7 +48,7 @@ def calibrate_all(
     retries: int = 3,
     timeout: float | None = None,
     rerun: Rerun = "changed",
-    ignore: Collection[str] = (),
+    ignore: str | Collection[str] = (),
     keep_going: bool = False,
     fail_fast: bool = False,
     state: str | os.PathLike[str] | None = None,
@@ -81,8 +81,8 @@ def calibrate_all(
         Look into subdirectories.
     column : str, optional
         The column of tables that names the exposures; ``l1_s3_uri`` by default.
-    detectors, elements : collection of str
-        Only exposures of these.
+    detectors, elements : str, or collection of str
+        Only exposures of these; of a detector its number does as well.
     after, before : str, optional
         Only exposures that start in this time (ISO, UTC).
     engine : str or distributed.Client
@@ -131,11 +131,19 @@ def calibrate_all(
         find(_paths(sources), recursive=recursive, column=column),
         settings,
         selection=Selection(
-            _names(detectors), _names(elements), _time("after", after), _time("before", before)
+            tuple(map(detector_name, _names(detectors))),
+            _names(elements),
+            _time("after", after),
+            _time("before", before),
         ),
         scratch=remote.Scratch(None if scratch is None else Path(scratch), scratch_limit),
     )
     return Batch(plan, write_plan(plan, state), options)
+
+
+def _names(given: str | int | Collection[str | int]) -> tuple[str, ...]:
+    """Names, of which one may stand alone."""
+    return tuple(map(str, [given] if isinstance(given, str | int) else given))
 
 
 def check_destination(destination: str, state: str | None = None) -> None:
@@ -210,11 +218,6 @@ def _paths(sources: Any) -> list[str]:
             "sources: expected a path or URL of files, or a list of them, not "
             f"{type(sources).__name__}: {one_line(repr(sources))}"
         ) from None
-
-
-def _names(names: str | Collection[str]) -> tuple[str, ...]:
-    """Those that are given, of which one may stand for itself."""
-    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _time(name: str, text: str | None) -> datetime.datetime | None:

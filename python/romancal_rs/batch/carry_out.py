@@ -55,6 +55,11 @@ class BatchOptions:
         How much of what was fetched is kept there [bytes]; all by default.
     memory_limit : int or None
         Of a worker's own memory [bytes].
+
+    Raises
+    ------
+    ArgumentError
+        If one of them cannot be.
     """
 
     engine: Any = "processes"
@@ -75,7 +80,7 @@ class BatchOptions:
     def __post_init__(self) -> None:
         for name in ("workers", "threads", "retries", "memory_limit", "scratch_limit"):
             value = getattr(self, name)
-            is_whole = isinstance(value, int) and value >= 1
+            is_whole = isinstance(value, numbers.Integral) and int(value) >= 1
             if not (is_whole or (value is None and name != "retries")):
                 raise ArgumentError(f"{name} = {value!r}: expected a whole number from 1 on")
         if self.timeout is not None and not (
@@ -91,7 +96,7 @@ class BatchOptions:
         engines.check(self.engine, self.scheduler)
 
 
-@dataclass
+@dataclass(repr=False)  # plans are long
 class Batch:
     """A plan that is carried out. It is iterated once, and gives what becomes of each exposure.
 
@@ -108,7 +113,11 @@ class Batch:
     options: BatchOptions = field(default_factory=BatchOptions)
     #: Called every second or so while exposures are in work.
     observer: Callable[[], None] | None = None
-    _supervisor: Supervisor | None = field(default=None, repr=False)
+    _supervisor: Supervisor | None = None
+
+    def __repr__(self) -> str:
+        n = len(self.exposures)
+        return f"<Batch of {n} exposure{'' if n == 1 else 's'} to {self.plan.settings.destination}>"
 
     @cached_property
     def exposures(self) -> Sequence[PlannedExposure]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from .outcome import Kind, TransientError, kind_of_error, message_of
 from .plan import Plan, PlannedExposure, Problem, ReferenceSet, Settings
 from .sources import Source
 
-__all__ = ["Selection", "Tell", "make_plan", "plan_notes", "plan_problems"]
+__all__ = ["Selection", "Tell", "detector_name", "make_plan", "plan_notes", "plan_problems"]
 
 #: Called with what is done, how much of it, and how much there is.
 Tell = Callable[[str, int, int], None]
@@ -59,6 +59,11 @@ class Selection:
             and (self.after is None or self.after <= keys.start_time)
             and (self.before is None or keys.start_time < self.before)
         )
+
+
+def detector_name(text: str) -> str:
+    """``WFI07`` of ``7``."""
+    return f"WFI{int(text):02d}" if text.isdecimal() else text
 
 
 def _is_among(name: str, names: tuple[str, ...]) -> bool:
@@ -102,7 +107,7 @@ def make_plan(
     ParameterError
         If the class, the parameter file or a parameter is wrong.
     InputError
-        If two exposures would have the same product.
+        If no exposure is chosen, or two would have the same product.
     ReferenceFileError
         If the place of the references cannot be used at all.
     TransientError
@@ -145,16 +150,22 @@ class _Planner:
         groups: dict[Hashable, list[_Row]] = {}
         rows: list[_Row] = []
         inputs = [source.input for source in sources]
+        passed_over: set[tuple[str, str, datetime.datetime]] = set()
         for i, head in enumerate(read_heads(inputs, processes=processes), 1):
             if i % 250 == 0 or i == len(inputs):
                 self.tell("heads read", i, len(inputs))
             if not selection.wants(head):
+                if head.keys is not None and not rows:
+                    keys = head.keys
+                    passed_over.add((keys.detector, keys.optical_element, keys.start_time))
                 continue
             row = _row_of(head)
             rows.append(row)
             if head.keys is not None and head.problem is None:
                 key = (self._what_counts(head), head.shape, head.kind)
                 groups.setdefault(key, []).append(row)
+        if inputs and not rows:
+            raise InputError(_none_is_chosen(len(inputs), passed_over))
         with self.maker.pool:
             # Those of one detector have references in common.
             in_order = sorted(groups.values(), key=lambda group: _order(group[0].exposure))
@@ -239,6 +250,15 @@ class _Planner:
                     f"{other} and {exposure.input} would have the same product, "
                     f"{exposure.product}: leave one out, or calibrate them to two places"
                 )
+
+
+def _none_is_chosen(n: int, there: Collection[tuple[str, str, datetime.datetime]]) -> str:
+    detectors, elements, starts = (sorted(set(values)) for values in zip(*there, strict=True))
+    return (
+        f"none of the {n} exposures is among those asked for: detectors there: "
+        f"{', '.join(detectors)}; optical elements: {', '.join(elements)}; they start from "
+        f"{starts[0].isoformat()} to {starts[-1].isoformat()}"
+    )
 
 
 def _row_of(head: ExposureHead) -> _Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,13 +29,13 @@ def default_name() -> str:
     return f"outcomes{'.parquet' if find_spec('pyarrow') else '.jsonl'}"
 
 
-def write_table(outcomes: Iterable[Outcome], path: Path) -> Path:
+def write_table(outcomes: Iterable[Outcome], path: str | os.PathLike[str]) -> Path:
     """Writes the table of outcomes; a file of that name is replaced once the new one is whole.
 
     Parameters
     ----------
     outcomes : iterable of Outcome
-    path : Path
+    path : path
         By its suffix ``.parquet`` (with pyarrow), ``.csv`` or ``.jsonl``. Of a directory, a file in
         it of `default_name`. In Parquet what is nested has columns of its own, see `columns`; in
         CSV (RFC 4180) it is JSON in its cell; a line of JSON holds it as it is.
@@ -50,6 +51,7 @@ def write_table(outcomes: Iterable[Outcome], path: Path) -> Path:
         If the suffix is none of these, or pyarrow is not there.
     OSError
     """
+    path = Path(path)
     if path.is_dir():
         path /= default_name()
     suffix = path.suffix.lower()

@@ -15,7 +15,7 @@ from . import _asdf, _display, _eras, _io, _schema, _writing
 from ._defaults import Replacement, conform
 from ._errors import ModelError, ModelTypeError, UnknownModelError
 from ._nodes import DNode, plain
-from ._tree import TODAY, Origin, Tree, UnreadObject, copy_containers, deep_copy, flatten
+from ._tree import TODAY, Described, Origin, Tree, UnreadObject, copy_containers, deep_copy, flatten
 
 #: The classes by the name in their tags.
 CLASSES: dict[str, type[DataModel]] = {}
@@ -237,8 +237,11 @@ class DataModel:
         return flatten(self._tree.data)
 
     def to_flat_dict(self) -> dict[str, Any]:
-        """`items` as a dict."""
-        return dict(self.items())
+        """`items` as a dict. Nothing is read from a file for this."""
+        return {
+            name: self[name] if isinstance(value, Described) else value
+            for name, value in self.items()
+        }
 
     # -- looking at it --
 

@@ -191,10 +191,10 @@ def scratch_of(options: argparse.Namespace) -> Scratch:
 
 def selection_of(options: argparse.Namespace) -> Selection:
     """Which exposures are wanted."""
-    from ...batch.planning import Selection
+    from ...batch.planning import Selection, detector_name
 
     return Selection(
-        detectors=tuple(map(_detector, _words(options.detector))),
+        detectors=tuple(map(detector_name, _words(options.detector))),
         elements=tuple(_words(options.element)),
         after=options.after,
         before=options.before,
@@ -225,11 +225,6 @@ def _values(values: Mapping[str, Any], spec: ParameterSpec) -> dict[str, Any]:
 
 def _words(given: list[str]) -> list[str]:
     return [word for text in given for word in _WORDS.split(text) if word]
-
-
-def _detector(name: str) -> str:
-    """``WFI07`` of ``7``."""
-    return f"WFI{int(name):02d}" if name.isdigit() else name
 
 
 def _time(text: str) -> Any:

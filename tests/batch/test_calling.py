@@ -1,0 +1,69 @@
+"""`calibrate_all` as one calls it from a notebook: what it takes, refuses and shows."""
+
+from __future__ import annotations
+
+import pytest
+from batch.many import Many
+
+from romancal_rs.batch import calibrate_all
+from romancal_rs.batch.table import write_table
+from romancal_rs.errors import ArgumentError, InputError
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory) -> Many:
+    """Two detectors with two exposures each."""
+    made = Many.make(tmp_path_factory.mktemp("many"), detectors=2)
+    made.fill(2)
+    return made
+
+
+def call(many: Many, tmp_path, **options):
+    return calibrate_all(many.raw, to=tmp_path / "out", references=many.references, **options)
+
+
+@pytest.mark.parametrize("detectors", ["WFI02", ["wfi02"], [2], 2])
+def test_one_detector_need_not_be_in_a_list(many, tmp_path, detectors):
+    """A name alone was taken for its letters, and chose nothing; a number was an AttributeError."""
+    batch = call(many, tmp_path, detectors=detectors)
+    assert {exposure.detector for exposure in batch.exposures} == {"WFI02"}
+
+
+def test_a_choice_of_no_exposure_is_an_error_that_tells_what_there_is(many, tmp_path):
+    """It was a plan of nothing, and a success."""
+    with pytest.raises(InputError) as caught:
+        call(many, tmp_path, detectors=["WFI09"])
+    assert str(caught.value).startswith(
+        "none of the 4 exposures is among those asked for: detectors there: WFI01, WFI02; "
+        "optical elements: F158; they start from 20"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ({"engine": "dsk"}, "engine = 'dsk': expected processes, serial, dask, or a Client"),
+        ({"scheduler": "x.json"}, "scheduler = 'x.json': that is for engine dask"),
+        ({"rerun": "always"}, "rerun = 'always': expected one of changed, failed, all, never"),
+        ({"memory_limit": "4GB"}, "memory_limit = '4GB': expected a whole number from 1"),
+        ({"workers": 0}, "workers = 0: expected a whole number from 1"),
+        ({"timeout": 0}, "timeout = 0: expected seconds, above 0"),
+        ({"ignore": "sofware"}, "ignore = 'sofware': expected some of product, input"),
+    ],
+)
+def test_wrong_options_are_told_before_anything_is_planned(many, tmp_path, option, told):
+    """They were told when the batch was iterated, or never."""
+    with pytest.raises(ArgumentError, match=told):
+        call(many, tmp_path, **option)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_batch_shows_in_one_line_what_it_is(many, tmp_path):
+    """A cell that ended with it showed the whole plan."""
+    assert repr(call(many, tmp_path)) == f"<Batch of 4 exposures to {tmp_path}/out>"
+
+
+def test_a_table_may_be_named_by_text(tmp_path):
+    """Only a Path would do."""
+    assert write_table([], str(tmp_path / "outcomes.csv")) == tmp_path / "outcomes.csv"
