@@ -64,9 +64,9 @@ def as_list(text: str) -> str:
     return one_line(text)
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, most: int = 1000) -> str:
     """The text with lines that a person can read: the middle of a long one is left out."""
-    most, end = 1000, 200
+    end = most // 5
     lines = text.split("\n")
     return "\n".join(
         f"{line[: most - end]} ... {line[-end:]}" if len(line) > most else line for line in lines

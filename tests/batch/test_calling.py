@@ -67,3 +67,13 @@ def test_a_batch_shows_in_one_line_what_it_is(many, tmp_path):
 def test_a_table_may_be_named_by_text(tmp_path):
     """Only a Path would do."""
     assert write_table([], str(tmp_path / "outcomes.csv")) == tmp_path / "outcomes.csv"
+
+
+@pytest.mark.parametrize("options", [{}, {"state": "file"}])
+def test_a_file_in_the_place_of_a_directory_is_told(many, tmp_path, options):
+    """It was told that the file exists."""
+    for name in ("out", "file"):
+        (tmp_path / name).touch()
+    given = {name: tmp_path / value for name, value in options.items()}
+    with pytest.raises(InputError, match="a file is there; name a directory"):
+        call(many, tmp_path, **given)

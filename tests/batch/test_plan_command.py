@@ -11,6 +11,7 @@ import pytest
 from romancal_rs import cli
 from romancal_rs.batch.plan import Plan
 from romancal_rs.batch.state import run_directories
+from romancal_rs.cli.batch import TASKS
 from romancal_rs.pipeline import ExposurePipeline
 
 
@@ -143,7 +144,11 @@ def test_what_was_made_is_not_counted_as_new(place, capsys):
     [
         (["--to", "out"], "name the exposures"),
         (["in"], "the following arguments are required: --to"),
-        (["in", "--to", "out", "--output_dir=x"], "--to says where the products go"),
+        (["in", "--to", "out", "--output_dir=x"], "--to DEST says where the products go"),
+        # It was said that --to is missing; and of --output-dir, that --output_dir was meant.
+        (["in", "--output-dir", "out"], "--output-dir: in a batch, --to DEST says where"),
+        # It was said that there is no such file.
+        (["romanelp", "in", "--to", "out"], "neither a step nor a file or directory; did you mean"),
         (["in", "--to", "out", "--recipee=2022"], "did you mean '--recipe'?"),
         (["in", "--to", "out", "--recipe=x"], "recipe = 'x'"),
         (["in", "--to", "out", "--ignore=product"], "'product' is none of input, parameters"),
@@ -155,6 +160,45 @@ def test_wrong_usage_exits_with_2(place, capsys, words, told):
         run(*words, "--references", "refs")
     assert caught.value.code == 2
     assert told in capsys.readouterr().err
+
+
+def test_what_is_kept_of_the_command_carries_the_plan_out(place, monkeypatch):
+    """Reports said that `batch plan` does what is left."""
+    words = ["batch", "plan", "in", "--to", "out", "--references", "refs"]
+    monkeypatch.setattr("sys.argv", ["romancal-rs", *words])
+    assert cli.main() == 0
+    assert plan_in(place).command == "romancal-rs batch run in --to out --references refs"
+
+
+def test_a_plan_that_is_asked_for_again_is_the_newest(place):
+    """`status`, and `run` without a source, took the other one."""
+    arguments = ("in", "--to", "out", "--references", "refs")
+    run(*arguments)
+    first = plan_in(place).digest
+    run(*arguments, "--detector", "2")
+    assert plan_in(place).digest != first
+    run(*arguments)
+    assert plan_in(place).digest == first
+
+
+def test_a_cause_with_a_long_message_is_told_in_a_line_that_can_be_read(place, capsys):
+    """A parameter file with the references of one detector gave 1500 characters for another."""
+    types = ("dark", "flat", "gain", "mask", "readnoise", "saturation", "linearity", "photom")
+    names = {name: next((place / "refs").glob(f"*_{name}_0001.asdf")) for name in types}
+    overrides = [f"--override_{name}={path}" for name, path in names.items()]
+    assert run("in", "--to", "out", "--references", "refs", "--detector=2", *overrides) == 1
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if "bad_reference: " in x]
+    assert " ... " in line
+    assert len(line) < 600
+    assert max(len(e.problem.message) for e in plan_in(place).exposures) > 600
+
+
+def test_the_tasks_are_listed_with_a_line_each(capsys):
+    """The list had all that their help says."""
+    with pytest.raises(SystemExit):
+        cli.main(["batch"])
+    tasks = capsys.readouterr().out.partition("tasks:\n")[2].partition("\n\n")[0]
+    assert [line.split()[0] for line in tasks.splitlines()] == list(TASKS)
 
 
 def test_sources_that_are_not_there_are_an_error_in_lines(place, capsys):

@@ -51,6 +51,18 @@ def test_what_was_done_before_is_not_speed(clock):
     assert stream.getvalue() == "901 of 1,000, 0 failed; 6/min, 5 MB/s, 16 min to go\n"
 
 
+def test_what_needs_no_work_is_not_speed(clock):
+    """Where the plan knew of 5000 failures, they ended in no time: 200,000 a minute."""
+    stream = io.StringIO()
+    with Progress(5010, stream=stream, clock=clock) as progress:
+        progress.update({}, 5010)
+        clock.now += 1
+        progress.update({"bad_reference": 5000}, 10, n_worked=0)
+        clock.now += 59
+        progress.update({"bad_reference": 5000, "done": 10}, 0, n_worked=10)
+    assert stream.getvalue().splitlines()[-1] == "5,010 of 5,010, 5,000 failed; 10/min, 0 MB/s"
+
+
 def test_the_speed_is_that_of_the_last_five_minutes(clock):
     stream = io.StringIO()
     progress = Progress(2000, stream=stream, every=600.0, clock=clock)

@@ -103,8 +103,7 @@ def test_failures_are_told_by_cause_with_one_example_and_its_log(run, tmp_path):
         f"   - such as `{example.name}`: `` `{example.input}`|: ends at byte 7 ``",
         f"   - its log: `{log}`",
         "2. **1 bad_reference** of WFI02",
-        "   - `no DARK for detector <detector>`",
-        f"   - such as `{planned(8, 'WFI02', 'F062').name}`: `no DARK for detector WFI02`",
+        f"   - `{planned(8, 'WFI02', 'F062').name}`: `no DARK for detector WFI02`",
     ]
 
 

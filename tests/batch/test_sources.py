@@ -123,7 +123,7 @@ def test_two_files_of_one_name_are_an_error_that_names_both(folder):
         ("x*.asdf", r"/x\*.asdf: no file has a name of this pattern"),
         ("@loop", r"/loop, line 1: .*/loop: the list names itself"),
         ("@nothing", r"/nothing: it names no source"),
-        ("@gone", r"/gone: No such file"),
+        ("@gone", r"/gone: there is no such list"),
         ("@wrong", r"/wrong, line 2: .*/b_uncl.asdf: there is no such file"),
         ("no_asn.json", r"/no_asn.json: no member of type science; types there: background"),
         ("missing_asn.json", r"/missing_asn.json: .*/gone_uncal.asdf: there is no such file"),
@@ -168,3 +168,38 @@ def test_a_dollar_in_a_name_that_is_there_stays(tmp_path, monkeypatch):
     (tmp_path / "$x_uncal.asdf").touch()
     assert names(["$x_uncal.asdf"], base=tmp_path) == ["$x_uncal.asdf"]
     assert names(["$HERE"]) == ["$x_uncal.asdf"]
+
+
+def test_all_wrong_lines_of_a_list_are_told_at_once(folder):
+    """The first was told, and the next when that was mended."""
+    (folder / "list.txt").write_text("x_uncal.asdf\na_uncal.asdf\ny\nz\n@w\n")
+    with pytest.raises(InputError) as caught:
+        find(["@list.txt"], base=folder)
+    heading, *lines = str(caught.value).split("\n  ")
+    assert heading == f"{folder}/list.txt: these lines cannot be used:"
+    assert [line.partition(": ")[0] for line in lines[:3]] == [
+        f"{folder}/list.txt, line {number}" for number in (1, 3, 4)
+    ]
+    assert lines[3:] == ["and 1 more"]
+
+
+def test_all_files_of_a_table_that_are_not_there_are_told_at_once(folder):
+    """The first was told, and the next when that was mended."""
+    (folder / "t.csv").write_text("l1_s3_uri\nx\na_uncal.asdf\ny\n")
+    with pytest.raises(InputError, match="these files are not there:") as caught:
+        find(["t.csv"], base=folder)
+    lines = str(caught.value).split("\n  ")[1:]
+    assert [line.partition(": ")[0] for line in lines] == [
+        f"{folder}/t.csv, line {number}" for number in (2, 4)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("notes.txt", "is named with an @: @"), ("table.fits", "tables are read as .ecsv, .csv")],
+)
+def test_a_list_or_table_that_is_taken_for_an_exposure_says_so(folder, name, told):
+    """It was planned as an exposure that is no ASDF file."""
+    (folder / name).touch()
+    with pytest.raises(InputError, match=told):
+        find([name], base=folder)

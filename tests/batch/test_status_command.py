@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 
 import pytest
 from batch.records import BEGIN, begun, ended, outcome_of, plan_of, planned, run_of
@@ -64,8 +65,7 @@ def test_status_tells_counts_speed_work_and_causes(out, command):
         "in work, the oldest first",
         f"  {planned(3).name}  for 7 s  by w1 on node1",
         "failures, the most frequent first",
-        "  1 bad_input: <input>: ends at byte <n>",
-        f"    such as {planned(2).name}: {planned(2).input}: ends at byte 9",
+        f"  1 bad_input: {planned(2).input}: ends at byte 9",
         f"    its log: {run}/failed/wfi01/{name}.log",
     ]
 
@@ -148,3 +148,25 @@ def test_report_with_check_ends_with_1_where_a_product_is_gone(out, command):
     assert err == (
         f"romancal-rs: error: 1 product is not what its row says: see {out}/r/report.md\n"
     )
+
+
+def test_without_a_destination_it_is_that_of_the_current_directory(out, command, monkeypatch):
+    """It was wrong usage, also where --state said where the records are."""
+    monkeypatch.chdir(out)
+    assert command(status)[0] == 1
+    monkeypatch.chdir(out.parent)
+    assert command(status)[0] == 2
+    assert command(status, "--state", out / STATE_NAME)[0] == 1
+
+
+def test_a_command_with_thousands_of_files_is_told_in_short(tmp_path, command):
+    """A shell puts files in place of a pattern: `status` began with all of them."""
+    named = "romancal-rs batch run " + "raw/exposure_uncal.asdf " * 5000 + "--to out"
+    plan = replace(plan_of([planned(1)], str(tmp_path)), command=named)
+    for state, more in ((tmp_path / STATE_NAME, ""), (tmp_path / "s", f" --state {tmp_path}/s")):
+        run = run_of(state, plan)
+        printed = command(status, tmp_path, "--state", state)[1]
+        short = f"romancal-rs batch run --to {tmp_path}{more} --run {run.path.name}"
+        assert printed.splitlines()[1] == f"  {short}"
+        command(report, tmp_path, "--state", state)
+        assert f"```\n{short}\n```" in (run.path / "report.md").read_text()

@@ -147,16 +147,20 @@ def _names(given: str | int | Collection[str | int]) -> tuple[str, ...]:
 
 
 def check_destination(destination: str, state: str | None = None) -> None:
-    """Checks, where products go to a URL, that they can be written there, without writing any.
+    """Checks that products can be written to a directory or URL, without writing any.
 
     Raises
     ------
     InputError
-        If no directory for the records is named, or it is a URL to which nobody writes.
+        If a file is in the way, no directory for the records is named, or the destination is a URL
+        to which nobody writes.
     RemoteNotFoundError, RemoteAccessError, RemoteError, TransientError
         If the server would not take the products.
     """
-    state_of(destination, state)
+    records = state_of(destination, state)
+    for place in (records, *([] if remote.is_url(destination) else [Path(destination)])):
+        if place.exists() and not place.is_dir():
+            raise InputError(f"{place}: a file is there; name a directory")
     if remote.is_url(destination):
         patiently(lambda: remote.check_folder(destination))
 

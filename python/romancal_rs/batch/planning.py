@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, shortened
 from ..references import ReferenceFileError, distinguishing
 from ..stpipe import ParameterError, config
 from . import identity, remote
@@ -333,7 +333,8 @@ def plan_notes(plan: Plan) -> list[str]:
 
 
 def _line(cause: Cause) -> str:
-    message, name = cause.example.message, base_name(cause.example.input)
+    name = base_name(cause.example.input)
+    message = shortened(cause.example.message, 500)  # `batch status --json` has all of it
     if cause.count > 1:
         of = f" of {', '.join(cause.detectors)}" if len(cause.detectors) > 1 else ""
         return f"{cause.kind.value}: {message}: {cause.count} exposures{of}, such as {name}"

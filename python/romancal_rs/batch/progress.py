@@ -119,11 +119,12 @@ class Progress:
         n_left: int,
         bytes_in: int = 0,
         in_work: Sequence[str] = (),
+        n_worked: int | None = None,
     ) -> None:
         """Takes in how far it is, and shows it if it is time.
 
         The speed counts from the first call on, so that it knows what a run before has done; what
-        is current takes no time, and does not count. Nothing is shown between two calls: call it
+        takes no work does not count. Nothing is shown between two calls: call it
         also while nothing ends.
 
         Parameters
@@ -136,13 +137,17 @@ class Progress:
             What was read since the beginning, in all.
         in_work : sequence of str
             Names of what is worked on.
+        n_worked : int, optional
+            Exposures that ended after some work; by default all that ended and are not current.
         """
         if not self._is_open:
             return
         now = self._clock()
         plain = {str(kind): count for kind, count in counts.items() if count}
         n_left = min(max(n_left, 0), self._view.total)
-        pace = self._pace(now, sum(plain.values()) - plain.get(Kind.CURRENT, 0), bytes_in, n_left)
+        if n_worked is None:
+            n_worked = sum(plain.values()) - plain.get(Kind.CURRENT, 0)
+        pace = self._pace(now, n_worked, bytes_in, n_left)
         self._view = _View(self._view.total, plain, n_left, tuple(in_work), pace)
         if now - self._shown >= self._every:
             self._shown = now

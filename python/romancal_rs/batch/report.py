@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -16,7 +17,8 @@ from .causes import base_name
 from .outcome import Kind, Outcome
 from .pace import Pace, duration
 from .plan import Plan
-from .state import RunDirectory
+from .remote import is_url
+from .state import RunDirectory, state_of
 from .summary import Contradiction, Summary, contradictions, outcomes_of
 from .table import write_table
 
@@ -40,6 +42,8 @@ MEANINGS = {
 
 #: How many of each there are at most in Markdown; JSON has all.
 _MOST = 30
+#: A shell may have put thousands of files in place of a pattern [characters].
+_LONGEST_COMMAND = 500
 
 
 def write_report(
@@ -156,6 +160,17 @@ def _slow(outcome: Outcome) -> dict[str, Any]:
     return {"kind": outcome.kind.value, **{name: getattr(outcome, name) for name in names}}
 
 
+def command_of(run: RunDirectory, plan: Plan) -> str:
+    """What goes on with a run: as it was called, or in short where many files were named."""
+    if len(plan.command) <= _LONGEST_COMMAND:
+        return plan.command
+    state = state_of(plan.settings.destination) if not is_url(plan.settings.destination) else None
+    words = ["romancal-rs", "batch", "run", "--to", plan.settings.destination]
+    if run.path.parent.absolute() != state:
+        words += ["--state", str(run.path.parent.absolute())]
+    return shlex.join([*words, "--run", run.path.name])
+
+
 def log_of(run: RunDirectory, outcome: Outcome) -> str | None:
     """The log of a failure, if there is one."""
     path = run.failure_log(outcome.input, outcome.detector)
@@ -173,13 +188,13 @@ def _markdown(
     yield f"- products in {_code(plan.settings.destination)}"
     yield f"- by {_code(plan.settings.step_class)}"
     yield f"- planned {plan.created}"
-    yield f"- records in {_code(str(run.path))}"
+    yield f"- records in {_code(str(run.path.absolute()))}"
     yield ""
     yield from _counts(summary)
-    if plan.command:
-        yield "This does what is left, and nothing where all is done:"
+    if command := command_of(run, plan):
+        yield "Called where it was first, this does what is left, and nothing where all is done:"
         yield ""
-        yield from _block(plan.command)
+        yield from _block(command)
     if wrong is not None:
         yield from _wrong(wrong)
     yield from _failures(run, summary)
@@ -232,12 +247,13 @@ def _failures(run: RunDirectory, summary: Summary) -> Iterator[str]:
             what += f" of {_some(cause.detectors)}"
         indent = " " * (len(str(number)) + 2)
         yield what
-        yield f"{indent}- {_code(cause.message or '(no message)')}"
         example = base_name(cause.example.input)
-        if cause.count > 1 or cause.message != cause.example.message:
-            yield f"{indent}- such as {_code(example)}: {_code(cause.example.message)}"
+        message = _code(cause.example.message or "(no message)")
+        if cause.count > 1:
+            yield f"{indent}- {_code(cause.message or '(no message)')}"
+            yield f"{indent}- such as {_code(example)}: {message}"
         else:
-            yield f"{indent}- {_code(example)}"
+            yield f"{indent}- {_code(example)}: {message}"
         if log := log_of(run, cause.example):
             yield f"{indent}- its log: {_code(log)}"
     yield ""
@@ -300,9 +316,9 @@ def _speed(summary: Summary) -> Iterator[str]:
     hosts = f"{totals.n_hosts} host{'' if totals.n_hosts == 1 else 's'}"
     yield f"- busy for {duration(totals.busy_s)}, with {workers} on {hosts}"
     yield f"- CPU {duration(totals.cpu_s)}"
-    yield f"- {totals.bytes_in / 1e9:,.2f} GB read, {totals.bytes_out / 1e9:,.2f} GB written"
+    yield f"- {_bytes(totals.bytes_in)} read, {_bytes(totals.bytes_out)} written"
     if totals.peak_rss_anon:
-        yield f"- at most {totals.peak_rss_anon / 1e9:.2f} GB of memory in a worker"
+        yield f"- at most {_bytes(totals.peak_rss_anon)} of memory in a worker"
     if summary.n_again:
         yield f"- {numeral(summary.n_again)} times an exposure was taken up again"
     yield ""
@@ -419,6 +435,11 @@ def _some(names: Sequence[str]) -> str:
 def numeral(value: int) -> str:
     """A number with its thousands apart."""
     return f"{value:,}"
+
+
+def _bytes(value: int) -> str:
+    """A size in GB, or in MB where it would be nothing."""
+    return f"{value / 1e9:,.2f} GB" if value >= 1e8 else f"{value / 1e6:.2f} MB"
 
 
 def _share(count: int, total: int) -> str:

@@ -27,6 +27,10 @@ RAW = "*_uncal.asdf"
 #: The column of a table that names the exposures, in the manifests of simulated surveys.
 COLUMN = "l1_s3_uri"
 
+#: What the names of lists, and of tables of other kinds, end with: they hold no exposure.
+_LISTS = (".txt", ".lst", ".list")
+_OTHER_TABLES = (".fits", ".fits.gz", ".tsv", ".vot", ".xlsx")
+
 _GLOB = re.compile(r"[*?\[]")
 _SHOWN = 3  # pairs of duplicates, and nearest names, that a message lists
 
@@ -119,6 +123,13 @@ def _refuse(heading: str, lines: Sequence[str]) -> None:
     raise InputError("\n  ".join([heading, *lines]))
 
 
+def _refuse_all(heading: str, failures: Sequence[str]) -> None:
+    """Tells of the first failures, if there are any, and how many more there are."""
+    if failures:
+        more = len(failures) - _SHOWN
+        _refuse(heading, [*failures[:_SHOWN], *([f"and {more} more"] if more > 0 else [])])
+
+
 class _Finder:
     """Takes words apart."""
 
@@ -150,6 +161,10 @@ class _Finder:
             yield from self._of_association(path)
         elif path.endswith(TABLES):
             yield from self._of_table(path)
+        elif path.endswith(_LISTS):
+            raise InputError(f"{path}: a list of exposures is named with an @: @{path}")
+        elif path.endswith(_OTHER_TABLES):
+            raise InputError(f"{path}: tables are read as {', '.join(TABLES)}")
         else:
             yield Source(path, origin)
 
@@ -182,6 +197,8 @@ class _Finder:
         try:
             with open(path, encoding="utf-8") as lines:
                 yield from self._of_lines(lines, os.path.dirname(path), path)
+        except FileNotFoundError:
+            raise InputError(f"{path}: there is no such list{_near(path)}") from None
         except UnicodeDecodeError as error:
             raise InputError(f"{path}: no list of sources: not text") from error
         finally:
@@ -189,6 +206,7 @@ class _Finder:
 
     def _of_lines(self, lines: Iterable[str], directory: str, name: str) -> Iterator[Source]:
         n_found = 0
+        failures: list[str] = []
         for number, line in enumerate(lines, 1):
             word = line.strip()
             if not word or word.startswith("#"):
@@ -197,7 +215,11 @@ class _Finder:
             if word == "-":
                 raise InputError(f"{origin}: a list cannot name standard input")
             n_found += 1
-            yield from _told_by(origin, self.of_word(word, directory, origin))
+            try:
+                yield from _told_by(origin, self.of_word(word, directory, origin))
+            except InputError as error:
+                failures.append(str(error))
+        _refuse_all(f"{name}: these lines cannot be used:", failures)
         if not n_found:
             raise InputError(f"{name}: it names no source")
 
@@ -218,14 +240,17 @@ class _Finder:
 
     def _of_files(self, entries: Iterable[tuple[str, str]], directory: str) -> Iterator[Source]:
         """The exposures of names and the places that have them: files or URLs, and no more."""
+        failures: list[str] = []
         for name, origin in entries:
             if remote.is_url(name):
                 yield Source(name, origin)
                 continue
             path = _located(name, directory)
             if not os.path.isfile(path):
-                raise InputError(f"{origin}: {path}: there is no such file{_near(path)}")
+                failures.append(f"{origin}: {path}: there is no such file{_near(path)}")
+                continue
             yield Source(path, origin)
+        _refuse_all("these files are not there:", failures)
 
 
 def _told_by(origin: str, sources: Iterator[Source]) -> Iterator[Source]:
@@ -257,7 +282,7 @@ def _near(path: str) -> str:
         while directory and not os.path.isdir(directory):
             directory, missing = os.path.split(directory)
         return f"; {directory} has no {missing}"
-    near = difflib.get_close_matches(name, names, n=_SHOWN, cutoff=0.7)
+    near = difflib.get_close_matches(name, names, n=_SHOWN, cutoff=0.6)
     return f"; near to it: {', '.join(near)}" if near else ""
 
 

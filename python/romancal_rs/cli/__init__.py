@@ -125,13 +125,20 @@ def _complete(line: str) -> None:
             if hasattr(module, "TASKS"):
                 tasks = command.add_subparsers()
                 for task_name, task in module.TASKS.items():
-                    task.add_arguments(tasks.add_parser(task_name))
+                    parser_of_task = tasks.add_parser(task_name)
+                    if words[1:2] == [task_name]:
+                        _add_all_arguments(task, parser_of_task, words[2:])
                 continue
-            module.add_arguments(command)
-            if hasattr(module, "add_arguments_of_target"):
-                with contextlib.suppress(SystemExit), contextlib.redirect_stderr(None):
-                    module.add_arguments_of_target(command, words[1:])
+            _add_all_arguments(module, command, words[1:])
     argcomplete.autocomplete(parser)
+
+
+def _add_all_arguments(module: Any, parser: argparse.ArgumentParser, words: list[str]) -> None:
+    """Adds what a command line that is not complete yet may go on with."""
+    module.add_arguments(parser)
+    if hasattr(module, "add_arguments_of_target"):
+        with contextlib.suppress(SystemExit), contextlib.redirect_stderr(None):
+            module.add_arguments_of_target(parser, words)
 
 
 def _overview() -> argparse.ArgumentParser:
@@ -144,7 +151,7 @@ def _overview() -> argparse.ArgumentParser:
 
 
 def _overview_of_tasks(command: str, module: ModuleType) -> argparse.ArgumentParser:
-    tasks = {name: task.__doc__ for name, task in module.TASKS.items()}
+    tasks = {name: task.__doc__.partition("\n")[0] for name, task in module.TASKS.items()}
     return _menu(f"romancal-rs {command}", module.__doc__ or "", "task", tasks)
 
 

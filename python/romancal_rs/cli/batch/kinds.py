@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 
+#: What is done again.
+RERUN = ("changed", "failed", "all", "never")
+
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..._files import local_path
-from ...errors import RomancalError
+from ...errors import RomancalError, nearest
 from ...stpipe import config as config_files
 from ...stpipe.config import StepConfig, class_path
 from ...stpipe.find_class import find_class
 from ...stpipe.parameters import ParameterSpec, Setting
+from ...stpipe.registry import aliases
 from ..options import path
 from ..run import PARAMETER, add_parameters, explain, first_word, names_class, nested
 from .kinds import size
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 DEFAULT_CLASS = "roman_elp"
 #: Parameters that are also options of a batch: help shows them where no class is named.
 _SHOWN = ("references", "context")
+#: What other programs, and `run`, call the place of the products.
+_PLACES = ("--output-dir", "--out-dir", "--outdir", "--dest", "--destination")
 _TARGET = "CLASS|ALIAS|FILE"
 _WORDS = re.compile(r"[,\s]+")
 
@@ -106,6 +109,10 @@ def add_scratch(parser: argparse._ActionsContainer) -> None:
 
 def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
     """Adds the parameters of the class that the first word names, or of the default one."""
+    parser.usage = f"{parser.prog} [{_TARGET}] SOURCE ... --to DEST [--PARAMETER=VALUE ...]"
+    for word in arguments:
+        if (option := word.partition("=")[0]).replace("_", "-") in _PLACES:
+            parser.error(f"{option}: in a batch, --to DEST says where the products go")
     target = first_word(parser, arguments)
     is_named = target is not None and _is_target(target)
     named = target if target is not None and is_named else DEFAULT_CLASS
@@ -120,7 +127,6 @@ def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str
     parser.set_defaults(
         step_class=step_class, config_file=config.path, is_class_named=is_named, parser=parser
     )
-    parser.usage = f"{parser.prog} [{_TARGET}] SOURCE ... --to DEST [--PARAMETER=VALUE ...]"
     parser.explain = partial(explain, step_class)  # type: ignore[attr-defined]
     add_parameters(parser, step_class)
     for action in parser._actions:
@@ -147,6 +153,10 @@ def find_sources(options: argparse.Namespace) -> list[Source]:
     words = options.words[1:] if options.is_class_named else options.words
     if not words:
         options.parser.error("name the exposures: files, directories, lists, tables or URLs")
+    first = words[0]
+    may_be_a_step = not options.is_class_named and first.isidentifier()
+    if may_be_a_step and not os.path.exists(first) and (step := nearest(first, aliases())):
+        options.parser.error(f"{first}: neither a step nor a file or directory{step}")
     return sources.find(words, recursive=options.recursive, column=options.column)
 
 
@@ -158,8 +168,6 @@ def settings_of(options: argparse.Namespace) -> Settings:
     given = nested(vars(options))
     references = _remote_references(given)
     parameters = _plain(given, options.step_class)
-    if "output_dir" in parameters:
-        options.parser.error("--output_dir: in a batch, --to says where the products go")
     return Settings(
         step_class=class_path(options.step_class),
         destination=absolute(options.to),

@@ -67,11 +67,19 @@ def make_plan(options: argparse.Namespace, scratch: Scratch | None = None) -> Pl
             selection=selection_of(options),
             tell=_progress if is_terminal(sys.stderr) else None,
             scratch=scratch,
-            command=shlex.join(["romancal-rs", *sys.argv[1:]]),
+            command=_command(),
         )
     except ParameterError as error:
         options.parser.error(str(error))
     return plan
+
+
+def _command() -> str:
+    """What carries out the plan: it takes all that `batch plan` takes."""
+    words = sys.argv[1:]
+    if words[:2] == ["batch", "plan"]:
+        words[1] = "run"
+    return shlex.join(["romancal-rs", *words])
 
 
 def _progress(what: str, done: int, total: int) -> None:

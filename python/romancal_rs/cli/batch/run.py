@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import RomancalError
 from ..streams import complain
-from .kinds import number_or_auto, positive, seconds, size
+from .kinds import RERUN, number_or_auto, positive, seconds, size
 from .options import add_arguments_of_target as add_arguments_of_target
 from .options import add_scratch, add_shared_arguments, scratch_of
 from .plan import make_plan
@@ -29,7 +29,6 @@ from .runs import run_of
 
 if TYPE_CHECKING:
     from ...batch.carry_out import Batch, BatchOptions
-    from ...batch.outcome import Outcome
     from ...batch.plan import Plan
     from ...batch.remaining import Remaining
     from ...batch.state import RunDirectory
@@ -73,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what is done again, and when it stops")
     group.add_argument(
         "--rerun",
-        choices=("changed", "failed", "all", "never"),
+        choices=RERUN,
         default="changed",
         help="changed: what would be another product now (default); failed: also what failed "
         "before; all; never: only what has neither product nor outcome",
@@ -122,7 +121,8 @@ def _run(options: argparse.Namespace) -> int:
 
     plan, directory = _planned(options)
     batch = Batch(plan, directory, _batch_options(options))
-    print(f"{plan.settings.destination}: {len(batch.exposures)} exposures: {batch.remaining}")
+    n = len(batch.exposures)
+    print(f"{plan.settings.destination}: {n} exposure{'' if n == 1 else 's'}: {batch.remaining}")
     if batch.remaining.problems:
         print(f"{len(batch.remaining.problems)} cannot be calibrated:")
         print("\n".join(f"  {line}" for line in plan_problems(plan)))
@@ -206,13 +206,14 @@ def _carry_out(batch: Batch, counts: Counter[str], mode: str) -> str:
     from ...batch.progress import Progress
     from ...batch.supervise import StoppedError
 
-    bytes_in = 0
+    bytes_in = n_worked = 0
     total = len(batch.exposures)
+    todo = {exposure.input for exposure in batch.remaining.todo}
     with contextlib.closing(Progress(total, stream=sys.stderr, mode=mode)) as progress:
 
         def show() -> None:
             left = total - counts.total()
-            progress.update(counts, left, bytes_in, batch.in_work())
+            progress.update(counts, left, bytes_in, batch.in_work(), n_worked)
 
         batch.observer = show
         show()
@@ -220,15 +221,13 @@ def _carry_out(batch: Batch, counts: Counter[str], mode: str) -> str:
             try:
                 for outcome in outcomes:
                     counts[outcome.kind.value] += 1
-                    bytes_in += outcome.bytes_in if _was_read(outcome) else 0
+                    if outcome.input in todo:
+                        n_worked += 1
+                        bytes_in += outcome.bytes_in if outcome.started else 0
                     show()
             except StoppedError as stopped:
                 return str(stopped)
     return ""
-
-
-def _was_read(outcome: Outcome) -> bool:
-    return outcome.started != ""
 
 
 @contextlib.contextmanager

@@ -19,7 +19,12 @@ def destination(word: str) -> str:
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments that name a run."""
     parser.add_argument(
-        "destination", metavar="DEST", type=destination, help="where the products of the batch go"
+        "destination",
+        metavar="DEST",
+        type=destination,
+        nargs="?",
+        default=".",
+        help="where the products of the batch go (default: the current directory)",
     )
     parser.add_argument(
         "--state",
@@ -40,7 +45,10 @@ def runs_of(options: argparse.Namespace) -> list[RunDirectory]:
     state = state_of(options.destination, options.state)
     runs = run_directories(state)
     if not runs:
-        options.parser.error(f"{state}: no plan of a batch is there")
+        options.parser.error(
+            f"{state}: no plan of a batch is there; give the directory that --to of the batch "
+            "named, or its --state"
+        )
     return runs
 
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ...errors import shortened
 from .runs import add_run, run_of, runs_of
 
 if TYPE_CHECKING:
@@ -63,11 +64,11 @@ def run(options: argparse.Namespace) -> int:
 def _lines(run: RunDirectory, plan: Plan, summary: Summary, now: float) -> Iterator[str]:
     from ...batch.causes import base_name
     from ...batch.pace import duration
-    from ...batch.report import MEANINGS, log_of, numeral
+    from ...batch.report import MEANINGS, command_of, log_of, numeral
 
     yield f"{plan.settings.destination}: run {run.path.name}, planned {plan.created}"
-    if plan.command:
-        yield f"  {plan.command}"
+    if command := command_of(run, plan):
+        yield f"  {command}"
     yield _overview(summary)
     for kind, count in summary.counts.items():
         yield f"  {kind.value:<14} {numeral(count):>9}  {MEANINGS[kind]}"
@@ -83,8 +84,9 @@ def _lines(run: RunDirectory, plan: Plan, summary: Summary, now: float) -> Itera
     if summary.causes:
         yield "failures, the most frequent first"
     for cause in summary.causes[:_SHOWN]:
-        yield f"  {numeral(cause.count)} {cause.kind.value}: {cause.message or '(no message)'}"
-        yield f"    such as {base_name(cause.example.input)}: {cause.example.message}"
+        name, message = base_name(cause.example.input), shortened(cause.example.message, 500)
+        such = "" if name in message else f", such as {name}" if cause.count > 1 else f", {name}"
+        yield f"  {numeral(cause.count)} {cause.kind.value}{such}: {message or '(no message)'}"
         if log := log_of(run, cause.example):
             yield f"    its log: {log}"
     yield from _more(len(summary.causes))

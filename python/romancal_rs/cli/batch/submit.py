@@ -10,12 +10,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..._files import write_text
 from ..options import path
-from .kinds import positive
+from .kinds import RERUN, positive, seconds, size
 from .options import add_arguments_of_target as add_arguments_of_target
 from .options import add_shared_arguments
 from .plan import make_plan
@@ -32,12 +33,16 @@ _DIRECTIVES = {
     "account": ("NAME", "who pays"),
     "mem": ("SIZE", "memory of a job, such as 16G"),
 }
-#: Options of `batch run` that are handed on to the jobs.
-_OF_RUN = {
-    "retries": ("N", "how often what may end otherwise is tried again"),
-    "timeout": ("SECONDS", "what an exposure may take"),
-    "scratch-limit": ("SIZE", "how much of what was fetched is kept in the scratch directory"),
-    "rerun": ("WHICH", "what is done again: changed, failed, all or never"),
+#: Options of `batch run` that are handed on to the jobs, as they are given, and what they are.
+_OF_RUN: dict[str, tuple[str, Callable[[str], object], str]] = {
+    "retries": ("N", positive, "how often what may end otherwise is tried again"),
+    "timeout": ("S", seconds, "what an exposure may take"),
+    "memory-limit": ("SIZE", size, "of a worker, such as 4GB"),
+    "scratch-limit": (
+        "SIZE",
+        size,
+        "how much of what was fetched is kept in the scratch directory",
+    ),
 }
 _FLAGS_OF_RUN = {
     "keep-going": "go on after many equal failures",
@@ -90,8 +95,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="print the script; write and submit nothing"
     )
     handed_on = parser.add_argument_group("handed on to batch run")
-    for name, (metavar, text) in _OF_RUN.items():
-        handed_on.add_argument(f"--{name}", metavar=metavar, help=text)
+    for name, (metavar, kind, text) in _OF_RUN.items():
+        handed_on.add_argument(f"--{name}", metavar=metavar, type=_as_given(kind), help=text)
+    handed_on.add_argument("--rerun", choices=RERUN, help="what is done again")
     for name, text in _FLAGS_OF_RUN.items():
         handed_on.add_argument(f"--{name}", action="store_true", help=text)
 
@@ -150,7 +156,7 @@ def _command(options: argparse.Namespace, plan: Plan, directory: RunDirectory) -
     if options.ignore:
         words += ["--ignore", ",".join(options.ignore)]
     given = vars(options)
-    for name in _OF_RUN:
+    for name in (*_OF_RUN, "rerun"):
         if (value := given[name.replace("-", "_")]) is not None:
             words += [f"--{name}", value]
     return [*words, *(f"--{n}" for n in _FLAGS_OF_RUN if given[n.replace("-", "_")])]
@@ -181,6 +187,16 @@ def _job(
 
 def _count(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
+
+
+def _as_given(kind: Callable[[str], object]) -> Callable[[str], str]:
+    """The text of an option, which is checked now: a job would tell of it hours later."""
+
+    def check(text: str) -> str:
+        kind(text)
+        return text
+
+    return check
 
 
 def _directive(text: str) -> tuple[str, str]:
