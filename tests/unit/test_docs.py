@@ -1,11 +1,21 @@
 """What the pages of `docs` show works, and says what they say."""
 
+import argparse
+import ast
+import inspect
+import json
 import re
+import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from romancal_rs import cli
+from romancal_rs.batch import calibrate_all
+from romancal_rs.cli.batch import TASKS
 from romancal_rs.dq_init import DQInitStep
 from romancal_rs.exposure import read_pattern
 from romancal_rs.pipeline import ExposurePipeline, plan
@@ -163,3 +173,83 @@ def test_the_deviations_are_numbered_in_order_and_name_tests_that_there_are():
     code = "\n".join(path.read_text() for path in sources)
     for name in re.findall(r"`(test_\w+|[a-z]+(?:_[a-z0-9]+){5,})`", text):
         assert re.search(rf"(def|fn) {name}\b", code), name
+
+
+#: The pages on batches.
+OF_BATCHES = ("batch.md", "remote.md")
+
+
+def commands(page: str) -> list[str]:
+    """The commands of this package that a page shows, in blocks and in lines."""
+    text = (DOCS / page).read_text()
+    shown = "\n".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
+    inline = [code.replace("\n", " ") for code in re.findall(r"(?<!`)`([^`]+)`(?!`)", text)]
+    found = [line.removesuffix("&").strip() for line in (*shown, *inline)]
+    return [line for line in found if re.match(r"romancal-rs batch \w+ \S", line)]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize("page", OF_BATCHES)
+def test_the_shell_takes_what_the_pages_on_batches_show(page):
+    for block in blocks(page, "sh"):
+        subprocess.run(["bash", "-n"], input=block, text=True, check=True)
+
+
+@pytest.mark.parametrize("command", [line for page in OF_BATCHES for line in commands(page)])
+def test_commands_of_the_pages_on_batches_are_taken(command):
+    words = shlex.split(re.sub(r"\$\(\(.*?\)\)|\$\w+", "7", command))
+    _, options = cli._parse(words[1:])
+    assert options is not None
+
+
+@pytest.mark.parametrize("page", OF_BATCHES)
+def test_options_that_the_pages_on_batches_name_exist(page):
+    known: set[str] = set()
+    for task in TASKS.values():
+        parser = argparse.ArgumentParser()
+        task.add_arguments(parser)
+        if hasattr(task, "add_arguments_of_target"):
+            parser.explain = None
+            task.add_arguments_of_target(parser, [])
+        known |= {option for action in parser._actions for option in action.option_strings}
+    text = re.sub(r"^```.*?^```$", "", (DOCS / page).read_text(), flags=re.DOTALL | re.MULTILINE)
+    code = " ".join(re.findall(r"`([^`]+)`", text))
+    named = re.findall(r"(?<!\S)--\w[\w.-]*", code)
+    assert named
+    assert [name for name in named if name not in known and "NAME" not in name] == []
+
+
+def test_python_and_json_of_the_pages_on_batches_fit():
+    examples = blocks("batch.md")
+    calls = [
+        node
+        for example in examples
+        for node in ast.walk(ast.parse(example))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "calibrate_all"
+    ]
+    assert len(calls) == len(examples)
+    for call in calls:
+        given = {keyword.arg: None for keyword in call.keywords}
+        inspect.signature(calibrate_all).bind(*call.args, **given)
+    assert all(isinstance(json.loads(block), dict) for block in blocks("batch.md", "json"))
+
+
+def test_the_examples_of_batches_on_a_laptop_run(simulated, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("refs").symlink_to(simulated.references)
+    Path("raw").mkdir()
+    shutil.copy(simulated.exposure, "raw")
+    shown = blocks("batch.md", "sh")
+    for block, told in ((shown[1], "1 new"), (shown[0], "1 done"), (shown[0], "1 current")):
+        assert cli.main(shlex.split(block)[1:]) == 0
+        assert told in capsys.readouterr().out
+    (notebook,) = [block for block in blocks("batch.md") if "list(batch)" in block]
+    names: dict = {}
+    exec(compile(notebook, "batch.md", "exec"), names)
+    assert [outcome.kind for outcome in names["outcomes"]] == ["current"]
+    for task in ("status", "report"):
+        (command,) = {line for line in commands("batch.md") if f"batch {task}" in line}
+        assert cli.main(shlex.split(command)[1:]) == 0
+    rows = re.findall(r"^\| (`.*?) \|", (DOCS / "batch.md").read_text(), flags=re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert {field for field in vars(names["outcomes"][0]) if not field.startswith("_")} <= named

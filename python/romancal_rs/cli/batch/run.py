@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from ...errors import RomancalError
+from ...errors import ArgumentError, InputError, RomancalError
 from ..streams import complain
 from .kinds import RERUN, number_or_auto, positive, seconds, size
 from .options import add_arguments_of_target as add_arguments_of_target
@@ -119,8 +119,9 @@ def _run(options: argparse.Namespace) -> int:
     from ...batch.carry_out import Batch
     from ...batch.planning import plan_notes, plan_problems
 
+    how = _batch_options(options)
     plan, directory = _planned(options)
-    batch = Batch(plan, directory, _batch_options(options))
+    batch = Batch(plan, directory, how)
     n = len(batch.exposures)
     print(f"{plan.settings.destination}: {n} exposure{'' if n == 1 else 's'}: {batch.remaining}")
     if batch.remaining.problems:
@@ -180,6 +181,13 @@ def _planned(options: argparse.Namespace) -> tuple[Plan, RunDirectory]:
 
 
 def _batch_options(options: argparse.Namespace) -> BatchOptions:
+    try:
+        return _how(options)
+    except (ArgumentError, InputError) as error:
+        options.parser.error(str(error))
+
+
+def _how(options: argparse.Namespace) -> BatchOptions:
     from ...batch.carry_out import BatchOptions
     from ...batch.remaining import Shard
 
