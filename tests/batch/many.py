@@ -34,6 +34,15 @@ def fail(*args: object) -> None:
     raise RuntimeError("not today")
 
 
+def tell_whether_orphan(connection) -> None:
+    """In a process of its own: answers with what it is a copy of, and whether that is gone."""
+    from romancal_rs.batch import starting
+
+    starting.adopt_surroundings(*starting.surroundings())
+    while connection.recv():
+        connection.send((os.getppid(), starting.is_orphan()))
+
+
 def scheduler_settings(dask_scheduler) -> tuple[int, float]:
     """What a scheduler is set to; runs there."""
     return dask_scheduler.allowed_failures, dask_scheduler.WORKER_SATURATION

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -11,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from batch.many import Many
+from batch.many import Many, tell_whether_orphan
 from batch.records import plan_of, planned
 
-from romancal_rs.batch import StoppedError, calibrate_all
+from romancal_rs.batch import StoppedError, calibrate_all, starting
 from romancal_rs.batch.engines import Ended, WorkerLostError, make, processes
 from romancal_rs.batch.outcome import Kind, Outcome
 from romancal_rs.batch.worker import Chunk, ChunkResult, Job, Task
@@ -184,3 +185,24 @@ def test_what_is_in_work_when_the_loop_is_left_is_cancelled_and_done_the_next_ti
     assert kinds <= {Kind.DONE, Kind.CANCELLED}
     again = calibrate_all(many.raw, tmp_path, references=many.references, workers=2)
     assert {outcome.kind for outcome in again} <= {Kind.DONE, Kind.CURRENT}
+
+
+@pytest.mark.skipif(
+    "forkserver" not in multiprocessing.get_all_start_methods(), reason="starts no copies"
+)
+def test_a_worker_sees_that_what_it_is_a_copy_of_is_gone():
+    """It went on with its chunk, while the batch took it for dead and had others do the same."""
+    context = starting.process_context()
+    here, there = context.Pipe()
+    process = context.Process(target=tell_whether_orphan, args=(there,), daemon=True)
+    process.start()
+    here.send(True)
+    server, is_orphan = here.recv()
+    assert not is_orphan
+    os.kill(server, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while not is_orphan and time.monotonic() < deadline:
+        here.send(True)
+        _, is_orphan = here.recv()
+    assert is_orphan
+    here.send(False)

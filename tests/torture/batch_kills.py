@@ -212,13 +212,13 @@ class Bench:
 
 
 def _children(pid: int) -> list[int]:
-    """The worker processes of a process, and what they started."""
+    """The processes that a process has started, and those that these have."""
     found = []
     for thread in Path(f"/proc/{pid}/task").glob("*"):  # each has those that it started
         with contextlib.suppress(OSError):
             for child in map(int, (thread / "children").read_text().split()):
                 if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes():
-                    found.append(child)
+                    found += [child, *_children(child)]
     return found
 
 

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from multiprocessing.context import BaseContext, SpawnContext, SpawnProcess
 from typing import Any
 
-__all__ = ["adopt_surroundings", "process_context", "surroundings"]
+__all__ = ["adopt_surroundings", "is_orphan", "process_context", "surroundings"]
 
 _lock = threading.Lock()
+#: The process that this one is a copy of, where it is a worker.
+_started_by: int | None = None
 
 
 @contextmanager
@@ -78,6 +80,17 @@ def process_context() -> BaseContext:
     return context
 
 
+def is_orphan() -> bool:
+    """Whether whoever had this process started is gone, or what it is a copy of.
+
+    Then nobody hears of what it does, and takes it for dead.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        return True
+    return _started_by is not None and os.getppid() != _started_by
+
+
 def surroundings() -> tuple[dict[str, str], str]:
     """The environment and the directory of this process, for `adopt_surroundings`."""
     return dict(os.environ), os.getcwd()
@@ -86,8 +99,11 @@ def surroundings() -> tuple[dict[str, str], str]:
 def adopt_surroundings(environment: Mapping[str, str], directory: str) -> None:
     """Takes on the environment and the directory of another process.
 
-    What a process is a copy of may be older than they are.
+    What a process is a copy of may be older than they are. Called first of all, it also takes note
+    of which process that is, for `is_orphan`.
     """
+    global _started_by
+    _started_by = os.getppid()
     for name in os.environ.keys() - environment.keys():
         del os.environ[name]
     os.environ.update(environment)

@@ -11,7 +11,6 @@ import dataclasses
 import datetime
 import faulthandler
 import logging
-import multiprocessing
 import os
 import socket
 import threading
@@ -32,6 +31,7 @@ from .outcome import Kind, Outcome, TransientError, message_of
 from .passage import LocalInput, Passage
 from .pins import PinnedStore
 from .plan import PlannedExposure, ReferenceSet, Settings
+from .starting import is_orphan
 from .state import RecordWriter, RunDirectory
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class Worker:
         before: _Work | None = None
         with self._logging():
             for task in chunk.tasks:
-                if self._is_orphan():
+                if self.job.may_exit and is_orphan():
                     break  # whoever would hear of it is gone, and called again it may be done again
                 this, reading = reading, self._read_ahead(next(inputs))
                 work = self._calibrate(task, this)
@@ -222,10 +222,6 @@ class Worker:
             if before is not None:
                 result.outcomes.append(self._end(before))
         return result
-
-    def _is_orphan(self) -> bool:
-        parent = multiprocessing.parent_process()
-        return self.job.may_exit and parent is not None and not parent.is_alive()
 
     def _use_threads(self, threads: int) -> None:
         from .. import kernels

@@ -182,9 +182,10 @@ def _planned(options: argparse.Namespace) -> tuple[Plan, RunDirectory]:
 
 def _batch_options(options: argparse.Namespace) -> BatchOptions:
     try:
-        return _how(options)
+        made = _how(options)
     except (ArgumentError, InputError) as error:
         options.parser.error(str(error))
+    return made
 
 
 def _how(options: argparse.Namespace) -> BatchOptions:
