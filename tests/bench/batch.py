@@ -67,8 +67,8 @@ def main() -> None:
         for workers in (1, 2):
             wall, cpu, outcomes = run(many, out, f"--workers={workers}")
             print(
-                f"36 exposures of 18 detectors, 512 x 512 x 4, {workers} worker(s): {cpu:.2f} s CPU "
-                f"in all processes, {cpu / len(outcomes):.3f} s each, {wall:.1f} s wall",
+                f"36 exposures of 18 detectors, 512 x 512 x 4, {workers} worker(s): {cpu:.2f} s of "
+                f"CPU in all processes, {cpu / len(outcomes):.3f} s each, {wall:.1f} s wall",
                 flush=True,
             )
 
