@@ -1,6 +1,6 @@
 """What batches of small exposures cost: processor time, the gain of a second worker, and memory.
 
-``python tests/bench/batch.py [DIRECTORY]``; without one, exposures are made in a temporary directory.
+``python tests/bench/batch.py [DIRECTORY]``: exposures are made there, or in a temporary one.
 """
 
 from __future__ import annotations
