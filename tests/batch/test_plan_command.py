@@ -170,6 +170,16 @@ def test_what_is_kept_of_the_command_carries_the_plan_out(place, monkeypatch):
     assert plan_in(place).command == "romancal-rs batch run in --to out --references refs"
 
 
+@pytest.mark.parametrize("task", ["plan", "run"])
+def test_a_place_that_takes_no_products_is_told_before_the_plan(place, capsys, task):
+    """Of a web server it was that there is no connection, of a file that it is no directory."""
+    (place / "file").touch()
+    for to, told in (("https://host/x", "only read from"), ("file", "a file is there")):
+        words = ["in", "--to", to, "--state", "s", "--references", "refs"]
+        assert cli.main(["batch", task, *words, *(["--dry-run"] if task == "run" else [])]) == 1
+        assert told in capsys.readouterr().err
+
+
 def test_a_plan_that_is_asked_for_again_is_the_newest(place):
     """`status`, and `run` without a source, took the other one."""
     arguments = ("in", "--to", "out", "--references", "refs")

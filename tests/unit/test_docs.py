@@ -235,6 +235,8 @@ def test_python_and_json_of_the_pages_on_batches_fit():
 
 
 def test_the_examples_of_batches_on_a_laptop_run(simulated, tmp_path, monkeypatch, capsys):
+    # A relative path of modules means another one to the workers.
+    monkeypatch.setenv("PYTHONPATH", str(Path(cli.__file__).parents[2]))
     monkeypatch.chdir(tmp_path)
     Path("refs").symlink_to(simulated.references)
     Path("raw").mkdir()

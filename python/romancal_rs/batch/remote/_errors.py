@@ -132,7 +132,8 @@ def _told_of_s3(url: str, error: Exception) -> RomancalError | None:
             "bucket is public"
         )
     if isinstance(error, exceptions.ParamValidationError):
-        return InputError(f"{url}: no bucket or key can be called so: {one_line(error)}")
+        why = one_line(error).partition(" must match the regex")[0]  # of 300 characters
+        return InputError(f"{url}: no bucket or key can be called so: {why}")
     if isinstance(error, exceptions.SSLError):
         return _no_trust(url, error)
     if isinstance(error, exceptions.ConnectTimeoutError | exceptions.ReadTimeoutError):

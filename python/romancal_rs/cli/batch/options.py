@@ -132,6 +132,8 @@ def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str
     for action in parser._actions:
         if action.dest == f"{PARAMETER}references":
             action.help = "directory, or s3:// folder, of reference files (default: None)"
+        elif action.dest == f"{PARAMETER}output_dir":
+            action.help = argparse.SUPPRESS  # that is --to
     for action in () if is_named else parser._actions:
         # All of them are shown with the class.
         if action.dest.removeprefix(PARAMETER) not in (action.dest, *_SHOWN):
@@ -188,6 +190,16 @@ def _remote_references(given: dict[str, Any]) -> str | None:
     if not isinstance(place, Setting) or not remote.is_url(str(place.value)):
         return None
     return absolute(given.pop("references").value)
+
+
+def check_place(options: argparse.Namespace, *, may_write: bool) -> None:
+    """Checks where the products go; whether S3 takes any is asked only if it may be written to."""
+    from ...batch import remote
+    from ...batch.api import absolute, check_destination
+
+    destination = absolute(options.to)
+    if may_write or not remote.is_s3(destination):
+        check_destination(destination, options.state)
 
 
 def scratch_of(options: argparse.Namespace) -> Scratch:

@@ -20,6 +20,7 @@ from .options import add_arguments_of_target as add_arguments_of_target
 from .options import (
     add_scratch,
     add_shared_arguments,
+    check_place,
     find_sources,
     scratch_of,
     selection_of,
@@ -42,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
     from ...batch.remaining import what_remains
     from ...batch.state import RunDirectory, state_of
 
+    check_place(options, may_write=False)
     plan = make_plan(options, scratch_of(options))
     state = state_of(plan.settings.destination, options.state)
     path = plan.write(RunDirectory.of(plan, state).path)

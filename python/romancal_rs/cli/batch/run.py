@@ -23,7 +23,7 @@ from ...errors import ArgumentError, InputError, RomancalError
 from ..streams import complain
 from .kinds import RERUN, number_or_auto, positive, seconds, size
 from .options import add_arguments_of_target as add_arguments_of_target
-from .options import add_scratch, add_shared_arguments, scratch_of
+from .options import add_scratch, add_shared_arguments, check_place, scratch_of
 from .plan import make_plan
 from .runs import run_of
 
@@ -152,12 +152,11 @@ def _have_failed(remaining: Remaining) -> bool:
 
 def _planned(options: argparse.Namespace) -> tuple[Plan, RunDirectory]:
     """A new plan of the sources; without any, the newest one of the destination."""
-    from ...batch.api import absolute, check_destination, write_plan
+    from ...batch.api import write_plan
     from ...batch.identity import software
     from ...batch.state import RunDirectory, run_directories, state_of
 
-    if not options.dry_run:
-        check_destination(absolute(options.to), options.state)
+    check_place(options, may_write=not options.dry_run)
     if options.words[1:] if options.is_class_named else options.words:
         plan = make_plan(options, scratch_of(options))
         if options.dry_run:  # nothing is written

@@ -18,7 +18,7 @@ from ..._files import write_text
 from ..options import path
 from .kinds import RERUN, positive, seconds, size
 from .options import add_arguments_of_target as add_arguments_of_target
-from .options import add_shared_arguments
+from .options import add_shared_arguments, check_place
 from .plan import make_plan
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def run(options: argparse.Namespace) -> int:
 
     if options.shard_by == "exposure" and options.array is None:
         options.parser.error("--shard-by exposure: say with --array how many jobs there are to be")
+    check_place(options, may_write=not options.dry_run)
     plan = make_plan(options)
     n_planned = sum(exposure.problem is None for exposure in plan.exposures)
     state = state_of(plan.settings.destination, options.state).absolute()
