@@ -6,6 +6,7 @@ import pytest
 from batch.many import Many
 
 from romancal_rs.batch import calibrate_all
+from romancal_rs.batch.outcome import Kind, Outcome
 from romancal_rs.batch.table import write_table
 from romancal_rs.errors import ArgumentError, InputError
 
@@ -49,7 +50,7 @@ def test_a_choice_of_no_exposure_is_an_error_that_tells_what_there_is(many, tmp_
         ({"memory_limit": "4GB"}, "memory_limit = '4GB': expected a whole number from 1"),
         ({"workers": 0}, "workers = 0: expected a whole number from 1"),
         ({"timeout": 0}, "timeout = 0: expected seconds, above 0"),
-        ({"ignore": "sofware"}, "ignore = 'sofware': expected some of product, input"),
+        ({"ignore": "sofware"}, "ignore = 'sofware': expected some of input, parameters"),
     ],
 )
 def test_wrong_options_are_told_before_anything_is_planned(many, tmp_path, option, told):
@@ -59,9 +60,13 @@ def test_wrong_options_are_told_before_anything_is_planned(many, tmp_path, optio
     assert not (tmp_path / "out").exists()
 
 
-def test_a_batch_shows_in_one_line_what_it_is(many, tmp_path):
-    """A cell that ended with it showed the whole plan."""
-    assert repr(call(many, tmp_path)) == f"<Batch of 4 exposures to {tmp_path}/out>"
+def test_batches_and_outcomes_show_in_a_line_what_they_are(many, tmp_path):
+    """A cell of a notebook that ended with one showed the whole plan."""
+    batch = call(many, tmp_path, detectors=1)
+    assert repr(batch) == f"<Batch of 2 exposures to {tmp_path}/out>"
+    assert repr(batch.remaining) == "<Remaining: 0 current, 2 new>"
+    outcome = Outcome("/raw/a_uncal.asdf", Kind.BAD_INPUT, "cut off")
+    assert repr([outcome]) == "[<Outcome bad_input of /raw/a_uncal.asdf: cut off>]"
 
 
 def test_a_table_may_be_named_by_text(tmp_path):

@@ -63,6 +63,13 @@ def test_what_needs_no_work_is_not_speed(clock):
     assert stream.getvalue().splitlines()[-1] == "5,010 of 5,010, 5,000 failed; 10/min, 0 MB/s"
 
 
+def test_a_batch_that_could_not_begin_has_no_last_line(clock):
+    """Before the error it was said that 0 of 12 have ended, and 0 failed."""
+    stream = io.StringIO()
+    Progress(12, stream=stream, clock=clock).close()
+    assert stream.getvalue() == ""
+
+
 def test_the_speed_is_that_of_the_last_five_minutes(clock):
     stream = io.StringIO()
     progress = Progress(2000, stream=stream, every=600.0, clock=clock)

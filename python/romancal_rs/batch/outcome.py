@@ -107,7 +107,7 @@ def _kind_of_lasting(error: BaseException) -> Kind:
     return Kind.FAILED
 
 
-@dataclass
+@dataclass(repr=False)  # it would take two thousand characters
 class Outcome:
     """What became of one exposure.
 
@@ -191,6 +191,10 @@ class Outcome:
     references_sha256: str = ""
     parameters_sha256: str = ""
     software: dict[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        told = f": {self.message}" if self.message else ""
+        return f"<Outcome {self.kind} of {self.input}{told}>"
 
     def failed_by(self, error: BaseException) -> Outcome:
         """The same with the class and message of an error, in place."""

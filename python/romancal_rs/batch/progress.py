@@ -212,7 +212,8 @@ class _Lines:
         self._stream.flush()
 
     def end(self, view: _View) -> None:
-        self.show(view)
+        if view.n_ended or not view.total or self._text is _as_json:
+            self.show(view)
 
 
 class _Bar:
@@ -261,5 +262,6 @@ class _Bar:
         try:
             self._progress.stop()
         finally:
-            self._stream.write(f"{view}\n")
-            self._stream.flush()
+            if view.n_ended or not view.total:  # else it did not begin, and an error follows
+                self._stream.write(f"{view}\n")
+                self._stream.flush()

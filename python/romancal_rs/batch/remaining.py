@@ -63,7 +63,7 @@ class Shard:
         return list(exposures[n * i // self.of : n * (i + 1) // self.of])
 
 
-@dataclass
+@dataclass(repr=False)  # it holds thousands of exposures
 class Remaining:
     """What is left to do.
 
@@ -99,6 +99,9 @@ class Remaining:
             self.new += 1
         else:
             self.redone[", ".join(reason_of(line) for line in reasons)] += 1
+
+    def __repr__(self) -> str:
+        return f"<Remaining: {self}>"
 
     def __str__(self) -> str:
         """In one line: ``412 current, 36 new, 17 would be redone: references``."""
