@@ -203,8 +203,9 @@ def test_a_bar_never_goes_beyond_its_end(terminal, clock):
 def test_a_terminal_that_cannot_draw_gets_lines(terminal, clock, monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
     stream, written = terminal
-    Progress(3, stream=stream, clock=clock).close()
-    assert written() == "0 of 3, 0 failed\r\n"
+    with Progress(3, stream=stream, clock=clock) as progress:
+        progress.update({"failed": 1}, 2)
+    assert written() == "1 of 3, 1 failed\r\n"
 
 
 def test_a_batch_of_nothing_has_an_end(terminal, clock):
