@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ._tagged import Tagged
+from .errors import RomancalError
 
 TAGS = "tag:stsci.edu:asdf/transform/"
 _BOX = TAGS + "property/bounding_box-"
@@ -26,7 +27,7 @@ Array = np.ndarray[Any, Any]
 Box = tuple[tuple[float, float], tuple[float, float]]
 
 
-class NotUnderstoodError(Exception):
+class NotUnderstoodError(RomancalError):
     """A description has something that is not known here; for who asked, no user sees it."""
 
 

@@ -11,7 +11,7 @@ from batch.many import Many
 
 from romancal_rs import datamodels
 from romancal_rs.batch import Kind, calibrate_all
-from romancal_rs.errors import RomancalError
+from romancal_rs.errors import InputError, RomancalError
 from romancal_rs.pipeline import ExposurePipeline
 
 
@@ -65,7 +65,7 @@ def test_paths_and_numbers_of_numpy_are_parameters(many, plan, monkeypatch):
         ({"scheduler": "tcp://x:1"}, "that is for engine dask, not 'serial'"),
         ({"shard": "1/1", "shard_by": "detectr"}, "--by detectr: expected exposure or detector"),
         ({"after": "yesterday"}, "after = 'yesterday': no time such as 2027-06-01"),
-        ({"to": __file__}, "a file is there, or on its way; products need a directory"),
+        ({"to": __file__}, "a file is there; name a directory"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -89,7 +89,8 @@ def test_models_are_no_parameters_and_no_sources(many, plan, tmp_path):
 
 def test_one_name_is_a_choice(plan):
     assert len(plan(detectors="WFI01").exposures) == 1
-    assert len(plan(elements="F213").exposures) == 0
+    with pytest.raises(InputError, match="no exposure of 1 is among those asked for"):
+        plan(elements="F213")
     assert len(list(plan(ignore="software"))) == 1
 
 

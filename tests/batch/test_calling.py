@@ -35,7 +35,7 @@ def test_a_choice_of_no_exposure_is_an_error_that_tells_what_there_is(many, tmp_
     with pytest.raises(InputError) as caught:
         call(many, tmp_path, detectors=["WFI09"])
     assert str(caught.value).startswith(
-        "none of the 4 exposures is among those asked for: detectors there: WFI01, WFI02; "
+        "no exposure of 4 is among those asked for: detectors there: WFI01, WFI02; "
         "optical elements: F158; they start from 20"
     )
     assert not (tmp_path / "out").exists()
@@ -49,8 +49,8 @@ def test_a_choice_of_no_exposure_is_an_error_that_tells_what_there_is(many, tmp_
         ({"rerun": "always"}, "rerun = 'always': expected one of changed, failed, all, never"),
         ({"memory_limit": "4GB"}, "memory_limit = '4GB': expected a whole number from 1"),
         ({"workers": 0}, "workers = 0: expected a whole number from 1"),
-        ({"timeout": 0}, "timeout = 0: expected seconds, above 0"),
-        ({"ignore": "sofware"}, "ignore = 'sofware': expected some of input, parameters"),
+        ({"timeout": 0}, "timeout = 0: expected seconds, more than 0"),
+        ({"ignore": "sofware"}, "ignore: 'sofware' is none of input, parameters"),
     ],
 )
 def test_wrong_options_are_told_before_anything_is_planned(many, tmp_path, option, told):

@@ -152,7 +152,7 @@ def test_exposures_are_chosen_by_what_their_heads_say(exposures, references, tmp
 
     assert chosen(detectors=("wfi02",), before=datetime(2027, 6, 2)) == ["0001_wfi02", "0002_wfi02"]
     assert chosen(detectors=("WFI01",), after=datetime(2027, 6, 2)) == ["0003_wfi01", "0004_wfi01"]
-    with pytest.raises(InputError, match=r"none of the 8 exposures is among .*elements: F158;"):
+    with pytest.raises(InputError, match=r"no exposure of 8 is among .*elements: F158;"):
         chosen(elements=("F129",))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -247,7 +248,8 @@ class Plan:
         path = directory / PLAN_NAME
         if self._is_in(path):
             with suppress(OSError):  # another user's
-                os.utime(path)
+                now = time.time_ns()  # a file system may give an earlier one, of its last tick
+                os.utime(path, ns=(now, now))
         else:
             with replacing(path) as file:
                 file.writelines(self._lines())

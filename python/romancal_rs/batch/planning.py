@@ -255,7 +255,7 @@ class _Planner:
 def _none_is_chosen(n: int, there: Collection[tuple[str, str, datetime.datetime]]) -> str:
     detectors, elements, starts = (sorted(set(values)) for values in zip(*there, strict=True))
     return (
-        f"none of the {n} exposures is among those asked for: detectors there: "
+        f"no exposure of {n} is among those asked for: detectors there: "
         f"{', '.join(detectors)}; optical elements: {', '.join(elements)}; they start from "
         f"{starts[0].isoformat()} to {starts[-1].isoformat()}"
     )

@@ -26,6 +26,8 @@ from .plan import PLAN_NAME, Plan
 __all__ = ["RecordWriter", "RunDirectory", "RunState", "run_directories"]
 
 STATE_NAME = ".romancal-rs-batch"
+#: By so much may the time that a file system gives a file lie behind the clock [s].
+_TICK = 0.02
 
 
 class RunDirectory:
@@ -168,7 +170,7 @@ class RecordWriter:
         directory.records.mkdir(parents=True, exist_ok=True)
         # Records are in order by time, also where a clock was set back since the last of them.
         stamps = (path.stat().st_mtime for path in directory.records.glob("*.jsonl"))
-        self._last = max(stamps, default=0.0)
+        self._last = max(stamps, default=-_TICK) + _TICK
         self._is_torn = False
         self._path = directory.records / f"{self.worker}.jsonl"
         self._file: IO[bytes] = self._path.open("ab", buffering=0)
