@@ -137,7 +137,8 @@ class Bench:
                 raise Broken(f"seed {seed}, {way}, {kind}: {broken}") from None
             finally:
                 if mounted:
-                    subprocess.run(["umount", out], check=True)
+                    # Lazily: what was killed may hold a file for a moment yet.
+                    subprocess.run(["umount", "--lazy", out], check=True)
 
     def _disturb(self, chance: random.Random, way: str, kind: str, out: Path, scratch: Path) -> str:
         options: tuple[str, ...] = EVERYTHING if kind == "everything" else ()
