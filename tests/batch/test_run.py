@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -188,3 +191,31 @@ def test_two_commands_do_not_do_the_same_work(many, tmp_path):
     with pytest.raises(InputError, match="another romancal-rs batch works on it"):
         list(calibrate_all(many.raw, **common))
     outcomes.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no terminals")
+@pytest.mark.parametrize("delay", [0.3, 1.0, 2.0])
+def test_ctrl_c_ends_at_once_without_a_traceback_and_the_same_call_goes_on(many, tmp_path, delay):
+    """Workers that were only being started told of a batch that was gone."""
+    words = ["run", str(many.raw), "--to", str(tmp_path), f"--references={many.references}"]
+    master, slave = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "batch", *words, "--workers=2"],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+    )
+    os.close(slave)
+    time.sleep(delay)
+    ended = process.poll()
+    os.killpg(process.pid, signal.SIGINT)
+    told = b""
+    with contextlib.suppress(OSError):  # the end of what nobody writes to any more
+        while part := os.read(master, 1 << 16):
+            told += part
+    os.close(master)
+    assert process.wait(timeout=20) == 130 or ended is not None
+    assert b"Traceback" not in told
+    assert run_batch(*words, "--progress=none").returncode == 0
+    assert not done_again(tmp_path)

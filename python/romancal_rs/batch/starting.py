@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from multiprocessing.context import BaseContext, SpawnContext, SpawnProcess
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
 __all__ = ["adopt_surroundings", "is_orphan", "process_context", "surroundings"]
@@ -67,7 +67,7 @@ if "forkserver" in multiprocessing.get_all_start_methods():
         Process = _ForkServerProcess
 
 
-def process_context() -> BaseContext:
+def process_context() -> Any:
     """How processes are started: none inherits what this one has open, or its threads.
 
     Where the system has it, a process of its own imports what workers need, and they are copies of

@@ -86,6 +86,11 @@ class ProcessEngine:
         return self._pool
 
     def _started(self, n_workers: int, max_tasks: int = 0) -> ProcessPool:
+        # What workers are copies of takes a second to import all. If Ctrl-C comes meanwhile, no
+        # worker is to begin for a batch that is gone.
+        first = self._context.Process(target=_nothing)
+        first.start()
+        first.join()
         return ProcessPool(
             n_workers,
             max_tasks=max_tasks,
@@ -130,6 +135,10 @@ class ProcessEngine:
             if pool is not None:
                 _end(pool, now=now or not pool.active)
         self._pool = self._alone = None
+
+
+def _nothing() -> None:
+    """What the first process does."""
 
 
 def _end(pool: ProcessPool, *, now: bool) -> None:
