@@ -209,7 +209,8 @@ def test_ctrl_c_ends_at_once_without_a_traceback_and_the_same_call_goes_on(many,
     os.close(slave)
     time.sleep(delay)
     ended = process.poll()
-    os.killpg(process.pid, signal.SIGINT)
+    if ended is None:
+        os.killpg(process.pid, signal.SIGINT)
     told = b""
     with contextlib.suppress(OSError):  # the end of what nobody writes to any more
         while part := os.read(master, 1 << 16):
