@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from batch.many import Many, tell_whether_orphan
 from batch.records import plan_of, planned
+from batch.workers import end, sleep, tell_surroundings
 
 from romancal_rs.batch import StoppedError, calibrate_all, starting
 from romancal_rs.batch.engines import Ended, WorkerLostError, make, processes
@@ -32,23 +33,6 @@ def many(tmp_path_factory) -> Many:
     made = Many.make(tmp_path_factory.mktemp("many"), detectors=1)
     made.fill(6)
     return made
-
-
-def tell_surroundings(job: Job, chunk: Chunk) -> ChunkResult:
-    """In place of calibrating."""
-    (task,) = chunk.tasks
-    text = f"{os.environ.get('NEW_HERE', '')} {os.environ.get('OLD_HERE', '')} {os.getcwd()}"
-    return ChunkResult([task.exposure.outcome("done", text)])
-
-
-def sleep(job: Job, chunk: Chunk) -> ChunkResult:
-    time.sleep(1)
-    return tell_surroundings(job, chunk)
-
-
-def end(job: Job, chunk: Chunk) -> ChunkResult:
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError
 
 
 @pytest.fixture

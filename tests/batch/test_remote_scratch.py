@@ -5,10 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
+from batch.workers import fetch_in_process, hold_in_process, own_in_process
 from remote_servers import BUCKET, WebServer, ask_s3, failure
 
 from romancal_rs.batch import remote
@@ -18,26 +18,6 @@ from romancal_rs.errors import InputError
 from romancal_rs.references import DirectoryStore, ExposureKeys, ReferenceNotFoundError
 from romancal_rs.references.digest import DIGESTS_NAME, Digests
 from romancal_rs.references.index import CACHE_VARIABLE
-
-
-def _fetch_in_process(url: str, directory: Path, start, ends) -> None:
-    scratch = Scratch(directory)
-    start.wait()
-    ends.put(scratch.fetch(url).read_bytes() == bytes(5_000_000))
-
-
-def _hold_in_process(url: str, directory: Path, held) -> None:
-    scratch = Scratch(directory)
-    scratch.fetch(url)
-    held.set()
-    signal.pause()
-
-
-def _own_in_process(directory: Path, made) -> None:
-    scratch = Scratch(directory)
-    (scratch.own_directory() / "product.asdf").write_bytes(bytes(10))
-    made.set()
-    signal.pause()
 
 
 def files_in(scratch: Scratch) -> set[str]:
@@ -98,7 +78,7 @@ class TestScratch:
     def test_a_killed_process_holds_nothing(self, urls, tmp_path):
         context = multiprocessing.get_context("spawn")
         held = context.Event()
-        process = context.Process(target=_hold_in_process, args=(urls[0], tmp_path / "s", held))
+        process = context.Process(target=hold_in_process, args=(urls[0], tmp_path / "s", held))
         process.start()
         assert held.wait(30)
         scratch = Scratch(tmp_path / "s", max_bytes=0)
@@ -113,7 +93,7 @@ class TestScratch:
     def test_what_is_made_here_goes_with_its_owner_and_not_to_make_room(self, tmp_path):
         context = multiprocessing.get_context("spawn")
         made = context.Event()
-        process = context.Process(target=_own_in_process, args=(tmp_path / "s", made))
+        process = context.Process(target=own_in_process, args=(tmp_path / "s", made))
         process.start()
         assert made.wait(30)
         scratch = Scratch(tmp_path / "s", max_bytes=0)
@@ -151,7 +131,7 @@ class TestScratch:
         context = multiprocessing.get_context("spawn")
         start, ends = context.Event(), context.Queue()
         arguments = f"{web.url}/a", tmp_path / "s", start, ends
-        processes = [context.Process(target=_fetch_in_process, args=arguments) for _ in range(3)]
+        processes = [context.Process(target=fetch_in_process, args=arguments) for _ in range(3)]
         for process in processes:
             process.start()
         start.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -141,9 +142,12 @@ def test_what_a_run_before_began_and_did_not_end_goes_alone_at_once(setting):
 
 
 def test_a_worker_that_dies_after_its_time_is_a_timeout(setting):
-    supervisor, engine, _ = setting(
-        4, lambda task: None if number_of(task) == 2 else done(task), timeout=1e-9
-    )
+    def hang(task: Task) -> Outcome | None:
+        if number_of(task) == 2:
+            return time.sleep(0.2)
+        return done(task)
+
+    supervisor, engine, _ = setting(4, hang, timeout=0.1)
     kinds = {outcome.input: outcome.kind for outcome in supervisor.outcomes()}
     assert kinds.pop(planned(2).input) is Kind.TIMEOUT
     assert set(kinds.values()) == {Kind.DONE}

@@ -16,7 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+# In place of this directory, in which `batch` is this file.
+sys.path[0] = str(Path(__file__).parents[1])
 
 from batch.many import Many
 
