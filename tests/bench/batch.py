@@ -19,10 +19,10 @@ from pathlib import Path
 # In place of this directory, in which `batch` is this file.
 sys.path[0] = str(Path(__file__).parents[1])
 
-from batch.many import Many
+from batch.many import Many  # noqa: E402
 
-from romancal_rs.batch.outcome import Outcome
-from romancal_rs.batch.state import STATE_NAME, run_directories
+from romancal_rs.batch.outcome import Outcome  # noqa: E402
+from romancal_rs.batch.state import STATE_NAME, run_directories  # noqa: E402
 
 COMMAND = "import sys; from romancal_rs.cli import main; sys.exit(main())"
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl: what a child leaves behind is waited for as well
