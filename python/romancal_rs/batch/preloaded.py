@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-
-# Ctrl-C in a terminal is for who started this; it comes while modules are imported, too.
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-from .. import pipeline  # noqa: E402, F401
-from ..datamodels import load_libraries  # noqa: E402
-from .engines import processes  # noqa: E402, F401
+from .. import pipeline  # noqa: F401
+from ..datamodels import load_libraries
+from .engines import processes  # noqa: F401
 
 load_libraries()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.spawn
 import os
+import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -43,6 +44,19 @@ def _without_main() -> Iterator[None]:
             multiprocessing.spawn.get_preparation_data = original
 
 
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Has what this thread starts ignore Ctrl-C in a terminal, which is for who starts it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # which has no say in that
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class _SpawnProcess(SpawnProcess):
     @staticmethod
     def _Popen(process_obj: Any) -> Any:
@@ -55,12 +69,15 @@ class _SpawnContext(SpawnContext):
 
 
 if "forkserver" in multiprocessing.get_all_start_methods():
+    from multiprocessing import forkserver
     from multiprocessing.context import ForkServerContext, ForkServerProcess
 
     class _ForkServerProcess(ForkServerProcess):
         @staticmethod
         def _Popen(process_obj: Any) -> Any:
             with _without_main():
+                with _deaf_to_ctrl_c():
+                    forkserver.ensure_running()
                 return ForkServerProcess._Popen(process_obj)
 
     class _ForkServerContext(ForkServerContext):
