@@ -10,9 +10,14 @@ map names to values; every flag of a pixel is also an attribute of this module.
 ['SATURATED', 'DEAD']
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import numpy as np
 
 DO_NOT_USE: Final = 1 << 0
 """Bad pixel."""
@@ -162,3 +167,31 @@ def names(flags: int, kind: Mapping[str, int] = pixel) -> list[str]:
         of_value.setdefault(value, name)
     set_bits = [bit for bit in range(int(flags).bit_length()) if int(flags) >> bit & 1]
     return [of_value.get(1 << bit, f"BIT_{bit}") for bit in set_bits]
+
+
+def counts(flags: np.ndarray[Any, Any], kind: Mapping[str, int] = pixel) -> dict[str, int]:
+    """How many pixels each flag has that is set at all.
+
+    Parameters
+    ----------
+    flags : ndarray of uint8 or uint32
+        Flags of pixels or samples, of any shape.
+    kind : Mapping, optional
+        `pixel` or `group`.
+
+    Returns
+    -------
+    dict of str to int
+        By name, as of `names`, lowest bit first.
+    """
+    import numpy as np
+
+    # Few combinations of flags occur: counting these is one pass over the pixels.
+    values, numbers = np.unique(flags[flags != 0], return_counts=True)
+    found = {}
+    for bit in range(8 * flags.dtype.itemsize):
+        number = int(numbers[(values & flags.dtype.type(1 << bit)) != 0].sum())
+        if number:
+            (name,) = names(1 << bit, kind)
+            found[name] = number
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import dqflags
 from .outcome import Outcome
 
 __all__ = ["describe_result"]
@@ -27,28 +28,9 @@ def describe_result(outcome: Outcome, model: Any) -> None:
     if meta is None:
         return
     outcome.cal_step = {name: str(value) for name, value in (meta.get("cal_step") or {}).items()}
-    outcome.flags = _flag_counts(model)
-    outcome.median_rate = _median_rate(model)
-
-
-def _flag_counts(model: Any) -> dict[str, int]:
-    """Number of pixels of each flag that is set at all."""
-    import numpy as np
-
-    from .. import dqflags
-
     flags = model.get("dq") if "dq" in model else model.get("pixeldq")
-    if flags is None:
-        return {}
-    # Few combinations of flags occur: counting these is one pass over the pixels.
-    values, counts = np.unique(flags[flags != 0], return_counts=True)
-    found: dict[str, int] = {}
-    for bit in range(32):
-        number = int(counts[(values & np.uint32(1 << bit)) != 0].sum())
-        if number:
-            (name,) = dqflags.names(1 << bit, dqflags.pixel)
-            found[name] = number
-    return found
+    outcome.flags = {} if flags is None else dqflags.counts(flags)
+    outcome.median_rate = _median_rate(model)
 
 
 def _median_rate(model: Any) -> float | None:

@@ -88,12 +88,8 @@ def _flag_table(result: Any) -> list[str]:
     n_pixels = tables[0][0].size
     lines = [f"flags of {n_pixels} pixels"]
     for flags, kind in tables:
-        flagged = flags[flags != 0]  # few
-        for bit in range(8 * flags.dtype.itemsize):
-            count = np.count_nonzero(flagged & flags.dtype.type(1 << bit))
-            if count:
-                (flag,) = dqflags.names(1 << bit, kind)
-                lines.append(f"  {flag:<18}  {count:>9}  {100 * count / n_pixels:7.3f} %")
+        for flag, count in dqflags.counts(flags, kind).items():
+            lines.append(f"  {flag:<18}  {count:>9}  {100 * count / n_pixels:7.3f} %")
     if len(lines) == 1:
         lines.append("  none is set")
     return lines
