@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import queue
 import time
+from contextlib import suppress
 from typing import Protocol
 
 from ...errors import RomancalError
 from ..worker import Chunk, ChunkResult, Job
 
-__all__ = ["Ended", "Engine", "EngineLostError", "LostError", "WorkerLostError"]
+__all__ = ["Ended", "Engine", "EngineLostError", "LostError", "WorkerLostError", "take"]
 
 
 class LostError(RomancalError):
@@ -35,6 +37,16 @@ class EngineLostError(LostError):
 
 #: A chunk, and what became of it: outcomes, or why there are none.
 Ended = tuple[Chunk, ChunkResult | BaseException]
+
+
+def take(ended: queue.SimpleQueue[Ended], timeout: float) -> list[Ended]:
+    """All that is in a queue, waiting for at most that long [s] for the first."""
+    told: list[Ended] = []
+    with suppress(queue.Empty):
+        told.append(ended.get(timeout=max(0.0, timeout)))
+        while True:
+            told.append(ended.get_nowait())
+    return told
 
 
 class Engine(Protocol):

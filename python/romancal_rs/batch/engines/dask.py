@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import ArgumentTypeError, InputError
 from ..outcome import TransientError
 from ..worker import Chunk, ChunkResult, Job, calibrate_chunk
-from .base import Ended, EngineLostError, WorkerLostError
+from .base import Ended, EngineLostError, WorkerLostError, take
 from .processes import available_cores
 
 if TYPE_CHECKING:
@@ -186,13 +186,8 @@ class DaskEngine:
 
     def wait(self, timeout: float) -> list[Ended]:
         assert self._client is not None
-        told: list[Ended] = []
-        with suppress(queue.Empty):
-            told.append(self._ended.get(timeout=max(0.0, timeout)))
-            while True:
-                told.append(self._ended.get_nowait())
         ended = []
-        for chunk, result in told:
+        for chunk, result in take(self._ended, timeout):
             _, future = self._futures.pop(chunk.number, (chunk, None))
             if future is not None:  # else it was told before
                 (self._claims / str(future.key)).unlink(missing_ok=True)
@@ -219,8 +214,11 @@ class DaskEngine:
         self._stack.close()
 
 
-#: What a scheduler is set to: of `SETTINGS` the first two.
-_SETTLED = (0, 1.0)
+#: What a scheduler is set to.
+_SETTLED = (
+    SETTINGS["distributed.scheduler.allowed-failures"],
+    SETTINGS["distributed.scheduler.worker-saturation"],
+)
 
 
 def _settle(

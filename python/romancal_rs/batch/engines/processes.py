@@ -6,14 +6,13 @@ import os
 import queue
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from ..memory import TOO_MUCH
 from ..starting import adopt_surroundings, process_context, surroundings
 from ..worker import Chunk, ChunkResult, Job, calibrate_chunk
-from .base import Ended, WorkerLostError
+from .base import Ended, WorkerLostError, take
 
 __all__ = ["ProcessEngine", "available_cores"]
 
@@ -113,11 +112,7 @@ class ProcessEngine:
 
     def wait(self, timeout: float) -> list[Ended]:
         self._clear_broken()
-        told: list[Ended] = []
-        with suppress(queue.Empty):
-            told.append(self._ended.get(timeout=max(0.0, timeout)))
-            while True:
-                told.append(self._ended.get_nowait())
+        told = take(self._ended, timeout)
         # The others were told before, or taken back.
         return [ended for ended in told if self._futures.pop(ended[0].number, None) is not None]
 
