@@ -260,17 +260,17 @@ def _stopped_by_sigterm(batch: Batch) -> Iterator[list[int]]:
 def _tell(batch: Batch, counts: Counter[str], options: argparse.Namespace) -> None:
     """Prints what came of it, and writes the report."""
     from ...batch.report import write_report
-    from ...batch.table import default_name, write_table
+    from ...batch.table import default_name
 
     print(", ".join(f"{number} {kind}" for kind, number in counts.most_common()) or "nothing done")
     if batch.options.shard is not None:
         return  # the others are not at their end
-    state = batch.directory.state()
+    place = batch.directory.path
     try:
-        written = write_report(batch.directory, batch.directory.path)
-        written.append(write_table(state.outcomes.values(), batch.directory.path / default_name()))
+        written = write_report(batch.directory, place, table=place / default_name())
         if options.associations:
-            products = [out.product for out in state.outcomes.values() if out.product]
+            outcomes = batch.directory.state().outcomes.values()
+            products = [outcome.product for outcome in outcomes if outcome.product]
             written += _associate(products, batch)
     except (OSError, RomancalError) as error:
         complain(f"romancal-rs: warning: no report: {error}")
