@@ -190,3 +190,21 @@ def test_a_worker_sees_that_what_it_is_a_copy_of_is_gone():
         _, is_orphan = here.recv()
     assert is_orphan
     here.send(False)
+
+
+@pytest.mark.parametrize(
+    ("variables", "threads"),
+    [
+        ({}, "None"),
+        ({"OMP_NUM_THREADS": "3"}, "3"),
+        ({"OMP_NUM_THREADS": "3", "ROMANCAL_RS_NUM_THREADS": "2"}, "2"),
+    ],
+)
+def test_omp_num_threads_holds_for_workers_where_nothing_else_is_said(variables, threads):
+    code = "from romancal_rs.batch import carry_out; print(carry_out._threads_of_environment())"
+    names = ("OMP_NUM_THREADS", "ROMANCAL_RS_NUM_THREADS")
+    without = {name: value for name, value in os.environ.items() if name not in names}
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=without | variables, capture_output=True, text=True
+    )
+    assert told.stdout.strip() == threads, told.stderr

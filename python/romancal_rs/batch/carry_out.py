@@ -34,8 +34,8 @@ class BatchOptions:
     workers : int or None
         As many as there are cores, or as the cluster has, by default.
     threads : int or None
-        Of each worker. By default ``ROMANCAL_RS_NUM_THREADS``, or one for each worker, and more
-        where there are fewer exposures than cores.
+        Of each worker. By default ``ROMANCAL_RS_NUM_THREADS``, else ``OMP_NUM_THREADS``, else one
+        for each worker, and more where there are fewer exposures than cores.
     scheduler : str or None
         Address, or file, of the scheduler of a Dask cluster.
     shard : Shard or None
@@ -257,5 +257,8 @@ def _lock(descriptor: int, *, is_shared: bool) -> bool:
 
 
 def _threads_of_environment() -> int | None:
-    text = os.environ.get("ROMANCAL_RS_NUM_THREADS", "")
-    return int(text) if text.isdecimal() and int(text) else None
+    """What the environment says of the number of threads, as the kernels understand it."""
+    from .. import kernels
+
+    is_said = any(os.environ.get(name) for name in ("ROMANCAL_RS_NUM_THREADS", "OMP_NUM_THREADS"))
+    return kernels.num_threads() if is_said else None
