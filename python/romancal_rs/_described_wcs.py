@@ -143,6 +143,19 @@ def _aberration(scale_factor: float, v2_ref: float, v3_ref: float) -> Transform:
     )
 
 
+def attitude_angles(
+    v2_ref: float, v3_ref: float, ra_ref: float, dec_ref: float, roll_ref: float
+) -> list[float]:
+    """The five Euler angles [deg], about z, y, x, y, z, from (V2, V3) [arcsec] to the sky [deg]."""
+    return [
+        v2_ref / _ARCSEC_PER_DEGREE,
+        -v3_ref / _ARCSEC_PER_DEGREE,
+        roll_ref,
+        dec_ref,
+        -ra_ref,
+    ]
+
+
 def _attitude(
     v2_ref: float, v3_ref: float, ra_ref: float, dec_ref: float, roll_ref: float
 ) -> Transform:
@@ -153,13 +166,7 @@ def _attitude(
     to_angles = _spherical_cartesian(
         "cartesian_to_spherical", 360, ("x", "y", "z"), ("lon", "lat"), _to_angles
     )
-    angles = [
-        v2_ref / _ARCSEC_PER_DEGREE,
-        -v3_ref / _ARCSEC_PER_DEGREE,
-        roll_ref,
-        dec_ref,
-        -ra_ref,
-    ]
+    angles = attitude_angles(v2_ref, v3_ref, ra_ref, dec_ref, roll_ref)
     to_degrees = pair(scale(per_degree), scale(per_degree))
     rotated = chain(chain(to_degrees, to_vectors), _rotation(angles, "zyxyz"))
     return chain(rotated, to_angles, "v23tosky")

@@ -331,14 +331,10 @@ def attitude_transform(
     from astropy.modeling.models import RotationSequence3D, Scale
     from gwcs.geometry import CartesianToSpherical, SphericalToCartesian
 
+    from ._described_wcs import attitude_angles
+
     # RotationSequence3D turns the axes, not the vectors: its angles have the other sign.
-    angles = [
-        v2_ref / _ARCSEC_PER_DEGREE,
-        -v3_ref / _ARCSEC_PER_DEGREE,
-        roll_ref,
-        dec_ref,
-        -ra_ref,
-    ]
+    angles = attitude_angles(v2_ref, v3_ref, ra_ref, dec_ref, roll_ref)
     model = (
         Scale(1 / _ARCSEC_PER_DEGREE) & Scale(1 / _ARCSEC_PER_DEGREE)
         | SphericalToCartesian(wrap_lon_at=180)
