@@ -188,7 +188,7 @@ def _settings(
     context: str | None,
 ) -> Settings:
     from ..stpipe import config
-    from ..stpipe.find_class import find_class
+    from ..stpipe.find_class import find_target
 
     if isinstance(step, type):
         step = config.class_path(step)
@@ -197,16 +197,11 @@ def _settings(
             f"step: a {type(step).__name__}: expected an alias, a class path, a class or a "
             "parameter file; values go into parameters"
         )
-    name = local_path(step)
-    file = config.load(name) if config.is_parameter_file(name) else None
-    step_class = find_class(
-        name if file is None else file.class_name or "roman_elp",
-        None if file is None else file.directory,
-    )
+    step_class, file = find_target(local_path(step), "roman_elp")
     return Settings(
         step_class=config.class_path(step_class),
         destination=absolute(to),
-        config_file=None if file is None else os.path.abspath(name),
+        config_file=None if file.path is None else os.path.abspath(file.path),
         parameters=_plain_parameters(parameters, step_class),
         references=None if references is None else absolute(references),
         context=context,

@@ -155,11 +155,9 @@ class StepMaker:
         return maker
 
     def _parameters(self, place: Any) -> dict[str, Any]:
-        given = dict(self.settings.parameters)
+        given = self.settings.step_parameters
         if place is not None:
             given["references"] = place
-        if self.settings.context is not None:
-            given["context"] = self.settings.context
         if not remote.is_url(self.settings.destination):
             given["output_dir"] = self.settings.destination
         return given

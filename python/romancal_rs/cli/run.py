@@ -19,9 +19,8 @@ from .._files import local_path
 from ..errors import RomancalError
 from ..stpipe import config as config_files
 from ..stpipe import elsewhere
-from ..stpipe.config import StepConfig
 from ..stpipe.elsewhere import ABSENCE
-from ..stpipe.find_class import find_class
+from ..stpipe.find_class import find_class, find_target
 from ..stpipe.parameters import REQUIRED, ParameterError, ParameterSpec, Setting
 from ..stpipe.registry import aliases
 from ..stpipe.run import Run
@@ -70,12 +69,9 @@ def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str
     target = first_word(parser, arguments)
     if target is None:
         return
-    config = StepConfig()
     try:
         target = local_path(target)
-        if config_files.is_parameter_file(target):
-            config = config_files.load(target)
-        step_class = find_class(config.class_name or target, config.directory)
+        step_class, config = find_target(target)
     except RomancalError as error:
         hint = ""
         if config_files.is_parameter_file(target):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ..errors import nearest
-from . import elsewhere, registry
+from . import config, elsewhere, registry
 from .base import StepBase
+from .config import StepConfig
 from .importing import import_object
 from .parameters import ParameterError
 
@@ -53,3 +54,26 @@ def find_class(name: str, directory: str | None = None) -> type[Step]:
     if not (isinstance(found, type) and issubclass(found, StepBase)):
         raise ParameterError(f"{name} is no step or pipeline")
     return cast("type[Step]", found)
+
+
+def find_target(name: str, default: str | None = None) -> tuple[type[Step], StepConfig]:
+    """The class that an alias, a class path or a parameter file names, and what the file says.
+
+    Parameters
+    ----------
+    name : str
+        Of a file its local path.
+    default : str, optional
+        The class where a file names none.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such class, or the file is no parameter file.
+    OSError
+        If the file cannot be read.
+    """
+    file = config.load(name) if config.is_parameter_file(name) else StepConfig()
+    is_file = file.path is not None
+    named = file.class_name or (default if is_file and default is not None else name)
+    return find_class(named, file.directory), file

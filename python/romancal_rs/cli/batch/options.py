@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ..._files import local_path
 from ...errors import RomancalError, nearest
 from ...stpipe import config as config_files
-from ...stpipe.config import StepConfig, class_path
-from ...stpipe.find_class import find_class
+from ...stpipe.config import class_path
+from ...stpipe.find_class import find_target
 from ...stpipe.parameters import ParameterSpec, Setting
 from ...stpipe.registry import aliases
 from ..options import path
@@ -116,12 +116,8 @@ def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str
     target = first_word(parser, arguments)
     is_named = target is not None and _is_target(target)
     named = target if target is not None and is_named else DEFAULT_CLASS
-    config = StepConfig()
     try:
-        named = local_path(named)
-        if config_files.is_parameter_file(named):
-            config = config_files.load(named)
-        step_class = find_class(config.class_name or named, config.directory)
+        step_class, config = find_target(local_path(named))
     except (RomancalError, OSError) as error:
         parser.error(str(error))
     parser.set_defaults(
