@@ -16,7 +16,7 @@ from .current import Reason, outcomes_by_key
 from .outcome import Kind, Outcome
 from .plan import Plan, PlannedExposure
 from .remaining import RERUN, Remaining, Rerun, Shard, what_remains
-from .state import RecordWriter, RunDirectory
+from .state import RecordWriter, RunDirectory, RunState
 from .supervise import Supervisor, SupervisorOptions
 from .worker import Job
 
@@ -114,6 +114,7 @@ class Batch:
     #: Called every second or so while exposures are in work.
     observer: Callable[[], None] | None = None
     _supervisor: Supervisor | None = None
+    _records: RunState | None = None
 
     def __repr__(self) -> str:
         n = len(self.exposures)
@@ -128,9 +129,17 @@ class Batch:
     @cached_property
     def remaining(self) -> Remaining:
         """What is left to do, as it is now."""
-        outcomes = outcomes_by_key(self.directory.path.parent)
+        outcomes = outcomes_by_key(self.directory.path.parent, self._state())
         rerun, ignore = self.options.rerun, self.options.ignore
         return what_remains(self.plan, self.exposures, outcomes, rerun=rerun, ignore=ignore)
+
+    def _state(self) -> RunState:
+        """What the records of the run say now; they are read once, and then what is new."""
+        if self._records is None:
+            self._records = self.directory.state()
+        else:
+            self._records.refresh()
+        return self._records
 
     def stop(self, why: str) -> None:
         """Has no more exposures begin; the iteration ends with those in work."""
@@ -154,7 +163,7 @@ class Batch:
         """
         with self._alone():
             remaining = self.remaining
-            state = self.directory.state()
+            state = self._state()
             yield from self._record_what_is_known(remaining, state.outcomes)
             if not remaining.todo:
                 return

@@ -23,7 +23,7 @@ from . import identity, remote
 from .heads import how_cut, patiently
 from .outcome import Kind, Outcome
 from .plan import Plan, PlannedExposure
-from .state import run_directories
+from .state import RunState, run_directories
 
 __all__ = ["Reason", "is_new", "outcomes_by_key", "reason_of", "why_not_current"]
 
@@ -123,18 +123,21 @@ def is_new(reasons: list[str]) -> bool:
     return reasons == [_NOT_THERE]
 
 
-def outcomes_by_key(state: Path) -> dict[str, Outcome]:
+def outcomes_by_key(state: Path, own: RunState | None = None) -> dict[str, Outcome]:
     """What became of exposures in any run of a batch, by their keys; of several the newest.
 
     Parameters
     ----------
     state : Path
         The directory of all runs.
+    own : RunState, optional
+        That of one of the runs, whose records are read already.
     """
     found: dict[str, Outcome] = {}
     ended: dict[str, float] = {}
     for directory in run_directories(state):
-        run = directory.state()
+        is_own = own is not None and own.directory.path == directory.path
+        run = own if is_own and own else directory.state()
         for name, outcome in run.outcomes.items():
             key = outcome.key
             if key and run.ended[name] >= ended.get(key, 0.0):
