@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import threading
 from pathlib import Path
 
 import pytest
 from batch.many import HANGS, Many
 
 from romancal_rs.batch import Kind, calibrate_all, worker
+from romancal_rs.batch.passage import Passage
 from romancal_rs.batch.report import log_of
 
 
@@ -50,6 +52,45 @@ def test_an_exposure_that_was_replaced_since_the_plan_is_not_taken_for_the_plann
     again = plan(many, tmp_path)  # plans what is there now
     assert [exposure.input for exposure in again.remaining.todo] == [str(first)]
     first.write_bytes(kept)
+
+
+def test_the_next_exposure_is_read_and_the_last_written_while_one_is_calibrated(
+    many, tmp_path, monkeypatch
+):
+    """Each waits for what is to go on at the same time: one after the other, none would end."""
+    batch = plan(many, tmp_path)
+    first, second = (
+        worker.Task(exposure, batch.plan.sets[exposure.references]) for exposure in batch.exposures
+    )
+    is_read, is_begun = threading.Event(), threading.Event()
+    take_in, calibrate = Passage.take_in, worker.Worker._calibrate
+    write = worker.Worker._write
+
+    def read(self, name, head_sha256):
+        if name == second.exposure.input:
+            is_read.set()
+        return take_in(self, name, head_sha256)
+
+    def calibrated(self, task, reading):
+        if task is first:
+            assert is_read.wait(30)
+        else:
+            is_begun.set()
+        return calibrate(self, task, reading)
+
+    def written(self, work):
+        if work.task is first:
+            assert is_begun.wait(30)
+        write(self, work)
+
+    monkeypatch.setattr(Passage, "take_in", read)
+    monkeypatch.setattr(worker.Worker, "_calibrate", calibrated)
+    monkeypatch.setattr(worker.Worker, "_write", written)
+    job = worker.Job(batch.plan.settings, str(batch.directory.path), str(tmp_path), may_exit=False)
+    result = worker.calibrate_chunk(job, worker.Chunk(1, (first, second)))
+    worker.close_worker()
+    assert [outcome.kind for outcome in result.outcomes] == [Kind.DONE, Kind.DONE]
+    assert len(list((tmp_path / "out").glob("*_cal.asdf"))) == 2
 
 
 def test_a_product_that_cannot_be_written_does_not_blame_the_exposure(many, tmp_path, monkeypatch):

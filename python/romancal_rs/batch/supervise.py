@@ -71,7 +71,7 @@ class Supervisor:
     exposures : sequence of PlannedExposure
         Those to calibrate, in this order.
     engine : Engine
-        Started already.
+        Started before `outcomes` is iterated.
     job : Job
     state : RunState
         Of the run, with what is recorded so far.
