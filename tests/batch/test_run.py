@@ -194,7 +194,7 @@ def test_two_commands_do_not_do_the_same_work(many, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no terminals")
-@pytest.mark.parametrize("delay", [0.3, 1.0, 2.0])
+@pytest.mark.parametrize("delay", [0.0, 0.3, 1.0])
 def test_ctrl_c_ends_at_once_without_a_traceback_and_the_same_call_goes_on(many, tmp_path, delay):
     """Workers that were only being started told of a batch that was gone."""
     words = ["run", str(many.raw), "--to", str(tmp_path), f"--references={many.references}"]
@@ -207,16 +207,16 @@ def test_ctrl_c_ends_at_once_without_a_traceback_and_the_same_call_goes_on(many,
         start_new_session=True,
     )
     os.close(slave)
+    told = os.read(master, 1 << 16)  # from its first words on, however long it took to them
     time.sleep(delay)
-    ended = process.poll()
-    if ended is None:
-        os.killpg(process.pid, signal.SIGINT)
-    told = b""
+    os.killpg(process.pid, signal.SIGINT)
     with contextlib.suppress(OSError):  # the end of what nobody writes to any more
         while part := os.read(master, 1 << 16):
             told += part
     os.close(master)
-    assert process.wait(timeout=20) == 130 or ended is not None
+    process.wait(timeout=20)
+    # Where all were done by then, it may have been past minding Ctrl-C.
+    assert process.returncode == 130 or b"8 of 8, 0 failed" in told
     assert b"Traceback" not in told
     assert run_batch(*words, "--progress=none").returncode == 0
     assert not done_again(tmp_path)
