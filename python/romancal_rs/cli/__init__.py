@@ -20,10 +20,16 @@ from .streams import OUTPUT, complain, complete, named_output
 
 #: Commands, their modules here, and what they do.
 COMMANDS = {
+    "calibrate": "take an exposure from raw counts to a rate image: run roman_elp",
     "run": "run a pipeline or a step on an exposure",
     "batch": "calibrate many exposures: plan, run, resume and report",
     "steps": "list the pipelines and steps",
-    "info": "show what a file holds",
+    "info": "tell what files hold",
+    "validate": "tell what is wrong with files, if anything is",
+    "show": "draw an exposure, a reference file, or the ramp of one pixel",
+    "report": "write a page about an exposure or a batch, to look at in a browser",
+    "diff": "compare two products, array by array",
+    "export": "write an image as FITS",
     "reproduce": "write the parameter file that repeats the run of a product",
     "references": "find, list, check and copy reference files",
     "simulate": "make a raw exposure, its reference files and the truth",
