@@ -446,6 +446,12 @@ def words(cls: type[DataModel]) -> str:
     return f"{cls.__name__} ({cls._kind})"
 
 
+def class_of(tree: Tree) -> type[DataModel] | None:
+    """The class for a tree; None where there is none, or not the schema of its series."""
+    known = _schema.schema_uri(tree.tag) is not None if tree.tag else False
+    return CLASSES.get(_schema.kind_of(tree.tag)) if known else None
+
+
 def _class_of(tree: Tree) -> type[DataModel]:
     cls = CLASSES.get(_schema.kind_of(tree.tag))
     where = f"{tree.source}: " if tree.source else ""
@@ -463,8 +469,26 @@ def _class_of(tree: Tree) -> type[DataModel]:
     return cls
 
 
-def _read(source: str | os.PathLike[str] | IO[bytes]) -> Tree:
-    tree = _io.read(source)
+def read_any(path: str | os.PathLike[str]) -> Tree:
+    """The tree of any ASDF file, whether there is a model for it or not, and of other missions.
+
+    Files of before 2025 for which there is a model are converted to today's structure. The tree of
+    a file without Roman data has no tag.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FileFormatError
+        If the file is not ASDF, or is damaged.
+    InputError
+        If it is a URL.
+    """
+    return _read(path, of_any=True)
+
+
+def _read(source: str | os.PathLike[str] | IO[bytes], *, of_any: bool = False) -> Tree:
+    tree = _io.read(source, of_any=of_any)
     try:
         known = _schema.kind_of(tree.tag) in CLASSES
         if known and (era := _eras.era_of(tree)) != TODAY:

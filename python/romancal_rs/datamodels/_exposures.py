@@ -327,11 +327,20 @@ def check_arrays(exposure: ScienceRawModel | RampModel | ImageModel) -> None:
             _schema.validate(array, tree.schema((name,)), (name,))
         except ValidationError as error:
             raise ValidationError(name, array, error.rule, tree.source) from None
-        # Flags, and planes of an image, are of the same samples, or of the same pixels.
-        expected = exposure.shape[-len(array.shape) :]
-        if name != "amp33" and array.shape != expected:
-            rule = f"expected shape {expected}, as data has it, got {array.shape}"
-            raise ValidationError(name, array, rule, tree.source)
+        if problem := shape_problem(exposure, name):
+            raise ValidationError(name, array, problem, tree.source)
+
+
+def shape_problem(exposure: DataModel, name: str) -> str | None:
+    """How the shape of an array does not fit that of `data`; None if it does, or need not.
+
+    Flags, and planes of an image, are of the same samples, or of the same pixels.
+    """
+    shape = exposure._tree.data[name].shape
+    expected = exposure.shape[-len(shape) :]
+    if name == "amp33" or shape == expected:
+        return None
+    return f"expected shape {expected}, as data has it, got {shape}"
 
 
 def border_shapes(n_rows: int, n_cols: int) -> dict[str, tuple[int, int]]:

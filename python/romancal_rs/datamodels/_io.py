@@ -28,11 +28,21 @@ _RECORDS = tuple(
     f"tag:stsci.edu:asdf/core/{name}-"
     for name in ("software", "history_entry", "extension_metadata")
 )
+#: What a file says of itself, beside its content.
+_HEADER = ("asdf_library", "history")
 _MOST_AXES = 1000  # of a transform
 
 
-def read(source: str | os.PathLike[str] | IO[bytes]) -> Tree:
+def read(source: str | os.PathLike[str] | IO[bytes], *, of_any: bool = False) -> Tree:
     """Open an ASDF file and return its content; arrays stay in the file until they are touched.
+
+    Parameters
+    ----------
+    source
+        Path, open file, or model of the mission's library.
+    of_any
+        Whether a path may lead to a file that holds no Roman data. Its tree has no tag, and is
+        all that the file holds.
 
     Raises
     ------
@@ -55,7 +65,7 @@ def read(source: str | os.PathLike[str] | IO[bytes]) -> Tree:
         # Kept open on purpose: arrays are read later. The tree's `close` closes it.
         file = open_regular(path)
         try:
-            return _read(file, str(path), own=True)
+            return _read(file, str(path), own=True, of_any=of_any)
         except BaseException as error:
             file.close()
             if isinstance(error, OSError) and error.filename is None:
@@ -74,10 +84,12 @@ def read(source: str | os.PathLike[str] | IO[bytes]) -> Tree:
         return _read(content, _inputs.name_of(source), own=False)
 
 
-def _read(file: IO[bytes], name: str, *, own: bool) -> Tree:
+def _read(file: IO[bytes], name: str, *, own: bool, of_any: bool = False) -> Tree:
     root, standard, blocks = _read_container(file, name)
     arrays = ArrayFile(file, name, blocks, own=own)
     content = root.get("roman")
+    if of_any and not (isinstance(content, Tagged) and _schema.is_mission_tag(content.tag)):
+        return _foreign(_Content(arrays, standard), root)
     if content is None:
         raise FileFormatError(f"{name}: an ASDF file without Roman data (no 'roman' in its tree)")
     tag = content.tag if isinstance(content, Tagged) else None
@@ -94,6 +106,15 @@ def _read(file: IO[bytes], name: str, *, own: bool) -> Tree:
     tree = Tree(data, str(tag), source=name, header=header)
     # The tree closes its file when nothing looks at it any more, or when a model is closed.
     tree.close = weakref.finalize(tree, arrays.close)
+    return tree
+
+
+def _foreign(opened: _Content, root: dict[Any, Any]) -> Tree:
+    """All of a file that holds no Roman data, but what it says of its making."""
+    header = opened.convert({key: root[key] for key in _HEADER if key in root})
+    content = {key: value for key, value in root.items() if key not in _HEADER}
+    tree = Tree(opened.convert(content), "", source=opened.name, header=header)
+    tree.close = weakref.finalize(tree, opened.arrays.close)
     return tree
 
 
@@ -204,7 +225,7 @@ class _Content:
             if isinstance(number, Tagged) and number.tag.startswith(_ARRAY):
                 return UnreadQuantity(self._array(number.value), unit)
         self._check_arrays(value)
-        return UnreadObject(lambda: self._object(tagged), lambda: self._description(tagged))
+        return UnreadObject(lambda: self._object(tagged), lambda: self._description(tagged), tagged)
 
     def _time(self, tagged: Tagged) -> Any:
         from astropy.time import Time

@@ -21,6 +21,8 @@ from ._errors import ModelError, ValidationError
 Schema = dict[str, Any]
 #: Tells what is wrong with a value at a place, by one keyword of a schema; None if nothing is.
 _Check = Callable[[Any, Schema, tuple[str | int, ...]], str | None]
+#: Something in a value, the schema that it must obey, and where it is in the tree.
+_Inside = tuple[Any, Schema, tuple[str | int, ...]]
 
 ROOT = "asdf://stsci.edu/datamodels/roman/"
 TAGS = ROOT + "tags/"
@@ -257,6 +259,20 @@ def validate(value: Any, schema: Schema, path: tuple[str | int, ...]) -> None:
             raise ValidationError(dotted(path), value, problem)
 
 
+def problems(value: Any, schema: Schema, path: tuple[str | int, ...]) -> Iterator[ValidationError]:
+    """All that is wrong with a value, where `validate` tells the first; see there.
+
+    What several parts of a schema ask for is told as often.
+    """
+    for check, part in _checks_of(schema):
+        inside = _INSIDE.get(check)
+        if inside is not None:
+            for item, sub, place in inside(value, part, path):
+                yield from problems(item, sub, place)
+        elif problem := check(value, part, path):
+            yield ValidationError(dotted(path), value, problem)
+
+
 #: Of each schema its checks, by identity; the schema stays, so that no other is taken for it.
 _known_checks: dict[int, tuple[Schema, list[tuple[_Check, Schema]]]] = {}
 
@@ -332,11 +348,14 @@ def _check_max_items(value: Any, schema: Schema, path: tuple[str | int, ...]) ->
     return None
 
 
-def _check_items(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
+def _items(value: Any, schema: Schema, path: tuple[str | int, ...]) -> Iterator[_Inside]:
     if isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
-            validate(item, schema["items"], (*path, index))
-    return None
+            yield item, schema["items"], (*path, index)
+
+
+def _check_items(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
+    return _check_inside(_items(value, schema, path))
 
 
 def _check_required(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
@@ -347,22 +366,36 @@ def _check_required(value: Any, schema: Schema, path: tuple[str | int, ...]) -> 
     return None
 
 
-def _check_properties(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
+def _properties(value: Any, schema: Schema, path: tuple[str | int, ...]) -> Iterator[_Inside]:
     if isinstance(value, Mapping):
         for name, sub in schema["properties"].items():
             if name in value:
-                validate(value[name], sub, (*path, name))
-    return None
+                yield value[name], sub, (*path, name)
+
+
+def _check_properties(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
+    return _check_inside(_properties(value, schema, path))
+
+
+def _pattern_properties(
+    value: Any, schema: Schema, path: tuple[str | int, ...]
+) -> Iterator[_Inside]:
+    if isinstance(value, Mapping):
+        for pattern, sub in schema["patternProperties"].items():
+            for name in value:
+                if re.search(pattern, name):
+                    yield value[name], sub, (*path, name)
 
 
 def _check_pattern_properties(
     value: Any, schema: Schema, path: tuple[str | int, ...]
 ) -> str | None:
-    if isinstance(value, Mapping):
-        for pattern, sub in schema["patternProperties"].items():
-            for name in value:
-                if re.search(pattern, name):
-                    validate(value[name], sub, (*path, name))
+    return _check_inside(_pattern_properties(value, schema, path))
+
+
+def _check_inside(inside: Iterator[_Inside]) -> str | None:
+    for item, sub, place in inside:
+        validate(item, sub, place)
     return None
 
 
@@ -440,4 +473,11 @@ _CHECKS: dict[str, _Check] = {
     "anyOf": _check_any_of,
     "ndim": _check_ndim,
     "datatype": _check_datatype,
+}
+
+#: Of the checks that look into a value what they look at.
+_INSIDE: dict[_Check, Callable[[Any, Schema, tuple[str | int, ...]], Iterator[_Inside]]] = {
+    _check_items: _items,
+    _check_properties: _properties,
+    _check_pattern_properties: _pattern_properties,
 }

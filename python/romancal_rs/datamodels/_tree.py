@@ -87,11 +87,16 @@ class UnreadObject(Unread):
         Makes the object.
     describe
         Returns what the file says of it, with its arrays.
+    head
+        What the head of the file says of it; its arrays are in the file.
     """
 
-    def __init__(self, read: Callable[[], Any], describe: Callable[[], Tagged]) -> None:
+    def __init__(
+        self, read: Callable[[], Any], describe: Callable[[], Tagged], head: Tagged
+    ) -> None:
         super().__init__(read)
         self._describe = describe
+        self.head = head
         self._description: Tagged | None = None
 
     def description(self) -> Tagged:

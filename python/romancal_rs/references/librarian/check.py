@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..._yaml_head import HeadError
 from ...errors import one_line
@@ -19,10 +20,13 @@ from ..errors import ReferenceFileError, ReferenceNotFoundError
 from ..head import ReferenceHead, read_head
 from ..rules import SPECTRAL_ELEMENTS, is_parameter_type, needs_detector
 from ..store import DirectoryStore
-from .blocks import damage
+from ..._asdf_damage import damage
 from .build_rules import INSTRUMENT, TypeRules
 from .check_rules import ContextRules, contradictions
 from .survey import needed_types
+
+if TYPE_CHECKING:
+    from ...datamodels import DataModel
 
 FULL_SIZE = (4096, 4096)
 
@@ -180,7 +184,7 @@ def _check_files(
         if progress is not None:
             progress(done, len(heads))
         name = head.path.name
-        problems = _metadata_problems(head)
+        problems = metadata_problems(head)
         if damaged := _damage(head.path):
             problems += damaged
         elif head.reftype in KNOWN_TYPES:
@@ -189,15 +193,15 @@ def _check_files(
             if size is not None:
                 sizes[name] = head.reftype, size
         elif is_parameter_type(head.reftype):
-            problems += _parameter_problems(head.path)
+            problems += parameter_problems(head.path)
         found.problems += (f"{name}: {problem}" for problem in dict.fromkeys(problems))
     if progress is not None and heads:
         progress(len(heads), len(heads))
     found.problems += _size_problems(sizes)
 
 
-def _metadata_problems(head: ReferenceHead) -> list[str]:
-    """Metadata without which a file fits no exposure."""
+def metadata_problems(head: ReferenceHead) -> list[str]:
+    """What a reference file lacks in its metadata, so that it fits no exposure."""
     if head.reftype not in KNOWN_TYPES:
         return []
     problems = []
@@ -219,21 +223,16 @@ def _check_content(head: ReferenceHead) -> tuple[list[str], Size | None]:
     """What is wrong with the arrays and the metadata of a file, and the size of its arrays."""
     # They take long to import, and looking for references does without.
     from ... import datamodels
-    from ...datamodels._references import reference_model
 
     kind = type_of(head.reftype)
-    problems = []
+    problems: list[str] = []
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = datamodels.open(head.path)
         with model:
-            wanted = reference_model(head.reftype)
-            if not isinstance(model, wanted):
-                problems.append(
-                    f"says that it is a {head.reftype}, but is a {type(model).__name__}"
-                )
             shapes = {name: tuple(array.shape) for name, array in model.arrays()}
+            problems += type_problems(head, model)
             model.validate()
             model.read_objects()
     except datamodels.ValidationError as error:
@@ -246,7 +245,16 @@ def _check_content(head: ReferenceHead) -> tuple[list[str], Size | None]:
     return problems, sizes.pop() if len(sizes) == 1 else None
 
 
-def _parameter_problems(path: Path) -> list[str]:
+def type_problems(head: ReferenceHead, model: DataModel) -> Iterator[str]:
+    """How the content of a file is of another type than it says; see `check`."""
+    from ...datamodels import reference_model
+
+    if not isinstance(model, reference_model(head.reftype)):
+        yield f"says that it is a {head.reftype}, but is a {type(model).__name__}"
+
+
+def parameter_problems(path: Path) -> list[str]:
+    """What is wrong with a parameter file of a step or a pipeline."""
     from ...stpipe import config
     from ...stpipe.parameters import ParameterError
 
