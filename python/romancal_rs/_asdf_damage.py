@@ -1,8 +1,9 @@
 """Whether the arrays of an ASDF file are as they were written: its blocks are read whole.
 
-Those that are compressed are unpacked, too, so that none fails when it is needed. A block holds the MD5 of its bytes, or zeros for none. Of a compressed block the ASDF standard means
-the bytes in the file; the library `asdf` took the data before compression until its version 6, so
-either is right here.
+Those that are compressed are unpacked, too, so that none fails when it is needed. A block holds the
+MD5 of its bytes, or zeros for none. Of a compressed block the ASDF standard means the bytes in the
+file; the library `asdf` took the data before compression until its version 6, so either is right
+here.
 """
 
 from __future__ import annotations

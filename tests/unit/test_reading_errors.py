@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from romancal_rs import datamodels
+from romancal_rs._asdf_damage import damage
 from romancal_rs.datamodels import testing
 from romancal_rs.datamodels._blame import unreadable
-from romancal_rs._asdf_damage import damage
 
 
 @pytest.fixture

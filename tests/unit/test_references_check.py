@@ -18,12 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from romancal_rs import datamodels
+from romancal_rs._asdf_damage import damage
 from romancal_rs.cli import main
 from romancal_rs.references import ReferenceFileError
 from romancal_rs.references.crds_cache import AmbiguousMatchError, NoMatchError
 from romancal_rs.references.crds_cache.mapping import ReferenceMap, checksum
 from romancal_rs.references.librarian import build_cache, check
-from romancal_rs._asdf_damage import damage
 from romancal_rs.references.librarian.check_rules import _overlaps
 
 HEAD = b"#ASDF 1.0.0\n%YAML 1.1\n--- {}\n...\n"

@@ -1,90 +1,351 @@
-"""Show what a file holds: its kind, how it was taken and processed, and its arrays."""
+"""Tell what files hold: their kind, how they were taken and processed, and their arrays.
+
+FILE is any ASDF file of the mission (exposures of all levels, references, mosaics, catalogues,
+parameter files), a catalogue in Parquet, or an association (.json).
+"""
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from .options import path
+from .streams import complain, is_terminal
 
 if TYPE_CHECKING:
-    from ..datamodels import DataModel
+    from ..inspection import ArrayDescription, ArrayStatistics, FileDescription, Plain
+
+_MOST_PARAMETERS = 40
+_MOST_COLUMNS = 12
+_MOST_RESULTANTS = 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", metavar="FILE", nargs="+", type=path, help="what to look into")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("-1", dest="brief", action="store_true", help="a line for each file")
+    how.add_argument("--json", action="store_true", help="print a JSON array, an object for each")
+    how.add_argument("--tree", action="store_true", help="show the whole tree of metadata")
     parser.add_argument(
-        "file", metavar="FILE", type=path, help="an ASDF file of Roman data, or a reference"
+        "--stats",
+        action="store_true",
+        help="read the arrays: least, median and greatest value, NaN, and counts of flags",
     )
-    parser.add_argument("--tree", action="store_true", help="show the whole tree of metadata")
 
 
 def run(options: argparse.Namespace) -> int:
-    from .. import datamodels
+    from ..inspection import describe_file
 
-    with datamodels.open(options.file) as model:
-        if options.tree:
-            model.info(max_rows=None)
+    if options.tree:
+        return each(options.files, lambda file: print_tree(file, options.files))[1]
+    descriptions: dict[str, FileDescription] = {}
+
+    def look(file: str) -> None:
+        description = describe_file(file, statistics=options.stats and not options.brief)
+        descriptions[file] = description
+        if not (options.json or options.brief):
+            print("\n".join([file, *lines_of(description)]), flush=True)
+
+    failed, status = each(options.files, look)
+    if options.json:
+        print_json(
+            options.files, {file: about.to_json() for file, about in descriptions.items()}, failed
+        )
+    elif options.brief:
+        rows = [row_of(about) for about in descriptions.values()]
+        print_rows([_HEADING, *rows] if is_terminal(sys.stdout) else rows)
+    return status
+
+
+def each(files: Sequence[str], look: Callable[[str], None]) -> tuple[dict[str, str], int]:
+    """Looks at files one after the other; one that cannot be read does not stop the others.
+
+    Returns
+    -------
+    dict of str to str
+        What went wrong with files, which is also told as it happens.
+    int
+        Exit status.
+    """
+    from ..errors import RomancalError, one_line, shortened
+    from .streams import OUTPUT
+
+    failed: dict[str, str] = {}
+    for file in files:
+        try:
+            look(file)
+        except (RomancalError, OSError) as error:
+            filename = getattr(error, "filename", None)
+            if filename is OUTPUT:
+                raise
+            text = getattr(error, "strerror", None) if filename else None
+            message = shortened(f"{filename}: {text}" if text else one_line(error))
+            failed[file] = message
+            complain(f"romancal-rs: error: {message}")
+    return failed, 1 if failed else 0
+
+
+def print_json(
+    files: Sequence[str], told: Mapping[str, Mapping[str, Plain]], failed: Mapping[str, str]
+) -> None:
+    """Prints a JSON array: of each file what is told of it, or why it could not be read."""
+    import json
+
+    errors = {file: {"file": file, "error": message} for file, message in failed.items()}
+    objects = [errors[file] if file in errors else told[file] for file in dict.fromkeys(files)]
+    print(json.dumps(objects, indent=2, allow_nan=False, ensure_ascii=False))
+
+
+def print_tree(file: str, files: Sequence[str]) -> None:
+    """Prints all that a file holds but pixels."""
+    from ..inspection import print_tree
+
+    if len(files) > 1:
+        print(file)
+    print_tree(file)
+
+
+# --- a line for each
+
+_HEADING = ("FILE", "KIND", "DETECTOR", "ELEMENT", "START", "RESULTANTS", "EXPOSURE[s]", "STATUS")
+
+
+def row_of(about: FileDescription) -> tuple[str, ...]:
+    """The words of the line of a file; a dash for what it does not state."""
+    start = about.exposure.get("start_time") or about.reference.get("use_after")
+    seconds = about.exposure.get("exposure_time")
+    pattern = about.exposure.get("read_pattern")
+    n_resultants = about.exposure.get("n_resultants")
+    if isinstance(pattern, Sequence):
+        n_resultants = len(pattern)
+    words = (
+        about.file,
+        about.kind.rpartition("/")[2],
+        about.instrument.get("detector"),
+        about.instrument.get("optical_element"),
+        str(start).partition(".")[0] if start else None,
+        n_resultants,
+        f"{seconds:.2f}" if isinstance(seconds, int | float) else None,
+        about.status,
+    )
+    return tuple("-" if word is None else str(word) for word in words)
+
+
+def print_rows(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+# --- all that is told of one
+
+
+def lines_of(about: FileDescription) -> list[str]:
+    """The lines that tell what a file holds."""
+    return [
+        f"  {_title(about)}",
+        *_fields(about),
+        *_section("steps", {k: v for k, v in about.steps.items() if v != "INCOMPLETE"}),
+        *_section("references", about.references),
+        *_section("parameters", _texts(about.parameters, _MOST_PARAMETERS)),
+        *_section("members", {name: f"({kind})" for name, kind in about.members}),
+        *_section("values", _texts(about.content, _MOST_PARAMETERS)),
+        *_arrays(about),
+        *_tables(about),
+        *_section("objects", about.objects),
+        *_flags(about.arrays),
+    ]
+
+
+def _title(about: FileDescription) -> str:
+    series = f"{about.kind.rpartition('/')[2]}-{about.version}" if about.version else about.kind
+    if about.read_as is not None:
+        series += f" of {about.era}, read as {about.read_as.rpartition('/')[2]}"
+    if about.model is not None:
+        return f"{about.model}, {series}"
+    if about.format == "asdf":
+        kinds = {"asdf": "an ASDF file without Roman data", "parameters": "a parameter file"}
+        return kinds.get(about.kind, f"{series}, a kind or series without a model here")
+    return f"{series}, {about.format}"
+
+
+def _fields(about: FileDescription) -> Iterator[str]:
+    exposure, pointing, target = about.exposure, about.pointing, about.target
+    program, software = about.program, about.software
+    numbers = ("program", "execution_plan", "pass", "segment", "observation", "visit", "exposure")
+    observation = ", ".join(
+        f"{name.removeprefix('execution_')} {program[name]}" for name in numbers if name in program
+    )
+    ma_table = [exposure[key] for key in ("ma_table_name", "ma_table_number") if key in exposure]
+    told: dict[str, Plain] = {
+        "reference type": about.reference.get("type"),
+        "use after": about.reference.get("use_after"),
+        "exposure types": about.reference.get("exposure_types"),
+        "pedigree": about.reference.get("pedigree"),
+        "description": about.reference.get("description"),
+        "program title": program.get("title"),
+        "observation": observation,
+        "detector": about.instrument.get("detector"),
+        "optical element": about.instrument.get("optical_element"),
+        "exposure type": exposure.get("type"),
+        "start": exposure.get("start_time"),
+        "middle": exposure.get("mid_time"),
+        "end": exposure.get("end_time"),
+        "exposure [s]": exposure.get("exposure_time"),
+        "effective [s]": exposure.get("effective_exposure_time"),
+        "frame time [s]": exposure.get("frame_time"),
+        "MA table": ", ".join(map(str, ma_table)),
+        "reads": reads(exposure.get("read_pattern")),
+        "sky cell": pointing.get("skycell"),
+        "RA, Dec [deg]": _pair(pointing),
+        "PA [deg]": _rounded(pointing.get("position_angle"), 6),
+        "footprint": pointing.get("footprint"),
+        "target": target.get("name"),
+        "target [deg]": _pair(target),
+        "aperture": target.get("aperture"),
+        "MJy/sr per DN/s": _rounded(about.photometry.get("conversion_megajanskys"), 6),
+        "recipe": about.recipe,
+        "software": " ".join(str(software[k]) for k in ("name", "version") if k in software),
+        "written": software.get("file_date"),
+    }
+    for title, value in told.items():
+        if value not in (None, ""):
+            yield f"  {title:<16}{' ' if len(title) > 15 else ''}{_one_line(value)}"
+    how = " and ".join(about.compression).replace("none", "not compressed")
+    arrays = f", arrays of {_bytes(about.data_size)}, {how}" if about.data_size else ""
+    yield f"  {'size':<16}{_bytes(about.size)}{arrays}"
+
+
+def reads(pattern: Plain) -> str:
+    """A read pattern in few words: the reads of each resultant, or how many there are in all.
+
+    >>> reads([[1], [2, 3, 4], [7]])
+    '3 resultants of reads 1, 2-4, 7'
+    """
+    if not isinstance(pattern, Sequence) or isinstance(pattern, str) or not pattern:
+        return ""
+    resultants = [list(reads) for reads in pattern if isinstance(reads, Sequence)]
+    in_all = [read for resultant in resultants for read in resultant]
+    counts = {len(resultant) for resultant in resultants}
+    number = f"{len(resultants)} resultant{'s' if len(resultants) > 1 else ''}"
+    if len(counts) == 1 and len(resultants) > 1 and in_all == list(range(1, len(in_all) + 1)):
+        n = counts.pop()
+        return f"{number} of {n} read{'s' if n > 1 else ''} each, 1-{len(in_all)}"
+    texts = list(map(_ranges, resultants))
+    if len(texts) > _MOST_RESULTANTS:
+        texts[_MOST_RESULTANTS - 2 : -2] = ["..."]
+    return f"{number} of reads {', '.join(texts)}"
+
+
+def _ranges(numbers: Sequence[Plain]) -> str:
+    """Whole numbers, those in a row by the first and the last."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if not isinstance(number, int):
+            return "?"
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
         else:
-            print("\n".join([options.file, *describe(model)]))
-    return 0
+            runs.append([number])
+    return "+".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
-def describe(model: DataModel) -> list[str]:
-    """The lines that tell what a model is."""
-    lines = [f"  {type(model).__name__}, {_series(model)}"]
-    meta = model.meta
-    for title, dotted in (
-        ("reference type", "reftype"),
-        ("use after", "useafter"),
-        ("detector", "instrument.detector"),
-        ("optical element", "instrument.optical_element"),
-        ("exposure type", "exposure.type"),
-        ("start", "exposure.start_time"),
-        ("frame time [s]", "exposure.frame_time"),
-        ("reads", "exposure.read_pattern"),
-        ("software", "calibration_software_name"),
-        ("version", "calibration_software_version"),
-    ):
-        value = _look_up(meta, dotted)
-        if value is not None:
-            lines.append(f"  {title:<16}{_shorten(dotted, value)}")
-    for title, section in (("steps", "cal_step"), ("references", "ref_file")):
-        entries = {
-            key: str(value)
-            for key, value in (meta.get(section) or {}).items()
-            if isinstance(value, str) and value not in ("INCOMPLETE", "N/A", "?")
-        }
-        if entries:
-            lines.append(f"  {title}")
-            width = max(18, *(len(key) + 2 for key in entries))
-            lines += [f"    {key:<{width}}{value}" for key, value in entries.items()]
-    arrays = [(key, value) for key, value in model.arrays()]
-    if arrays:
-        lines.append("  arrays")
-        width = max(len(key) for key, _ in arrays)
-        lines += [
-            f"    {key:<{width}}  {value.dtype!s:<8} {' x '.join(map(str, value.shape))}"
-            for key, value in arrays
-        ]
-    return lines
+def _rounded(number: Plain, digits: int) -> Plain:
+    return round(number, digits) if isinstance(number, float) else number
 
 
-def _series(model: DataModel) -> str:
-    """Kind and version of the file, and what it is in memory if that is something else."""
-    found, taken = (tag.rpartition("/")[2] for tag in (model.file_tag, model.tag))
-    return taken if model.era == "today" else f"{found} of {model.era}, read as {taken}"
+def _pair(place: Mapping[str, Plain]) -> str:
+    ra, dec = place.get("ra"), place.get("dec")
+    if not isinstance(ra, int | float) or not isinstance(dec, int | float):
+        return ""
+    return f"{ra:.6f}, {dec:+.6f}"
 
 
-def _look_up(node: Any, dotted: str) -> Any:
-    for key in dotted.split("."):
-        if not hasattr(node, "get"):
-            return None
-        node = node.get(key)
-    return node
+def _bytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
 
 
-def _shorten(dotted: str, value: Any) -> str:
-    if dotted.endswith("read_pattern"):
-        counts = [len(list(resultant)) for resultant in value]
-        return f"{len(counts)} resultants of {', '.join(map(str, counts))} reads"
-    return str(getattr(value, "isot", value))
+def _one_line(value: Plain) -> str:
+    from ..errors import one_line
+
+    return one_line(value)
+
+
+def _section(title: str, entries: Mapping[str, str]) -> list[str]:
+    if not entries:
+        return []
+    width = max(18, *(len(key) + 2 for key in entries))
+    return [f"  {title}", *(f"    {key:<{width}}{_one_line(v)}" for key, v in entries.items())]
+
+
+def _texts(values: Mapping[str, Plain], most: int) -> dict[str, str]:
+    shown = {key: str(value) for key, value in list(values.items())[:most]}
+    if more := len(values) - len(shown):
+        shown["..."] = f"{more} more (--json shows all that is kept, --tree the file)"
+    return shown
+
+
+def _arrays(about: FileDescription) -> list[str]:
+    if not about.arrays:
+        return []
+    rows: list[tuple[str, ...]] = []
+    for array in about.arrays:
+        size = " x ".join(map(str, array.shape)) + (f" {array.unit}" if array.unit else "")
+        rows.append((array.name, array.dtype, size, *_numbers(array.statistics)))
+        for i, plane in enumerate(array.planes):
+            rows.append((f"  {array.name}[{i}]", "", "", *_numbers(plane)))
+    is_read = any(array.statistics for array in about.arrays)
+    title = "  arrays"
+    if is_read:
+        rows.insert(0, ("", "", "", "min", "median", "max", "NaN"))
+    rows = [(*row, *[""] * (len(rows[0]) - len(row))) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        left = [f"{row[0]:<{widths[0]}}", f"{row[1]:<{max(8, widths[1])}}"]
+        left += [f"{row[2]:<{widths[2]}}"] if is_read else [row[2]]
+        right = [f"{cell:>{width}}" for cell, width in zip(row[3:], widths[3:], strict=True)]
+        lines.append(
+            f"    {left[0]}  {' '.join([left[1], *left[2:]])}  {'  '.join(right)}".rstrip()
+        )
+    excluded = next(
+        (a.statistics.n_excluded for a in about.arrays if a.statistics and a.statistics.n_excluded),
+        0,
+    )
+    if excluded:
+        title += f" (numbers of images without {excluded} pixels that are DO_NOT_USE)"
+    return [title, *lines]
+
+
+def _numbers(statistics: ArrayStatistics | None) -> tuple[str, ...]:
+    if statistics is None:
+        return ()
+    values = (statistics.minimum, statistics.median, statistics.maximum)
+    return *("-" if v is None else f"{v:.6g}" for v in values), str(statistics.n_nan)
+
+
+def _tables(about: FileDescription) -> Iterator[str]:
+    for table in about.tables:
+        names = [column.name for column in table.columns]
+        if more := len(names) - _MOST_COLUMNS:
+            names = names[:_MOST_COLUMNS] + ([f"... ({more} more)"] if more > 0 else [])
+        yield "  table" + (f" {table.name}" if table.name else "")
+        yield (
+            f"    {_count(table.n_rows, 'row')}, {_count(len(table.columns), 'column')}: "
+            + ", ".join(names)
+        )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _flags(arrays: Sequence[ArrayDescription]) -> Iterator[str]:
+    for array in arrays:
+        if array.flags:
+            yield from _section(
+                f"flags of {array.name}", {name: str(n) for name, n in array.flags.items()}
+            )

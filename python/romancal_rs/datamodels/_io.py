@@ -28,6 +28,14 @@ _RECORDS = tuple(
     f"tag:stsci.edu:asdf/core/{name}-"
     for name in ("software", "history_entry", "extension_metadata")
 )
+#: How files of other kinds begin.
+_OTHERS = {
+    b"SIMP": "FITS files do",
+    b"\x89PNG": "pictures in PNG do",
+    b"\x89HDF": "files of HDF5 do",
+    b"PK\3\4": ".npz and .zip files do",
+    b"PAR1": "Parquet files do",
+}
 #: What a file says of itself, beside its content.
 _HEADER = ("asdf_library", "history")
 _MOST_AXES = 1000  # of a transform
@@ -128,6 +136,7 @@ def _read_container(file: IO[bytes], name: str) -> tuple[dict[Any, Any], str | N
     magic = file.read(len(_yaml_head.MAGIC))
     if magic != _yaml_head.MAGIC:
         what = f"it starts with {magic!r}" if magic else "it is empty"
+        what += next((f", as {kind}" for start, kind in _OTHERS.items() if magic[:4] == start), "")
         raise FileFormatError(f"{name}: not an ASDF file: {what}")
     file.seek(start)
     try:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .._private_parts import rad_resources
+from ._arrays import datatype_in_file
 from ._errors import ModelError, ValidationError
 
 Schema = dict[str, Any]
@@ -450,11 +451,28 @@ def _check_ndim(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str 
 def _check_datatype(value: Any, schema: Schema, path: tuple[str | int, ...]) -> str | None:
     # Half precision is for files only: in memory these arrays are float32.
     wanted = schema["datatype"]
-    allowed = ("float16", "float32") if wanted == "float16" else (wanted,)
     dtype = getattr(value, "dtype", None)
+    if isinstance(wanted, list):  # texts, and the rows of tables
+        found = None if dtype is None else datatype_in_file(dtype)
+        if found is not None and _fits(found[0], wanted):
+            return None
+        return f"expected an array of {_short(wanted)}, got {_short(found and found[0])}"
+    allowed = ("float16", "float32") if wanted == "float16" else (wanted,)
     if dtype is None or dtype.newbyteorder("=").name not in allowed:
         return f"expected an array of {' or '.join(allowed)}, got {dtype}"
     return None
+
+
+def _fits(found: Any, wanted: Any) -> bool:
+    """Whether a datatype of the standard is the one of a schema; texts may be shorter there."""
+    if not isinstance(wanted, list) or not isinstance(found, list):
+        return bool(found == wanted)
+    if not isinstance(wanted[0], dict):
+        return found[0] == wanted[0] and found[1] <= wanted[1]
+    return len(found) == len(wanted) and all(
+        field.get("name") == item.get("name") and _fits(field["datatype"], item["datatype"])
+        for field, item in zip(found, wanted, strict=True)
+    )
 
 
 _CHECKS: dict[str, _Check] = {

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..._asdf_damage import damage
 from ..._yaml_head import HeadError
 from ...errors import one_line
 from ...reference_types import KNOWN_TYPES, TYPES, Size, pixels, type_of
@@ -20,7 +21,6 @@ from ..errors import ReferenceFileError, ReferenceNotFoundError
 from ..head import ReferenceHead, read_head
 from ..rules import SPECTRAL_ELEMENTS, is_parameter_type, needs_detector
 from ..store import DirectoryStore
-from ..._asdf_damage import damage
 from .build_rules import INSTRUMENT, TypeRules
 from .check_rules import ContextRules, contradictions
 from .survey import needed_types

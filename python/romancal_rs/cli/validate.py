@@ -1,0 +1,56 @@
+"""Tell what is wrong with files, if anything is.
+
+FILE is read whole: its blocks and their checksums, its content by the mission's schema, the shapes
+and numbers of its arrays, its times, reads and world coordinates. The exit status is 1 if there is
+an error; notes, of what may be as it should, do not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from .options import path
+
+if TYPE_CHECKING:
+    from ..inspection import Plain, Verdict
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", metavar="FILE", nargs="+", type=path, help="what to check")
+    parser.add_argument(
+        "--json", action="store_true", help="print a JSON array, an object for each file"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    from ..inspection import validate_file
+    from .info import each, print_json
+
+    verdicts: list[Verdict] = []
+    told: dict[str, dict[str, Plain]] = {}
+
+    def look(file: str) -> None:
+        verdict = validate_file(file)
+        verdicts.append(verdict)
+        told[file] = verdict.to_json()
+        if not options.json:
+            print("\n".join(lines_of(verdict)), flush=True)
+
+    failed, status = each(options.files, look)
+    if options.json:
+        print_json(options.files, told, failed)
+    return status or int(not all(verdict.is_sound for verdict in verdicts))
+
+
+def lines_of(verdict: Verdict) -> list[str]:
+    """What is wrong with a file, a line each, and how much that is in the last."""
+    numbers = [
+        f"{len(found)} {word}{'' if len(found) == 1 else 's'}"
+        for word, found in (("error", verdict.errors), ("note", verdict.notes))
+        if found
+    ]
+    if verdict.is_sound:
+        numbers.insert(0, "nothing is wrong")
+    lines = [f"{verdict.file}: {finding}" for finding in verdict.findings]
+    return [*lines, f"{verdict.file}: {', '.join(numbers)}"]
