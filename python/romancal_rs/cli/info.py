@@ -316,7 +316,7 @@ def _arrays(about: FileDescription) -> list[str]:
         0,
     )
     if excluded:
-        title += f" (numbers of images without {excluded} pixels that are DO_NOT_USE)"
+        title += f" (DO_NOT_USE left out of images: {_count(excluded, 'pixel')})"
     return [title, *lines]
 
 
