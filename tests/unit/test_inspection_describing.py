@@ -1,6 +1,8 @@
 """What is told of files of all kinds: metadata, arrays, tables, numbers; no pixel unless asked."""
 
+import dataclasses
 import json
+import re
 import warnings
 from pathlib import Path
 
@@ -12,7 +14,8 @@ from romancal_rs import datamodels, dqflags
 from romancal_rs.datamodels import testing
 from romancal_rs.datamodels._arrays import ArrayFile
 from romancal_rs.errors import InputError
-from romancal_rs.inspection import ArrayStatistics, Column, describe_file
+from romancal_rs.inspection import ArrayStatistics, Column, FileDescription, describe_file
+from romancal_rs.inspection._fields import FIELDS
 from romancal_rs.pipeline import ExposurePipeline
 
 SEED_ERA = Path(__file__).parents[1] / "data" / "seed_era"
@@ -379,3 +382,12 @@ def test_no_asdf_file(start, what, tmp_path):
     path.write_bytes(start)
     with pytest.raises(datamodels.FileFormatError, match=f"not an ASDF file: .*{what}"):
         describe_file(path)
+
+
+def test_the_page_names_all_keys():
+    page = (Path(__file__).parents[2] / "docs" / "info.md").read_text()
+    listed = dict(re.findall(r"^\| (`.*?) \| (.*) \|$", page, re.MULTILINE))
+    keys = set(re.findall(r"`(\w+)`", " ".join(listed)))
+    assert keys == {item.name for item in dataclasses.fields(FileDescription)} | {"status"}
+    for part, items in FIELDS.items():
+        assert re.findall(r"`(\w+)`", listed[f"`{part}`"]) == list(items)
