@@ -158,7 +158,8 @@ def commands() -> Iterator[Case]:
         rebuilt(lambda asdf: asdf.set("roman.data.shape", "[99999999, 99999999, 99]")),
         ERROR,
     )
-    for words in (("info",), ("info", "--tree"), ("reproduce",), ("references", "find")):
+    looking = (("info",), ("info", "--tree"), ("info", "--stats"))
+    for words in (*looking, ("reproduce",), ("references", "find")):
         for name, (damage, expected) in looked_at.items():
 
             def write(place: Place, words=words, damage=damage) -> list[str]:

@@ -56,8 +56,10 @@ def notes(path: Path) -> list[str]:
 
 
 def test_nothing_is_wrong_with_what_this_package_writes(simulated, product):
-    for path in (simulated.exposure, product, *simulated.references.iterdir()):
+    for path in (simulated.exposure, product):
         assert validate_file(path).findings == (), path.name
+    for path in simulated.references.iterdir():
+        assert errors(path) == [], path.name
 
 
 @pytest.mark.parametrize("path", sorted(SEED_ERA.glob("*.asdf")), ids=lambda path: path.stem[:30])
@@ -214,6 +216,40 @@ def test_a_series_that_is_newer_than_the_schemas(raw):
     assert errors(raw) == []
 
 
+def test_a_tag_without_a_version_is_no_newer_series(raw):
+    replace(raw, b"tags/wfi_science_raw-2.1.0", b"tags/wfi_science_raw")
+    told = "the tag wfi_science_raw states no version of a schema, such as 2.1.0"
+    assert errors(raw) == [told]
+
+
+def test_roman_data_without_a_tag(raw):
+    replace(
+        raw, b"roman: !<asdf://stsci.edu/datamodels/roman/tags/wfi_science_raw-2.1.0>", b"roman:"
+    )
+    assert errors(raw) == ["roman: no object with a tag of the mission"]
+
+
+def test_an_exposure_without_its_metadata(raw):
+    replace(raw, b"    exposure:", b"    exposrue:")
+    assert errors(raw) == ["meta: required but missing: exposure"]
+
+
+def test_an_array_of_another_file_cannot_be_read(raw):
+    replace(raw, b"source: 1", b"source: 'ftp://x/y.asdf'")
+    assert errors(raw) == ["amp33: an array in another file (ftp://x/y.asdf)"]
+
+
+def test_damage_anywhere_in_the_head_ends_in_a_verdict(raw):
+    content = raw.read_bytes()
+    end = content.index(b"\n...\n")
+    random = np.random.default_rng(3)
+    for position in random.integers(0, end, 40).tolist():
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << random.integers(7)
+        raw.write_bytes(damaged)
+        assert validate_file(raw).file == str(raw)
+
+
 def test_another_name_is_a_note(raw):
     other = raw.rename(raw.with_name("other_uncal.asdf"))
     assert notes(other) == [f"meta.filename: says '{raw.name}'; the file has another name"]
@@ -333,6 +369,34 @@ def test_a_reference_that_fits_nothing(simulated, tmp_path):
     found = errors(path)
     assert "has no useafter" in found
     assert "meta: required but missing: useafter" in found
+
+
+def test_numbers_of_a_reference_that_are_not_finite_and_have_no_flag(tmp_path):
+    model = datamodels.FlatRefModel(testing.create_flat(shape=(10, 12)))
+    model.data = np.ones((10, 12), np.float32)
+    model.dq = np.zeros((10, 12), np.uint32)
+    model.data[3, 4:6] = np.nan
+    model.dq[3, 4] = dqflags.NO_FLAT_FIELD
+    path = model.save(tmp_path / "x.asdf")
+    what = "one value is not finite in pixels without a flag; the first at [3, 5]"
+    assert f"data: {what}" in notes(path)
+    assert errors(path) == []
+
+
+def test_an_empty_array_of_a_reference(tmp_path):
+    model = datamodels.GainRefModel(testing.create_gain(shape=(10, 12)))
+    model.data = np.zeros((0, 12), np.float32)
+    assert errors(model.save(tmp_path / "x.asdf")) == []
+
+
+def test_a_distortion_of_one_axis(tmp_path):
+    from astropy.modeling.models import Shift
+
+    model = datamodels.DistortionRefModel(testing.create_distortion())
+    model.coordinate_distortion_transform = Shift(1.0)
+    path = model.save(tmp_path / "x.asdf")
+    what = "takes 1 and gives 1 numbers, not 2 and 2"
+    assert errors(path) == [f"coordinate_distortion_transform: {what}"]
 
 
 def test_arrays_of_a_reference_that_do_not_fit(tmp_path):

@@ -44,8 +44,10 @@ def run(options: argparse.Namespace) -> int:
 
     def look(file: str) -> None:
         description = describe_file(file, statistics=options.stats and not options.brief)
+        is_first = not descriptions
         descriptions[file] = description
         if not (options.json or options.brief):
+            print("" if is_first else "\n", end="")
             print("\n".join([file, *lines_of(description)]), flush=True)
 
     failed, status = each(options.files, look)

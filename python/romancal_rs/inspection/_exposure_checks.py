@@ -1,85 +1,25 @@
-"""Whether the numbers of a file can be: flags, errors, read pattern, times, world coordinates."""
+"""Whether what an exposure states fits: shapes, reads, times, good pixels, world coordinates."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from .. import dqflags
 from ..border import BORDER
 from ..datamodels import DataModel, ImageModel, RampModel, ScienceRawModel
 from ..datamodels._exposures import shape_problem
 from ..datamodels._tree import Tree, flatten
 from ..errors import RomancalError
 from ..exposure import check_ramp, read_pattern
-from ._describing import flag_names, values_of
+from ._describing import values_of
 from ._fields import UNKNOWN_TIME
 from ._finding import Finding
-from ._statistics import Values
+from ._number_checks import do_not_use, not_finite
 
-_STRIP = 256  # rows
-#: Arrays that are never negative, in files of any kind.
-_ERRORS = ("err", "var_poisson", "var_rnoise", "var_flat", "var_sky", "dark_slope_error")
-
-
-def number_findings(tree: Tree) -> Iterator[Finding]:
-    """Flags that have no name, errors and variances that cannot be."""
-    for name, value in flatten(tree.data):
-        if not hasattr(value, "dtype") or not hasattr(value, "shape"):
-            continue
-        flags = flag_names(name, value.dtype)
-        if flags:
-            yield from _nameless(name, values_of(value), flags)
-        elif name in _ERRORS and value.dtype.kind == "f":
-            yield from _first_of(
-                name,
-                lambda part: part < 0,
-                values_of(value),
-                "negative: errors and variances are not",
-            )
-
-
-def _nameless(name: str, values: Values, flags: Mapping[str, int]) -> Iterator[Finding]:
-    named = np.bitwise_or.reduce(np.array(list(flags.values()), np.int64))
-    there = int(np.bitwise_or.reduce(values, axis=None)) if values.size else 0
-    for text in dqflags.names(there & ~int(named), flags):
-        bit = int(text.removeprefix("BIT_"))
-        number = int(np.count_nonzero(values & values.dtype.type(1 << bit)))
-        yield Finding(name, f"{_times(number)} bit {bit}, which is no flag that has a name", False)
-
-
-def _times(number: int) -> str:
-    return "one pixel has" if number == 1 else f"{number} pixels have"
-
-
-def _first_of(
-    name: str,
-    is_wrong: Callable[[Values], Values],
-    values: Values,
-    what: str,
-    unusable: Values | None = None,
-) -> Iterator[Finding]:
-    """How many values are wrong, and where the first is; strip by strip."""
-    number, first = 0, tuple[int, ...]()
-    rows = values.reshape(-1, values.shape[-1]) if values.ndim else values.reshape(1, 1)
-    skipped = None if unusable is None else unusable.reshape(rows.shape)
-    for start in range(0, len(rows), _STRIP):
-        wrong = is_wrong(rows[start : start + _STRIP])
-        if skipped is not None:
-            wrong = wrong & ~skipped[start : start + _STRIP]
-        found = int(np.count_nonzero(wrong))
-        if found and not number:
-            row, column = divmod(int(np.argmax(wrong)), rows.shape[1])
-            flat = (start + row) * rows.shape[1] + column
-            first = tuple(int(i) for i in np.unravel_index(flat, values.shape))
-        number += found
-    if number:
-        where = f"[{', '.join(map(str, first))}]"
-        count = "one value is" if number == 1 else f"{number} values are"
-        yield Finding(name, f"{count} {what}; the first at {where}")
+_UNKNOWN_NUMBER = -999999
 
 
 def exposure_findings(model: DataModel) -> Iterator[Finding]:
@@ -130,7 +70,7 @@ def _image(model: ImageModel) -> Iterator[Finding]:
     exposure = meta.get("exposure")
     exposure = exposure if isinstance(exposure, Mapping) else {}
     pattern, stated = exposure.get("read_pattern"), exposure.get("nresultants")
-    if pattern and isinstance(stated, int) and stated not in (len(pattern), -999999):
+    if pattern and isinstance(stated, int) and stated not in (len(pattern), _UNKNOWN_NUMBER):
         problem = f"{stated}, but read_pattern has {len(pattern)} resultants"
         yield Finding("meta.exposure.nresultants", problem)
     if not model.has_wcs:
@@ -138,14 +78,12 @@ def _image(model: ImageModel) -> Iterator[Finding]:
         is_done = isinstance(steps, Mapping) and steps.get("assign_wcs") == "COMPLETE"
         problem = "there is none" + (", though assign_wcs is COMPLETE" if is_done else "")
         yield Finding("meta.wcs", problem, is_done)
-    dq: Any = content.get("dq")
-    if not hasattr(dq, "dtype") or dq.dtype.kind != "u":
+    unusable = do_not_use(values_of(content["dq"])) if "dq" in content else None
+    if unusable is None:
         return
-    flags = values_of(dq)
-    unusable = (flags & flags.dtype.type(dqflags.DO_NOT_USE)) != 0
     for name in ("data", "err", "var_poisson", "var_rnoise", "var_flat"):
         if hasattr(content.get(name), "dtype") and content[name].shape == unusable.shape:
-            yield from _not_finite(name, values_of(content[name]), unusable)
+            yield from not_finite(name, values_of(content[name]), unusable)
 
 
 def _good_samples(model: RampModel) -> Iterator[Finding]:
@@ -156,20 +94,10 @@ def _good_samples(model: RampModel) -> Iterator[Finding]:
     data, of_samples, of_pixels = map(values_of, arrays)
     if of_samples.shape != data.shape or of_pixels.shape != data.shape[1:]:
         return
-    bad = (of_pixels & of_pixels.dtype.type(dqflags.DO_NOT_USE)) != 0
+    bad = do_not_use(of_pixels)
     for i, plane in enumerate(data):
-        bad_here = bad | ((of_samples[i] & of_samples.dtype.type(dqflags.DO_NOT_USE)) != 0)
-        yield from _not_finite(f"data[{i}]", plane, bad_here)
-
-
-def _not_finite(name: str, values: Values, unusable: Values) -> Iterator[Finding]:
-    yield from _first_of(
-        name,
-        lambda part: ~np.isfinite(part),
-        values,
-        "not finite in pixels that are not DO_NOT_USE",
-        unusable,
-    )
+        bad_here = None if bad is None else bad | do_not_use(of_samples[i])
+        yield from not_finite(f"data[{i}]", plane, bad_here)
 
 
 def wcs_findings(tree: Tree) -> Iterator[Finding]:
@@ -177,7 +105,11 @@ def wcs_findings(tree: Tree) -> Iterator[Finding]:
     tree.read_objects()
     shape = getattr(tree.data.get("data"), "shape", None)
     for name, value in flatten(tree.data):
-        if not type(value).__module__.startswith("gwcs"):
+        is_distortion = name == "coordinate_distortion_transform"
+        if not is_distortion and not type(value).__module__.startswith("gwcs"):
+            continue
+        if (inside := (getattr(value, "n_inputs", 2), getattr(value, "n_outputs", 2))) != (2, 2):
+            yield Finding(name, f"takes {inside[0]} and gives {inside[1]} numbers, not 2 and 2")
             continue
         border = BORDER if name == "wcs_l1" else 0
         n_rows, n_cols = shape[-2:] if shape and len(shape) > 1 else (4088, 4088)
@@ -185,11 +117,10 @@ def wcs_findings(tree: Tree) -> Iterator[Finding]:
         rows = np.array([0, 0, n_rows - 1, n_rows - 1, n_rows / 2]) + border
         try:
             sky = value(columns, rows, with_bounding_box=False)
-            finite = all(np.isfinite(np.asarray(axis, float)).all() for axis in sky)
+            is_finite = all(np.isfinite(np.asarray(axis, float)).all() for axis in sky)
         except Exception as error:  # of libraries that trust what they are given
             yield Finding(name, f"cannot be evaluated: {type(error).__name__}: {error}")
             continue
-        if not finite:
-            yield Finding(
-                name, "gives coordinates that are not finite in the corners or the middle"
-            )
+        if not is_finite:
+            what = "gives coordinates that are not finite in the corners or the middle"
+            yield Finding(name, what)

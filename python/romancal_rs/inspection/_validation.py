@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -22,12 +23,15 @@ from ..references.head import read_head
 from ..references.librarian.check import metadata_problems, parameter_problems, type_problems
 from ._describing import read_parquet_head
 from ._description import Plain
-from ._exposure_checks import exposure_findings, number_findings, wcs_findings
+from ._exposure_checks import exposure_findings, wcs_findings
 from ._finding import Finding
+from ._number_checks import number_findings
 
 __all__ = ["Finding", "Verdict", "validate_file"]
 
 _LONGEST = 300
+#: Places in which the checks of exposures take what the schema says for granted.
+_IS_OF_EXPOSURE = re.compile(r"(meta(\.(exposure\b.*|cal_step))?|data|dq|groupdq|pixeldq)$")
 
 
 @dataclass(frozen=True)
@@ -167,30 +171,38 @@ def _content(path: str, tree: Tree) -> Iterator[Finding]:
         yield from _foreign(path, tree)
         return
     name = tree.tag.removeprefix(schemas.TAGS)
-    if schemas.schema_uri(tree.tag) is None:
-        yield Finding(
-            "",
-            f"written by the schema {name}, which the installed rad {version('rad')} does not "
-            "have; its content is not checked, a newer version of rad may know it",
-            False,
-        )
     cls = class_of(tree)
     model = None if cls is None else cls._view(tree, owner=False)
     if tree.origin is not None:
-        yield Finding(
-            "", f"a file of {tree.origin.era}; checked is what it is read as, {name}", False
-        )
-    if schemas.schema_uri(tree.tag) is not None:
+        what = f"a file of {tree.origin.era}; checked is what it is read as, {name}"
+        yield Finding("", what, False)
+    broken: list[Finding] = []
+    if schemas.schema_uri(tree.tag) is None:
+        yield _unknown_series(name)
+    else:
         # What is added as it is saved, of files that had no place for it.
         checked = tree if model is None or model.era == TODAY else model._to_write()
-        yield from _schema_findings(checked, is_as_stored=checked is tree)
-    yield from _name_findings(path, (tree.data.get("meta") or {}).get("filename"))
+        broken = list(_schema_findings(checked, is_as_stored=checked is tree))
+    yield from broken
+    yield from _name_findings(path, tree.data["meta"].get("filename"))
     if isinstance(tree.data["meta"].get("reftype"), str):
         yield from _reference(path, model)
-    yield from _guarded(path, lambda: number_findings(tree))
-    if model is not None:
+    yield from number_findings(tree)
+    # What breaks the schema there is no exposure to look at.
+    if model is not None and not any(_IS_OF_EXPOSURE.match(found.place) for found in broken):
         yield from _guarded(path, lambda: exposure_findings(model))
     yield from _guarded(path, lambda: wcs_findings(tree))
+
+
+def _unknown_series(name: str) -> Finding:
+    if not re.search(r"-\d+\.\d+\.\d+$", name):
+        return Finding("", f"the tag {name} states no version of a schema, such as 2.1.0")
+    return Finding(
+        "",
+        f"written by the schema {name}, which the installed rad {version('rad')} does not have; "
+        "its content is not checked, a newer version of rad may know it",
+        False,
+    )
 
 
 def _guarded(path: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -202,7 +214,9 @@ def _guarded(path: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Find
 
 
 def _foreign(path: str, tree: Tree) -> Iterator[Finding]:
-    if {"class", "parameters"} <= tree.data.keys():
+    if "roman" in tree.data:
+        yield Finding("roman", "no object with a tag of the mission")
+    elif {"class", "parameters"} <= tree.data.keys():
         yield from (Finding("", problem) for problem in parameter_problems(Path(path)))
     else:
         yield Finding("", "no Roman data: there is no schema to check it against", False)
