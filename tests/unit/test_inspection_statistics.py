@@ -8,6 +8,7 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from romancal_rs.errors import ArgumentTypeError, ShapeError
 from romancal_rs.inspection import ArrayStatistics, array_statistics
 from romancal_rs.inspection import _statistics as module
 
@@ -42,9 +43,9 @@ def test_of_no_number_nothing_is_told():
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(TypeError, match="values: expected numbers, got <U1"):
+    with pytest.raises(ArgumentTypeError, match="values: expected numbers, got <U1"):
         array_statistics(np.array(["a"]))
-    with pytest.raises(ValueError, match=r"excluded: expected shape \(3,\), got \(2,\)"):
+    with pytest.raises(ShapeError, match=r"excluded: expected shape \(3,\), got \(2,\)"):
         array_statistics(np.zeros(3), np.zeros(2, bool))
 
 

@@ -43,12 +43,11 @@ def run(options: argparse.Namespace) -> int:
     descriptions: dict[str, FileDescription] = {}
 
     def look(file: str) -> None:
-        description = describe_file(file, statistics=options.stats and not options.brief)
-        is_first = not descriptions
-        descriptions[file] = description
+        about = describe_file(file, statistics=options.stats and not options.brief)
         if not (options.json or options.brief):
-            print("" if is_first else "\n", end="")
-            print("\n".join([file, *lines_of(description)]), flush=True)
+            before = [""] if descriptions else []
+            print("\n".join([*before, file, *lines_of(about)]), flush=True)
+        descriptions[file] = about
 
     failed, status = each(options.files, look)
     if options.json:

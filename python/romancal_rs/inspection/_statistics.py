@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ArgumentTypeError, ShapeError
+
 _STRIP = 1 << 20
 _DIGIT = 16
 
@@ -58,15 +60,15 @@ def array_statistics(values: Values, excluded: Values | None = None) -> ArraySta
 
     Raises
     ------
-    TypeError
+    ArgumentTypeError
         If they are no numbers.
-    ValueError
+    ShapeError
         If `excluded` is of another shape.
     """
     if values.dtype.kind not in "biufc":
-        raise TypeError(f"values: expected numbers, got {values.dtype}")
+        raise ArgumentTypeError(f"values: expected numbers, got {values.dtype}")
     if excluded is not None and excluded.shape != values.shape:
-        raise ValueError(f"excluded: expected shape {values.shape}, got {excluded.shape}")
+        raise ShapeError(f"excluded: expected shape {values.shape}, got {excluded.shape}")
     flat = values.reshape(-1)
     left_out = None if excluded is None else excluded.reshape(-1)
 
