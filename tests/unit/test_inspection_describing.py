@@ -330,6 +330,17 @@ def test_a_reference(simulated):
     assert len(coeffs.planes) == coeffs.shape[0]
 
 
+def test_rows_of_a_reference_are_a_table(tmp_path):
+    rows = {
+        "WFI01": {"amplitude": 1.5, "time_constant": None},
+        "WFI02": {"amplitude": None, "time_constant": 20.0},
+    }
+    model = datamodels.DarkdecaysignalRefModel(testing.create_darkdecaysignal(decay_table=rows))
+    (table,) = describe_file(model.save(tmp_path / "x.asdf")).tables
+    assert (table.name, table.n_rows) == ("decay_table", len(model.decay_table))
+    assert table.columns == (Column("amplitude", "float64"), Column("time_constant", "float64"))
+
+
 # --- files of other kinds
 
 

@@ -108,7 +108,7 @@ def _of_tree(path: str, tree: Tree, statistics: bool) -> FileDescription:
         steps=texts_of(meta.get("cal_step")),
         references=texts_of(meta.get("ref_file")),
         arrays=tuple(_arrays(items, tree, statistics)),
-        tables=tuple(_tables(items)),
+        tables=(*_tables(items), *(_tables_of_rows(tree.data) if tree.tag else ())),
         objects={
             name: _short_tag(value.head.tag)
             for name, value in items
@@ -221,6 +221,27 @@ def _tables(items: list[tuple[str, Any]]) -> Iterator[Table]:
             dtype = value.dtype
             columns = (Column(key, _dtype_name(dtype[key].base)) for key in dtype.names)
             yield Table(name, int(np.prod(value.shape)), tuple(columns))
+
+
+def _tables_of_rows(data: Mapping[str, Any]) -> Iterator[Table]:
+    """Tables of references, which are mappings with a mapping for each row."""
+    for name, value in data.items():
+        rows = list(value.values()) if isinstance(value, dict) and name != "meta" else []
+        if not rows or not all(isinstance(row, dict) for row in rows):
+            continue
+        types: dict[str, str] = {}
+        for row in rows:
+            for key, item in row.items():
+                if item is not None or key not in types:  # null in some rows
+                    types[str(key)] = _type_name(item)
+        yield Table(name, len(rows), tuple(Column(key, kind) for key, kind in types.items()))
+
+
+def _type_name(value: Any) -> str:
+    """What NumPy calls the type of a value in a table, or of the array that it is."""
+    if hasattr(value, "dtype"):
+        return _dtype_name(value.dtype)
+    return {float: "float64", int: "int64", str: "str"}.get(type(value), "object")
 
 
 def _table(name: str, node: Any) -> Table:
