@@ -1,5 +1,9 @@
 """Flag names and values, as the manual's table has them."""
 
+import json
+import pickle
+
+import numpy as np
 import pytest
 
 from romancal_rs import dqflags
@@ -85,3 +89,74 @@ def test_names_of_flags() -> None:
 def test_tables_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
         dqflags.pixel["DEAD"] = 0  # type: ignore[index]
+
+
+def test_a_flag_of_a_pixel_is_an_attribute_as_in_the_mission_library() -> None:
+    flag = dqflags.pixel.SATURATED
+    assert (flag.value, flag.name, flag.bit_number) == (2, "SATURATED", 1)
+    assert type(flag.value) is int
+    assert (dqflags.pixel.GOOD.value, dqflags.pixel.GOOD.bit_number) == (0, None)
+    assert str(flag) == "2"
+    assert repr(flag) == "<pixel.SATURATED: 2>"
+    theirs = pytest.importorskip("roman_datamodels.dqflags")
+    for kind in ("pixel", "group"):
+        for their in getattr(theirs, kind):
+            our = getattr(getattr(dqflags, kind), their.name)
+            assert (our.value, our.bit_number, our.dtype) == (
+                their.value,
+                their.bit_number,
+                their.dtype,
+            )
+
+
+def test_a_flag_keeps_the_type_of_the_arrays_that_it_is_for() -> None:
+    dq = np.array([0, 2, 2**31 + 3], np.uint32)
+    cleared = dq & ~dqflags.pixel.SATURATED
+    assert cleared.dtype == np.uint32
+    assert cleared.tolist() == [0, 0, 2**31 + 1]
+    groupdq = np.array([0, 3, 255], np.uint8)
+    assert (groupdq & ~dqflags.group.SATURATED).tolist() == [0, 1, 253]
+    assert (groupdq | dqflags.group.WFI18_TRANSIENT).dtype == np.uint8
+    assert (groupdq & dqflags.pixel["JUMP_DET"]).dtype == np.uint8  # a plain number
+    groupdq |= dqflags.pixel.JUMP_DET
+    assert groupdq.tolist() == [4, 7, 255]
+
+
+def test_a_name_that_a_bit_had_is_the_same_flag() -> None:
+    assert dqflags.pixel.RESERVED_1 is dqflags.pixel.GW_AFFECTED_DATA
+    assert dqflags.pixel.RESERVED_1.name == "GW_AFFECTED_DATA"
+    assert list(dqflags.pixel)[-2:] == ["RESERVED_1", "RESERVED_4"]
+    assert dqflags.group.RESERVED_4.name == "WFI18_TRANSIENT"
+
+
+def test_names_and_counts_of_a_kind() -> None:
+    assert dqflags.pixel.names(3) == dqflags.names(3) == ["DO_NOT_USE", "SATURATED"]
+    assert dqflags.pixel.names(dqflags.pixel.DEAD | dqflags.pixel.HOT) == ["DEAD", "HOT"]
+    assert dqflags.group.names(np.uint8(0x90)) == ["GW_AFFECTED_DATA", "WFI18_TRANSIENT"]
+    dq = np.array([[1, 3], [0, 1 << 14]], np.uint32)
+    counted = {"DO_NOT_USE": 2, "SATURATED": 1, "BIT_14": 1}
+    assert dqflags.pixel.counts(dq) == dqflags.counts(dq) == counted
+
+
+def test_every_flag_completes_and_is_named_by_its_constant() -> None:
+    for kind in (dqflags.pixel, dqflags.group):
+        assert set(kind) <= set(dir(kind))
+        assert kind._ipython_key_completions_() == list(kind)
+    assert set(dqflags.pixel) <= set(dir(dqflags))
+    assert "np" not in dir(dqflags)
+    for name in dir(dqflags):
+        assert hasattr(dqflags, name)
+
+
+def test_the_flags_print_as_a_table() -> None:
+    head, *lines = repr(dqflags.pixel).splitlines()
+    assert head.split() == ["bit", "value", "name", "meaning"]
+    assert len(lines) == 31  # all but bit 14
+    assert lines[1].split()[:3] == ["1", "2", "SATURATED"]
+    assert lines[4].split()[:4] == ["4", "16", "GW_AFFECTED_DATA,", "RESERVED_1"]
+    assert dqflags.pixel._repr_html_().count("<tr>") == 32
+
+
+def test_flags_can_be_pickled_and_read_as_numbers() -> None:
+    assert pickle.loads(pickle.dumps(dqflags.pixel.HOT)) == 2048
+    assert json.dumps(dict(dqflags.group))

@@ -1,0 +1,83 @@
+"""HTML for notebooks: tables and parts that unfold, in whatever colours the notebook has.
+
+All text is escaped: what files say is not to be trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+
+#: Texts are cut at so many characters, and lists after so many items: a notebook is to stay short.
+LONGEST_TEXT = 120
+MOST_ITEMS = 24
+
+_LEFT = "text-align:left;vertical-align:top"
+
+
+class Html(str):
+    """HTML: what may go into other HTML as it is."""
+
+    __slots__ = ()
+
+
+def text(value: object) -> Html:
+    """A value in one line, cut where it is long; `Html` as it is."""
+    if isinstance(value, Html):
+        return value
+    words = " ".join(str(value).split())
+    if len(words) > LONGEST_TEXT:
+        words = f"{words[: LONGEST_TEXT - 1]}…"
+    return Html(escape(words))
+
+
+def heading(name: str, *notes: object) -> Html:
+    """The first line: what it is, and what is said of it."""
+    rest = "".join(f" · {text(note)}" for note in notes if note)
+    return Html(f"<div><b>{text(name)}</b>{rest}</div>")
+
+
+def table(rows: Iterable[Sequence[object]], head: Sequence[object] = ()) -> Html:
+    """Rows of cells, under a head if there is one; nothing where there are no rows."""
+    lines = [_row(row, "td") for row in rows]
+    if not lines:
+        return Html("")
+    if head:
+        lines.insert(0, _row(head, "th"))
+    return Html(f'<table style="{_LEFT};margin:0">{"".join(lines)}</table>')
+
+
+def _row(cells: Sequence[object], tag: str) -> str:
+    inside = "".join(f'<{tag} style="{_LEFT}">{text(cell)}</{tag}>' for cell in cells)
+    return f"<tr>{inside}</tr>"
+
+
+def details(summary: object, *content: Html, is_open: bool = False) -> Html:
+    """A part that unfolds under its summary; nothing where it is empty."""
+    if not any(content):
+        return Html("")
+    opened = " open" if is_open else ""
+    inside = f'<div style="margin-left:1.2em">{"".join(content)}</div>'
+    return Html(f"<details{opened}><summary>{text(summary)}</summary>{inside}</details>")
+
+
+def tree(mapping: Mapping[str, object]) -> Html:
+    """A mapping as lines, of which those that are mappings themselves unfold."""
+    lines = []
+    for key, value in mapping.items():
+        if isinstance(value, Mapping):
+            lines.append(details(f"{key} ({len(value)})", tree(value)))
+        else:
+            lines.append(Html(f"<div>{text(key)}: {text(_shortened(value))}</div>"))
+    return Html("".join(lines))
+
+
+def _shortened(value: object) -> object:
+    if isinstance(value, list) and len(value) > MOST_ITEMS:
+        return f"{value[:MOST_ITEMS]} and {len(value) - MOST_ITEMS} more"
+    return value
+
+
+def block(*parts: Html) -> str:
+    """All of it, as ``_repr_html_`` returns it."""
+    return f"<div>{''.join(parts)}</div>"
