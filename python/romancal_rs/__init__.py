@@ -1,31 +1,75 @@
 """The Roman Space Telescope's exposure pipeline: kernels in Rust, orchestration in Python.
 
-Everything is imported when it is first used, so that the command line's help comes at once.
+Everything is imported when it is first used, so that the command line's help comes at once:
+``import romancal_rs`` is enough for all that `dir` lists.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from . import _lazy
 
 if TYPE_CHECKING:
-    from . import dqflags, kernels
+    from . import (
+        assign_wcs,
+        batch,
+        dark_current,
+        dark_decay,
+        datamodels,
+        dq_init,
+        dqflags,
+        errors,
+        exposure,
+        flatfield,
+        jump,
+        kernels,
+        linearity,
+        photom,
+        pipeline,
+        ramp_fitting,
+        references,
+        refpix,
+        saturation,
+        simulate,
+        stpipe,
+        wfi18_transient,
+    )
+    from ._version import __version__
+    from .batch import calibrate_all
     from .kernels import ReadPattern
 
-    __version__: str
+__all__ = [
+    "ReadPattern",
+    "__version__",
+    "assign_wcs",
+    "batch",
+    "calibrate_all",
+    "dark_current",
+    "dark_decay",
+    "datamodels",
+    "dq_init",
+    "dqflags",
+    "errors",
+    "exposure",
+    "flatfield",
+    "jump",
+    "kernels",
+    "linearity",
+    "photom",
+    "pipeline",
+    "ramp_fitting",
+    "references",
+    "refpix",
+    "saturation",
+    "simulate",
+    "stpipe",
+    "wfi18_transient",
+]
 
-__all__ = ["ReadPattern", "__version__", "dqflags", "kernels"]
+_PLACES = {"ReadPattern": "kernels", "__version__": "_version", "calibrate_all": "batch"}
 
-
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("romancal-rs")
-    if name == "ReadPattern":
-        from .kernels import ReadPattern
-
-        return ReadPattern
-    if name in ("dqflags", "kernels"):
-        return import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = _lazy.public(
+        __name__, __all__, modules={*__all__} - _PLACES.keys(), places=_PLACES
+    )

@@ -71,7 +71,7 @@ class PixelFlag(np.uint32, _Flag):
 
 
 class GroupFlag(np.uint8, _Flag):
-    """A flag of a sample. ``groupdq & ~flag`` and ``groupdq |= flag`` keep the type of the array."""
+    """A flag of a sample. ``groupdq & ~flag`` and ``groupdq |= flag`` keep the array's type."""
 
     def __new__(cls, bit: int | None, meaning: str) -> Self:
         flag = super().__new__(cls, _number_of_bit(bit))

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .. import _lazy
 
 if TYPE_CHECKING:
     from .api import calibrate_all
@@ -28,8 +29,5 @@ _PLACES = {
 
 __all__ = ["Batch", "BatchOptions", "Kind", "Outcome", "Plan", "StoppedError", "calibrate_all"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _PLACES:
-        return getattr(import_module(f".{_PLACES[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = _lazy.public(__name__, __all__, places=_PLACES)

@@ -6,6 +6,9 @@ mission's schemas, read files of today and of 2022 to 2024, and write today's.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from .. import _lazy
 from ..border import BORDER
 from ._asdf import knows_descriptions, load_libraries, load_objects
 from ._base import DataModel, open
@@ -53,6 +56,9 @@ from ._references import (
 from ._schema import GUIDE_STAR_TYPES, SPECTRAL_TYPES
 from ._tree import Described
 from ._wcs import WfiWcsModel
+
+if TYPE_CHECKING:
+    from . import testing
 
 __all__ = [
     "BORDER",
@@ -105,4 +111,8 @@ __all__ = [
     "open",
     "path_of",
     "reference_model",
+    "testing",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = _lazy.public(__name__, __all__, modules=["testing"])

@@ -28,7 +28,7 @@ arrays that are changed in place are then changed in part.
 
 from __future__ import annotations
 
-from .. import _core
+from .. import _core, _lazy
 from .._core import Fit, Kernel, ReadPattern
 from ..errors import ArgumentError, ArgumentTypeError, ShapeError
 from ..snowballs import expand_large_events
@@ -115,6 +115,8 @@ __all__ = [
     "subtract_dark_rate",
     "wfi18_transient",
 ]
+
+__dir__ = _lazy.listing(__all__)
 
 
 def num_threads() -> int:

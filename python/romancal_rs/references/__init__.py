@@ -10,6 +10,7 @@ rules.
 PosixPath('refs/roman_wfi_flat_0007.asdf')
 """
 
+from .. import _lazy
 from .background_digests import BackgroundDigests
 from .chain import StoreChain
 from .crds_cache import CrdsCache, CrdsStore, RuleFileError
@@ -57,3 +58,5 @@ __all__ = [
     "resolve",
     "with_cache",
 ]
+
+__dir__ = _lazy.listing(__all__)

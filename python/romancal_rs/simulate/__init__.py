@@ -6,7 +6,10 @@
 PosixPath('out/r0000101001001001001_0001_wfi01_f158_uncal.asdf')
 """
 
+from .. import _lazy
 from .config import SimulationConfig, parse_read_pattern
 from .exposure import SimulatedExposure, simulate
 
 __all__ = ["SimulatedExposure", "SimulationConfig", "parse_read_pattern", "simulate"]
+
+__dir__ = _lazy.listing(__all__)

@@ -4,6 +4,7 @@ Write a step by subclassing `RomanStep`, a pipeline by subclassing `RomanPipelin
 `Pipeline` are the same without anything that is particular to Roman's data.
 """
 
+from .. import _lazy
 from .hooks import HookError
 from .memory import reuse_memory
 from .parameters import ParameterError, UnknownParameterError
@@ -35,3 +36,5 @@ __all__ = [
     "UnknownParameterError",
     "reuse_memory",
 ]
+
+__dir__ = _lazy.listing(__all__)

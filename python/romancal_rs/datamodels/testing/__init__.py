@@ -21,6 +21,7 @@ arrays and tables by their name
 and those of exposures also `exposure_type` and `read_pattern` (1-based read numbers).
 """
 
+from ... import _lazy
 from .exposures import create_ramp, create_ramp_fit_output, create_wfi_image, create_wfi_science_raw
 from .references import (
     create_apcorr,
@@ -69,3 +70,5 @@ __all__ = [
     "create_wfi_img_photom",
     "create_wfi_science_raw",
 ]
+
+__dir__ = _lazy.listing(__all__)

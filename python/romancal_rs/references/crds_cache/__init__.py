@@ -4,6 +4,7 @@ The rules are the Calibration Reference Data System's, as its users' guide descr
 client applies them; nothing of a rule file is executed, and no server is asked.
 """
 
+from ... import _lazy
 from .cache import CrdsCache, MissingFileError
 from .errors import AmbiguousMatchError, BadParameterError, NoMatchError, RuleFileError
 from .store import CrdsStore
@@ -17,3 +18,5 @@ __all__ = [
     "NoMatchError",
     "RuleFileError",
 ]
+
+__dir__ = _lazy.listing(__all__)

@@ -8,6 +8,7 @@ A run of a step or a pipeline needs none of this, and imports none of it.
 'roman_0001.pmap'
 """
 
+from ... import _lazy
 from .build import BuiltCache, build_cache
 from .check import Findings, check
 from .export import Exported, export
@@ -29,3 +30,5 @@ __all__ = [
     "recipe_of_file",
     "survey",
 ]
+
+__dir__ = _lazy.listing(__all__)
