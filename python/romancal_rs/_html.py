@@ -8,11 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from .errors import one_line
+
 #: Texts are cut at so many characters, and lists after so many items: a notebook is to stay short.
 LONGEST_TEXT = 120
 MOST_ITEMS = 24
 
-_LEFT = "text-align:left;vertical-align:top"
+#: Notebooks have rules of their own for cells, which only more specific ones overrule.
+_STYLE = (
+    "<style>div.romancal-rs table{margin:0}"
+    "div.romancal-rs th,div.romancal-rs td"
+    "{text-align:left;vertical-align:top;padding:0 1em 0 0}"
+    "div.romancal-rs details>div{margin-left:1.2em}</style>"
+)
 
 
 class Html(str):
@@ -25,7 +33,7 @@ def text(value: object) -> Html:
     """A value in one line, cut where it is long; `Html` as it is."""
     if isinstance(value, Html):
         return value
-    words = " ".join(str(value).split())
+    words = one_line(value) if str(value) else ""
     if len(words) > LONGEST_TEXT:
         words = f"{words[: LONGEST_TEXT - 1]}…"
     return Html(escape(words))
@@ -44,11 +52,11 @@ def table(rows: Iterable[Sequence[object]], head: Sequence[object] = ()) -> Html
         return Html("")
     if head:
         lines.insert(0, _row(head, "th"))
-    return Html(f'<table style="{_LEFT};margin:0">{"".join(lines)}</table>')
+    return Html(f"<table>{''.join(lines)}</table>")
 
 
 def _row(cells: Sequence[object], tag: str) -> str:
-    inside = "".join(f'<{tag} style="{_LEFT}">{text(cell)}</{tag}>' for cell in cells)
+    inside = "".join(f"<{tag}>{text(cell)}</{tag}>" for cell in cells)
     return f"<tr>{inside}</tr>"
 
 
@@ -57,15 +65,15 @@ def details(summary: object, *content: Html, is_open: bool = False) -> Html:
     if not any(content):
         return Html("")
     opened = " open" if is_open else ""
-    inside = f'<div style="margin-left:1.2em">{"".join(content)}</div>'
-    return Html(f"<details{opened}><summary>{text(summary)}</summary>{inside}</details>")
+    inside = "".join(content)
+    return Html(f"<details{opened}><summary>{text(summary)}</summary><div>{inside}</div></details>")
 
 
 def tree(mapping: Mapping[str, object]) -> Html:
     """A mapping as lines, of which those that are mappings themselves unfold."""
     lines = []
     for key, value in mapping.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             lines.append(details(f"{key} ({len(value)})", tree(value)))
         else:
             lines.append(Html(f"<div>{text(key)}: {text(_shortened(value))}</div>"))
@@ -74,10 +82,15 @@ def tree(mapping: Mapping[str, object]) -> Html:
 
 def _shortened(value: object) -> object:
     if isinstance(value, list) and len(value) > MOST_ITEMS:
-        return f"{value[:MOST_ITEMS]} and {len(value) - MOST_ITEMS} more"
+        return f"{len(value)} items: {str(value[:MOST_ITEMS])[:-1]}, …]"
     return value
+
+
+def number_of(rows: Sequence[object], noun: str) -> str:
+    """``1 array``, ``2 arrays``."""
+    return f"{len(rows)} {noun}{'' if len(rows) == 1 else 's'}"
 
 
 def block(*parts: Html) -> str:
     """All of it, as ``_repr_html_`` returns it."""
-    return f"<div>{''.join(parts)}</div>"
+    return f'{_STYLE}<div class="romancal-rs">{"".join(parts)}</div>'

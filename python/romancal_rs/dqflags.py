@@ -168,7 +168,7 @@ class Flags(Mapping[str, int]):
     def _repr_html_(self) -> str:
         from . import _html
 
-        return _html.table(self._rows(), ("bit", "value", "name", "meaning"))
+        return _html.block(_html.table(self._rows(), ("bit", "value", "name", "meaning")))
 
 
 class _Pixel(Flags):

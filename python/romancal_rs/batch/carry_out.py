@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from ..errors import ArgumentError, InputError
-from . import engines
+from . import _outline, engines
 from .current import Reason, outcomes_by_key
 from .outcome import Kind, Outcome
 from .plan import Plan, PlannedExposure
@@ -119,6 +119,9 @@ class Batch:
     def __repr__(self) -> str:
         n = len(self.exposures)
         return f"<Batch of {n} exposure{'' if n == 1 else 's'} to {self.plan.settings.destination}>"
+
+    def _repr_html_(self) -> str:
+        return _outline.batch_as_html(self)
 
     @cached_property
     def exposures(self) -> Sequence[PlannedExposure]:

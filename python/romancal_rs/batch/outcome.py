@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import NoScienceDataError, RomancalError, as_list, one_line
 from ..references import ReferenceFileError
+from . import _outline
 
 __all__ = ["Kind", "Outcome", "kind_of_error"]
 
@@ -195,6 +196,9 @@ class Outcome:
     def __repr__(self) -> str:
         told = f": {self.message}" if self.message else ""
         return f"<Outcome {self.kind} of {self.input}{told}>"
+
+    def _repr_html_(self) -> str:
+        return _outline.outcome_as_html(self)
 
     def failed_by(self, error: BaseException) -> Outcome:
         """The same with the class and message of an error, in place."""

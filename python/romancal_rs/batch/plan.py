@@ -19,7 +19,7 @@ from typing import Any
 
 from .._files import replacing
 from ..errors import InputError
-from . import remote
+from . import _outline, remote
 from .causes import base_name
 from .outcome import Kind, Outcome
 
@@ -238,6 +238,13 @@ class Plan:
         for exposure in self.exposures:
             total.update(_line(asdict(exposure)))
         return total.hexdigest()
+
+    def __repr__(self) -> str:
+        n = len(self.exposures)
+        return f"<Plan of {n} exposure{'' if n == 1 else 's'} to {self.settings.destination}>"
+
+    def _repr_html_(self) -> str:
+        return _outline.plan_as_html(self)
 
     def write(self, directory: Path) -> Path:
         """Writes it into the directory of its run, which is made; the same plan stays.

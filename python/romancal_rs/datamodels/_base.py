@@ -11,7 +11,7 @@ import numpy as np
 
 from .._files import existing_or_local
 from .._tagged import Tagged
-from . import _asdf, _display, _eras, _io, _schema, _writing
+from . import _asdf, _display, _eras, _io, _outline, _schema, _writing
 from ._defaults import Replacement, conform
 from ._errors import ModelError, ModelTypeError, UnknownModelError
 from ._nodes import DNode, plain
@@ -221,12 +221,18 @@ class DataModel:
         return iter(self._node)
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._tree.data]
+        return [*super().__dir__(), *(name for name in self._tree.data if name.isidentifier())]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self._tree.data)
 
     def __repr__(self) -> str:
         shape = f" {self.shape}" if self.shape else ""
         source = f" from {self._tree.source}" if self._tree.source else ""
         return f"<{type(self).__name__}{shape}{source}>"
+
+    def _repr_html_(self) -> str:
+        return _outline.model_as_html(self._tree, type(self).__name__, self.shape)
 
     def get(self, key: str, default: Any = None) -> Any:
         """The item of that (dotted) name, or `default`."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _display, _schema
+from . import _display, _outline, _schema
 from ._tree import DERIVED, Path, Tree, Unread, deep_copy, flatten
 
 
@@ -152,10 +152,22 @@ class DNode(MutableMapping[str, Any]):
         del self._data[name]
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._data]
+        names = (name for name in self._names() if str(name).isidentifier())
+        return [*super().__dir__(), *names]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self._names()
+
+    def _names(self) -> list[str]:
+        """All names that can be asked for, also of what follows from others."""
+        derived = [path[-1] for path in DERIVED if path[:-1] == self._path and path[-1] in self]
+        return [*self._data, *map(str, derived)]
 
     def __repr__(self) -> str:
-        return repr(self._data)
+        return _outline.as_text(self._data, self._path)
+
+    def _repr_html_(self) -> str:
+        return _outline.node_as_html(self._data, self._path)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, DNode):

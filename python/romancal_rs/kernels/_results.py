@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
+
+from .. import _html
+from ..dqflags import DO_NOT_USE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +51,15 @@ class SegmentFits:
     pedestal: NDArray[np.float32]
     crmag: NDArray[np.float32]
 
+    def __repr__(self) -> str:
+        return f"<SegmentFits of {_words(self.slope.shape)}>"
+
+    def _repr_html_(self) -> str:
+        rows = [(item.name, getattr(self, item.name)) for item in fields(self)]
+        table = [(name, array.dtype, _words(array.shape)) for name, array in rows]
+        heading = _html.heading("SegmentFits", _words(self.slope.shape))
+        return _html.block(heading, _html.table(table, ("name", "dtype", "shape")))
+
 
 @dataclass(frozen=True)
 class ImageStatistics:
@@ -71,6 +83,23 @@ class ImageStatistics:
 
 #: The arrays of a `RampFit` that are planes of the image.
 PLANES = ("slope", "dq", "var_poisson", "var_rnoise", "err", "chisq", "dumo")
+
+
+_UNITS = {
+    **dict.fromkeys(("slope", "err", "dumo"), "DN/s"),
+    **dict.fromkeys(("var_poisson", "var_rnoise"), "(DN/s)²"),
+    **dict.fromkeys(("dq", "chisq"), ""),
+}
+
+
+def _words(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _median(values: NDArray[np.float32]) -> str:
+    import numpy as np
+
+    return f"{np.median(values):.6g}" if values.size else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +133,26 @@ class RampFit:
     chisq: NDArray[np.float32]
     dumo: NDArray[np.float32]
     optional: SegmentFits | None = None
+
+    def __repr__(self) -> str:
+        return f"<RampFit of {_words(self.slope.shape)} pixels>"
+
+    def _repr_html_(self) -> str:
+        good = self.dq & DO_NOT_USE == 0
+        rows = [(name, getattr(self, name)) for name in PLANES]
+        table = [
+            (name, array.dtype, "" if name == "dq" else _median(array[good]), _UNITS[name])
+            for name, array in rows
+        ]
+        share = f"{100 * good.mean():.1f} % of the pixels are good" if good.size else ""
+        head = ("name", "dtype", "median of good pixels", "unit")
+        return _html.block(
+            _html.heading("RampFit", _words(self.slope.shape), share),
+            _html.table(table, head),
+            _html.details("optional", _html.Html(self.optional._repr_html_()))
+            if self.optional is not None
+            else _html.Html(""),
+        )
 
 
 @dataclass(frozen=True)
@@ -168,3 +217,25 @@ class Calibrated:
     unsaturated: bool
     nanoseconds: tuple[tuple[str, int], ...]
     found: tuple[dict[str, Any], ...]
+
+    def __repr__(self) -> str:
+        return f"<Calibrated: {self.fit!r}>"
+
+    def _repr_html_(self) -> str:
+        took = [(name, f"{nanoseconds / 1e6:.2f}") for name, nanoseconds in self.nanoseconds]
+        rows = [
+            (stage, name, _found(value))
+            for (stage, _), found in zip(self.nanoseconds[1:], self.found, strict=True)
+            for name, value in found.items()
+        ]
+        return _html.block(
+            _html.heading("Calibrated", "" if self.unsaturated else "saturated throughout"),
+            _html.Html(self.fit._repr_html_()),
+            _html.details("time in all threads", _html.table(took, ("", "ms"))),
+            _html.details("found", _html.table(rows)),
+        )
+
+
+def _found(value: Any) -> str:
+    shape = getattr(value, "shape", ())
+    return f"array of {_words(shape)}" if shape else str(value)

@@ -5,6 +5,7 @@ What makes, configures and records steps knows them as this, and nothing of how 
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from collections.abc import Collection, Mapping
@@ -12,7 +13,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import nearest
-from . import elsewhere, runlog
+from . import _outline, elsewhere, runlog
 from . import run as runs
 from .parameters import REQUIRED, ParameterError, ParameterSpec, Section, Setting
 
@@ -37,6 +38,10 @@ class _StepType(type):
                 raise ParameterError(
                     f"{name}: spec of [steps]: no step {step!r}{nearest(step, cls.step_defs)}"
                 )
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        return _outline.signature(cls, REQUIRED)  # type: ignore[arg-type]
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         step = super().__call__(*args, **kwargs)
@@ -136,6 +141,15 @@ class StepBase(metaclass=_StepType):
             f"{type(self).__name__} has no attribute {name!r}"
             f"{nearest(name, [*type(self).parameters, *self.__dict__])}"
         )
+
+    def __repr__(self) -> str:
+        return _outline.step_as_text(self)
+
+    def _repr_html_(self) -> str:
+        return _outline.step_as_html(self)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self.parameters, *self.step_aliases]
 
     def get_pars(self) -> dict[str, Any]:
         """All parameters with their values; those that have none yet are left out."""

@@ -27,9 +27,10 @@ from typing import Any, ClassVar
 from configobj import ConfigObj
 from configobj.validate import ValidateError, Validator, is_boolean, is_float, is_integer, is_option
 
+from .. import _html
 from .._files import local_path
 from ..errors import InputError, RomancalError, nearest, one_line
-from . import elsewhere
+from . import _outline, elsewhere
 
 #: Types whose values are paths.
 _PATH_TYPES = ("input_file", "output_file", "directory", "reference", "references")
@@ -256,6 +257,15 @@ class ParameterSpec(Mapping[str, Parameter]):
 
     def __len__(self) -> int:
         return len(self._parameters)
+
+    def __repr__(self) -> str:
+        return _outline.spec_as_text(self)
+
+    def _repr_html_(self) -> str:
+        return _html.block(_html.table(_outline.spec_rows(self), _outline.HEAD))
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
 
     def unknown(
         self,

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from .. import references
 from ..errors import RomancalError
 from ..references import Match, Store
-from . import logconfig, runlog
+from . import _outline, logconfig, runlog
 from .pool import HeldReference, ReferencePool
 from .sought import SoughtSoFar
 
@@ -59,6 +59,9 @@ class StepReport:
     status: str
     seconds: float
     references: dict[str, str] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        return _outline.report_as_html(self)
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,12 @@ class Run:
                 self.log_lines = None
                 self.close()
         return self.result
+
+    def __repr__(self) -> str:
+        return f"<Run of {self.step.name}: {len(self.reports)} steps ended>"
+
+    def _repr_html_(self) -> str:
+        return _outline.run_as_html(self)
 
     def notify(self, step: Step, event: str) -> None:
         """Tells the observer of a step's start or end."""
