@@ -8,6 +8,9 @@ const MAX_RESULTANTS: usize = 1024;
 /// Reads of a resultant, and the number of a read, at most: more is a slip.
 const MAX_READS: u32 = 1_000_000;
 
+/// What the numbers of reads have to be.
+pub(crate) const READ_NUMBERS: &str = "read numbers from 1 to 1000000";
+
 /// Times of the resultants of an exposure, in seconds from its reset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReadPattern {
@@ -167,15 +170,15 @@ impl ReadPattern {
                 if !(1..=i64::from(MAX_READS)).contains(&read) {
                     return Err(KernelError::value(
                         "reads",
-                        "read numbers from 1 to 1000000",
-                        read,
+                        READ_NUMBERS,
+                        format!("{read} in resultant {index}"),
                     ));
                 }
                 if read <= previous {
                     return Err(KernelError::value(
                         "reads",
                         "read numbers that increase",
-                        format!("{read} after {previous}"),
+                        format!("{read} after {previous} in resultant {index}"),
                     ));
                 }
                 if position > 0 && read != previous + 1 {

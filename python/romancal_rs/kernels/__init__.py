@@ -8,6 +8,13 @@ Nothing is copied or cast silently. Subclasses, such as masked arrays and quanti
 the plain arrays they hold. Bad pixels are flags, never errors. Results beyond the range of float32
 are infinite.
 
+Flags that are left out are 0; what a function would have added to them is nowhere then, but for the
+`dq` of a fit. They are asked for where they are all that a function makes. Where a plane of the
+detector is the same number everywhere, such as a gain, the functions take the number. Where a
+`ReadPattern` is asked for, a list of the read numbers of each resultant will do, with their
+``frame_time``: ``fit_ramps(data, gain=1.8, read_noise=7.0, read_pattern=[[1], [2, 3]],
+frame_time=3.04)``.
+
 Each algorithm is a function that changes, or fits, a whole ramp. Or it is a kernel, made once of
 its reference arrays and parameters (`saturation`, `refpix`, `linearity`, `read_linearity`, `dark`,
 `dark_rate`, `dark_decay`, `wfi18_transient`, `jump`), and a fit (`ramp_fit`, `likelihood_fit`):
@@ -32,20 +39,16 @@ from .. import _core, _lazy
 from .._core import Fit, Kernel, ReadPattern
 from ..errors import ArgumentError, ArgumentTypeError, ShapeError
 from ..snowballs import expand_large_events
-from ._functions import (
+from ._corrections import (
     correct_linearity,
     correct_reference_pixels,
     correct_wfi18_transient,
-    detect_jumps,
-    fit_likelihood,
-    fit_ramps,
     flag_saturation,
     linearize_reads,
     read_times,
-    subtract_dark,
-    subtract_dark_decay,
-    subtract_dark_rate,
 )
+from ._darks import subtract_dark, subtract_dark_decay, subtract_dark_rate
+from ._fits import detect_jumps, fit_likelihood, fit_ramps
 from ._images import (
     apply_flat,
     divide_by_flat,

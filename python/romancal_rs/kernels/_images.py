@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .. import _core
-from ._functions import plane_of
+from ._arguments import NEEDED, pattern_of, pixel_flags, plane_of
 from ._results import ImageStatistics
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 def subtract_dark_from_image(
     data: NDArray[np.float32],
     dq: NDArray[np.uint32],
-    rate: NDArray[np.float32],
-    ref_dq: NDArray[np.uint32],
+    rate: NDArray[np.float32] | float,
+    ref_dq: NDArray[np.uint32] | None = None,
     *,
     max_threads: int | None = None,
     band_rows: int | None = None,
@@ -34,10 +35,10 @@ def subtract_dark_from_image(
         Rate [DN/s]; changed in place.
     dq : ndarray, uint32
         Flags; those of `ref_dq` are added in place.
-    rate : ndarray, float32
+    rate : ndarray, float32, or float
         Dark rate [DN/s]. One that is not finite counts as 0, and flags its pixel DO_NOT_USE and
         UNRELIABLE_DARK. A difference that is not finite becomes 0, DO_NOT_USE.
-    ref_dq : ndarray, uint32
+    ref_dq : ndarray, uint32, optional
         Flags of the reference.
     max_threads, band_rows : int, optional
         See the module.
@@ -47,19 +48,21 @@ def subtract_dark_from_image(
     ArgumentTypeError, ShapeError, ArgumentError
         If an array does not fit; see `flag_saturation`.
     """
-    _core.subtract_dark_from_image(data, dq, rate, ref_dq, max_threads, band_rows)
+    plane, flags = plane_of(rate, data), pixel_flags(ref_dq, data)
+    _core.subtract_dark_from_image(data, dq, plane, flags, max_threads, band_rows)
 
 
 def smooth_variance(
     slope: NDArray[np.float32],
-    dq: NDArray[np.uint32],
+    dq: NDArray[np.uint32] | None,
     var_poisson: NDArray[np.float32],
     var_rnoise: NDArray[np.float32],
     err: NDArray[np.float32],
     gain: NDArray[np.float32] | float,
     read_noise: NDArray[np.float32] | float,
-    read_pattern: ReadPattern,
+    read_pattern: ReadPattern | Sequence[Sequence[int]],
     *,
+    frame_time: float | None = None,
     max_threads: int | None = None,
     band_rows: int | None = None,
 ) -> None:
@@ -74,8 +77,8 @@ def smooth_variance(
     ----------
     slope : ndarray, (n_rows, n_cols), float32
         Rate [DN/s] of `fit_likelihood`.
-    dq : ndarray, (n_rows, n_cols), uint32
-        Flags of each pixel.
+    dq : ndarray, (n_rows, n_cols), uint32, or None
+        Flags of each pixel; None for none.
     var_poisson, var_rnoise : ndarray, (n_rows, n_cols), float32
         Variance of the rate from photon noise and from read noise [(DN/s)^2]; changed in place.
     err : ndarray, (n_rows, n_cols), float32
@@ -84,9 +87,11 @@ def smooth_variance(
         Gain [electron/DN].
     read_noise : ndarray, (n_rows, n_cols), float32, or float
         Noise of one read [DN].
-    read_pattern : ReadPattern
+    read_pattern : ReadPattern or list of list of int
         Times and reads of the resultants. It has to know its frame time where a resultant averages
         several reads.
+    frame_time : float, optional
+        Time of one read [s], where `read_pattern` is a list.
     max_threads, band_rows : int, optional
         See the module.
 
@@ -97,13 +102,13 @@ def smooth_variance(
     """
     _core.smooth_variance(
         slope,
-        dq,
+        pixel_flags(dq, slope),
         var_poisson,
         var_rnoise,
         err,
         plane_of(gain, slope),
         plane_of(read_noise, slope),
-        read_pattern,
+        pattern_of(read_pattern, frame_time),
         max_threads,
         band_rows,
     )
@@ -115,8 +120,8 @@ def apply_flat(
     var_poisson: NDArray[np.float32],
     var_rnoise: NDArray[np.float32],
     flat: NDArray[np.float32],
-    flat_err: NDArray[np.float32],
-    flat_dq: NDArray[np.uint32],
+    flat_err: NDArray[np.float32] | float = 0.0,
+    flat_dq: NDArray[np.uint32] | None = None,
     *,
     dumo: NDArray[np.float32] | None = None,
     max_threads: int | None = None,
@@ -137,11 +142,11 @@ def apply_flat(
     flat : ndarray, float32
         Relative response. Where it is not finite or 0, or `flat_dq` has NO_FLAT_FIELD, it acts as
         1, and the pixel is flagged NO_FLAT_FIELD. A negative one divides.
-    flat_err : ndarray, float32
+    flat_err : ndarray, float32, or float, optional
         Standard error of the flat. NaN and infinity count as 0 where the flat acts as 1; elsewhere
         NaN gives a `var_flat` and an `err` of NaN. Where any result is not finite, the pixel is
         flagged DO_NOT_USE.
-    flat_dq : ndarray, uint32
+    flat_dq : ndarray, uint32, optional
         Flags of the flat.
     dumo : ndarray, float32, optional
         The rate with uniform weights minus `data` [DN/s]; divided by the flat in place.
@@ -164,8 +169,9 @@ def apply_flat(
     ----------
     Manual, section 8.1.5.
     """
+    err, flags = plane_of(flat_err, data), pixel_flags(flat_dq, data)
     return _core.apply_flat(
-        data, dq, var_poisson, var_rnoise, flat, flat_err, flat_dq, dumo, max_threads, band_rows
+        data, dq, var_poisson, var_rnoise, flat, err, flags, dumo, max_threads, band_rows
     )
 
 
@@ -175,8 +181,8 @@ def divide_by_flat(
     err: NDArray[np.float32],
     var_poisson: NDArray[np.float32],
     flat: NDArray[np.float32],
-    flat_err: NDArray[np.float32],
-    flat_dq: NDArray[np.uint32],
+    flat_err: NDArray[np.float32] | float = 0.0,
+    flat_dq: NDArray[np.uint32] | None = None,
     *,
     var_rnoise: NDArray[np.float32] | None = None,
     dumo: NDArray[np.float32] | None = None,
@@ -203,9 +209,9 @@ def divide_by_flat(
     flat : ndarray, float32
         Relative response. Where it is not finite or not positive, or `flat_dq` has NO_FLAT_FIELD,
         it acts as 1, and the pixel is flagged NO_FLAT_FIELD.
-    flat_err : ndarray, float32
+    flat_err : ndarray, float32, or float, optional
         Standard error of the flat. One that is not finite adds no error.
-    flat_dq : ndarray, uint32
+    flat_dq : ndarray, uint32, optional
         Flags of the flat.
     var_rnoise : ndarray, float32, optional
         Variance from read noise [(DN/s)^2]; divided by the square of the flat in place.
@@ -237,8 +243,8 @@ def divide_by_flat(
         err,
         var_poisson,
         flat,
-        flat_err,
-        flat_dq,
+        plane_of(flat_err, data),
+        pixel_flags(flat_dq, data),
         var_rnoise,
         dumo,
         include_var_flat,
@@ -249,8 +255,8 @@ def divide_by_flat(
 
 def image_statistics(
     data: NDArray[np.float32],
-    dq: NDArray[np.uint32],
-    err: NDArray[np.float32],
+    dq: NDArray[np.uint32] | None = None,
+    err: NDArray[np.float32] | float = NEEDED,
     *,
     max_threads: int | None = None,
     band_rows: int | None = None,
@@ -263,9 +269,9 @@ def image_statistics(
     ----------
     data : ndarray, (n_rows, n_cols), float32
         Rate [DN/s].
-    dq : ndarray, (n_rows, n_cols), uint32
+    dq : ndarray, (n_rows, n_cols), uint32, optional
         Flags.
-    err : ndarray, (n_rows, n_cols), float32
+    err : ndarray, (n_rows, n_cols), float32, or float
         Standard error of the rate [DN/s].
     max_threads, band_rows : int, optional
         See the module.
@@ -284,4 +290,5 @@ def image_statistics(
     ----------
     What romancal 1.1.0 writes as ``meta.statistics``.
     """
-    return ImageStatistics(*_core.image_statistics(data, dq, err, max_threads, band_rows))
+    flags, errors = pixel_flags(dq, data), plane_of(err, data)
+    return ImageStatistics(*_core.image_statistics(data, flags, errors, max_threads, band_rows))

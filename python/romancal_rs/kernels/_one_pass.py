@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import _core
+from ._arguments import NEEDED, pattern_of, pixel_flags
 from ._results import Calibrated, RampFit
 
 #: Columns that an output of the detector reads.
@@ -22,35 +23,41 @@ if TYPE_CHECKING:
 
 def saturation(
     threshold: NDArray[np.float32],
-    ref_dq: NDArray[np.uint32],
+    ref_dq: NDArray[np.uint32] | None = None,
     *,
     n_pix_grow_sat: int = 0,
     floor: float = 0.0,
     partial: str = "none",
-    read_pattern: ReadPattern | None = None,
+    read_pattern: ReadPattern | Sequence[Sequence[int]] | None = None,
+    frame_time: float | None = None,
     backup: int = 0,
 ) -> Kernel:
     """The kernel of `romancal_rs.kernels.flag_saturation`, which says what the parameters are."""
-    return _core.saturation(threshold, ref_dq, n_pix_grow_sat, floor, partial, read_pattern, backup)
+    is_known = read_pattern is not None or frame_time is not None
+    pattern = pattern_of(read_pattern, frame_time) if is_known else None
+    flags = pixel_flags(ref_dq, threshold)
+    return _core.saturation(threshold, flags, n_pix_grow_sat, floor, partial, pattern, backup)
 
 
-def linearity(coeffs: NDArray[np.float32], ref_dq: NDArray[np.uint32]) -> Kernel:
+def linearity(coeffs: NDArray[np.float32], ref_dq: NDArray[np.uint32] | None = None) -> Kernel:
     """The kernel of `romancal_rs.kernels.correct_linearity`, which says what the parameters are."""
-    return _core.linearity(coeffs, ref_dq)
+    return _core.linearity(coeffs, pixel_flags(ref_dq, coeffs))
 
 
 def read_linearity(
     coeffs: NDArray[np.float32],
-    ref_dq: NDArray[np.uint32],
-    inverse_coeffs: NDArray[np.float32] | None,
-    read_pattern: ReadPattern,
+    ref_dq: NDArray[np.uint32] | None = None,
+    inverse_coeffs: NDArray[np.float32] | None = NEEDED,
+    read_pattern: ReadPattern | Sequence[Sequence[int]] = NEEDED,
     *,
-    inl: tuple[NDArray[Any], NDArray[Any]] | None = None,
+    frame_time: float | None = None,
+    inl: tuple[NDArray[np.number], NDArray[np.number]] | None = None,
 ) -> Kernel:
     """The kernel of `romancal_rs.kernels.linearize_reads`, which says what the arguments are."""
+    pattern, flags = pattern_of(read_pattern, frame_time), pixel_flags(ref_dq, coeffs)
     if inverse_coeffs is None:
-        return _core.resultant_linearity(coeffs, ref_dq, inl)
-    return _core.read_linearity(coeffs, ref_dq, inverse_coeffs, read_pattern, inl)
+        return _core.resultant_linearity(coeffs, flags, inl)
+    return _core.read_linearity(coeffs, flags, inverse_coeffs, pattern, inl)
 
 
 def refpix(
@@ -95,34 +102,40 @@ def _as_complex128(coefficients: Any) -> NDArray[np.complex128]:
     return coefficients.astype("complex128") if is_single else coefficients
 
 
-def dark(dark: NDArray[np.float32], ref_dq: NDArray[np.uint32]) -> Kernel:
+def dark(dark: NDArray[np.float32], ref_dq: NDArray[np.uint32] | None = None) -> Kernel:
     """The kernel of `romancal_rs.kernels.subtract_dark`, which says what the parameters are."""
-    return _core.dark(dark, ref_dq)
+    return _core.dark(dark, pixel_flags(ref_dq, dark))
 
 
 def dark_rate(
-    rate: NDArray[np.float32], ref_dq: NDArray[np.uint32], read_pattern: ReadPattern
+    rate: NDArray[np.float32],
+    ref_dq: NDArray[np.uint32] | None = None,
+    read_pattern: ReadPattern | Sequence[Sequence[int]] = NEEDED,
+    *,
+    frame_time: float | None = None,
 ) -> Kernel:
     """The kernel of `romancal_rs.kernels.subtract_dark_rate`, which says what the arguments are."""
-    return _core.dark_rate(rate, ref_dq, read_pattern)
+    pattern = pattern_of(read_pattern, frame_time)
+    return _core.dark_rate(rate, pixel_flags(ref_dq, rate), pattern)
 
 
 def dark_decay(
     amplitude: float,
     time_constant: float,
     frame_time: float,
-    read_pattern: ReadPattern,
+    read_pattern: ReadPattern | Sequence[Sequence[int]],
     detector: str,
     *,
     origin: tuple[int, int] = (0, 0),
 ) -> Kernel:
     """The kernel of `romancal_rs.kernels.subtract_dark_decay`, which says what they are."""
-    return _core.dark_decay(amplitude, time_constant, frame_time, read_pattern, detector, origin)
+    pattern = pattern_of(read_pattern, frame_time, is_of_all=True)
+    return _core.dark_decay(amplitude, time_constant, frame_time, pattern, detector, origin)
 
 
 def wfi18_transient(
     frame_time: float,
-    read_pattern: ReadPattern,
+    read_pattern: ReadPattern | Sequence[Sequence[int]],
     *,
     mask_rows: bool = False,
     origin: tuple[int, int] = (0, 0),
@@ -133,14 +146,16 @@ def wfi18_transient(
     ``amplitude_1``, ``time_constant_1``, ``amplitude_2``, ``time_constant_2``, ``rms`` and
     ``fitted_rows``, to how many rows these were fitted.
     """
-    return _core.wfi18_transient(frame_time, read_pattern, mask_rows, origin)
+    pattern = pattern_of(read_pattern, frame_time, is_of_all=True)
+    return _core.wfi18_transient(frame_time, pattern, mask_rows, origin)
 
 
 def jump(
     gain: NDArray[np.float32],
     read_noise: NDArray[np.float32],
-    read_pattern: ReadPattern,
+    read_pattern: ReadPattern | Sequence[Sequence[int]],
     *,
+    frame_time: float | None = None,
     rejection_threshold: float = 4.0,
     three_group_rejection_threshold: float = 6.0,
     four_group_rejection_threshold: float = 5.0,
@@ -152,7 +167,7 @@ def jump(
     return _core.jump(
         gain,
         read_noise,
-        read_pattern,
+        pattern_of(read_pattern, frame_time),
         rejection_threshold,
         three_group_rejection_threshold,
         four_group_rejection_threshold,
@@ -165,19 +180,22 @@ def jump(
 def ramp_fit(
     gain: NDArray[np.float32],
     read_noise: NDArray[np.float32],
-    read_pattern: ReadPattern,
+    read_pattern: ReadPattern | Sequence[Sequence[int]],
     *,
+    frame_time: float | None = None,
     lone_samples: bool = True,
 ) -> Fit:
     """The fit of `romancal_rs.kernels.fit_ramps`, which says what the parameters are."""
-    return _core.ramp_fit(gain, read_noise, read_pattern, lone_samples)
+    pattern = pattern_of(read_pattern, frame_time)
+    return _core.ramp_fit(gain, read_noise, pattern, lone_samples)
 
 
 def likelihood_fit(
     gain: NDArray[np.float32],
     read_noise: NDArray[np.float32],
-    read_pattern: ReadPattern,
+    read_pattern: ReadPattern | Sequence[Sequence[int]],
     *,
+    frame_time: float | None = None,
     rule: str = "gls",
     rejection_threshold: float = 4.5,
     find_jumps: bool = True,
@@ -192,7 +210,7 @@ def likelihood_fit(
     return _core.likelihood_fit(
         gain,
         read_noise,
-        read_pattern,
+        pattern_of(read_pattern, frame_time),
         rule,
         rejection_threshold,
         find_jumps,

@@ -11,7 +11,7 @@ from .._html import Html
 
 if TYPE_CHECKING:
     from .base import StepBase
-    from .parameters import ParameterSpec
+    from .parameters import Parameter, ParameterSpec
     from .run import Run, StepReport
 
 #: Python's types of the values of parameters, by their types in a spec.
@@ -38,7 +38,7 @@ def signature(step_class: type[StepBase], required: object) -> inspect.Signature
             name,
             keyword,
             default=inspect.Parameter.empty if item.default is required else item.default,
-            annotation=_TYPES.get(item.type_name, inspect.Parameter.empty),
+            annotation=_annotation(item),
         )
         for name, item in step_class.parameters.items()
     ]
@@ -46,6 +46,12 @@ def signature(step_class: type[StepBase], required: object) -> inspect.Signature
     groups = [inspect.Parameter(name, keyword, default=None) for name in names]
     taken = {parameter.name for parameter in [*own, *groups]}
     return inspect.Signature([*(p for p in known if p.name not in taken), *own, *groups])
+
+
+def _annotation(parameter: Parameter) -> Any:
+    known: Any = _TYPES.get(parameter.type_name, inspect.Parameter.empty)
+    is_optional = known is not inspect.Parameter.empty and parameter.default is None
+    return known | None if is_optional else known
 
 
 def spec_rows(spec: ParameterSpec) -> list[tuple[str, str, str, str]]:

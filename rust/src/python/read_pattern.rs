@@ -2,8 +2,9 @@
 
 use numpy::PyArray1;
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
 
-use super::detached::exception;
+use super::detached::{ArgumentTypeError, exception};
 use super::whole::Whole;
 use crate::cadence;
 use crate::error::KernelError;
@@ -27,9 +28,12 @@ use crate::error::KernelError;
 ///
 /// Raises
 /// ------
-/// ValueError
+/// ArgumentError
 ///     If there are no resultants or more than 1024, times that are not finite or do not increase,
-///     a resultant without reads or with more than 1000000, or a duration that is not positive.
+///     a resultant without reads or with more than 1000000, or a duration that is not positive. It
+///     is a ValueError.
+/// ArgumentTypeError
+///     If an argument is of another type. It is a TypeError.
 #[pyclass(frozen, eq, module = "romancal_rs", name = "ReadPattern")]
 #[derive(PartialEq)]
 pub struct ReadPattern(pub cadence::ReadPattern);
@@ -39,15 +43,23 @@ impl ReadPattern {
     #[new]
     #[pyo3(signature = (times, n_reads, group_time, frame_time=None))]
     fn new(
-        times: Vec<f64>,
-        n_reads: Vec<Whole>,
-        group_time: f64,
-        frame_time: Option<f64>,
+        times: &Bound<'_, PyAny>,
+        n_reads: &Bound<'_, PyAny>,
+        group_time: &Bound<'_, PyAny>,
+        frame_time: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let n_reads = n_reads
-            .into_iter()
-            .map(|reads| count("n_reads", READS, &reads))
+        let times = items("times", NUMBERS, times)?
+            .iter()
+            .map(|time| number("times", NUMBERS, time))
             .collect::<PyResult<_>>()?;
+        let n_reads = items("n_reads", "whole numbers", n_reads)?
+            .iter()
+            .map(|reads| count("n_reads", READS, &whole("n_reads", "whole numbers", reads)?))
+            .collect::<PyResult<_>>()?;
+        let group_time = seconds("group_time", group_time)?;
+        let frame_time = frame_time
+            .map(|time| seconds("frame_time", time))
+            .transpose()?;
         let pattern = cadence::ReadPattern::new(times, n_reads, group_time);
         let pattern = match frame_time {
             Some(frame_time) => pattern.and_then(|pattern| pattern.with_frame_time(frame_time)),
@@ -76,22 +88,36 @@ impl ReadPattern {
     ///
     /// Raises
     /// ------
-    /// ValueError
+    /// ArgumentError
     ///     If a number is not positive, there are more than 1024 resultants, or the reads do not fit
     ///     in the group: ``n_reads * frame_time > group_time``.
+    /// ArgumentTypeError
+    ///     If an argument is of another type.
     #[staticmethod]
     #[pyo3(
-        signature = (n_resultants, group_time, n_reads=Whole::Number(1), frame_time=None),
+        signature = (n_resultants, group_time, n_reads=None, frame_time=None),
         text_signature = "(n_resultants, group_time, n_reads=1, frame_time=None)"
     )]
     fn evenly_spaced(
-        n_resultants: Whole,
-        group_time: f64,
-        n_reads: Whole,
-        frame_time: Option<f64>,
+        n_resultants: &Bound<'_, PyAny>,
+        group_time: &Bound<'_, PyAny>,
+        n_reads: Option<&Bound<'_, PyAny>>,
+        frame_time: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
+        let n_resultants = whole("n_resultants", "a whole number", n_resultants)?;
         let n_resultants = count("n_resultants", RESULTANTS, &n_resultants)?;
-        let n_reads = count("n_reads", READS, &n_reads)?;
+        let group_time = seconds("group_time", group_time)?;
+        let n_reads = match n_reads {
+            Some(n_reads) => count(
+                "n_reads",
+                READS,
+                &whole("n_reads", "a whole number", n_reads)?,
+            )?,
+            None => 1,
+        };
+        let frame_time = frame_time
+            .map(|time| seconds("frame_time", time))
+            .transpose()?;
         cadence::ReadPattern::evenly_spaced(n_resultants as usize, group_time, n_reads, frame_time)
             .map(Self)
             .map_err(exception)
@@ -114,19 +140,22 @@ impl ReadPattern {
     ///
     /// Raises
     /// ------
-    /// ValueError
+    /// ArgumentError
     ///     If a resultant is empty, reads do not increase, are not consecutive or are not from 1 to
-    ///     1000000, or there are more than 1024 resultants.
+    ///     1000000, or there are more than 1024 resultants. Resultants are counted from 0.
+    /// ArgumentTypeError
+    ///     If an argument is of another type.
     #[staticmethod]
-    fn from_reads(reads: Vec<Vec<Whole>>, frame_time: f64) -> PyResult<Self> {
-        let number = |read: &Whole| {
-            let number = read.at_least(1, "reads", "read numbers from 1 to 1000000")?;
-            Ok(number as i64)
-        };
-        let reads = reads
-            .iter()
-            .map(|resultant| resultant.iter().map(number).collect())
-            .collect::<PyResult<Vec<Vec<i64>>>>()?;
+    fn from_reads(reads: &Bound<'_, PyAny>, frame_time: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let frame_time = seconds("frame_time", frame_time)?;
+        let mut resultants = Vec::new();
+        for (index, resultant) in items("reads", LISTS, reads)?.iter().enumerate() {
+            let numbers = items("reads", LISTS, resultant)
+                .map_err(|_| wrong_type("reads", LISTS, resultant, Some(index)))?;
+            let read = |read: &Bound<'_, PyAny>| read_number(read, index);
+            resultants.push(numbers.iter().map(read).collect::<PyResult<Vec<i64>>>()?);
+        }
+        let reads = resultants;
         cadence::ReadPattern::from_reads(&reads, frame_time)
             .map(Self)
             .map_err(exception)
@@ -185,7 +214,73 @@ impl ReadPattern {
 const READS: &str = "from 1 to 1000000 reads";
 const RESULTANTS: &str = "from 1 to 1024 resultants";
 
+const NUMBERS: &str = "numbers of seconds";
+const LISTS: &str = "a list of read numbers for each resultant";
+
 fn count(argument: &'static str, expected: &'static str, number: &Whole) -> PyResult<u32> {
     u32::try_from(number.at_least(1, argument, expected)?)
         .map_err(|_| exception(KernelError::value(argument, expected, number)))
+}
+
+fn wrong_type(
+    argument: &str,
+    expected: &str,
+    object: &Bound<'_, PyAny>,
+    resultant: Option<usize>,
+) -> PyErr {
+    let name = object.get_type().name();
+    let found = name.map_or_else(|_| "another type".into(), |name| name.to_string());
+    let place = resultant.map_or_else(String::new, |index| format!(" in resultant {index}"));
+    ArgumentTypeError::new_err(format!(
+        "{argument}: expected {expected}, got {found}{place}"
+    ))
+}
+
+/// What an object holds that can be counted and iterated, and is no text.
+fn items<'py>(
+    argument: &str,
+    expected: &str,
+    object: &Bound<'py, PyAny>,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let wrong = || wrong_type(argument, expected, object, None);
+    if object.is_instance_of::<PyString>() || object.is_instance_of::<PyBytes>() {
+        return Err(wrong());
+    }
+    object.len().map_err(|_| wrong())?; // what has no end is refused
+    object.try_iter().map_err(|_| wrong())?.collect()
+}
+
+fn number(argument: &str, expected: &str, object: &Bound<'_, PyAny>) -> PyResult<f64> {
+    object
+        .extract()
+        .map_err(|_| wrong_type(argument, expected, object, None))
+}
+
+fn seconds(argument: &str, object: &Bound<'_, PyAny>) -> PyResult<f64> {
+    number(argument, "a number of seconds", object)
+}
+
+fn whole(argument: &str, expected: &str, object: &Bound<'_, PyAny>) -> PyResult<Whole> {
+    object
+        .extract()
+        .map_err(|_| wrong_type(argument, expected, object, None))
+}
+
+/// The number of a read; whether it is one that can be is for the pattern to say.
+fn read_number(object: &Bound<'_, PyAny>, resultant: usize) -> PyResult<i64> {
+    let number: Result<Whole, PyErr> = object.extract();
+    match number {
+        Ok(Whole::Number(number)) => Ok(number),
+        Ok(too_large) => Err(exception(KernelError::value(
+            "reads",
+            cadence::READ_NUMBERS,
+            format!("{too_large} in resultant {resultant}"),
+        ))),
+        Err(_) => Err(wrong_type(
+            "reads",
+            "whole numbers",
+            object,
+            Some(resultant),
+        )),
+    }
 }
