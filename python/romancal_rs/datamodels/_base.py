@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, ClassVar, Self
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from .._files import existing_or_local
 from .._tagged import Tagged
-from . import _asdf, _display, _eras, _io, _outline, _schema, _writing
+from . import _asdf, _display, _eras, _io, _outline, _quantities, _schema, _writing
 from ._defaults import Replacement, conform
 from ._errors import ModelError, ModelTypeError, UnknownModelError
 from ._nodes import DNode, plain
 from ._tree import TODAY, Described, Origin, Tree, UnreadObject, copy_containers, deep_copy, flatten
+
+if TYPE_CHECKING:
+    from astropy.units import Quantity
 
 #: The classes by the name in their tags.
 CLASSES: dict[str, type[DataModel]] = {}
@@ -346,6 +349,28 @@ class DataModel:
             array that was read, or set, before is otherwise returned as it is.
         """
         return self._tree.stored(name)
+
+    def quantity(self, name: str) -> Quantity:
+        """An array with its unit: a view of it, which changes with it.
+
+        Parameters
+        ----------
+        name : str
+            Of an array of the model, such as ``"err"``.
+
+        Returns
+        -------
+        astropy.units.Quantity
+            In the unit that the mission's schema states.
+
+        Raises
+        ------
+        KeyError
+            If there is no such array.
+        ModelError
+            If the schema states no unit for it.
+        """
+        return _quantities.quantity(self._tree, self[name], name)
 
     def description_of(self, name: str) -> Tagged | None:
         """What its file says of an object that was not touched yet, such as a transform.

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..border import BORDER
-from . import _schema
+from . import _quantities, _schema
 from ._base import DataModel, words
 from ._defaults import complete, conform
 from ._encoding import ENCODING_ARRAYS, Encoding, check_restored, is_encoded, mark_restored
 from ._errors import ModelError, ModelTypeError, ValidationError
 from ._tree import Tree, deep_copy
+
+if TYPE_CHECKING:
+    from astropy.units import Quantity
 
 
 class ScienceRawModel(DataModel):
@@ -204,6 +207,28 @@ class ImageModel(DataModel):
     def has_wcs(self) -> bool:
         """Whether ``meta.wcs`` is there; it is not read for this, nor made."""
         return self._tree.data["meta"].get("wcs") is not None
+
+    @property
+    def rate(self) -> Quantity:
+        """`data` with its unit [DN/s]: a view, not a copy.
+
+        A `ModelError` where the data were converted to MJy/sr.
+        """
+        return _quantities.rate(self._tree, self["data"], "data")
+
+    @property
+    def rate_error(self) -> Quantity:
+        """`err` with its unit [DN/s], as `rate`."""
+        return _quantities.rate(self._tree, self["err"], "err")
+
+    @property
+    def surface_brightness(self) -> Quantity:
+        """`data` times ``meta.photometry.conversion_megajanskys`` [MJy/sr].
+
+        A new array, but a view where the data were converted before. A `ModelError` where the
+        conversion is not known.
+        """
+        return _quantities.surface_brightness(self._tree, self["data"])
 
     @classmethod
     def from_ramp(
