@@ -6,7 +6,7 @@ import datetime
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from .remaining import Rerun, Shard
 from .sources import find
 from .state import RunDirectory, state_of
 
+if TYPE_CHECKING:
+    from .engines.base import Engine
+
 __all__ = ["calibrate_all"]
 
 
@@ -30,7 +33,7 @@ def calibrate_all(
     to: str | os.PathLike[str],
     *,
     step: str | type = "roman_elp",
-    parameters: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, object] | None = None,
     references: str | os.PathLike[str] | None = None,
     context: str | None = None,
     recursive: bool = False,
@@ -39,7 +42,7 @@ def calibrate_all(
     elements: str | Collection[str] = (),
     after: str | None = None,
     before: str | None = None,
-    engine: Any = "processes",
+    engine: str | Engine = "processes",
     workers: int | None = None,
     threads: int | None = None,
     scheduler: str | None = None,

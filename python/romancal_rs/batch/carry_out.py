@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Generator, Iterator, Mapping, 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import ArgumentError, InputError
 from . import _outline, engines
@@ -19,6 +19,9 @@ from .remaining import RERUN, Remaining, Rerun, Shard, what_remains
 from .state import RecordWriter, RunDirectory, RunState
 from .supervise import Supervisor, SupervisorOptions
 from .worker import Job
+
+if TYPE_CHECKING:
+    from .engines.base import Engine
 
 __all__ = ["Batch", "BatchOptions"]
 
@@ -62,7 +65,7 @@ class BatchOptions:
         If one of them cannot be.
     """
 
-    engine: Any = "processes"
+    engine: str | Engine = "processes"
     workers: int | None = None
     threads: int | None = None
     scheduler: str | None = None

@@ -18,6 +18,7 @@ from ._nodes import DNode, plain
 from ._tree import TODAY, Described, Origin, Tree, UnreadObject, copy_containers, deep_copy, flatten
 
 if TYPE_CHECKING:
+    from asdf.search import AsdfSearchResult
     from astropy.units import Quantity
 
 #: The classes by the name in their tags.
@@ -49,13 +50,15 @@ class DataModel:
     _node: DNode
     _owner: bool
 
+    meta: DNode
+
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if cls._kind:
             CLASSES[cls._kind] = cls
 
     def __init__(
-        self, init: str | os.PathLike[str] | IO[bytes] | DNode | Mapping[str, Any] | DataModel
+        self, init: str | os.PathLike[str] | IO[bytes] | DNode | Mapping[str, object] | DataModel
     ) -> None:
         owner = True
         if isinstance(init, DataModel):
@@ -279,7 +282,12 @@ class DataModel:
         with _asdf.configured(_asdf.NOTHING):
             self._as_asdf().info(max_rows=max_rows, max_cols=max_cols, show_values=show_values)
 
-    def search(self, key: Any = None, type: Any = None, value: Any = None) -> Any:
+    def search(
+        self,
+        key: object = None,
+        type: type[object] | str | None = None,
+        value: object = None,
+    ) -> AsdfSearchResult:
         """Find parts of the tree by name, type or value, as ``asdf``'s search does.
 
         Parameters

@@ -21,7 +21,7 @@ UNKNOWN_NUMBER = -999999
 _MISSING = "required but missing"
 
 
-def is_unknown(value: Any) -> bool:
+def is_unknown(value: object) -> bool:
     """Whether a value is the placeholder of a number that nobody knows."""
     return isinstance(value, (int, float, np.number)) and bool(value == UNKNOWN_NUMBER)
 

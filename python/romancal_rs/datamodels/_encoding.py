@@ -25,6 +25,8 @@ from .. import dqflags
 from ._errors import ModelError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ._exposures import RampModel, ScienceRawModel
 
 #: Names of the read that was subtracted: today's, and that of the series 1.1 to 1.3.
@@ -54,8 +56,8 @@ class Encoding:
         What was added to every resultant and its amplifier 33 [DN].
     """
 
-    reference_read: np.ndarray[Any, Any] | None = None
-    reference_amp33: np.ndarray[Any, Any] | None = None
+    reference_read: NDArray[np.uint16] | None = None
+    reference_amp33: NDArray[np.uint16] | None = None
     offset: int = 0
 
     @classmethod
@@ -82,8 +84,8 @@ class Encoding:
         return float(-self.offset)
 
     def samples(
-        self, counts: np.ndarray[Any, Any], rows: slice = slice(None), cols: slice = slice(None)
-    ) -> np.ndarray[Any, Any]:
+        self, counts: NDArray[np.number], rows: slice = slice(None), cols: slice = slice(None)
+    ) -> NDArray[np.float32]:
         """The resultants as they were read out.
 
         Parameters
@@ -105,7 +107,7 @@ class Encoding:
             samples -= np.float32(self.offset)
         return samples
 
-    def flag_floor(self, counts: np.ndarray[Any, Any], groupdq: np.ndarray[Any, Any]) -> None:
+    def flag_floor(self, counts: NDArray[np.number], groupdq: NDArray[np.uint8]) -> None:
         """Flags counts of 0 AD_FLOOR and DO_NOT_USE, in place, where a reference read hides them.
 
         Without one they stay visible in the samples, as the lowest value there is.
@@ -120,7 +122,7 @@ class Encoding:
         if self.reference_read is not None:
             groupdq[counts == 0] |= dqflags.AD_FLOOR | dqflags.DO_NOT_USE
 
-    def amp33(self, counts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def amp33(self, counts: NDArray[np.uint16]) -> NDArray[np.uint16]:
         """The amplifier 33 as it was read out, cut to what its type, uint16, can hold.
 
         A count of 0 says that there is no sample, whatever was added on board, and stays 0.

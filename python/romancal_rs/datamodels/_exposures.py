@@ -16,6 +16,7 @@ from ._tree import Tree, deep_copy
 
 if TYPE_CHECKING:
     from astropy.units import Quantity
+    from numpy.typing import NDArray
 
 
 class ScienceRawModel(DataModel):
@@ -24,6 +25,9 @@ class ScienceRawModel(DataModel):
     _kind = "wfi_science_raw"
     _new_version = "2.1.0"
     _for_steps = ("data", "amp33", "resultantdq")
+
+    data: NDArray[np.uint16]
+    amp33: NDArray[np.uint16]
 
 
 class RampModel(DataModel):
@@ -36,6 +40,10 @@ class RampModel(DataModel):
     _new_version = "2.1.0"
     _for_steps = ("data", "groupdq", "pixeldq")
     _second_flags = "pixeldq2"
+
+    data: NDArray[np.float32]
+    groupdq: NDArray[np.uint8]
+    pixeldq: NDArray[np.uint32]
 
     @classmethod
     def from_science_raw(cls, raw: ScienceRawModel | RampModel) -> RampModel:
@@ -203,6 +211,15 @@ class ImageModel(DataModel):
     _for_steps = ("data", "dq", "err", "var_poisson", "var_rnoise", "dumo")
     _second_flags = "dq2"
 
+    data: NDArray[np.float32]
+    dq: NDArray[np.uint32]
+    err: NDArray[np.float32]
+    var_poisson: NDArray[np.float32]
+    var_rnoise: NDArray[np.float32]
+    var_flat: NDArray[np.float32]
+    chisq: NDArray[np.float32]
+    dumo: NDArray[np.float32]
+
     @property
     def has_wcs(self) -> bool:
         """Whether ``meta.wcs`` is there; it is not read for this, nor made."""
@@ -235,13 +252,13 @@ class ImageModel(DataModel):
         cls,
         ramp: RampModel,
         *,
-        data: np.ndarray[Any, Any],
-        dq: np.ndarray[Any, Any],
-        err: np.ndarray[Any, Any],
-        var_poisson: np.ndarray[Any, Any],
-        var_rnoise: np.ndarray[Any, Any],
-        chisq: np.ndarray[Any, Any],
-        dumo: np.ndarray[Any, Any],
+        data: NDArray[np.float32],
+        dq: NDArray[np.uint32],
+        err: NDArray[np.float32],
+        var_poisson: NDArray[np.float32],
+        var_rnoise: NDArray[np.float32],
+        chisq: NDArray[np.float32],
+        dumo: NDArray[np.float32],
     ) -> ImageModel:
         """The image that the ramp fit makes of a ramp.
 
@@ -303,7 +320,7 @@ class RampFitOutputModel(DataModel):
     _new_version = "1.7.0"
 
     @classmethod
-    def from_ramp(cls, ramp: RampModel, **arrays: np.ndarray[Any, Any]) -> RampFitOutputModel:
+    def from_ramp(cls, ramp: RampModel, **arrays: NDArray[np.float32]) -> RampFitOutputModel:
         """The optional product for a ramp.
 
         Parameters

@@ -236,7 +236,7 @@ class LNode(MutableSequence[Any]):
     def __delitem__(self, index: Any) -> None:
         self._change(lambda items: items.__delitem__(index))
 
-    def insert(self, index: int, value: Any) -> None:
+    def insert(self, index: int, value: object) -> None:
         """Put a value before `index`."""
         self._change(lambda items: items.insert(index, plain(value)))
 

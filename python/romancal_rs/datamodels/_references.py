@@ -5,7 +5,7 @@ What is in each, and how its files are chosen, is in `romancal_rs.reference_type
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from ._base import CLASSES, DataModel
 from ._defaults import complete
 from ._errors import UnknownModelError
 from ._tree import ERA_2022, Tree, Unread
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class ReferenceModel(DataModel):
@@ -153,7 +156,7 @@ class WfiImgPhotomRefModel(ReferenceModel, reftype="PHOTOM"):
     """PHOTOM: `phot_table`, a row for each optical element, in MJy/sr and sr."""
 
 
-def noise_of_one_read(noise_of_two: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def noise_of_one_read(noise_of_two: NDArray[np.float32]) -> NDArray[np.float32]:
     """The noise of one read, of which that of a difference of two reads is sqrt(2) times."""
     return noise_of_two / np.float32(np.sqrt(2.0))
 

@@ -57,7 +57,7 @@ class ExposureKeys:
     metadata: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
-    def identity(self) -> tuple[Any, ...]:
+    def identity(self) -> tuple[object, ...]:
         """What tells one exposure from another: all that a rule may ask for.
 
         What the steps themselves record is left out, so that it is the same all through a run.

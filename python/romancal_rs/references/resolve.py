@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from .._files import local_path, path_in
 from .._yaml_head import HeadError
@@ -26,6 +26,9 @@ from .keys import ExposureKeys
 from .match import NOT_APPLICABLE, Match, Store
 from .rules import fits_detector
 from .store import DirectoryStore
+
+if TYPE_CHECKING:
+    from ..datamodels import DataModel
 
 
 def open_store(
@@ -91,7 +94,12 @@ def _chained(first: Store | None, cache: CrdsCache | None, context: str | None) 
     return StoreChain(stores) if len(stores) > 1 else next(iter(stores), None)
 
 
-def resolve(reftype: str, keys: ExposureKeys, store: Store | None, override: Any = None) -> Match:
+def resolve(
+    reftype: str,
+    keys: ExposureKeys,
+    store: Store | None,
+    override: str | os.PathLike[str] | DataModel | None = None,
+) -> Match:
     """Find the reference of one type for an exposure.
 
     Parameters
@@ -119,7 +127,7 @@ def resolve(reftype: str, keys: ExposureKeys, store: Store | None, override: Any
     return store.find(reftype, keys)
 
 
-def check_reference(reference: Any, reftype: str, keys: ExposureKeys, name: str) -> None:
+def check_reference(reference: DataModel, reftype: str, keys: ExposureKeys, name: str) -> None:
     """Check that an open reference is of the wanted type and for the exposure's detector.
 
     Parameters
@@ -140,12 +148,16 @@ def check_reference(reference: Any, reftype: str, keys: ExposureKeys, name: str)
     _check(getattr(meta, "reftype", None), detector, reftype, keys, name)
 
 
-def _resolve_override(reftype: str, keys: ExposureKeys, override: Any) -> Match:
+def _resolve_override(
+    reftype: str, keys: ExposureKeys, override: str | os.PathLike[str] | DataModel
+) -> Match:
     argument = f"override_{reftype.lower()}"
     if isinstance(override, str) and override == NOT_APPLICABLE:
         return Match(NOT_APPLICABLE)
     if hasattr(override, "meta"):
-        check_reference(override, reftype, keys, f"{argument} (a {type(override).__name__})")
+        check_reference(
+            cast("DataModel", override), reftype, keys, f"{argument} (a {type(override).__name__})"
+        )
         return Match(override)
     if not isinstance(override, str | os.PathLike):
         raise ArgumentTypeError(

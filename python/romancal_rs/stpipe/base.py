@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..errors import nearest
 from . import _outline, elsewhere, runlog
 from . import run as runs
-from .parameters import REQUIRED, ParameterError, ParameterSpec, Section, Setting
+from .parameters import (
+    REQUIRED,
+    ParameterError,
+    ParameterSpec,
+    Section,
+    Setting,
+    UnknownParameterError,
+)
 
 if TYPE_CHECKING:
     from .step import Step
@@ -82,7 +89,7 @@ class StepBase(metaclass=_StepType):
         name: str | None = None,
         parent: Step | None = None,
         config_file: str | os.PathLike[str] | None = None,
-        **parameters: Any,
+        **parameters: object,
     ) -> None:
         self.name = name or type(self).__name__
         self._parent = parent
@@ -96,14 +103,14 @@ class StepBase(metaclass=_StepType):
 
     # --- parameters
 
-    def set_parameters(self, values: Mapping[str, Any]) -> None:
+    def set_parameters(self, values: Mapping[str, object]) -> None:
         """Sets several parameters; an unknown name is an error that names the nearest."""
         for key, value in values.items():
             if key not in self.parameters and key not in self.parameters.sections:
                 raise self.unknown_parameter(key, value)
             setattr(self, key, value)
 
-    def unknown_parameter(self, name: str, value: Any = None) -> Any:
+    def unknown_parameter(self, name: str, value: object = None) -> UnknownParameterError:
         """The error for a value that is given to a parameter that the step has not."""
         return self.parameters.unknown(
             name,

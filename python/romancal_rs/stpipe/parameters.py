@@ -274,7 +274,7 @@ class ParameterSpec(Mapping[str, Parameter]):
         others: Iterable[str] = (),
         origin: str = "",
         version: str | None = None,
-    ) -> Any:
+    ) -> UnknownParameterError:
         """The error for a name that is neither a parameter nor one of `others`.
 
         `origin` is where the name was given, `version` the other software that knows it.

@@ -32,7 +32,7 @@ class Pipeline(Step):
     """
 
     def __init__(
-        self, *args: Any, steps: Mapping[str, Mapping[str, Any]] | None = None, **kwargs: Any
+        self, *args: Any, steps: Mapping[str, Mapping[str, object]] | None = None, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         for name, step_class in self.step_defs.items():
@@ -42,7 +42,7 @@ class Pipeline(Step):
                 step.set_parameters(_defaults(type(self).step_defaults[name]))
         self.set_parameters({"steps": steps or {}})
 
-    def set_parameters(self, values: Mapping[str, Any]) -> None:
+    def set_parameters(self, values: Mapping[str, object]) -> None:
         """Sets several parameters; ``steps`` holds those of the steps."""
         values = dict(values)
         steps = values.pop("steps", None) or {}
@@ -73,7 +73,7 @@ class Pipeline(Step):
             )
         return self.__dict__[name]
 
-    def check_skipped(self, name: str, skip: Any) -> None:
+    def check_skipped(self, name: str, skip: object) -> None:
         """Checks that a step which is absent is skipped: `skip` is what was given for it.
 
         Raises
@@ -125,7 +125,7 @@ def _defaults(spec: ParameterSpec) -> dict[str, Any]:
     return values | {name: _defaults(section) for name, section in spec.sections.items()}
 
 
-def _mapping(value: Any, what: str) -> Mapping[str, Any]:
+def _mapping(value: object, what: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise ParameterError(f"{what} must be a dictionary of parameters, not {value!r}")
     return value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ...errors import InputError
 from .._base import DataModel
@@ -12,14 +11,14 @@ from .._nodes import DNode
 from .._tree import Tree
 
 #: More metadata, by dotted name.
-Meta = Mapping[str, Any]
+Meta = Mapping[str, object]
 
 
 def made_up_node(
     model: type[DataModel],
-    meta: dict[str, Any],
-    content: Mapping[str, Any],
-    given: Mapping[str, Any],
+    meta: dict[str, object],
+    content: Mapping[str, object],
+    given: Mapping[str, object],
     more_meta: Meta | None,
 ) -> DNode:
     """A node of the model's newest schema: made-up content, what was given, all else unknown."""

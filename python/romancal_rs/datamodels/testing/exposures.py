@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from .._defaults import UNKNOWN_NUMBER
 from .._nodes import DNode
 from .._tree import Tree
 from ._nodes import Meta, checked_shape, made_up_node
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 _AMP33_COLS = 128
 
@@ -52,7 +55,7 @@ def _exposure_meta(
 def _reads(
     shape: Sequence[int] | None,
     read_pattern: Sequence[Sequence[int]] | None,
-    given: Mapping[str, Any],
+    given: Mapping[str, ArrayLike],
 ) -> tuple[tuple[int, ...], Sequence[Sequence[int]]]:
     """Shape of a ramp and its read pattern: each follows from the other if one is missing."""
     if shape is None:
@@ -87,7 +90,7 @@ def create_wfi_science_raw(
     exposure_type: str = "WFI_IMAGE",
     read_pattern: Sequence[Sequence[int]] | None = None,
     meta: Meta | None = None,
-    **arrays: Any,
+    **arrays: ArrayLike,
 ) -> DNode:
     """A Level 1 exposure; `shape` is (n_resultants, n_rows, n_cols), (2, 16, 16) by default."""
     shape, read_pattern = _reads(shape, read_pattern, arrays)
@@ -108,7 +111,7 @@ def create_ramp(
     exposure_type: str = "WFI_IMAGE",
     read_pattern: Sequence[Sequence[int]] | None = None,
     meta: Meta | None = None,
-    **arrays: Any,
+    **arrays: ArrayLike,
 ) -> DNode:
     """A ramp; `shape` is (n_resultants, n_rows, n_cols), (2, 16, 16) by default."""
     shape, read_pattern = _reads(shape, read_pattern, arrays)
@@ -133,7 +136,7 @@ def create_wfi_image(
     exposure_type: str = "WFI_IMAGE",
     read_pattern: Sequence[Sequence[int]] | None = None,
     meta: Meta | None = None,
-    **arrays: Any,
+    **arrays: ArrayLike,
 ) -> DNode:
     """A Level 2 image without WCS; `shape` is (n_rows, n_cols), (8, 8) by default."""
     if shape is None:
@@ -166,7 +169,7 @@ def create_ramp_fit_output(
     exposure_type: str = "WFI_IMAGE",
     read_pattern: Sequence[Sequence[int]] = ((1,), (2,)),
     meta: Meta | None = None,
-    **arrays: Any,
+    **arrays: ArrayLike,
 ) -> DNode:
     """The optional product of the ramp fit; `shape` is (n_segments, n_rows, n_cols)."""
     shape = checked_shape(shape, 3)

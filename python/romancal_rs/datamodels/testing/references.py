@@ -17,13 +17,13 @@ _FILTERS = ("F062", "F087", "F106", "F129", "F146", "F158", "F184", "F213")
 
 def _reference(
     reftype: str,
-    content: Mapping[str, Any],
-    given: Mapping[str, Any],
+    content: Mapping[str, object],
+    given: Mapping[str, object],
     more_meta: Meta | None,
     detector: str,
     optical_element: str = "F158",
     exposure_type: str = "WFI_IMAGE",
-    **meta: Any,
+    **meta: object,
 ) -> DNode:
     """A node of a reference file, which states what files of its type state."""
     stated = TYPES[reftype].stated
@@ -53,7 +53,7 @@ def _arrays(reftype: str, shape: Sequence[int], **values: float) -> dict[str, np
     }
 
 
-def create_apcorr(*, detector: str = "WFI01", meta: Meta | None = None, **content: Any) -> DNode:
+def create_apcorr(*, detector: str = "WFI01", meta: Meta | None = None, **content: object) -> DNode:
     """An APCORR with half of the light within 0.1 arcseconds, all within 1, for every filter."""
     row = {
         "ap_corrections": np.array([2.0, 1.0]),
@@ -73,7 +73,7 @@ def create_area(
     detector: str = "WFI01",
     optical_element: str = "F158",
     meta: Meta | None = None,
-    **arrays: Any,
+    **arrays: object,
 ) -> DNode:
     """An AREA of ones; `shape` is (n_rows, n_cols)."""
     content = _arrays("AREA", shape, data=1)
@@ -83,7 +83,7 @@ def create_area(
 create_pixelarea = create_area
 
 
-def create_bam(*, detector: str = "WFI01", meta: Meta | None = None, **content: Any) -> DNode:
+def create_bam(*, detector: str = "WFI01", meta: Meta | None = None, **content: object) -> DNode:
     """A BAM that does not rotate. It needs the schemas of rad 1.2."""
     made_up = {"bam_quaternion": [0.0, 0.0, 0.0, 1.0]}
     return _reference("BAM", made_up, content, meta, detector)
@@ -96,7 +96,7 @@ def create_dark(
     optical_element: str = "F158",
     exposure_type: str = "WFI_IMAGE",
     meta: Meta | None = None,
-    **arrays: Any,
+    **arrays: object,
 ) -> DNode:
     """A DARK of zeros, as a rate; `shape` is (n_rows, n_cols)."""
     content = _arrays("DARK", shape)
@@ -104,7 +104,7 @@ def create_dark(
 
 
 def create_darkdecaysignal(
-    *, detector: str = "WFI01", meta: Meta | None = None, **content: Any
+    *, detector: str = "WFI01", meta: Meta | None = None, **content: object
 ) -> DNode:
     """A DARKDECAYSIGNAL of 0 DN, and of a second, for each of the 18 detectors."""
     row = {"amplitude": 0.0, "time_constant": 1.0}
@@ -117,7 +117,7 @@ def create_distortion(
     detector: str = "WFI01",
     optical_element: str = "F158",
     meta: Meta | None = None,
-    **content: Any,
+    **content: object,
 ) -> DNode:
     """A DISTORTION: shift and scale, 0.1 arcseconds per pixel. Imports `astropy.modeling`."""
     if "coordinate_distortion_transform" not in content:
@@ -135,7 +135,7 @@ def create_epsf(
     detector: str = "WFI01",
     optical_element: str = "F158",
     meta: Meta | None = None,
-    **arrays: Any,
+    **arrays: object,
 ) -> DNode:
     """An EPSF: all light in one pixel.
 
@@ -160,7 +160,7 @@ def create_flat(
     detector: str = "WFI01",
     optical_element: str = "F158",
     meta: Meta | None = None,
-    **arrays: Any,
+    **arrays: object,
 ) -> DNode:
     """A FLAT of ones without error; `shape` is (n_rows, n_cols)."""
     content = _arrays("FLAT", shape, data=1)
@@ -172,7 +172,7 @@ def create_gain(
     *,
     detector: str = "WFI01",
     meta: Meta | None = None,
-    **arrays: Any,
+    **arrays: object,
 ) -> DNode:
     """A GAIN of 1 e-/DN; `shape` is (n_rows, n_cols)."""
     return _reference("GAIN", _arrays("GAIN", shape, data=1), arrays, meta, detector)
@@ -183,7 +183,7 @@ def create_integralnonlinearity(
     *,
     detector: str = "WFI01",
     meta: Meta | None = None,
-    **content: Any,
+    **content: object,
 ) -> DNode:
     """An INTEGRALNONLINEARITY that changes nothing, with a node every 64 DN."""
     nodes = np.arange(0, 65536, 64, dtype=np.uint16)
@@ -204,7 +204,7 @@ def create_inverselinearity(
     *,
     detector: str = "WFI01",
     meta: Meta | None = None,
-    **arrays: Any,
+    **arrays: object,
 ) -> DNode:
     """An INVERSELINEARITY that changes nothing; `shape` is (n_coeffs, n_rows, n_cols)."""
     content = _arrays("INVERSELINEARITY", shape)
@@ -217,7 +217,7 @@ def create_linearity(
     *,
     detector: str = "WFI01",
     meta: Meta | None = None,
-    **arrays: Any,
+    **arrays: object,
 ) -> DNode:
     """A LINEARITY that changes nothing; `shape` is (n_coeffs, n_rows, n_cols)."""
     content = _arrays("LINEARITY", shape)
@@ -230,13 +230,13 @@ def create_mask(
     *,
     detector: str = "WFI01",
     meta: Meta | None = None,
-    **arrays: Any,
+    **arrays: object,
 ) -> DNode:
     """A MASK without flags; `shape` is (n_rows, n_cols)."""
     return _reference("MASK", _arrays("MASK", shape), arrays, meta, detector)
 
 
-def create_photom(*, detector: str = "WFI01", meta: Meta | None = None, **content: Any) -> DNode:
+def create_photom(*, detector: str = "WFI01", meta: Meta | None = None, **content: object) -> DNode:
     """A PHOTOM with 1 MJy/sr per DN/s and a pixel of 1e-12 sr for every filter."""
     curve = {
         "wavelength": np.ones(2, np.float32),
@@ -268,7 +268,7 @@ def create_readnoise(
     detector: str = "WFI01",
     exposure_type: str = "WFI_IMAGE",
     meta: Meta | None = None,
-    **arrays: Any,
+    **arrays: object,
 ) -> DNode:
     """A READNOISE of 1 DN per read; `shape` is (n_rows, n_cols)."""
     content = _arrays("READNOISE", shape, data=1)
@@ -280,7 +280,7 @@ def create_refpix(
     *,
     detector: str = "WFI01",
     meta: Meta | None = None,
-    **arrays: Any,
+    **arrays: object,
 ) -> DNode:
     """A REFPIX that changes nothing; `shape` is (n_channels, n_frequencies).
 
@@ -294,7 +294,7 @@ def create_saturation(
     *,
     detector: str = "WFI01",
     meta: Meta | None = None,
-    **arrays: Any,
+    **arrays: object,
 ) -> DNode:
     """A SATURATION at 60000 DN; `shape` is (n_rows, n_cols)."""
     content = _arrays("SATURATION", shape, data=60000)
