@@ -275,6 +275,14 @@ def test_a_fit_shows_medians_of_its_good_pixels():
     assert repr(fit.optional) == "<SegmentFits of 1 x 1 x 3>"
 
 
+def test_medians_of_a_large_image_are_of_a_part_of_it_and_say_so():
+    rate = np.broadcast_to(np.arange(2000, dtype=np.float32), (1500, 2000)).copy()
+    fit = kernels.RampFit(rate, np.zeros(rate.shape, np.uint32), *[rate] * 5)
+    page = Page(fit._repr_html_())
+    assert page.rows[0] == ["name", "dtype", "median (about) of good pixels", "unit"]
+    assert ["slope", "float32", "999.5", "DN/s"] in page.rows  # rows are the same
+
+
 def test_what_is_calibrated_shows_what_took_how_long_and_what_was_found():
     pattern = kernels.ReadPattern.evenly_spaced(4, 2.0)
     plane = np.ones((8, 8), np.float32)

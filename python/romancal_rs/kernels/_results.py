@@ -81,6 +81,9 @@ class ImageStatistics:
     good_pixel_fraction: float
 
 
+#: A notebook shows medians of at least so many pixels, or of all.
+_ENOUGH_PIXELS = 1_000_000
+
 #: The arrays of a `RampFit` that are planes of the image.
 PLANES = ("slope", "dq", "var_poisson", "var_rnoise", "err", "chisq", "dumo")
 
@@ -138,14 +141,17 @@ class RampFit:
         return f"<RampFit of {_words(self.slope.shape)} pixels>"
 
     def _repr_html_(self) -> str:
-        good = self.dq & DO_NOT_USE == 0
+        # Of a large image so many pixels tell enough, and at once.
+        some = (slice(None, None, max(1, self.dq.size // _ENOUGH_PIXELS)), slice(None))
+        good = self.dq[some] & DO_NOT_USE == 0
         rows = [(name, getattr(self, name)) for name in PLANES]
         table = [
-            (name, array.dtype, "" if name == "dq" else _median(array[good]), _UNITS[name])
+            (name, array.dtype, "" if name == "dq" else _median(array[some][good]), _UNITS[name])
             for name, array in rows
         ]
         share = f"{100 * good.mean():.1f} % of the pixels are good" if good.size else ""
-        head = ("name", "dtype", "median of good pixels", "unit")
+        is_sample = good.size < self.dq.size
+        head = ("name", "dtype", f"median{' (about)' if is_sample else ''} of good pixels", "unit")
         return _html.block(
             _html.heading("RampFit", _words(self.slope.shape), share),
             _html.table(table, head),
