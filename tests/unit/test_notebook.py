@@ -124,6 +124,17 @@ def test_short_metadata_print_with_all_their_blocks(image):
     ]
 
 
+def test_a_list_shows_its_first_items(image):
+    image.meta["runs"] = [{"number": number, "what": EVIL} for number in range(30)]
+    page = Page(image.meta.runs._repr_html_())
+    assert page.text.startswith("div.romancal-rs")  # its style, and then itself
+    assert "runs · 30 items" in page.text
+    assert page.tags.count("details") == 24
+    assert "number: 23" in page.text
+    assert page.text.endswith("and 6 more")
+    assert "script" not in page.tags
+
+
 def test_keys_complete(image):
     assert {"data", "dq", "meta"} <= set(dir(image))
     assert image._ipython_key_completions_() == list(image)

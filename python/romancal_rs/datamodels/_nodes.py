@@ -246,6 +246,9 @@ class LNode(MutableSequence[Any]):
     def __repr__(self) -> str:
         return repr(self._data)
 
+    def _repr_html_(self) -> str:
+        return _outline.list_as_html(self._data, self._path)
+
     def __eq__(self, other: object) -> bool:
         if isinstance(other, LNode):
             other = other._data

@@ -91,7 +91,20 @@ def _shown(value: Any) -> Any:
 def node_as_html(data: Mapping[str, Any], path: Path) -> str:
     """A node, of which the blocks unfold."""
     name = _display.block_name(path) or (str(path[-1]) if path else "root")
-    return _html.block(_html.heading(name, f"{len(data)} items"), _html.tree(_shown(data)))
+    return _html.block(
+        _html.heading(name, _html.number_of(list(data), "item")), _html.tree(_shown(data))
+    )
+
+
+def list_as_html(data: list[Any], path: Path) -> str:
+    """The first items of a list, of which those that are blocks unfold."""
+    items = {str(index): item for index, item in enumerate(data[: _html.MOST_ITEMS])}
+    more = len(data) - len(items)
+    return _html.block(
+        _html.heading(str(path[-1]), _html.number_of(data, "item")),
+        _html.tree(_shown(items)),
+        _html.Html(f"<div>and {more} more</div>" if more else ""),
+    )
 
 
 def model_as_html(tree: Tree, class_name: str, shape: tuple[int, ...]) -> str:
