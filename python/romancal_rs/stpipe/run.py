@@ -165,6 +165,12 @@ class Run:
         self._has_begun = False
         self.has_ended = False
 
+    def __repr__(self) -> str:
+        return f"<Run of {self.step.name}: {len(self.reports)} steps ended>"
+
+    def _repr_html_(self) -> str:
+        return _outline.run_as_html(self)
+
     def __call__(self, *args: Any) -> Any:
         """Runs the step on what its ``process`` takes, and returns its result."""
         if self._has_begun:
@@ -179,12 +185,6 @@ class Run:
                 self.log_lines = None
                 self.close()
         return self.result
-
-    def __repr__(self) -> str:
-        return f"<Run of {self.step.name}: {len(self.reports)} steps ended>"
-
-    def _repr_html_(self) -> str:
-        return _outline.run_as_html(self)
 
     def notify(self, step: Step, event: str) -> None:
         """Tells the observer of a step's start or end."""
