@@ -17,69 +17,50 @@ numbers of this module, too.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final, Self, SupportsInt
-
-import numpy as np
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, SupportsInt
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
+    from ._flag_numbers import GroupFlag, PixelFlag
 
-class _Flag:
-    """What a flag knows besides its number, which is that of one bit, or 0."""
 
-    name: str
-    meaning: str
-    _kind: str
+class _Bit:
+    """A flag as an attribute, made when it is touched: NumPy's numbers need NumPy."""
+
+    name = ""
+
+    def __init__(self, bit: int | None, meaning: str) -> None:
+        self.bit = bit
+        self.value = 0 if bit is None else 1 << bit
+        self.meaning = meaning
 
     def __set_name__(self, owner: type[Flags], name: str) -> None:
-        if "name" not in self.__dict__:  # the first name of a bit is today's
-            self.name, self._kind = name, owner.__name__.strip("_").lower()
-
-    @property
-    def value(self) -> int:
-        """The plain number."""
-        return int(self)  # type: ignore[call-overload]
-
-    @property
-    def bit_number(self) -> int | None:
-        """Which bit it is, the lowest being 0; None for GOOD."""
-        return self.value.bit_length() - 1 if self.value else None
-
-    def _shown(self) -> str:
-        return f"<{self._kind}.{self.name}: {self.value}>"
-
-    def _number(self) -> str:
-        return str(self.value)
+        self.name = self.name or name  # the first name of a bit is today's
 
 
-def _number_of_bit(bit: int | None) -> int:
-    return 0 if bit is None else 1 << bit
+class _PixelBit(_Bit):
+    @cached_property
+    def _flag(self) -> PixelFlag:
+        from ._flag_numbers import PixelFlag
+
+        return PixelFlag(self.value, self.name, self.meaning)
+
+    def __get__(self, flags: object, owner: type[Flags]) -> PixelFlag:
+        return self._flag
 
 
-# NumPy's class comes first among the bases: of any other order NumPy makes objects.
-class PixelFlag(np.uint32, _Flag):
-    """A flag of a pixel. ``dq & ~flag`` and ``dq |= flag`` keep the type of the array."""
+class _GroupBit(_Bit):
+    @cached_property
+    def _flag(self) -> GroupFlag:
+        from ._flag_numbers import GroupFlag
 
-    def __new__(cls, bit: int | None, meaning: str) -> Self:
-        flag = super().__new__(cls, _number_of_bit(bit))
-        flag.meaning = meaning
-        return flag
+        return GroupFlag(self.value, self.name, self.meaning)
 
-    __repr__ = _Flag._shown
-    __str__ = _Flag._number
-
-
-class GroupFlag(np.uint8, _Flag):
-    """A flag of a sample. ``groupdq & ~flag`` and ``groupdq |= flag`` keep the array's type."""
-
-    def __new__(cls, bit: int | None, meaning: str) -> Self:
-        flag = super().__new__(cls, _number_of_bit(bit))
-        flag.meaning = meaning
-        return flag
-
-    __repr__ = _Flag._shown
-    __str__ = _Flag._number
+    def __get__(self, flags: object, owner: type[Flags]) -> GroupFlag:
+        return self._flag
 
 
 class Flags(Mapping[str, int]):
@@ -89,10 +70,10 @@ class Flags(Mapping[str, int]):
     """
 
     def __init__(self) -> None:
-        flags = {n: f for n, f in vars(type(self)).items() if isinstance(f, _Flag) and f.value}
-        ordered = sorted(flags.items(), key=lambda item: item[0] != item[1].name)
-        self._values = {name: flag.value for name, flag in ordered}
-        self._of_bit = {flag.bit_number: flag for flag in flags.values()}
+        bits = {n: b for n, b in vars(type(self)).items() if isinstance(b, _Bit) and b.value}
+        ordered = sorted(bits.items(), key=lambda item: item[0] != item[1].name)
+        self._values = {name: bit.value for name, bit in ordered}
+        self._bits = {bit.bit: bit for bit in bits.values()}
 
     def __getitem__(self, name: str) -> int:
         return self._values[name]
@@ -127,7 +108,7 @@ class Flags(Mapping[str, int]):
         return [self._name(bit) for bit in set_bits]
 
     def _name(self, bit: int) -> str:
-        return self._of_bit[bit].name if bit in self._of_bit else f"BIT_{bit}"
+        return self._bits[bit].name if bit in self._bits else f"BIT_{bit}"
 
     def counts(self, flags: NDArray[np.unsignedinteger]) -> dict[str, int]:
         """How many pixels each flag has that is set at all.
@@ -142,6 +123,8 @@ class Flags(Mapping[str, int]):
         dict of str to int
             By name, as of `names`, lowest bit first.
         """
+        import numpy as np
+
         # Few combinations of flags occur: counting these is one pass over the pixels.
         values, numbers = np.unique(flags[flags != 0], return_counts=True)
         found = {}
@@ -154,9 +137,9 @@ class Flags(Mapping[str, int]):
     def _rows(self) -> list[tuple[int, int, str, str]]:
         """Bit, value, names and meaning of each."""
         rows = []
-        for bit, flag in sorted((f.value.bit_length() - 1, f) for f in self._of_bit.values()):
-            names = [name for name, value in self.items() if value == flag.value]
-            rows.append((bit, flag.value, ", ".join(names), flag.meaning))
+        for bit in sorted(self._bits.values(), key=lambda bit: bit.value):
+            names = [name for name, value in self.items() if value == bit.value]
+            rows.append((bit.value.bit_length() - 1, bit.value, ", ".join(names), bit.meaning))
         return rows
 
     def __repr__(self) -> str:
@@ -174,38 +157,38 @@ class Flags(Mapping[str, int]):
 class _Pixel(Flags):
     """Flags of a pixel."""
 
-    GOOD = PixelFlag(None, "No flag.")
-    DO_NOT_USE = PixelFlag(0, "Bad pixel.")
-    SATURATED = PixelFlag(1, "Pixel saturated during exposure.")
-    JUMP_DET = PixelFlag(2, "Jump detected during exposure.")
-    DROPOUT = PixelFlag(3, "Data lost in transmission.")
-    GW_AFFECTED_DATA = PixelFlag(4, "Data affected by the guide window.")
-    PERSISTENCE = PixelFlag(5, "High persistence.")
-    AD_FLOOR = PixelFlag(6, "Below the A/D converter's floor: 0 DN.")
-    OUTLIER = PixelFlag(7, "Flagged by outlier detection.")
-    UNRELIABLE_ERROR = PixelFlag(8, "Uncertainty exceeds quoted error.")
-    NON_SCIENCE = PixelFlag(9, "Pixel not on the science portion of the detector.")
-    DEAD = PixelFlag(10, "Dead pixel.")
-    HOT = PixelFlag(11, "Hot pixel.")
-    WARM = PixelFlag(12, "Warm pixel.")
-    LOW_QE = PixelFlag(13, "Low quantum efficiency.")
-    TELEGRAPH = PixelFlag(15, "Telegraph pixel.")
-    NONLINEAR = PixelFlag(16, "Pixel highly nonlinear.")
-    BAD_REF_PIXEL = PixelFlag(17, "Reference pixel cannot be used.")
-    NO_FLAT_FIELD = PixelFlag(18, "Flat field cannot be measured.")
-    NO_GAIN_VALUE = PixelFlag(19, "Gain cannot be measured.")
-    NO_LIN_CORR = PixelFlag(20, "Linearity correction not available.")
-    NO_SAT_CHECK = PixelFlag(21, "Saturation check not available.")
-    UNRELIABLE_BIAS = PixelFlag(22, "Bias variance large.")
-    UNRELIABLE_DARK = PixelFlag(23, "Dark variance large.")
-    UNRELIABLE_SLOPE = PixelFlag(24, "Slope variance large: a noisy pixel.")
-    UNRELIABLE_FLAT = PixelFlag(25, "Flat variance large.")
-    RESERVED_5 = PixelFlag(26, "Reserved.")
-    RESERVED_6 = PixelFlag(27, "Reserved.")
-    UNRELIABLE_RESET = PixelFlag(28, "Sensitive to reset anomaly.")
-    RESERVED_7 = PixelFlag(29, "Reserved.")
-    OTHER_BAD_PIXEL = PixelFlag(30, "A catch-all flag.")
-    REFERENCE_PIXEL = PixelFlag(31, "Pixel is a reference pixel.")
+    GOOD = _PixelBit(None, "No flag.")
+    DO_NOT_USE = _PixelBit(0, "Bad pixel.")
+    SATURATED = _PixelBit(1, "Pixel saturated during exposure.")
+    JUMP_DET = _PixelBit(2, "Jump detected during exposure.")
+    DROPOUT = _PixelBit(3, "Data lost in transmission.")
+    GW_AFFECTED_DATA = _PixelBit(4, "Data affected by the guide window.")
+    PERSISTENCE = _PixelBit(5, "High persistence.")
+    AD_FLOOR = _PixelBit(6, "Below the A/D converter's floor: 0 DN.")
+    OUTLIER = _PixelBit(7, "Flagged by outlier detection.")
+    UNRELIABLE_ERROR = _PixelBit(8, "Uncertainty exceeds quoted error.")
+    NON_SCIENCE = _PixelBit(9, "Pixel not on the science portion of the detector.")
+    DEAD = _PixelBit(10, "Dead pixel.")
+    HOT = _PixelBit(11, "Hot pixel.")
+    WARM = _PixelBit(12, "Warm pixel.")
+    LOW_QE = _PixelBit(13, "Low quantum efficiency.")
+    TELEGRAPH = _PixelBit(15, "Telegraph pixel.")
+    NONLINEAR = _PixelBit(16, "Pixel highly nonlinear.")
+    BAD_REF_PIXEL = _PixelBit(17, "Reference pixel cannot be used.")
+    NO_FLAT_FIELD = _PixelBit(18, "Flat field cannot be measured.")
+    NO_GAIN_VALUE = _PixelBit(19, "Gain cannot be measured.")
+    NO_LIN_CORR = _PixelBit(20, "Linearity correction not available.")
+    NO_SAT_CHECK = _PixelBit(21, "Saturation check not available.")
+    UNRELIABLE_BIAS = _PixelBit(22, "Bias variance large.")
+    UNRELIABLE_DARK = _PixelBit(23, "Dark variance large.")
+    UNRELIABLE_SLOPE = _PixelBit(24, "Slope variance large: a noisy pixel.")
+    UNRELIABLE_FLAT = _PixelBit(25, "Flat variance large.")
+    RESERVED_5 = _PixelBit(26, "Reserved.")
+    RESERVED_6 = _PixelBit(27, "Reserved.")
+    UNRELIABLE_RESET = _PixelBit(28, "Sensitive to reset anomaly.")
+    RESERVED_7 = _PixelBit(29, "Reserved.")
+    OTHER_BAD_PIXEL = _PixelBit(30, "A catch-all flag.")
+    REFERENCE_PIXEL = _PixelBit(31, "Pixel is a reference pixel.")
 
     RESERVED_1 = GW_AFFECTED_DATA
     RESERVED_4 = OUTLIER
@@ -214,15 +197,15 @@ class _Pixel(Flags):
 class _Group(Flags):
     """Flags of a sample."""
 
-    GOOD = GroupFlag(None, "No flag.")
-    DO_NOT_USE = GroupFlag(0, "Bad sample.")
-    SATURATED = GroupFlag(1, "Sample saturated.")
-    JUMP_DET = GroupFlag(2, "Jump detected between this sample and the one before.")
-    DROPOUT = GroupFlag(3, "Data lost in transmission.")
-    GW_AFFECTED_DATA = GroupFlag(4, "Data affected by the guide window.")
-    PERSISTENCE = GroupFlag(5, "High persistence.")
-    AD_FLOOR = GroupFlag(6, "Below the A/D converter's floor: 0 DN.")
-    WFI18_TRANSIENT = GroupFlag(7, "Affected by the transient anomaly of detector WFI18.")
+    GOOD = _GroupBit(None, "No flag.")
+    DO_NOT_USE = _GroupBit(0, "Bad sample.")
+    SATURATED = _GroupBit(1, "Sample saturated.")
+    JUMP_DET = _GroupBit(2, "Jump detected between this sample and the one before.")
+    DROPOUT = _GroupBit(3, "Data lost in transmission.")
+    GW_AFFECTED_DATA = _GroupBit(4, "Data affected by the guide window.")
+    PERSISTENCE = _GroupBit(5, "High persistence.")
+    AD_FLOOR = _GroupBit(6, "Below the A/D converter's floor: 0 DN.")
+    WFI18_TRANSIENT = _GroupBit(7, "Affected by the transient anomaly of detector WFI18.")
 
     RESERVED_1 = GW_AFFECTED_DATA
     RESERVED_4 = WFI18_TRANSIENT
@@ -286,5 +269,4 @@ def counts(flags: NDArray[np.unsignedinteger], kind: Flags = pixel) -> dict[str,
 
 
 def __dir__() -> list[str]:
-    values = [*pixel, "WFI18_TRANSIENT", "IN_SAMPLE_AND_PIXEL"]
-    return ["Flags", "GroupFlag", "PixelFlag", "counts", "group", "names", "pixel", *values]
+    return [*pixel, "IN_SAMPLE_AND_PIXEL", "WFI18_TRANSIENT", "counts", "group", "names", "pixel"]

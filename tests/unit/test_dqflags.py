@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -160,3 +162,13 @@ def test_the_flags_print_as_a_table() -> None:
 def test_flags_can_be_pickled_and_read_as_numbers() -> None:
     assert pickle.loads(pickle.dumps(dqflags.pixel.HOT)) == 2048
     assert json.dumps(dict(dqflags.group))
+
+
+def test_plain_flags_do_without_numpy_so_that_help_comes_at_once() -> None:
+    code = (
+        "import sys\n"
+        "from romancal_rs import dqflags\n"
+        "print(dqflags.DEAD, dqflags.pixel.names(3), 'numpy' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "1024 ['DO_NOT_USE', 'SATURATED'] False\n"
