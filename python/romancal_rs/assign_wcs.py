@@ -20,9 +20,9 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
+from ._footprint import box_of, corners_of, limits, polygon, to_sky_of
 from .errors import InputError, one_line
 from .exposure import describe
 from .stpipe import RomanStep
@@ -117,7 +117,7 @@ def assign_wcs(
         else:
             stated = stated_box(transform) if recipe == FLIGHT else None
             wcs = build_wcs(transform, shape, bounding_box=stated, **how)
-            to_sky, box = _to_sky(wcs), _box(wcs)
+            to_sky, box = to_sky_of(wcs), limits(wcs)
         corners = corners_of(to_sky, box)
         is_finite_there = all(map(math.isfinite, corners.ravel()))
         if not is_finite_there and not has_positions(to_sky, box):
@@ -296,12 +296,6 @@ def build_wcs(
     return wcs
 
 
-def box_of(shape: tuple[int, int]) -> Box:
-    """An image of so many rows and columns, with its pixel edges: limits of x and of y."""
-    n_rows, n_cols = shape
-    return (-0.5, n_cols - 0.5), (-0.5, n_rows - 0.5)
-
-
 def stated_box(transform: Model) -> Box | None:
     """Where a transform of pixels says that it holds: limits of x and of y; None if it does not."""
     try:
@@ -345,36 +339,6 @@ def attitude_transform(
     return model
 
 
-def footprint(wcs: WCS) -> np.ndarray:
-    """Sky positions of the corners of a WCS's bounding box.
-
-    Returns
-    -------
-    ndarray, (4, 2), float64
-        RA and Dec [deg] at the lower left, upper left, upper right and lower right corner.
-    """
-    return corners_of(_to_sky(wcs), _box(wcs))
-
-
-def _to_sky(wcs: WCS) -> Callable[..., Any]:
-    return partial(wcs, with_bounding_box=False)
-
-
-def _box(wcs: WCS) -> Box:
-    box: Box = wcs.bounding_box.bounding_box(order="F")
-    return box
-
-
-def corners_of(to_sky: Callable[..., Any], box: Box) -> np.ndarray:
-    """As `footprint`, from what takes x and y to right ascension and declination."""
-    import numpy as np
-
-    (left, right), (bottom, top) = box
-    x = np.array([left, left, right, right], float)
-    y = np.array([bottom, top, top, bottom], float)
-    return np.stack(to_sky(x, y), axis=-1)
-
-
 def has_positions(to_sky: Callable[..., Any], box: Box) -> bool:
     """Whether any of some places all over a bounding box has a position on the sky."""
     import numpy as np
@@ -387,4 +351,4 @@ def has_positions(to_sky: Callable[..., Any], box: Box) -> bool:
 
 def s_region(corners: np.ndarray, recipe: str) -> str:
     """Write a polygon on the sky as a recipe's system does, to 1e-9 degrees."""
-    return _POLYGON[recipe] + " ".join(f"{number:.9f}" for number in corners.ravel())
+    return polygon(corners, _POLYGON[recipe])

@@ -12,13 +12,13 @@ from astropy.coordinates import SkyCoord
 from astropy.modeling.models import Identity, Mapping, Polynomial2D, Scale, Shift, Tabular2D
 
 from romancal_rs import datamodels
+from romancal_rs._footprint import footprint
 from romancal_rs.assign_wcs import (
     AssignWcsStep,
     aberration_scale,
     aberration_transform,
     attitude_transform,
     build_wcs,
-    footprint,
     s_region,
     stated_box,
 )

@@ -15,6 +15,8 @@ from ._errors import ModelError, ModelTypeError, ValidationError
 from ._tree import Tree, deep_copy
 
 if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+    from astropy.nddata import CCDData
     from astropy.units import Quantity
     from numpy.typing import NDArray
 
@@ -311,6 +313,65 @@ class ImageModel(DataModel):
             image[cls._second_flags] = _inside(flags, dq.shape, name).copy()
         _carry_over(old, tree, share_file=True)
         return image
+
+    def cutout(self, position: SkyCoord | tuple[float, float], size: Any) -> ImageModel:
+        """A part of the image as an image of its own, which all that takes images takes.
+
+        Parameters
+        ----------
+        position : SkyCoord or (x, y)
+            Its middle, on the sky, or in pixels: column and row, counted from 0 at the middle of
+            the first pixel.
+        size : int, Quantity, or two of them
+            Its side, or height and width (rows, then columns), in pixels or as an angle, which is
+            rounded to whole pixels of the size that they have at `position`.
+
+        Returns
+        -------
+        ImageModel
+            All arrays are cut, and copies. Where it would reach beyond the image it is smaller:
+            what is missing is not made up. ``meta.wcs`` gives each pixel the position on the sky
+            that it had, ``meta.wcsinfo.s_region`` is its outline, `jump_indices` lists the samples
+            that are inside, and counts rows and columns from its corner. The reference pixels of
+            the border, and `amp33`, are those of its rows and columns, as of a detector of its
+            size. ``meta.cal_logs`` says where it was cut out; all other metadata are those of the
+            image, such as ``meta.statistics``.
+
+        Raises
+        ------
+        InputError
+            If it has no pixel of the image, an argument is of the wrong kind, or needs a WCS that
+            the image has not.
+
+        Notes
+        -----
+        Which pixels it has follows `astropy.nddata.Cutout2D`, with ``mode="trim"``.
+        """
+        from ._cutout import cutout_tree
+
+        return self._view(cutout_tree(self, position, size), owner=True)
+
+    def to_ccddata(self) -> CCDData:
+        """The image as `astropy.nddata.CCDData`, which photutils, ccdproc and jdaviz take.
+
+        Returns
+        -------
+        CCDData
+            `data` [DN/s] with `err` as its standard deviation, `mask` True where DO_NOT_USE is set,
+            `flags` the whole `dq`, and `meta` the keywords of FITS that `romancal_rs.fits` writes
+            (``ccd.meta["FILTER"]``). The arrays, but the mask, are those of this image: what is
+            changed there is changed here. CCDData takes no WCS but that of FITS: `wcs` is the one
+            that `romancal_rs.fits.fit_sip` makes, within a thousandth of a pixel of ``meta.wcs``;
+            None if the image has none.
+
+        Raises
+        ------
+        InputError
+            If the WCS cannot be written as FITS has it.
+        """
+        from ._ccddata import ccddata_of
+
+        return ccddata_of(self)
 
 
 class RampFitOutputModel(DataModel):

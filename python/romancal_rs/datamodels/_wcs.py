@@ -16,6 +16,7 @@ from ._tree import Described, Tree, deep_copy
 if TYPE_CHECKING:
     from gwcs import WCS
 
+    from .._transforms import Box
     from ._exposures import ImageModel
 
 
@@ -70,20 +71,35 @@ def wcs_of_raw_frame(wcs: WCS) -> WCS:
 
     Its bounding box reaches as far beyond that of the image as the border does.
     """
+    box: Box | None = None
+    if wcs.bounding_box is not None:
+        (left, right), (bottom, top) = wcs.bounding_box.bounding_box(order="F")
+        box = ((left, right + 2 * BORDER), (bottom, top + 2 * BORDER))
+    return shifted_wcs(wcs, -BORDER, -BORDER, box)
+
+
+def shifted_wcs(wcs: WCS, x: float, y: float, box: Box | None) -> WCS:
+    """The WCS of pixels that are counted from another one.
+
+    Parameters
+    ----------
+    wcs : gwcs.WCS
+        It shares its parts with the result, so that a file has them once.
+    x, y : float
+        Where the new pixel (0, 0) is in the old count.
+    box : ((float, float), (float, float)) or None
+        Where the result holds: limits of x and of y, in the new count.
+    """
     from astropy.modeling.models import Shift
     from gwcs import WCS
 
-    (detector, to_telescope), *others = [(step.frame, step.transform) for step in wcs.pipeline]
-    # It shares its parts with that of the image, so that a file has them once.
-    to_telescope = copy.copy(to_telescope)
-    box = wcs.bounding_box
+    (detector, first), *others = [(step.frame, step.transform) for step in wcs.pipeline]
+    first = copy.copy(first)
+    if wcs.bounding_box is not None:
+        del first.bounding_box  # which is of the old count
+    shifted = Shift(x) & Shift(y) | first
+    shifted.inputs = first.inputs
+    result = WCS([(detector, shifted), *others], name=wcs.name)
     if box is not None:
-        del to_telescope.bounding_box  # which counts pixels without the border
-    shifted = Shift(-BORDER) & Shift(-BORDER) | to_telescope
-    shifted.inputs = to_telescope.inputs
-    raw = WCS([(detector, shifted), *others], name=wcs.name)
-    if box is not None:
-        raw.bounding_box = tuple(
-            (low, high + 2 * BORDER) for low, high in box.bounding_box(order="F")
-        )
-    return raw
+        result.bounding_box = box
+    return result

@@ -69,8 +69,7 @@ class Writer:
     def _array(self, array: np.ndarray[Any, Any], place: Place) -> np.ndarray[Any, Any]:
         if not place.is_half or array.dtype == np.float16:
             return array
-        numbers = np.require(array, np.float32, ["C", "ALIGNED"]).reshape(-1)
-        return _core.to_half(numbers).view(np.float16).reshape(array.shape)
+        return to_half(array)
 
     def _string(self, value: str, place: Place) -> str:
         if place.path[-2:] == ("exposure", "type"):
@@ -82,6 +81,12 @@ class Writer:
             if pattern and "WFI_SPECTRAL" in pattern:
                 return _schema.spectral_to_today(value)
         return value
+
+
+def to_half(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Numbers in half precision, as files have them: clipped to its largest finite value."""
+    numbers = np.require(array, np.float32, ["C", "ALIGNED"]).reshape(-1)
+    return _core.to_half(numbers).view(np.float16).reshape(array.shape)
 
 
 def write(tree: Tree, path: Path, *, compression: str | None) -> None:
