@@ -82,7 +82,7 @@ def compare(
             raise InputError(f"{name} = {value}: expected a number from 0")
     with ExitStack() as stack:
         first, second = (stack.enter_context(_open(source)) for source in (a, b))
-        kinds = [kind_of(model.tag) for model in (first, second)]
+        kinds = [kind_of(model.tag).rpartition("/")[2] for model in (first, second)]
         names = [_name(model, side) for model, side in ((first, "A"), (second, "B"))]
         if kinds[0] != kinds[1]:
             raise InputError(

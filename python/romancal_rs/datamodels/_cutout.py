@@ -14,10 +14,14 @@ from ._tree import Tree, deep_copy
 from ._wcs import shifted_wcs
 
 if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
     from gwcs import WCS
 
+    from .._transforms import Box
     from ._exposures import ImageModel
 
+#: How far from the middle of an image positions are looked for, in units of half its diagonal.
+_NEAR = 3
 #: Arrays of the raw frame, which has a border around the image, and their axes of rows and columns.
 _OF_RAW_FRAME: dict[str, tuple[int | None, int | None]] = {
     "amp33": (1, None),
@@ -30,8 +34,6 @@ _OF_RAW_FRAME: dict[str, tuple[int | None, int | None]] = {
 
 def cutout_tree(image: ImageModel, position: Any, size: Any) -> Tree:
     """The content of a cut-out; see `ImageModel.cutout`."""
-    from .._footprint import box_of
-
     rows, cols = _place(image, position, size)
     old = image._tree
     content = {name: _cut(image, name, rows, cols) for name in image if name != "meta"}
@@ -39,8 +41,7 @@ def cutout_tree(image: ImageModel, position: Any, size: Any) -> Tree:
     meta = deep_copy(meta)
     wcs = image.meta.wcs if image.has_wcs else None
     if wcs is not None:
-        box = box_of((rows.stop - rows.start, cols.stop - cols.start))
-        wcs = shifted_wcs(wcs, cols.start, rows.start, box)
+        wcs = shifted_wcs(wcs, cols.start, rows.start, _box(wcs, rows, cols))
         _update_footprint(meta, wcs)
     meta["wcs"] = wcs
     _note(
@@ -75,14 +76,7 @@ def _pixel(image: ImageModel, position: Any) -> tuple[float, float]:
     if hasattr(position, "icrs"):
         if not position.isscalar:
             raise InputError(f"position: expected one, got {len(position)} of them")
-        sky = position.icrs
-        found = _wcs(image, "position").invert(sky.ra.deg, sky.dec.deg, with_bounding_box=False)
-        x, y = (float(value) for value in found)
-        if not np.isfinite((x, y)).all():
-            raise InputError(
-                f"{_named(image)}: position {sky.to_string('hmsdms')} is not on the image"
-            )
-        return x, y
+        return _pixel_of_sky(image, position.icrs)
     try:
         x, y = (float(value) for value in position)
     except (TypeError, ValueError):
@@ -92,6 +86,33 @@ def _pixel(image: ImageModel, position: Any) -> tuple[float, float]:
     if not np.isfinite((x, y)).all():
         raise InputError(f"position: expected finite numbers, got {position!r}")
     return x, y
+
+
+def _pixel_of_sky(image: ImageModel, sky: SkyCoord) -> tuple[float, float]:
+    """x and y of a position on the sky, by the WCS that the image has in FITS.
+
+    Not by the image's own inverse: of many distortions it is an approximation, or there is none.
+    """
+    from astropy.coordinates import SkyCoord
+    from astropy.wcs import WCS
+
+    from ..fits._sip import fit_sip
+
+    wcs = _wcs(image, "position")
+    n_rows, n_cols = image.shape
+    middle, corner = (
+        SkyCoord(*wcs(x, y, with_bounding_box=False), unit="deg")
+        for x, y in (((n_cols - 1) / 2, (n_rows - 1) / 2), (-0.5, -0.5))
+    )
+    # Far from the image polynomials lead anywhere.
+    if middle.separation(sky) < _NEAR * middle.separation(corner):
+        written = WCS(fit_sip(wcs, (n_rows, n_cols)).header)
+        x, y = written.all_world2pix(sky.ra.deg, sky.dec.deg, 0, quiet=True)
+        if np.isfinite((x, y)).all():
+            return float(x), float(y)
+    raise InputError(
+        f"{_named(image)}: position {sky.to_string('hmsdms', precision=2)} is not on the image"
+    )
 
 
 def _pixels(image: ImageModel, size: Any, x: float, y: float) -> tuple[int, int]:
@@ -165,6 +186,20 @@ def _jumps_inside(jumps: np.ndarray, rows: slice, cols: slice) -> np.ndarray:
     _, row, col = jumps.T
     inside = (row >= rows.start) & (row < rows.stop) & (col >= cols.start) & (col < cols.stop)
     return jumps[inside] - np.array([0, rows.start, cols.start], jumps.dtype)
+
+
+def _box(wcs: WCS, rows: slice, cols: slice) -> Box:
+    """Where the WCS of a cut-out holds: all of it, but for what is beyond the box of the image."""
+    from .._footprint import limits
+
+    box = []
+    of_image = (None, None) if wcs.bounding_box is None else limits(wcs)
+    for cut, old in zip((cols, rows), of_image, strict=True):
+        low, high = -0.5, cut.stop - cut.start - 0.5
+        if old is not None and max(low, old[0] - cut.start) < min(high, old[1] - cut.start):
+            low, high = max(low, old[0] - cut.start), min(high, old[1] - cut.start)
+        box.append((low, high))
+    return box[0], box[1]
 
 
 def _update_footprint(meta: dict[str, Any], wcs: WCS) -> None:
