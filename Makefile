@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: build demo test test-busy test-lowest lint format bench bench-peers validate validate-peer validate-sample validate-flight crds-answers torture torture-batch hostile fuzz wheel check-wheel deny clean
+.PHONY: build demo test test-busy test-jdaviz test-lowest lint format bench bench-peers validate validate-peer validate-sample validate-flight crds-answers torture torture-batch hostile fuzz wheel check-wheel deny clean
 
 # Compiles the crate and installs the package, with everything its tests need, into .venv.
 build: $(BIN)/maturin
@@ -31,6 +31,15 @@ test-busy: build
 	trap 'kill $$one $$two' EXIT; \
 	(while :; do :; done) & one=$$!; (while :; do :; done) & two=$$!; \
 	for run in $$(seq $(BUSY_RUNS)); do echo "busy run $$run"; $(PYTEST) || exit 1; done
+
+# That jdaviz shows our products. It brings 200 packages, for which it has an environment of its own.
+JDAVIZ_ENV := build/jdaviz-env
+
+test-jdaviz: $(BIN)/maturin
+	test -x $(JDAVIZ_ENV)/bin/python || $(PYTHON) -m venv $(JDAVIZ_ENV)
+	$(JDAVIZ_ENV)/bin/pip install --quiet "jdaviz[roman]>=4" "pytest>=8"
+	VIRTUAL_ENV=$(CURDIR)/$(JDAVIZ_ENV) $(BIN)/maturin develop --release --locked
+	$(JDAVIZ_ENV)/bin/python -m pytest tests/unit/test_jdaviz.py
 
 # The unit and pipeline tests with the lowest versions that pyproject.toml allows, which have wheels for
 # Python 3.11 only.
