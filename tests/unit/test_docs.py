@@ -255,3 +255,34 @@ def test_the_examples_of_batches_on_a_laptop_run(simulated, tmp_path, monkeypatc
     rows = re.findall(r"^\| (`.*?) \|", (DOCS / "batch.md").read_text(), flags=re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert {field for field in vars(names["outcomes"][0]) if not field.startswith("_")} <= named
+
+
+def test_the_examples_of_compare_and_fits_run(simulated, tmp_path, monkeypatch, capsys):
+    from astropy.coordinates import SkyCoord
+
+    from romancal_rs import datamodels
+
+    arguments = [f"--references={simulated.references}", f"--output_dir={tmp_path}"]
+    assert cli.main(["run", "roman_elp", str(simulated.exposure), *arguments]) == 0
+    (product,) = tmp_path.glob("*_cal.asdf")
+    for name in ("A_cal.asdf", "B_cal.asdf", "r1_cal.asdf"):
+        shutil.copy(product, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    with datamodels.open("r1_cal.asdf") as image:
+        names = {"image": image, "datamodels": datamodels, "SkyCoord": SkyCoord}
+        for example in blocks("compare.md"):
+            exec(compile(example, "compare.md", "exec"), names)
+        assert "A and B are the same" in capsys.readouterr().out
+        for example in blocks("fits.md"):
+            if "Imviz" in example:  # tested with jdaviz
+                continue
+            # The place of the text is that of the pages' exposure.
+            example = example.replace(
+                'SkyCoord("17h57m25.6s +66d07m37s")',
+                "SkyCoord(*image.meta.wcs(30.0, 20.0), unit='deg')",
+            ).replace("(1200, 800), (50, 80)", "(60, 30), (20, 40)")
+            exec(compile(example, "fits.md", "exec"), names)
+    assert names["part"].shape == (20, 40)
+    assert names["ccd"].meta["DETECTOR"] == "WFI01"
+    assert (tmp_path / "image.fits").exists()
