@@ -226,3 +226,16 @@ def test_reference_files_are_compared_too():
     found = compare(*(GainRefModel(testing.create_gain(shape=(8, 8))) for _ in "ab"))
     assert found.kind == "gain"
     assert found.same
+
+
+def test_products_of_kinds_without_a_model_are_compared_too(tmp_path):
+    library = pytest.importorskip("roman_datamodels.datamodels")
+    mosaic = library.MosaicModel.create_fake_data(shape=(20, 30))
+    paths = [tmp_path / "a.asdf", tmp_path / "b.asdf"]
+    mosaic.save(paths[0])
+    mosaic.data[3, 4] += 1
+    mosaic.save(paths[1])
+    found = compare(*paths)
+    assert found.kind == "wfi_mosaic"
+    assert difference(found, "data").worst == (3, 4)
+    assert difference(found, "context").same

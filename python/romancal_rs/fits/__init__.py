@@ -83,6 +83,7 @@ def to_hdulist(model: DataModel, *, everything: bool = False) -> fits.HDUList:
 
 def _made(model: DataModel, everything: bool) -> tuple[fits.HDUList, SipFit | None, list[str]]:
     from astropy.io import fits
+    from astropy.time import Time
 
     where = model.source or "the model"
     chosen = chosen_arrays(model, everything=everything)
@@ -98,6 +99,7 @@ def _made(model: DataModel, everything: bool) -> tuple[fits.HDUList, SipFit | No
         except InputError as error:
             raise InputError(f"{where}: {error}") from error
     primary = fits.PrimaryHDU(header=primary_header(model))
+    primary.header["DATE"] = (Time.now().isot, "when this file was made, UTC")
     primary.header["CREATOR"] = (f"romancal-rs {software_version()}", "what wrote this file")
     hdus = fits.HDUList([primary])
     for name in chosen:
@@ -144,6 +146,7 @@ def export(
         raise InputError(f"{path}: there is a file of this name; it is replaced on request only")
     with open(source) as model:
         hdus, wcs, left_out = _made(model, everything)
+        hdus[0].header["FILENAME"] = (path.name, "name of this file")
         with replacing(path) as file:
             hdus.writeto(file, output_verify="exception", checksum=True)
     held = {hdu.name: _words(hdu) for hdu in hdus[1:]}
