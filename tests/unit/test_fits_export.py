@@ -120,6 +120,7 @@ def test_an_error_that_no_polynomial_takes_away_is_told():
     distortion = Mapping((0, 0, 1)) | Scale(PIXEL) & ripple & Scale(PIXEL) | add
     fitted = fit_sip(build_wcs(distortion, (200, 200), **POINTING), (200, 200))
     assert 0.4 < fitted.error < 0.8
+    assert str(fitted).endswith("pixel from the image's own WCS: no astrometry")
 
 
 def test_an_image_that_is_nowhere_cannot_be_exported(tmp_path):
@@ -162,6 +163,15 @@ def test_pixels_are_those_of_the_image(tmp_path):
         for name in ("SCI", "ERR", "DQ"):
             x, y = WCS(hdus[name].header).world_to_pixel(image.meta.wcs.pixel_to_world(7.0, 3.0))
             np.testing.assert_allclose((x, y), (7.0, 3.0), atol=0.01)
+
+
+def test_an_image_that_the_flux_step_converted_is_in_its_units(tmp_path):
+    image = image_of()
+    image.meta.cal_step.flux = "COMPLETE"
+    with fits.open(export(image, tmp_path / "x.fits").path) as hdus:
+        assert u.Unit(hdus["SCI"].header["BUNIT"]) == u.MJy / u.sr
+        assert u.Unit(hdus["VAR_FLAT"].header["BUNIT"]) == (u.MJy / u.sr) ** 2
+    assert image.to_ccddata().unit == u.MJy / u.sr
 
 
 def test_keywords_are_those_of_hst_and_jwst(tmp_path):
@@ -238,6 +248,9 @@ def test_references_have_all_their_arrays(tmp_path):
         numbers = hdus["GAMMA_REAL"].data + 1j * hdus["GAMMA_IMAG"].data
         np.testing.assert_array_equal(numbers, refpix.gamma)
         assert hdus[0].header["REFTYPE"] == "REFPIX"
+    gain = datamodels.GainRefModel(testing.create_gain(shape=(8, 8)))
+    with fits.open(export(gain, tmp_path / "gain.fits").path) as hdus:
+        assert u.Unit(hdus["SCI"].header["BUNIT"]) == u.electron / u.DN
     flat = datamodels.FlatRefModel(testing.create_flat(shape=(8, 8)))
     assert next(iter(export(flat, tmp_path / "flat.fits").extensions)) == "SCI"
 

@@ -22,11 +22,12 @@ def ccddata_of(image: ImageModel) -> CCDData:
 
     from ..fits._keywords import keywords
     from ..fits._sip import fit_sip
+    from ..fits._units import unit_of
 
-    rate = u.DN / u.s
+    unit = u.Unit(unit_of(image, "data"))
     uncertainty = None
     if "err" in image:
-        uncertainty = StdDevUncertainty(np.asarray(image.err), unit=rate, copy=False)
+        uncertainty = StdDevUncertainty(np.asarray(image.err), unit=unit, copy=False)
     wcs = None
     if image.has_wcs:
         wcs = WCS(fit_sip(image.meta.wcs, (image.shape[0], image.shape[1])).header)
@@ -38,5 +39,5 @@ def ccddata_of(image: ImageModel) -> CCDData:
         flags=image.dq,
         wcs=wcs,
         meta=keywords(image),
-        unit=rate,
+        unit=unit,
     )

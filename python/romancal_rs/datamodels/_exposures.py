@@ -357,12 +357,12 @@ class ImageModel(DataModel):
         Returns
         -------
         CCDData
-            `data` [DN/s] with `err` as its standard deviation, `mask` True where DO_NOT_USE is set,
-            `flags` the whole `dq`, and `meta` the keywords of FITS that `romancal_rs.fits` writes
-            (``ccd.meta["FILTER"]``). The arrays, but the mask, are those of this image: what is
-            changed there is changed here. CCDData takes no WCS but that of FITS: `wcs` is the one
-            that `romancal_rs.fits.fit_sip` makes, within a thousandth of a pixel of ``meta.wcs``;
-            None if the image has none.
+            `data` [DN/s, or MJy/sr where the mission's flux step has converted it] with `err` as
+            its standard deviation, `mask` True where DO_NOT_USE is set, `flags` the whole `dq`,
+            and `meta` the keywords of FITS that `romancal_rs.fits` writes (``ccd.meta["FILTER"]``).
+            The arrays, but the mask, are those of this image: what is changed there is changed
+            here. CCDData takes no WCS but that of FITS: `wcs` is the one that
+            `romancal_rs.fits.fit_sip` makes of ``meta.wcs``; None if the image has none.
 
         Raises
         ------

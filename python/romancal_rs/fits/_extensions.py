@@ -10,6 +10,7 @@ import numpy as np
 from .. import dqflags
 from ..datamodels import ImageModel, RampModel, ScienceRawModel
 from ._keywords import rows, science_keywords
+from ._units import unit_of
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -24,15 +25,6 @@ _CHOSEN: dict[type[DataModel], tuple[str, ...]] = {
     ScienceRawModel: ("data", "resultantdq"),
     RampModel: ("data", "pixeldq", "groupdq"),
     ImageModel: ("data", "err", "dq", "var_poisson", "var_rnoise", "var_flat"),
-}
-_UNITS: dict[type[DataModel], dict[str, str]] = {
-    ScienceRawModel: {"data": "DN", "amp33": "DN"},
-    RampModel: {"data": "DN", "amp33": "DN"},
-    ImageModel: {
-        **dict.fromkeys(("data", "err", "dumo"), "DN/s"),
-        **dict.fromkeys(("var_poisson", "var_rnoise", "var_flat"), "DN2/s2"),
-        "amp33": "DN",
-    },
 }
 #: The widths of integers and of floating-point numbers that FITS has.
 _KINDS = "iuf"
@@ -69,7 +61,7 @@ def image_extension(model: DataModel, name: str, wcs: SipFit | None) -> Iterator
         parts = {title: values.view(np.uint8) if values.dtype == bool else values}
     for extension, part in parts.items():
         hdu = fits.ImageHDU(np.ascontiguousarray(part), name=extension, ver=1)
-        unit = _UNITS.get(type(model), {}).get(name)
+        unit = unit_of(model, name)
         if unit:
             hdu.header["BUNIT"] = (unit, "unit of the values")
         if name == "data" and isinstance(model, ImageModel):

@@ -28,6 +28,8 @@ __all__ = ["SipFit", "fit_sip"]
 _DEGREES = range(1, 7)
 #: What is exact enough [pixel]: a tenth of what a centroid can tell of the brightest stars.
 _GOAL = 1e-3
+#: What is too far to measure positions by [pixel].
+_FAR = 1e-2
 #: Places along each axis where the error is measured. gwcs fits to 32: few of them coincide.
 _N_MEASURED = 101
 _N_FITTED = 32
@@ -60,6 +62,8 @@ class SipFit:
 
     def __str__(self) -> str:
         what = f"TAN-SIP of degree {self.degree}" if self.degree > 1 else "TAN"
+        if self.error > _FAR:
+            return f"{what}, up to {self.error:.1g} pixel from the image's own WCS: no astrometry"
         return f"{what}, within {self.error:.1g} pixel of the image's own WCS"
 
 

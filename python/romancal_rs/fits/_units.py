@@ -1,0 +1,28 @@
+"""Units of arrays, as the mission's schemas state them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..datamodels import DataModel
+
+#: What FITS headers have for units that the schemas write otherwise.
+_IN_FITS = {
+    "MJy.sr**-1": "MJy/sr",
+    "MJy**2.sr**-2": "MJy2/sr2",
+    "microns": "um",
+    "m^2": "m2",
+}
+
+
+def unit_of(model: DataModel, name: str) -> str:
+    """The unit of an array as FITS headers have it, such as ``DN/s``; empty if there is none.
+
+    An image is in MJy/sr once the mission's flux step has converted it.
+    """
+    stated = model._tree.place(*name.split(".")).keyword("unit")
+    if isinstance(stated, list):
+        converted = model.get("meta.cal_step.flux") == "COMPLETE"
+        stated = stated[1] if converted else stated[0]
+    return _IN_FITS.get(stated, stated.replace(" ", "")) if isinstance(stated, str) else ""
