@@ -37,7 +37,7 @@ JDAVIZ_ENV := build/jdaviz-env
 
 test-jdaviz: $(BIN)/maturin
 	test -x $(JDAVIZ_ENV)/bin/python || $(PYTHON) -m venv $(JDAVIZ_ENV)
-	$(JDAVIZ_ENV)/bin/pip install --quiet "jdaviz[roman]>=4" "pytest>=8"
+	$(JDAVIZ_ENV)/bin/pip install --quiet "jdaviz[roman]>=5" "pytest>=8"
 	VIRTUAL_ENV=$(CURDIR)/$(JDAVIZ_ENV) $(BIN)/maturin develop --release --locked
 	$(JDAVIZ_ENV)/bin/python -m pytest tests/unit/test_jdaviz.py
 

@@ -11,6 +11,7 @@ from astropy.time import Time
 from romancal_rs import dqflags
 from romancal_rs.assign_wcs import build_wcs
 from romancal_rs.compare import ALWAYS_DIFFERENT, Extent, Size, compare
+from romancal_rs.compare._arrays import Tolerance, compare_arrays
 from romancal_rs.datamodels import GainRefModel, ImageModel, RampModel, testing
 from romancal_rs.errors import InputError
 
@@ -115,7 +116,7 @@ def test_flags_of_samples_have_the_names_of_samples():
     found = compare(ramp, other)
     assert difference(found, "groupdq").flags == {"WFI18_TRANSIENT": (0, 1)}
     assert difference(found, "data").extents == (Extent(1, 2, 2), Extent(4, 4, 1), Extent(4, 4, 1))
-    assert "in resultants 1 to 2 (2 of 3), row 4, column 4" in str(found)
+    assert "in planes 1 to 2 (2 of 3), row 4, column 4" in str(found)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +148,26 @@ def test_arrays_that_one_side_lacks_or_has_of_another_shape_are_told(a, b):
     assert not difference(found, "chisq").same
     assert "only in B" in str(found)
     assert "6 x 9 in A, 3 x 3 in B: not compared" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "lines"),
+    [
+        (["a", "b"], ["a", "c"], ["1 of 2 differ (50 %)", "in place 1"]),
+        ([True, False], [True, True], ["largest at place 1: 0 in A, 1 in B"]),
+        (3.0, 4.0, ["1 of 1 differ (100 %)", "largest: 3 in A, 4 in B"]),
+        ([1 + 2j, 3], [1 + 5j, 3], ["|A - B|: median 3, largest 3"]),
+        ([1, 2], [1.0, 2.5], ["int64 in A, float64 in B", "|A - B|: median 0.5, largest 0.5"]),
+        (np.zeros((0, 3)), np.zeros((0, 3)), ["same 0 values"]),
+        (np.zeros((2, 2, 2, 2)), np.eye(2), ["2 x 2 x 2 x 2 in A, 2 x 2 in B: not compared"]),
+        ([2**62], [2**62 + 2**40], ["|A - B|: median 1.1e+12, largest 1.1e+12"]),
+    ],
+)
+def test_arrays_of_any_kind_are_told(first, second, lines):
+    found = compare_arrays("x", np.array(first), np.array(second), tolerance=Tolerance())
+    told = list(found.lines())
+    assert [line for line in lines if line not in told] == []
+    assert found.same == (lines == ["same 0 values"])
 
 
 def test_lists_of_jumps_are_compared_as_sets(a, b):

@@ -62,7 +62,7 @@ def compare_arrays(
         return ArrayDifference(name, shapes=shapes, dtypes=dtypes, entries_only=only)
     if shapes[0] != shapes[1]:
         return ArrayDifference(name, shapes=shapes, dtypes=dtypes)
-    found = _Found(a.shape, is_flags(name, a, b), np.result_type(a.dtype, np.float32))
+    found = _Found(a.shape, is_flags(name, a, b), max(a.itemsize, b.itemsize))
     width = a.shape[-1] if a.ndim else 1
     tables = [array.reshape(-1, width) if array.size else array for array in (a, b)]
     errors = None if err is None else err.reshape(-1, width)
@@ -90,7 +90,7 @@ class _Found:
 
     shape: tuple[int, ...]
     of_flags: bool
-    sizes_in: np.dtype[Any]
+    itemsize: int
     n_differ: int = 0
     nan_only: tuple[int, int] = (0, 0)
     largest: float = -1.0
@@ -105,8 +105,7 @@ class _Found:
         width = self.shape[-1] if self.shape else 1
         self.rows = np.zeros(math.prod(self.shape) // width if math.prod(self.shape) else 0, bool)
         self.cols = np.zeros(width, bool)
-        # Half of a complex number's bits.
-        self.sizes_in = np.dtype(np.float32 if self.sizes_in.itemsize <= 4 else np.float64)
+        self.sizes_in = np.float32 if self.itemsize <= 4 else np.float64
 
     def add(
         self,

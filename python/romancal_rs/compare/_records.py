@@ -11,7 +11,7 @@ Side = Literal["A", "B"]
 
 #: Two positions on the sky that are nearer than this [mas] are the same: rounding.
 SAME_PLACE = 1e-3
-_AXES = ("resultant", "row", "column")
+_AXES = ("plane", "row", "column")
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class ArrayDifference:
                 f"{axis} {i}" for axis, i in zip(axes(len(self.worst)), self.worst, strict=True)
             )
             a, b = (f"{value:.7g}" for value in self.worst_values)
-            yield f"largest at {place}: {a} in A, {b} in B"
+            yield f"largest{place and f' at {place}'}: {a} in A, {b} in B"
         if any(self.nan_only):
             yield f"NaN only in A: {self.nan_only[0]}, only in B: {self.nan_only[1]}"
 
@@ -297,9 +297,11 @@ class Comparison:
 
 def axes(n: int) -> list[str]:
     """What the axes of an array are called."""
+    if n == 1:
+        return ["place"]
     if n <= len(_AXES):
-        return list(_AXES[-n:]) if n else []
-    return [f"axis {i}" for i in range(n)]
+        return list(_AXES[len(_AXES) - n :])
+    return [f"axis-{i} place" for i in range(n)]
 
 
 def short(value: Any, most: int = 60) -> str:
