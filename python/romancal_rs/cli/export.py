@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         help="the FITS file to write; FILE with .fits, in this directory, if left out",
     )
-    parser.add_argument("-o", "--output", dest="named", metavar="OUTPUT", type=path)
+    parser.add_argument(
+        "-o", "--output", dest="named", metavar="OUTPUT", type=path, help="the same, as an option"
+    )
     parser.add_argument(
         "--all",
         dest="everything",
