@@ -86,6 +86,11 @@ def _shortened(value: object) -> object:
     return value
 
 
+def preformatted(lines: str) -> Html:
+    """Text as it would be printed."""
+    return Html(f"<pre>{escape(lines)}</pre>")
+
+
 def number_of(rows: Sequence[object], noun: str) -> str:
     """``1 array``, ``2 arrays``."""
     return f"{len(rows)} {noun}{'' if len(rows) == 1 else 's'}"

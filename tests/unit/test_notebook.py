@@ -13,8 +13,10 @@ from romancal_rs import datamodels, kernels
 from romancal_rs.batch import Batch, Kind, Outcome, Plan
 from romancal_rs.batch.plan import Pin, PlannedExposure, Problem, ReferenceSet, Settings
 from romancal_rs.batch.state import RunDirectory
+from romancal_rs.compare import compare
 from romancal_rs.datamodels import GainRefModel, ImageModel, testing
 from romancal_rs.flatfield import FlatFieldStep
+from romancal_rs.inspection import describe_file, validate_file
 from romancal_rs.jump import JumpStep
 from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.stpipe import Run
@@ -329,3 +331,17 @@ def test_the_page_about_notebooks_works(tmp_path, monkeypatch, capsys):
                 value = eval(code.removeprefix("print"), names)
                 assert repr(value) == said
     assert "├─exposure (" in capsys.readouterr().out
+
+
+def test_what_is_found_in_files_shows_in_short_and_unfolds(image, tmp_path):
+    image.meta.exposure.ma_table_name = EVIL
+    file = str(image.save(tmp_path / "one_cal.asdf"))
+    for found, word in (
+        (compare(file, image), "A and B are the same"),
+        (describe_file(file), "wfi_image"),
+        (validate_file(file), "0 errors"),
+        (validate_file(__file__), "1 error"),
+    ):
+        html = found._repr_html_()
+        assert word in Page(html).text
+        assert "script" not in Page(html).tags

@@ -19,6 +19,7 @@ NOT_LISTED = {
 }
 PACKAGES = [
     *("romancal_rs", "romancal_rs.batch", "romancal_rs.datamodels", "romancal_rs.kernels"),
+    *("romancal_rs.compare", "romancal_rs.fits", "romancal_rs.inspection"),
     *("romancal_rs.datamodels.testing", "romancal_rs.pipeline", "romancal_rs.references"),
     *("romancal_rs.references.crds_cache", "romancal_rs.references.librarian"),
     *("romancal_rs.simulate", "romancal_rs.stpipe"),

@@ -12,9 +12,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-from .. import datamodels
+from .. import _lazy, datamodels
 from ..datamodels import DataModel, UnknownModelError
-from ..datamodels._base import _read
+from ..datamodels._base import read_any
 from ..datamodels._schema import kind_of
 from ..errors import InputError
 from ._arrays import Tolerance, compare_arrays
@@ -41,6 +41,8 @@ __all__ = [
     "TransformDifference",
     "compare",
 ]
+
+__dir__ = _lazy.listing(__all__)
 
 
 def compare(
@@ -111,7 +113,7 @@ def _open(source: Any) -> DataModel:
     try:
         return datamodels.open(source)
     except UnknownModelError:
-        return DataModel._view(_read(source), owner=True)
+        return DataModel._view(read_any(source), owner=True)
 
 
 def _name(model: DataModel, side: str) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from .. import _html
+
 Side = Literal["A", "B"]
 
 #: Two positions on the sky that are nearer than this [mas] are the same: rounding.
@@ -89,7 +91,7 @@ class ArrayDifference:
     sigma: Size | None = None
     relative: float | None = None
     worst: tuple[int, ...] | None = None
-    worst_values: tuple[Any, Any] | None = None
+    worst_values: tuple[object, object] | None = None
     extents: tuple[Extent, ...] = ()
     flags: dict[str, tuple[int, int]] = field(default_factory=dict)
     entries_only: tuple[int, int] | None = None
@@ -213,9 +215,9 @@ class MetadataDifference:
         What was not compared, as patterns.
     """
 
-    only_a: dict[str, Any]
-    only_b: dict[str, Any]
-    differing: dict[str, tuple[Any, Any]]
+    only_a: dict[str, object]
+    only_b: dict[str, object]
+    differing: dict[str, tuple[object, object]]
     n_compared: int
     ignored: tuple[str, ...] = ()
 
@@ -263,15 +265,22 @@ class Comparison:
         parts: list[ArrayDifference | TransformDifference] = [*self.arrays, *self.transforms]
         return self.metadata.same and all(part.same for part in parts)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """All of it as plain dicts and lists, which JSON takes; what is not finite is None."""
-        found: dict[str, Any] = {"same": self.same, **asdict(self)}
         parts: list[ArrayDifference | TransformDifference] = [*self.arrays, *self.transforms]
-        records = [*found["arrays"], *found["transforms"]]
-        for part, record in zip(parts, records, strict=True):
-            record["same"] = part.same
-        found["metadata"]["same"] = self.metadata.same
-        plain: dict[str, Any] = _plain(found)
+        n_arrays = len(self.arrays)
+        records = [{**asdict(part), "same": part.same} for part in parts]
+        found: dict[str, object] = {
+            "same": self.same,
+            "a": self.a,
+            "b": self.b,
+            "kind": self.kind,
+            "arrays": records[:n_arrays],
+            "transforms": records[n_arrays:],
+            "metadata": {**asdict(self.metadata), "same": self.metadata.same},
+        }
+        plain = _plain(found)
+        assert isinstance(plain, dict)
         return plain
 
     def __str__(self) -> str:
@@ -291,8 +300,16 @@ class Comparison:
         lines += [f"  {line}" for line in self.metadata.lines()]
         if self.metadata.ignored:
             lines.append(f"  not compared: {', '.join(self.metadata.ignored)}")
-        lines.append("A and B are the same" if self.same else "A and B differ")
+        lines.append(self._conclusion())
         return "\n".join(lines)
+
+    def _conclusion(self) -> str:
+        return "A and B are the same" if self.same else "A and B differ"
+
+    def _repr_html_(self) -> str:
+        files = _html.table([("A", self.a), ("B", self.b)])
+        whole = _html.details("in full", _html.preformatted(str(self)))
+        return _html.block(_html.heading("Comparison", self._conclusion()), files, whole)
 
 
 def axes(n: int) -> list[str]:
@@ -304,7 +321,7 @@ def axes(n: int) -> list[str]:
     return [f"axis-{i} place" for i in range(n)]
 
 
-def short(value: Any, most: int = 60) -> str:
+def short(value: object, most: int = 60) -> str:
     """A value in a line."""
     text = " ".join((value if isinstance(value, str) else repr(value)).split())
     return text if len(text) <= most else f"{text[: most - 4]} ..."
@@ -329,7 +346,7 @@ def _extent(extent: Extent, axis: str, length: int) -> str:
     return f"{axis}s {extent.first} to {extent.last} ({extent.number} of {length})"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

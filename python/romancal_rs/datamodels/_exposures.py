@@ -314,7 +314,11 @@ class ImageModel(DataModel):
         _carry_over(old, tree, share_file=True)
         return image
 
-    def cutout(self, position: SkyCoord | tuple[float, float], size: Any) -> ImageModel:
+    def cutout(
+        self,
+        position: SkyCoord | tuple[float, float],
+        size: int | Quantity | tuple[int | Quantity, int | Quantity],
+    ) -> ImageModel:
         """A part of the image as an image of its own, which all that takes images takes.
 
         Parameters

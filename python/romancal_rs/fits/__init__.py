@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import _lazy
 from .._files import existing_or_local, replacing
 from .._version import software_version
 from ..datamodels import DataModel, ImageModel, open
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from astropy.io import fits
 
 __all__ = ["Exported", "SipFit", "export", "fit_sip", "keywords", "separation", "to_hdulist"]
+
+__dir__ = _lazy.listing(__all__)
 
 
 @dataclass(frozen=True)

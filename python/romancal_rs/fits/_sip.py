@@ -21,6 +21,7 @@ from ..errors import InputError, one_line
 if TYPE_CHECKING:
     from astropy.io.fits import Header
     from gwcs import WCS
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["SipFit", "fit_sip"]
 
@@ -153,7 +154,9 @@ def _polynomial(coefficients: Any, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     return np.polynomial.polynomial.polyval2d(u, v, coefficients)
 
 
-def separation(ra: Any, dec: Any, other_ra: Any, other_dec: Any) -> np.ndarray[Any, Any]:
+def separation(
+    ra: ArrayLike, dec: ArrayLike, other_ra: ArrayLike, other_dec: ArrayLike
+) -> NDArray[np.float64]:
     """The angles between positions on the sky; all in degrees.
 
     By half-angles, which keep their digits where positions nearly coincide.

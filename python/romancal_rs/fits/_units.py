@@ -17,12 +17,11 @@ _IN_FITS = {
 
 
 def unit_of(model: DataModel, name: str) -> str:
-    """The unit of an array as FITS headers have it, such as ``DN/s``; empty if there is none.
+    """The unit of an array as FITS headers have it, such as ``DN/s``; empty if there is none."""
+    from ..datamodels import ModelError, _quantities
 
-    An image is in MJy/sr once the mission's flux step has converted it.
-    """
-    stated = model._tree.place(*name.split(".")).keyword("unit")
-    if isinstance(stated, list):
-        converted = model.get("meta.cal_step.flux") == "COMPLETE"
-        stated = stated[1] if converted else stated[0]
-    return _IN_FITS.get(stated, stated.replace(" ", "")) if isinstance(stated, str) else ""
+    try:
+        stated = _quantities.unit_of(model._tree, name)
+    except ModelError:
+        return ""
+    return _IN_FITS.get(stated, stated.replace(" ", ""))

@@ -11,6 +11,7 @@ tell what can be told.
 True
 """
 
+from .. import _lazy
 from ._describing import describe_file
 from ._description import ArrayDescription, Column, FileDescription, Plain, Table
 from ._statistics import ArrayStatistics, array_statistics
@@ -31,3 +32,5 @@ __all__ = [
     "print_tree",
     "validate_file",
 ]
+
+__dir__ = _lazy.listing(__all__)

@@ -26,10 +26,10 @@ from ._fields import fields_of, texts_of
 from ._statistics import ArrayStatistics, Values, array_statistics
 
 #: Arrays of flags, by the last part of their names: of samples, of pixels, of a second kind.
-_FLAGS: tuple[tuple[re.Pattern[str], Mapping[str, int]], ...] = (
+_FLAGS: tuple[tuple[re.Pattern[str], dqflags.Flags], ...] = (
     (re.compile(r"(groupdq|resultantdq)"), dqflags.group),
     (re.compile(r"(dq|pixeldq|dq_border_ref_pix_\w+)"), dqflags.pixel),
-    (re.compile(r"(dq2|pixeldq2)"), {}),
+    (re.compile(r"(dq2|pixeldq2)"), dqflags.Flags()),
 )
 #: Arrays that are told plane by plane, too.
 _OF_PLANES = ("data", "coeffs")
@@ -177,7 +177,7 @@ def _unusable(tree: Tree) -> Values | None:
     return (flags & flags.dtype.type(dqflags.DO_NOT_USE)) != 0 if flags.dtype.kind == "u" else None
 
 
-def flag_names(name: str, dtype: np.dtype[Any]) -> Mapping[str, int] | None:
+def flag_names(name: str, dtype: np.dtype[Any]) -> dqflags.Flags | None:
     """The flags that an array of this dotted name may have; None if it is none of flags."""
     if dtype.kind != "u":
         return None
@@ -196,7 +196,7 @@ def _told(name: str, values: Values, unusable: Values | None) -> dict[str, Any]:
     return {"statistics": array_statistics(values, excluded), "planes": planes}
 
 
-def count_flags(values: Values, names: Mapping[str, int]) -> dict[str, int]:
+def count_flags(values: Values, names: dqflags.Flags) -> dict[str, int]:
     """How many pixels have each flag that is set, strip by strip; see `dqflags.counts`."""
     flat = values.reshape(-1)
     found: Counter[str] = Counter()

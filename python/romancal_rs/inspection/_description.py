@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 
+from .. import _html
 from ..stpipe.recipes import FLIGHT, LEFT_OUT, OF_2022
 from ._statistics import ArrayStatistics
 
@@ -174,6 +175,13 @@ class FileDescription:
             return "failed"
         n_complete = done.count("COMPLETE")
         return "complete" if n_complete == len(done) else f"{n_complete}/{len(done)}"
+
+    def _repr_html_(self) -> str:
+        told = self.to_json()
+        shape = [(a.name, a.dtype, " x ".join(map(str, a.shape))) for a in self.arrays]
+        arrays = _html.details(_html.number_of(shape, "array"), _html.table(shape))
+        rest = _html.details("all there is to tell", _html.tree(told))
+        return _html.block(_html.heading(self.file, self.kind, self.status), arrays, rest)
 
     def to_json(self) -> dict[str, Plain]:
         """As JSON has it: numbers that are not finite are null; what is not there is left out.

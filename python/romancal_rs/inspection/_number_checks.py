@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def do_not_use(flags: Values) -> Values | None:
     return (flags & flags.dtype.type(dqflags.DO_NOT_USE)) != 0
 
 
-def _nameless(name: str, values: Values, flags: Mapping[str, int]) -> Iterator[Finding]:
+def _nameless(name: str, values: Values, flags: dqflags.Flags) -> Iterator[Finding]:
     named = np.bitwise_or.reduce(np.array(list(flags.values()), np.int64))
     there = int(np.bitwise_or.reduce(values, axis=None)) if values.size else 0
     for text in dqflags.names(there & ~int(named), flags):

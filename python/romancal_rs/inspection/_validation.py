@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from .. import _html
 from .._asdf_damage import damage
 from .._files import existing_or_local, open_regular
 from .._yaml_head import HeadError
@@ -60,6 +61,11 @@ class Verdict:
     def is_sound(self) -> bool:
         """Whether there is no error."""
         return not self.errors
+
+    def _repr_html_(self) -> str:
+        told = _html.number_of(self.errors, "error"), _html.number_of(self.notes, "note")
+        rows = [("error" if f.is_error else "note", f.place, f.problem) for f in self.findings]
+        return _html.block(_html.heading(self.file, *told), _html.table(rows))
 
     def to_json(self) -> dict[str, Plain]:
         """As JSON has it: `file`, `is_sound`, `errors` and `notes`, each with place and problem."""
