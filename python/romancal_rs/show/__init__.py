@@ -1,0 +1,1 @@
+"""Pictures of exposures and reference files."""
