@@ -93,15 +93,33 @@ def test_bad_pixels_do_not_stretch_the_scale():
 
 
 def test_ticks_are_round_and_apart():
-    assert round_ticks(0.5, 60, lambda x: x / 60) == [0.5, 10, 20, 50]
-    assert round_ticks(-1, 9, lambda x: (x + 1) / 10) == [-1, 0, 1, 2, 5]
+    assert round_ticks(-1, 10, lambda x: (x + 1) / 11) == [-1, 0, 1, 2, 5, 10]
+    assert round_ticks(0, 100, lambda x: np.sqrt(x / 100), apart=0.1) == [0, 2, 10, 20, 50, 100]
 
 
 def test_ticks_below_zero_mirror_those_above():
-    assert round_ticks(-60, 60, lambda x: (x + 60) / 120) == [-50, -20, -10, 0, 10, 20, 50]
-    assert round_ticks(-60, -5, lambda x: (x + 60) / 55) == [-50, -20, -10, -5]
+    ticks = round_ticks(-60, 60, lambda x: (x + 60) / 120)
+    assert ticks == [-50, -20, -10, 0, 10, 20, 50]
+    assert round_ticks(-60, -5, lambda x: (x + 60) / 55, apart=0.2) == [-50, -20, -5]
 
 
 def test_an_axis_of_nearly_one_value_has_ticks_all_the_same():
     ticks = round_ticks(1.98, 2.02, lambda x: (x - 1.98) / 0.04)
-    np.testing.assert_allclose(ticks, [1.98, 1.99, 2.0, 2.01, 2.02])
+    assert ticks == [1.98, 1.99, 2.0, 2.01, 2.02]
+
+
+def test_the_axis_of_a_constant_has_its_value_for_a_tick():
+    norm = stretch(np.full((4, 4), 1.25))
+    assert round_ticks(norm.vmin, norm.vmax, norm) == [1.25]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_part_of_an_axis_is_without_ticks(seed):
+    rng = np.random.default_rng(seed)
+    offset = rng.choice([0, 1e-3, 10, 5e4])
+    field = offset + rng.normal(2.0, 0.1, (60, 60)) * 10.0 ** rng.integers(-4, 5)
+    field[0] *= 1 + 20 * rng.random(60)
+    norm = stretch(field)
+    places = [float(norm(tick)) for tick in round_ticks(norm.vmin, norm.vmax, norm)]
+    assert np.diff([0, *places, 1]).max() < 0.45
+    assert np.diff(places).min() > 0.08

@@ -10,7 +10,7 @@ its pixels alone.
 
 from __future__ import annotations
 
-from .picture import FORMATS, picture, save
+from .picture import FORMATS, format_of, picture, save
 from .preview import PREVIEW, THUMBNAIL, as_png, preview, thumbnail
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "PREVIEW",
     "THUMBNAIL",
     "as_png",
+    "format_of",
     "picture",
     "preview",
     "save",

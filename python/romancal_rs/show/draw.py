@@ -25,7 +25,7 @@ __all__ = ["Slot", "draw", "draw_compass", "painted"]
 _VISIBILITY = 1 / 3
 
 #: How far the colour of a cell covers the ground at least, if any pixel has the flag.
-_LEAST = 0.35
+_LEAST = 0.5
 
 #: The ratio of the sides of an image beyond which its pixels are no longer drawn as squares.
 _LONGEST = 4.0
@@ -84,7 +84,7 @@ def _image(figure: Figure, slot: Slot, panel: kinds.Image, theme: Theme) -> Axes
     handles = []
     if panel.n_unusable:
         total = panel.shape[0] * panel.shape[1]
-        label = f"not usable: {_pixels(panel.n_unusable, total)}"
+        label = f"{panel.left_out}: {_pixels(panel.n_unusable, total)}"
         handles.append(Patch(facecolor=theme.unusable, edgecolor=theme.text, lw=0.5, label=label))
     _legend(axes, slot, handles, panel.notes, theme)
     if panel.sky is not None:
@@ -112,13 +112,16 @@ def _flag_map(figure: Figure, slot: Slot, panel: kinds.FlagMap, theme: Theme) ->
 
 
 def _layer(figure: Figure, slot: Slot, panel: kinds.Layer, theme: Theme) -> Axes:
-    from matplotlib.colors import LinearSegmentedColormap, PowerNorm
+    from matplotlib.colors import LinearSegmentedColormap, PowerNorm, to_rgb
     from matplotlib.patches import Patch
 
     axes, right = _pixel_axes(figure, slot, panel)
     colour = theme.categories[1]
-    colours = LinearSegmentedColormap.from_list("share", [theme.background, colour])
-    shown = _show(axes, panel, panel.share, colours, PowerNorm(_VISIBILITY, 0, 1))
+    faintest = (1 - _LEAST) * np.array(to_rgb(theme.background)) + _LEAST * np.array(to_rgb(colour))
+    colours = LinearSegmentedColormap.from_list("share", [faintest, colour])
+    flagged = np.where(panel.share > 0, panel.share, np.nan)
+    norm = PowerNorm(_VISIBILITY, 1 / max(panel.cell, 2) ** 2, 1)
+    shown = _show(axes, panel, flagged, colours.with_extremes(bad=theme.background), norm)
     if panel.cell > 1:
         _colour_bar(figure, slot, panel.shape, right, shown, "share of a cell's pixels", ends=False)
     total = panel.shape[0] * panel.shape[1]
@@ -158,7 +161,9 @@ def _curves(figure: Figure, slot: Slot, panel: kinds.Curves, theme: Theme) -> Ax
     axes.set_axisbelow(True)
     labelled = [curve for curve in panel.curves if curve.label]
     if labelled:
-        axes.legend(loc="best", ncols=1 if len(labelled) < 7 else 2)
+        # Many lines leave no room for their names among them.
+        beside = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "borderaxespad": 0}
+        axes.legend(**(beside if len(labelled) > 3 else {"loc": "best"}))
     return axes
 
 
@@ -411,7 +416,8 @@ def draw_compass(axes: Any, size: tuple[float, float], shape: tuple[int, int], s
 def _pixels(count: int, total: int) -> str:
     """A number of pixels, and their share where there are any."""
     noun = "pixel" if count == 1 else "pixels"
-    share = f" ({100 * count / total:.2g}%)" if count else ""
+    percent = 100 * count / total
+    share = f" ({percent:.1f}%)" if percent >= 10 else f" ({percent:.2g}%)" if count else ""
     return f"{count:,} {noun}{share}"
 
 

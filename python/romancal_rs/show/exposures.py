@@ -134,11 +134,11 @@ def _median_ramp(exposure: ScienceRawModel | RampModel) -> Curves:
     samples = samples[:, np.isfinite(samples).all(axis=0)]
     if not samples.size:
         samples = np.full((data.shape[0], 1), np.nan)
-    low, middle, high = np.percentile(samples, [16, 50, 84], axis=1)
+    low, middle, high = np.percentile(samples - samples[0], [16, 50, 84], axis=1)
     times = times_of(exposure)
     known = times is not None and len(times) == len(middle)
     return Curves(
-        "Resultants of the science pixels",
+        "Science pixels since the first resultant",
         "time since the reset [s]" if known else "resultant",
         "DN",
         [

@@ -54,7 +54,7 @@ def flag_values(names: list[str]) -> dict[str, int]:
         if known not in pixel:
             raise ArgumentError(
                 f"{name!r} is no flag of a pixel{nearest(known, pixel)} "
-                f"(flags are {', '.join(pixel)})"
+                f"(flags are {', '.join(name for name in pixel if 'RESERVED' not in name)})"
             )
         values[known] = pixel[known]
     return values

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dqflags import DO_NOT_USE
+from ..dqflags import DO_NOT_USE, counts
 from .flags import category_shares, flag_share
 from .scaling import cell_for, shrink, strips
 from .sky import Sky
@@ -17,6 +18,8 @@ __all__ = ["CELLS", "Arrows", "Curve", "Curves", "FlagMap", "Image", "Layer", "P
 
 #: Cells along the longer side of an image: as many as a panel has dots.
 CELLS = 690
+
+_NOTE = 72  # letters in a line of notes
 
 
 @dataclass
@@ -63,6 +66,8 @@ class Image(Pixels):
         Whether it looks like the sky, and is shown in grey.
     n_unusable : int
         Pixels left out of the means.
+    left_out : str
+        What they are.
     sky : Sky, optional
         World coordinates.
     """
@@ -71,6 +76,7 @@ class Image(Pixels):
     unit: str = ""
     is_sky: bool = False
     n_unusable: int = 0
+    left_out: str = "not usable"
     sky: Sky | None = None
 
     @classmethod
@@ -108,6 +114,7 @@ class Image(Pixels):
             unit,
             is_sky,
             n_unusable,
+            "no number" if dq is None else "not usable",
             sky,
             notes=notes or [],
         )
@@ -128,10 +135,22 @@ class FlagMap(Pixels):
     counts: list[int]
 
     @classmethod
-    def of(cls, title: str, dq: NDArray[Any]) -> FlagMap:
-        """A map of at most `CELLS` cells along a side."""
+    def of(cls, title: str, dq: NDArray[Any], *, named: bool = False) -> FlagMap:
+        """A map of at most `CELLS` cells along a side.
+
+        Parameters
+        ----------
+        dq : ndarray, (n_rows, n_cols), uint8 or uint32
+        named : bool, optional
+            Whether the notes tell how many pixels each flag has.
+        """
         cell = cell_for(dq.shape, CELLS)
-        return cls(title, (dq.shape[0], dq.shape[1]), cell, *category_shares(dq, cell))
+        notes = []
+        if named:
+            found = [f"{name}\u00a0{number:,}" for name, number in counts(dq).items()]
+            notes = shorten(", ".join(found) or "no flags", 3)
+        shape = dq.shape[0], dq.shape[1]
+        return cls(title, shape, cell, *category_shares(dq, cell), notes=notes)
 
 
 @dataclass
@@ -219,6 +238,14 @@ class SkyGrid(Panel):
 
     shape: tuple[int, int]
     sky: Sky
+
+
+def shorten(text: str, most: int) -> list[str]:
+    """A text in at most so many lines as wide as a panel; what is left out is a sign."""
+    lines = textwrap.wrap(text, _NOTE)
+    return (
+        lines if len(lines) <= most else [*lines[: most - 1], f"{lines[most - 1][: _NOTE - 4]} ..."]
+    )
 
 
 def unusable(dq: NDArray[Any]) -> NDArray[np.bool_]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-__all__ = ["FORMATS", "panels_of", "picture", "representative", "save"]
+__all__ = ["FORMATS", "format_of", "panels_of", "picture", "representative", "save"]
 
 #: What a picture may be written as, by the end of its name.
 FORMATS = ("png", "pdf", "svg", "jpg")
@@ -42,7 +42,7 @@ DPI = 150
 
 # Inches: the side of a panel, and what is written around it.
 _SIDE = 4.6
-_LEFT, _RIGHT, _BELOW, _ABOVE = 0.95, 1.6, 1.2, 0.75
+_LEFT, _RIGHT, _BELOW, _ABOVE = 0.95, 1.6, 1.45, 0.75
 _TITLE_SIZE, _LINE_SIZE = 13, 9
 _LINE_HEIGHT = 1.5  # of the size of its letters
 _MOST_ALONE = 12  # planes of an array that was asked for
@@ -117,17 +117,28 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
     InputError
         If the format is another.
     """
-    target = Path(path)
-    format_ = target.suffix.lower().lstrip(".")
-    if format_ not in FORMATS:
-        raise InputError(
-            f"{target}: the end of its name says that it is "
-            f"{f'a {format_!r} file' if format_ else 'of no format'}; "
-            f"pictures are {', '.join(FORMATS)}{nearest(format_, FORMATS)}"
-        )
+    target, format_ = Path(path), format_of(path)
     with replacing(target) as file:
-        figure.savefig(file, format=format_, dpi=DPI)
+        # Pictures with noise hardly become smaller for the time that more would take.
+        options: dict[str, Any] = {"pil_kwargs": {"compress_level": 3}} if format_ == "png" else {}
+        figure.savefig(file, format=format_, dpi=DPI, **options)
     return target
+
+
+def format_of(path: str | os.PathLike[str]) -> str:
+    """What of `FORMATS` a file is, by the end of its name.
+
+    Raises
+    ------
+    InputError
+        If it is none of them.
+    """
+    ending = Path(path).suffix.lower().lstrip(".")
+    if ending not in FORMATS:
+        known = ", ".join(f".{name}" for name in FORMATS)
+        hint = nearest(ending, FORMATS) if ending else ""
+        raise InputError(f"{os.fspath(path)}: expected a picture, which ends in {known}{hint}")
+    return ending
 
 
 def panels_of(
@@ -289,7 +300,8 @@ def _alone(model: DataModel, name: str) -> list[Panel]:
             )
         found = list(planes(model, array, only=int(plane)))
     if not found:
-        raise InputError(f"{name_of(model)}: {name} holds nothing that can be drawn")
+        shape = next((held.shape for known, held in model.arrays() if name.startswith(known)), ())
+        raise InputError(f"{name_of(model)}: {name}: nothing to draw in an array of shape {shape}")
     return found
 
 

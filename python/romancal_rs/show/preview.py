@@ -129,7 +129,7 @@ def _with_compass(pixels: NDArray[np.uint8], shape: tuple[int, int], sky: Sky) -
     size = pixels.shape[1] / _DPI, pixels.shape[0] / _DPI
     figure = Figure(figsize=size, dpi=_DPI)
     canvas: Any = FigureCanvasAgg(figure)
-    figure.figimage(pixels)
+    figure.figimage(pixels, zorder=-1)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
     axes.set_xlim(-0.5, shape[1] - 0.5)

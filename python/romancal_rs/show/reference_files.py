@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["planes", "reference_panels", "spectrum"]
 
-#: Planes of a cube that are drawn: the first ones and the last.
-_MOST_PLANES = 5
+#: Planes of coefficients that are drawn: the lowest terms and the last. Of other cubes it is the
+#: first and the last.
+_MOST_TERMS = 5
 _MOST_SPECTRUM = 300  # points of a spectrum
 _ARROWS = 16  # along a side of the detector
 
@@ -31,11 +32,12 @@ def reference_panels(model: ReferenceModel) -> list[Panel]:
     names = [name for name, _ in model.arrays()]
     # Flags are drawn last.
     ordered = sorted(names, key=lambda name: name in ("dq", "dq2"))
-    return [panel for name in ordered for panel in planes(model, name)]
+    most = {"coeffs": _MOST_TERMS}
+    return [panel for name in ordered for panel in planes(model, name, most=most.get(name, 2))]
 
 
 def planes(
-    model: DataModel, name: str, *, most: int = _MOST_PLANES, only: int | None = None
+    model: DataModel, name: str, *, most: int = 2, only: int | None = None
 ) -> Iterator[Panel]:
     """An array as it is: an image, the planes of a cube, a map of flags, a spectrum, or a line.
 
@@ -102,7 +104,7 @@ def plane(title: str, values: NDArray[Any], unit: str = "") -> Panel:
     if values.ndim == 1:
         return Curves(title, "index", unit or "value", [Curve(np.arange(values.size), values)])
     if values.dtype.kind == "u" and "dq" in title.partition(",")[0]:
-        return FlagMap.of(title, values)
+        return FlagMap.of(f"{title} (flags)", values, named=True)
     return Image.of(title, values, unit=unit)
 
 
@@ -157,16 +159,15 @@ def _photom(model: ReferenceModel) -> Iterator[Panel]:
         errors = [_number(rows[name], "uncertainty") or 0.0 for name in named]
         values = list(named.values())
         yield Curves(
-            "Conversion to surface brightness",
+            "Conversion to surface brightness, and its uncertainty",
             "optical element",
             "MJy / sr for 1 DN / s",
             [
                 Curve(
                     list(named),
                     values,
-                    "with its uncertainty",
-                    [value - error for value, error in zip(values, errors, strict=True)],
-                    [value + error for value, error in zip(values, errors, strict=True)],
+                    low=[value - error for value, error in zip(values, errors, strict=True)],
+                    high=[value + error for value, error in zip(values, errors, strict=True)],
                     style="o",
                 )
             ],

@@ -14,7 +14,16 @@ from ..errors import ArgumentError, ShapeError
 if TYPE_CHECKING:
     from astropy.visualization import ImageNormalize
 
-__all__ = ["cell_for", "check_image", "round_ticks", "shrink", "spread", "stretch", "strips"]
+__all__ = [
+    "cell_for",
+    "check_image",
+    "is_flat",
+    "round_ticks",
+    "shrink",
+    "spread",
+    "stretch",
+    "strips",
+]
 
 #: Share of the values, in percent, that a stretch shows below its brightest colour.
 BRIGHT_PERCENTILE = 99.8
@@ -127,11 +136,20 @@ def stretch(values: NDArray[Any], bad: NDArray[Any] | None = None) -> ImageNorma
 
 def spread(low: float, high: float) -> tuple[float, float]:
     """Two limits that differ by what a colour bar can show: those of a constant move apart."""
-    least = max(1e-4 * max(abs(low), abs(high)), 1e-12)
+    least = _least(low, high)
     if high - low >= least:
         return low, high
     middle = (low + high) / 2
     return middle - least / 2, middle + least / 2
+
+
+def is_flat(low: float, high: float) -> bool:
+    """Whether the limits are those that `spread` made of a constant."""
+    return high - low <= 1.5 * _least(low, high)
+
+
+def _least(low: float, high: float) -> float:
+    return max(1e-4 * max(abs(low), abs(high)), 1e-30)
 
 
 def round_ticks(
@@ -151,35 +169,46 @@ def round_ticks(
     Returns
     -------
     list of float
-        Zero, and 1, 2 and 5 times powers of ten with either sign. Where fewer than three of them
-        fit, because the axis spans little of its values, evenly spaced round numbers.
+        In their order: zero, and 1, 2 and 5 times powers of ten with either sign; where these leave
+        gaps, less round numbers. Of limits that are those of a constant, the constant.
     """
     largest = max(abs(low), abs(high))
     if not (math.isfinite(largest) and high > low):
         return []
+    if is_flat(low, high):
+        return [(low + high) / 2]
     top = math.floor(math.log10(largest))
-    steps = [digit * 10.0**decade for decade in range(top - 4, top + 1) for digit in (1, 2, 5)]
-    ticks = _apart([0.0, *steps], low, high, place, apart)
-    negative = _apart([-step for step in steps], low, high, place, apart)
-    if ticks and negative and place(ticks[0]) - place(negative[0]) <= apart:
-        negative = negative[1:]
-    ticks = [*reversed(negative), *ticks]
-    if len(ticks) >= 3:
-        return ticks
-    from matplotlib.ticker import MaxNLocator
-
-    even = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-    return _apart([float(value) for value in even], low, high, place, apart)
+    ticks: dict[float, float] = {}
+    _add(ticks, [0.0, *_with_digits((1, 2, 5), top)], low, high, place, apart)
+    _add(ticks, _with_digits((3, 4, 6, 7, 8, 9), top), low, high, place, 2.5 * apart)
+    unit = 10.0 ** math.floor(math.log10(high - low))
+    for step in (unit / parts for parts in (0.5, 1, 2, 5, 10, 20, 50, 100)):
+        first, last = math.ceil(low / step), math.floor(high / step)
+        even = [float(f"{number * step:.12g}") for number in range(first, last + 1)]
+        _add(ticks, even, low, high, place, 2.5 * apart)
+    return sorted(ticks)
 
 
-def _apart(
-    values: list[float], low: float, high: float, place: Callable[[float], float], apart: float
-) -> list[float]:
-    kept: list[float] = []
+def _with_digits(digits: tuple[int, ...], top: int) -> list[float]:
+    """Numbers of one digit, of either sign, down to four powers of ten below `top`."""
+    values = [float(f"{digit}e{power}") for power in range(top - 4, top + 1) for digit in digits]
+    return [*values, *(-value for value in values)]
+
+
+def _add(
+    ticks: dict[float, float],
+    values: list[float],
+    low: float,
+    high: float,
+    place: Callable[[float], float],
+    apart: float,
+) -> None:
+    """Adds those that are in the axis, and apart from all that is there, with their places."""
     for value in values:
-        if low <= value <= high and (not kept or abs(place(value) - place(kept[-1])) > apart):
-            kept.append(value)
-    return kept
+        if low <= value <= high:
+            at = place(value)
+            if all(abs(at - other) > apart for other in ticks.values()):
+                ticks[value] = at
 
 
 def _finite(values: NDArray[Any], bad: NDArray[Any] | None) -> NDArray[Any]:
