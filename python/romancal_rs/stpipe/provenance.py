@@ -33,6 +33,8 @@ _LIBRARIES = ("numpy", "asdf", "astropy", "gwcs", "rad")
 _PACKAGE = __name__.partition(".")[0]
 #: Stands in a record for a parameter that no file can hold.
 IN_MEMORY = "in memory: "
+#: The parameters that have other code run.
+_HOOKS = ("pre_hooks", "post_hooks")
 #: Roles of parameters that are not repeated: where results go is for whoever repeats a run to say,
 #: and of references the record names the files themselves.
 _NOT_REPEATED = {Role.PLACE, Role.PRODUCT, Role.STORE}
@@ -223,6 +225,41 @@ def _steps(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [run, *run.get("steps", ())]
 
 
+def runs_of(product: DataModel) -> list[dict[str, Any]]:
+    """The entries of ``meta.cal_runs``, copied; none where a product holds no record."""
+    return [run.copy() for run in product.meta.get("cal_runs") or ()]
+
+
+def values_of(step: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The parameters of a record that are plain values, and what was given besides.
+
+    Parameters
+    ----------
+    step : mapping
+        An entry of ``meta.cal_runs``, or of its ``steps``.
+
+    Returns
+    -------
+    values : dict
+        Without what says where files are, references among them, and without hooks: whether to run
+        code that a record names is for whoever repeats the run to say.
+    others : list of str
+        What is not among them, but had a hand in the result: hooks, another class, what was in
+        memory; one line each.
+    """
+    parameters = step["parameters"]
+    others = [f"{name}: {parameters[name]}" for name in _HOOKS if parameters.get(name)]
+    values = {
+        name: value
+        for name, value in parameters.items()
+        if name not in _HOOKS and not name.startswith("override_")
+    }
+    others += [f"{name}: {value}" for name, value in values.items() if is_in_memory(value)]
+    if not step["class"].startswith(f"{_PACKAGE}."):
+        others.append(f"the class {step['class']}")
+    return _repeated(values, step["roles"]), others
+
+
 def _without_places(run: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a record that is a parameter file."""
     parameters = _repeated(run["parameters"], run["roles"])
@@ -238,7 +275,7 @@ def _repeated(values: Mapping[str, Any], roles: Mapping[str, Any]) -> dict[str, 
     for name, value in values.items():
         if isinstance(value, dict):
             kept[name] = _repeated(value, roles.get(name, {}))
-        elif Role(roles.get(name, "value")) not in _NOT_REPEATED and not _is_in_memory(value):
+        elif Role(roles.get(name, "value")) not in _NOT_REPEATED and not is_in_memory(value):
             kept[name] = value
     return kept
 
@@ -264,7 +301,7 @@ def _add_references(result: Reproduction, used: Mapping[str, Any]) -> None:
         parameters = steps.get(name, result.parameters)["parameters"]
         for reftype, entry in entries.items():
             path = entry["path"]
-            if not _is_in_memory(path):
+            if not is_in_memory(path):
                 parameters[f"override_{reftype}"] = path
             if "sha256" not in entry:
                 continue
@@ -289,15 +326,16 @@ def _add_code(result: Reproduction, step: Mapping[str, Any]) -> None:
         result.other_code.append(f"{step['name']}: {step['class']}")
     for key, value in step["parameters"].items():
         for item in value if isinstance(value, list) else [value]:
-            if _is_in_memory(item):
+            if is_in_memory(item):
                 result.missing.append(f"{step['name']}.{key}: {item}, which the run was given")
-            elif key in ("pre_hooks", "post_hooks"):
+            elif key in _HOOKS:
                 result.other_code.append(f"{step['name']}.{key}: {item}")
 
 
-def _is_in_memory(value: Any) -> bool:
+def is_in_memory(value: Any) -> bool:
+    """Whether a record has a value, or a list of them, for something that no file can hold."""
     if isinstance(value, list):
-        return any(_is_in_memory(item) for item in value)
+        return any(is_in_memory(item) for item in value)
     return isinstance(value, str) and value.startswith(IN_MEMORY)
 
 
