@@ -249,7 +249,7 @@ class ReferenceFinder:
         directory: str | os.PathLike[str] | None = None,
         record: Record | None = None,
     ) -> None:
-        self._product = product
+        self.product = product
         self._record = Record.of(product) if record is None else record
         self._is_given = directory is not None
         self._directory = None if directory is None else Path(directory)
@@ -305,7 +305,7 @@ class ReferenceFinder:
         """What the place of references has for the exposure."""
         try:
             store = references.open_store(self._directory)
-            keys = references.ExposureKeys.from_model(self._product)
+            keys = references.ExposureKeys.from_model(self.product)
             match = references.resolve(reftype, keys, store)
         except ReferenceFileError as error:
             what = f"{reftype.upper()} {wanted}, which it was made with, is not there: "
@@ -316,7 +316,7 @@ class ReferenceFinder:
                 else f"{error} (another directory may be given by --references)"
             )
             raise ReferenceFileError(
-                f"{self._product.source}: {what if wanted else ''}{where}"
+                f"{self.product.source}: {what if wanted else ''}{where}"
             ) from error
         path = None if match.reference == NOT_APPLICABLE else Path(match.reference)
         if wanted is None:
