@@ -387,6 +387,18 @@ def test_a_place_on_the_sky_names_the_pixel_around_it(simple):
         pixel_ramp(ramp_of(simple), sky=(ra, dec))
 
 
+def test_a_parameter_of_another_version_is_told(simple, tmp_path):
+    with datamodels.open(simple) as image:
+        other = image.copy()
+    for step in other.meta.cal_runs[-1]["steps"]:
+        if step["name"] == "rampfit":
+            step["parameters"]["of_yesterday"] = 3
+    other.save(tmp_path / simple.name)
+    ramp = pixel_ramp(tmp_path / simple.name, 20, 10)
+    assert ramp.notes == ["rampfit has no of_yesterday in this version"]
+    assert ramp.product.agrees
+
+
 def test_hooks_of_the_product_are_told_and_not_run(tmp_path, simulated):
     calls = []
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -165,12 +166,20 @@ class _Look:
         self.notes = list(record.notes)
         self.finder = ReferenceFinder(model, references, record)
         recipe = recipe_for(model).name if record.recipe == AUTO else record.recipe
-        steps = {
-            name: dict(values)
-            for name, values in record.steps.items()
-            if name in ExposurePipeline.step_defs
-        }
-        self.pipeline = ExposurePipeline(recipe=recipe, steps=steps)
+        self.pipeline = ExposurePipeline(recipe=recipe, steps=self._known(record.steps))
+
+    def _known(self, recorded: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Those of the parameters that the steps have: another version may have had others."""
+        from ..pipeline import ExposurePipeline
+
+        steps: dict[str, dict[str, Any]] = {}
+        for name, step in ExposurePipeline.step_defs.items():
+            values = recorded.get(name, {})
+            steps[name] = {key: values[key] for key in values if key in step().parameters}
+            unknown = [key for key in values if key not in steps[name]]
+            if unknown:
+                self.notes.append(f"{name} has no {', '.join(unknown)} in this version")
+        return steps
 
     def at_pixel(self, raw: str | os.PathLike[str] | None) -> PixelRamp:
         ramp, stages = self._ramp(raw)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import dqflags
+from ..border import BORDER
 from .segments import Segment
 
 __all__ = ["AS_FITTED", "AS_READ", "PixelRamp", "Product"]
@@ -178,13 +179,12 @@ class PixelRamp:
 
     def facts(self) -> dict[str, str]:
         """What there is to say of the pixel and its fit, in words, by what it is."""
-        border = 4
         facts = {
             "file": self.name,
             "exposure": self.title,
             "pixel": (
                 f"X {self.x}, Y {self.y} in Level 2; "
-                f"column {self.x + border}, row {self.y + border} in Level 1"
+                f"column {self.x + BORDER}, row {self.y + BORDER} in Level 1"
             ),
             "rate of the fit": "none"
             if not self.has_rate
