@@ -17,6 +17,7 @@ from romancal_rs.show.segments import Segment, lines_of_rate, runs, usable_sampl
 from romancal_rs.simulate import SimulationConfig, simulate
 
 SAMPLE = Path(__file__).parents[2].parent / "shared" / "sample"
+DOCS = Path(__file__).parents[2] / "docs"
 SEED_ERA = Path(__file__).parents[1] / "data" / "seed_era"
 UNEVEN = ((1,), (2, 3), (5, 6, 7), (8, 9, 10, 11), (13, 14), (15, 16, 17, 18))
 JUMP, SATURATED, BAD = dqflags.JUMP_DET, dqflags.SATURATED, dqflags.DO_NOT_USE
@@ -299,6 +300,13 @@ def test_the_rate_of_the_third_party_sample(number, tmp_path):
     for x, y in chosen_pixels(dq):
         ramp = pixel_ramp(product, x, y)
         assert ramp.product.agrees, (x, y)
+    if number == "0001":
+        told = pixel_ramp(product, 32, 262).table().splitlines()
+        page = (DOCS / "pixel-ramps.md").read_text()
+        _, shown, _ = page.split("```", 2)
+        shown = [line for line in shown.splitlines()[2:] if "..." not in line]
+        assert len(shown) > 12
+        assert set(shown) <= set(told)
 
 
 # --- what is not there
@@ -385,6 +393,34 @@ def test_a_place_on_the_sky_names_the_pixel_around_it(simple):
     assert pixel_ramp(simple, sky=(ra, dec)).x == 20
     with pytest.raises(InputError, match="has no WCS: give the pixel X,Y"):
         pixel_ramp(ramp_of(simple), sky=(ra, dec))
+
+
+def test_steps_that_were_not_done_are_left_out(simple, tmp_path):
+    from romancal_rs.flatfield import FlatFieldStep
+    from romancal_rs.ramp_fitting import RampFitStep
+
+    references = str(simple.parents[1] / "references")
+    fitted = RampFitStep(references=references, rejection_threshold=6.0).run(ramp_of(simple))
+    for image, steps in (
+        (fitted, []),
+        (FlatFieldStep(references=references).run(fitted), ["flatfield"]),
+    ):
+        path = tmp_path / f"{simple.stem.removesuffix('_cal')}_{len(steps)}.asdf"
+        image.save(path)
+        ramp = pixel_ramp(path, 20, 10)
+        assert [step for step, _ in ramp.after] == steps
+        assert ramp.product.agrees
+
+
+def test_an_exposure_that_is_saturated_throughout_has_no_rate(tmp_path):
+    config = {"rows": 24, "n_resultants": 4, "background": 1e6}
+    product = calibrate(config, {}, tmp_path)
+    with datamodels.open(product) as image:
+        assert image.meta.cal_step.ramp_fit == "SKIPPED"
+    ramp = pixel_ramp(product, 20, 10)
+    assert not ramp.has_rate
+    assert ramp.product.agrees
+    assert all("SATURATED" in ramp.flag_names(g) for g in range(4))
 
 
 def test_a_parameter_of_another_version_is_told(simple, tmp_path):

@@ -20,7 +20,7 @@ from ..border import BORDER
 from ..errors import InputError, one_line
 from ..exposure import read_pattern
 from ..references import ReferenceFileError
-from ..stpipe import runlog
+from ..stpipe import FitStep, runlog
 from ..stpipe.recipes import AUTO, recipe_for
 from .before_fit import Area, to_the_fit
 from .fit_again import FitAgain, fit_again, rates_after
@@ -167,6 +167,7 @@ class _Look:
         self.finder = ReferenceFinder(model, references, record)
         recipe = recipe_for(model).name if record.recipe == AUTO else record.recipe
         self.pipeline = ExposurePipeline(recipe=recipe, steps=self._known(record.steps))
+        self._skip_what_was_not_done()
 
     def _known(self, recorded: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """Those of the parameters that the steps have: another version may have had others."""
@@ -180,6 +181,18 @@ class _Look:
             if unknown:
                 self.notes.append(f"{name} has no {', '.join(unknown)} in this version")
         return steps
+
+    def _skip_what_was_not_done(self) -> None:
+        """Leaves out the steps that the image says were not done, but for the fit."""
+        from ..datamodels import ImageModel
+
+        if not isinstance(self.model, ImageModel):
+            return
+        cal_step = self.model.meta.get("cal_step") or {}
+        for step in self.pipeline.substeps():
+            status = cal_step.get(step.cal_step_name, "COMPLETE")
+            if status != "COMPLETE" and not isinstance(step, FitStep):
+                step.skip = True
 
     def at_pixel(self, raw: str | os.PathLike[str] | None) -> PixelRamp:
         ramp, stages = self._ramp(raw)
