@@ -244,7 +244,8 @@ def _draw_neighbours(axes: Axes, ramp: PixelRamp, theme: Theme) -> None:
     axes.set_title(f"rate of the neighbours ({of_what})", fontsize=9)
     axes.set_xlabel("X [pixel]")
     axes.set_ylabel("Y [pixel]")
-    axes.locator_params(integer=True, nbins=6)
+    axes.locator_params(axis="x", integer=True, nbins=max(n_cols // 4, 1))
+    axes.locator_params(axis="y", integer=True, nbins=max(n_rows // 4, 1))
     axes.figure.colorbar(image, ax=axes, label="DN/s", extend="both", fraction=0.05)
 
 
