@@ -1,15 +1,14 @@
-"""The demonstration, the simulate command, and the picture."""
+"""The demonstration and the simulate command."""
 
 from __future__ import annotations
 
 import re
+import sys
 
 import numpy as np
 import pytest
 
 from romancal_rs.cli import main
-from romancal_rs.dqflags import pixel
-from romancal_rs.picture import draw, flag_categories, largest_of_cells, round_ticks
 
 ROOT = "r0000101001001001001_0001_wfi01_f158"
 
@@ -105,35 +104,14 @@ def test_impossible_sizes_end_in_one_line(command, tmp_path, capsys):
     assert not out.exists()
 
 
-def test_the_gravest_flag_of_a_pixel_gives_its_category():
-    dq = np.array(
-        [
-            0,
-            pixel["WARM"],
-            pixel["JUMP_DET"] | pixel["WARM"],
-            pixel["SATURATED"] | pixel["JUMP_DET"],
-            pixel["DO_NOT_USE"] | pixel["SATURATED"] | pixel["JUMP_DET"],
-        ],
-        dtype=np.uint32,
-    )
-    assert flag_categories(dq).tolist() == [0, 1, 2, 3, 4]
-
-
-def test_cells_keep_a_lone_flag():
-    values = np.zeros((5, 7), dtype=np.uint8)
-    values[4, 6] = 3
-    values[0, 1] = 2
-    assert largest_of_cells(values, 3).tolist() == [[2, 0, 0], [0, 0, 3]]
-    assert largest_of_cells(values, 1).tolist() == values.tolist()
-
-
-def test_ticks_are_round_and_apart():
-    assert round_ticks(0.5, 60, lambda x: x / 60) == [0.5, 10, 20, 50]
-    assert round_ticks(-1, 9, lambda x: (x + 1) / 10) == [0, 1, 2, 5]
-
-
-def test_a_picture_of_nothing_usable_can_be_drawn(tmp_path):
-    nothing = np.full((12, 9), np.nan)
-    dq = np.full((12, 9), pixel["DO_NOT_USE"], dtype=np.uint32)
-    draw(tmp_path / "a.png", np.zeros((20, 17)), nothing, nothing, dq, "nothing")
-    assert png_size(tmp_path / "a.png")[0] > 1000
+def test_a_demo_without_matplotlib_leaves_the_picture_out_and_tells_how_it_comes(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["demo", "--output-dir", str(tmp_path), "--size", "150", "--resultants", "3"]) == 0
+    printed = capsys.readouterr().out
+    assert "No picture: " in printed
+    assert 'pip install "romancal-rs[plot]"' in printed
+    assert "demo.png" not in printed
+    assert not list(tmp_path.glob("*.png"))
+    assert (tmp_path / f"{ROOT}_cal.asdf").is_file()

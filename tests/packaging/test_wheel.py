@@ -117,6 +117,11 @@ def test_the_demo_runs_in_an_empty_environment_without_rust(wheel, tmp_path):
     assert "Files in demo" in told
     (product,) = (tmp_path / "demo").glob("*_cal.asdf")
     assert product.stat().st_size > 1_000_000
-    (picture,) = (tmp_path / "demo").glob("*.png")
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert 'pip install "romancal-rs[plot]"' in told
+    assert not list((tmp_path / "demo").glob("*.png"))
     assert "ImageModel" in run(command, "info", str(product))
+
+    extra = f"romancal-rs[plot] @ {wheel.as_uri()}"
+    run(str(python), "-m", "pip", "install", "--quiet", "--only-binary=:all:", extra)
+    run(command, "show", str(product), "-o", "picture.png")
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")

@@ -93,7 +93,7 @@ def test_bad_pixels_do_not_stretch_the_scale():
 
 
 def test_ticks_are_round_and_apart():
-    assert round_ticks(-1, 10, lambda x: (x + 1) / 11) == [-1, 0, 1, 2, 5, 10]
+    assert round_ticks(-1, 10, lambda x: (x + 1) / 11) == [-1, 0, 1, 2, 5, 7.5, 10]
     assert round_ticks(0, 100, lambda x: np.sqrt(x / 100), apart=0.1) == [0, 2, 10, 20, 50, 100]
 
 

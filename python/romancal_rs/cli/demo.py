@@ -1,7 +1,7 @@
 """Simulate an exposure, calibrate it, and compare the result with the truth.
 
-Needs nothing but this package. Writes the exposure, its reference files, the calibrated image and
-a picture of them.
+Needs nothing but this package. Writes the exposure, its reference files, the calibrated image and,
+with the extra "plot", a picture of it.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         (f"{root}_ramp.asdf", "ramp before the fit"),
         (f"{root}_cal.asdf", "calibrated image"),
         (f"{root}_wcs.asdf", "its world coordinates"),
-        (picture.name, "picture"),
+        *([(picture, "picture")] if picture else []),
         (made.truth.name, "truth"),
         (f"{made.references.name}/", f"{len(made.reference_files)} reference files"),
     ):
@@ -161,29 +161,23 @@ def compare_with_truth(
     return compare_by_rate(*images, clean), groups, jumps
 
 
-def write_picture(config: SimulationConfig, made: SimulatedExposure, image: ImageModel) -> Path:
-    """Draw the exposure next to its calibrated image."""
-    import numpy as np
+def write_picture(config: SimulationConfig, made: SimulatedExposure, image: ImageModel) -> str:
+    """Draw the calibrated image, where that can be.
 
-    from .. import datamodels
-    from ..picture import draw
+    Returns
+    -------
+    str
+        The name of the picture's file; empty where matplotlib is not installed.
+    """
+    from .._plotting import PlotExtraError
+    from ..show import picture, save
 
-    picture = made.exposure.with_name(f"{config.root}_demo.png")
-    with datamodels.open(made.exposure) as raw:
-        last = np.array(raw.data[-1])
-    title = (
-        f"Simulated {config.detector}, {config.optical_element}, {len(config.pattern)} resultants, "
-        f"recipe {image.meta.cal_recipe}"
-    )
-    draw(
-        picture,
-        last,
-        np.asarray(image.data),
-        np.asarray(image.err),
-        np.asarray(image.dq),
-        title,
-    )
-    return picture
+    try:
+        figure = picture(image)
+    except PlotExtraError as error:
+        print(f"No picture: {error}")
+        return ""
+    return save(figure, made.exposure.with_name(f"{config.root}_demo.png")).name
 
 
 def print_rates(bins: list[RateComparison], groups: list[RateComparison]) -> None:

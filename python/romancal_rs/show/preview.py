@@ -30,7 +30,7 @@ THUMBNAIL = 256
 
 _COLOURS = "afmhot"  # those of the mission's own previews
 _UNUSABLE = "#3a4a63"
-_DPI = 100
+_DPI = 160  # of the arrows; the pixels are as many as they are
 
 
 def thumbnail(

@@ -81,8 +81,8 @@ DARK = Theme(
     background="#15181d",
     text="#e6e9ee",
     faint="#454c57",
-    unusable="#ff6b6b",
-    categories=("#78879a", "#56b4e9", "#f0b429", "#ff6b6b"),
+    unusable="#f0525f",
+    categories=("#78879a", "#56b4e9", "#f0b429", "#f0525f"),
     curves=("#56b4e9", "#ff8c42", "#2ec4a0", "#d98fd0", "#e0c060", "#9aa5b4"),
 )
 
