@@ -93,7 +93,7 @@ def test_bad_pixels_do_not_stretch_the_scale():
 
 
 def test_ticks_are_round_and_apart():
-    assert round_ticks(-1, 10, lambda x: (x + 1) / 11) == [-1, 0, 1, 2, 5, 7.5, 10]
+    assert round_ticks(-1, 10, lambda x: (x + 1) / 11) == [-1, 0, 1, 2, 5, 10]
     assert round_ticks(0, 100, lambda x: np.sqrt(x / 100), apart=0.1) == [0, 2, 10, 20, 50, 100]
 
 
@@ -121,5 +121,5 @@ def test_no_part_of_an_axis_is_without_ticks(seed):
     field[0] *= 1 + 20 * rng.random(60)
     norm = stretch(field)
     places = [float(norm(tick)) for tick in round_ticks(norm.vmin, norm.vmax, norm)]
-    assert np.diff([0, *places, 1]).max() < 0.45
+    assert np.diff([0, *places, 1]).max() < 0.5
     assert np.diff(places).min() > 0.08

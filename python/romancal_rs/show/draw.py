@@ -117,8 +117,9 @@ def _layer(figure: Figure, slot: Slot, panel: kinds.Layer, theme: Theme) -> Axes
 
     axes, right = _pixel_axes(figure, slot, panel)
     colour = theme.categories[1]
-    faintest = (1 - _LEAST) * np.array(to_rgb(theme.background)) + _LEAST * np.array(to_rgb(colour))
-    colours = LinearSegmentedColormap.from_list("share", [faintest, colour])
+    ground, full = np.array(to_rgb(theme.background)), np.array(to_rgb(colour))
+    shades = np.array([ground + _LEAST * (full - ground), full])
+    colours = LinearSegmentedColormap.from_list("share", shades)
     flagged = np.where(panel.share > 0, panel.share, np.nan)
     norm = PowerNorm(_VISIBILITY, 1 / max(panel.cell, 2) ** 2, 1)
     shown = _show(axes, panel, flagged, colours.with_extremes(bad=theme.background), norm)

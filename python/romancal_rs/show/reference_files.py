@@ -83,13 +83,22 @@ def _place(values: NDArray[Any], index: int) -> str:
 
 
 def _unit_of(model: DataModel, name: str) -> str:
-    from ..datamodels import ImageModel, RampModel, ReferenceModel, ScienceRawModel
+    from ..datamodels import (
+        ImageModel,
+        RampFitOutputModel,
+        RampModel,
+        ReferenceModel,
+        ScienceRawModel,
+    )
 
     if isinstance(model, ReferenceModel):
         arrays = model.reference_type.arrays
         return next((array.unit for array in arrays if array.axes_of(name)), "")
     if isinstance(model, ImageModel):
         return {"data": "DN / s", "err": "DN / s", "dumo": "DN / s"}.get(name, "")
+    if isinstance(model, RampFitOutputModel):
+        electrons = {"slope": "electron / s", "sigslope": "electron / s", "pedestal": "electron"}
+        return electrons.get(name, "")
     if isinstance(model, (ScienceRawModel, RampModel)):
         return "DN" if "dq" not in name else ""
     return ""

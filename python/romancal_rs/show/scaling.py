@@ -185,7 +185,7 @@ def round_ticks(
     for step in (unit / parts for parts in (0.5, 1, 2, 5, 10, 20, 50, 100)):
         first, last = math.ceil(low / step), math.floor(high / step)
         even = [float(f"{number * step:.12g}") for number in range(first, last + 1)]
-        _add(ticks, even, low, high, place, 2.5 * apart)
+        _add(ticks, even, low, high, place, 3 * apart)
     return sorted(ticks)
 
 

@@ -82,7 +82,7 @@ DARK = Theme(
     text="#e6e9ee",
     faint="#454c57",
     unusable="#f0525f",
-    categories=("#78879a", "#56b4e9", "#f0b429", "#f0525f"),
+    categories=("#a3b0c2", "#56b4e9", "#f0b429", "#f0525f"),
     curves=("#56b4e9", "#ff8c42", "#2ec4a0", "#d98fd0", "#e0c060", "#9aa5b4"),
 )
 
