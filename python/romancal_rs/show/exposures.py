@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..border import BORDER
 from ..dqflags import IN_SAMPLE_AND_PIXEL
-from .panels import Curve, Curves, FlagMap, Image, Panel
+from .panels import Curve, Curves, FlagMap, Image, Panel, unusable
 from .scaling import strips
 from .sky import sky_of
 
@@ -25,16 +25,17 @@ _SAMPLED = 256
 def image_panels(image: ImageModel) -> list[Panel]:
     """Rate, error, flags and, where it is there, chi squared of the fit."""
     dq = image.stored("dq")
-    panels: list[Panel] = [rate_panel(image, dq)]
+    bad = unusable(dq)
+    panels: list[Panel] = [_rate_panel(image, bad)]
     if "err" in image:
-        panels.append(Image.of("Error of the rate", image.stored("err"), dq=dq, unit="DN / s"))
+        panels.append(Image.of("Error of the rate", image.stored("err"), bad=bad, unit="DN / s"))
     panels.append(FlagMap.of("Flags", dq))
     if "chisq" in image:
-        panels.append(Image.of("Chi squared of the fit", image.stored("chisq"), dq=dq))
+        panels.append(Image.of("Chi squared of the fit", image.stored("chisq"), bad=bad))
     return panels
 
 
-def rate_panel(image: ImageModel, dq: NDArray[Any]) -> Image:
+def _rate_panel(image: ImageModel, bad: NDArray[np.bool_]) -> Image:
     """The rate with its place on the sky, and what it is in MJy/sr."""
     factor = image.get("meta.photometry.conversion_megajanskys")
     notes = []
@@ -44,7 +45,7 @@ def rate_panel(image: ImageModel, dq: NDArray[Any]) -> Image:
     if sky is None:
         notes.append("no world coordinates")
     return Image.of(
-        "Rate", image.stored("data"), dq=dq, unit="DN / s", is_sky=True, sky=sky, notes=notes
+        "Rate", image.stored("data"), bad=bad, unit="DN / s", is_sky=True, sky=sky, notes=notes
     )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..dqflags import DO_NOT_USE, counts
 from .flags import category_shares, flag_share
-from .scaling import cell_for, shrink, strips
+from .scaling import cell_for, shrink_and_count, strips
 from .sky import Sky
 
 __all__ = ["CELLS", "Arrows", "Curve", "Curves", "FlagMap", "Image", "Layer", "Panel", "SkyGrid"]
@@ -85,7 +85,7 @@ class Image(Pixels):
         title: str,
         values: NDArray[Any],
         *,
-        dq: NDArray[Any] | None = None,
+        bad: NDArray[np.bool_] | None = None,
         unit: str = "",
         is_sky: bool = False,
         sky: Sky | None = None,
@@ -96,25 +96,21 @@ class Image(Pixels):
         Parameters
         ----------
         values : ndarray, (n_rows, n_cols)
-        dq : ndarray, (n_rows, n_cols), uint32, optional
-            Flags: pixels with DO_NOT_USE are left out, as are those that are not finite.
+        bad : ndarray, (n_rows, n_cols), bool, optional
+            Pixels to leave out, as of `unusable`; those that are not finite always are.
         """
         cell = cell_for(values.shape, CELLS)
-        bad = None if dq is None else unusable(dq)
-        n_unusable = 0
-        for rows in strips(values.shape[0], 64):
-            strip = ~np.isfinite(values[rows])
-            n_unusable += int(np.count_nonzero(strip if bad is None else strip | bad[rows]))
+        cells, n_usable = shrink_and_count(values, cell, bad)
         n_rows, n_cols = values.shape
         return cls(
             title,
             (n_rows, n_cols),
             cell,
-            shrink(values, cell, bad),
+            cells,
             unit,
             is_sky,
-            n_unusable,
-            "no number" if dq is None else "not usable",
+            values.size - n_usable,
+            "no number" if bad is None else "not usable",
             sky,
             notes=notes or [],
         )

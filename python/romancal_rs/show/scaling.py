@@ -20,6 +20,7 @@ __all__ = [
     "is_flat",
     "round_ticks",
     "shrink",
+    "shrink_and_count",
     "spread",
     "stretch",
     "strips",
@@ -76,12 +77,20 @@ def shrink(values: NDArray[Any], cell: int, bad: NDArray[Any] | None = None) -> 
     ArgumentError
         If `cell` is not positive.
     """
+    return shrink_and_count(values, cell, bad)[0]
+
+
+def shrink_and_count(
+    values: NDArray[Any], cell: int, bad: NDArray[Any] | None = None
+) -> tuple[NDArray[np.float32], int]:
+    """The same, and the number of pixels that count."""
     check_image(values, cell)
     if bad is not None and bad.shape != values.shape:
         raise ShapeError(f"bad: expected shape {values.shape}, as values has it, got {bad.shape}")
     n_rows, n_cols = values.shape
     edges = np.arange(0, n_cols, cell)
     means = np.empty((-(-n_rows // cell), len(edges)), np.float32)
+    n_all = 0
     for row, rows in enumerate(strips(n_rows, cell)):
         strip = np.asarray(values[rows])
         counts = np.isfinite(strip)
@@ -89,11 +98,12 @@ def shrink(values: NDArray[Any], cell: int, bad: NDArray[Any] | None = None) -> 
             counts &= ~bad[rows]
         total = np.where(counts, strip, 0).sum(axis=0, dtype=np.float64)
         number = counts.sum(axis=0)
+        n_all += int(number.sum())
         if cell > 1:
             total, number = np.add.reduceat(total, edges), np.add.reduceat(number, edges)
         with np.errstate(invalid="ignore", divide="ignore"):
             means[row] = total / number
-    return means
+    return means, n_all
 
 
 def stretch(values: NDArray[Any], bad: NDArray[Any] | None = None) -> ImageNormalize:
