@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 from drawn_texts import assert_legible, texts_of, words_of
+from skies import BY_30_DEGREES, DIAGONAL, MIRRORED, TURNED, gwcs_of
 
 from romancal_rs import datamodels, show
 from romancal_rs.datamodels import ImageModel, RampModel, ScienceRawModel, testing
@@ -142,6 +143,30 @@ def test_the_numbers_on_the_sky_are_where_the_wcs_has_them(image):
 def test_north_and_east_are_marked(image):
     sky = next(axes for axes in show.picture(image).axes if hasattr(axes, "coords"))
     assert {"N", "E"} <= {text.get_text() for text in sky.texts}
+
+
+@pytest.mark.parametrize(
+    ("matrix", "at", "n_numbers"),
+    [
+        (BY_30_DEGREES, (0.0, 66.0), 2),  # right ascensions of 359 and of 0 degrees
+        (TURNED, (150.0, -2.0), 4),
+        (MIRRORED, (30.0, 89.9995), 1),  # the pole is in the image
+        (DIAGONAL, (210.0, -89.0), 2),
+    ],
+)
+def test_skies_that_are_turned_and_near_a_pole_are_legible(matrix, at, n_numbers):
+    image = ImageModel(testing.create_wfi_image((80, 100)))
+    image.meta.wcs = gwcs_of(matrix, at)
+    figure = show.picture(image, theme="dark")
+    assert_legible(figure)
+    sky = next(axes for axes in figure.axes if hasattr(axes, "coords"))
+    box = sky.get_window_extent()
+    numbers = [w for w in words_of(figure) if _is_number(w.text)]
+    height = figure.bbox.height
+    below = [w for w in numbers if 0 < box.y0 - (height - w.top) < 40 and w.right < box.x1 + 40]
+    beside = [w for w in numbers if w.right < box.x0 and height - w.bottom > box.y0 - 20]
+    assert len(below) >= n_numbers
+    assert len(beside) >= n_numbers
 
 
 def test_the_unit_and_the_surface_brightness_are_told(image):

@@ -79,6 +79,11 @@ def run(options: argparse.Namespace) -> int:
     for name in ("raw", "references", "table"):
         if getattr(options, name) is not None:
             raise InputError(f"--{name} is for the ramp of a pixel: give --ramp=X,Y as well")
+    if options.preview or options.thumbnail:
+        for name in ("array", "flag", "dark"):
+            if getattr(options, name):
+                kind = "preview" if options.preview else "thumbnail"
+                raise InputError(f"--{name} is for pictures with axes; leave out --{kind}")
     from .._plotting import require_matplotlib
 
     require_matplotlib("romancal-rs show")

@@ -254,7 +254,7 @@ def _pixel_axes(
 
         axes = WCSAxes(figure, place, wcs=sky.for_axes)
         figure.add_axes(axes)
-        _name_sky(axes, sky.ra_runs_along_x(n_cols / 2, n_rows / 2))
+        _name_sky(axes, sky, n_cols / 2, n_rows / 2)
         beside = figure.add_axes(place)
         beside.patch.set_visible(False)
         beside.set_xlim(-0.5, n_cols - 0.5)
@@ -281,8 +281,11 @@ def _number_pixels(axes: Axes) -> None:
     axes.set_ylabel("row")
 
 
-def _name_sky(axes: Any, ra_along_x: bool) -> None:
+def _name_sky(axes: Any, sky: Sky, x: float, y: float) -> None:
     """Numbers and names right ascension and declination, each at the side that it changes along."""
+    ra_along_x = sky.ra_runs_along_x(x, y)
+    # Of a slanted image a side sees but a part of all values.
+    n_ticks = 6 + round(5 * sky.obliqueness(x, y))
     ra, dec = axes.coords
     for coordinate, name, side in (
         (ra, "right ascension (ICRS) [deg]", "b" if ra_along_x else "l"),
@@ -293,7 +296,7 @@ def _name_sky(axes: Any, ra_along_x: bool) -> None:
         coordinate.set_axislabel_position(side)
         coordinate.set_ticks_position(side)
         coordinate.set_ticklabel_position(side)
-        coordinate.set_ticks(number=6)
+        coordinate.set_ticks(number=n_ticks)
         coordinate.set_ticklabel(exclude_overlapping=True)
 
 

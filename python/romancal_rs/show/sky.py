@@ -52,8 +52,17 @@ class Sky:
 
     def ra_runs_along_x(self, x: float, y: float) -> bool:
         """Whether right ascension changes along rows of the image rather than along columns."""
-        east, north = self.scale(x, y)
-        return bool(abs(east[0]) * abs(north[1]) >= abs(east[1]) * abs(north[0]))
+        along, across = self._along_and_across(x, y)
+        return along >= across
+
+    def obliqueness(self, x: float, y: float) -> float:
+        """From 0, where the axes of the image are those of the sky, to 1, half way between them."""
+        along, across = self._along_and_across(x, y)
+        return min(along, across) / max(along, across)
+
+    def _along_and_across(self, x: float, y: float) -> tuple[float, float]:
+        (east_x, east_y), (north_x, north_y) = np.abs(self.scale(x, y))
+        return float(np.sqrt(east_x * north_y)), float(np.sqrt(east_y * north_x))
 
     @cached_property
     def for_axes(self) -> Any:
