@@ -10,7 +10,7 @@ from drawn_texts import assert_legible, texts_of, words_of
 from skies import BY_30_DEGREES, DIAGONAL, MIRRORED, TURNED, gwcs_of
 
 from romancal_rs import datamodels, show
-from romancal_rs.datamodels import ImageModel, RampModel, ScienceRawModel, testing
+from romancal_rs.datamodels import ImageModel, RampModel, ScienceRawModel, ValidationError, testing
 from romancal_rs.dqflags import pixel
 from romancal_rs.errors import ArgumentError, InputError
 from romancal_rs.pipeline import ExposurePipeline
@@ -305,7 +305,7 @@ def test_flags_of_a_sample_that_mean_another_thing_in_a_pixel_are_not_shown():
     groupdq[0, 6, 6] = 128  # the transient of WFI18; of a pixel it would be an outlier
     pixeldq = np.zeros((40, 40), np.uint32)
     pixeldq[7, 7] = pixel["DEAD"]
-    ramp = RampModel(testing.create_ramp(groupdq=groupdq, pixeldq=pixeldq))
+    ramp = RampModel(testing.create_ramp((2, 40, 40), groupdq=groupdq, pixeldq=pixeldq))
     texts = texts_of(show.picture(ramp))
     assert "jump: 1 pixel (0.062%)" in texts
     assert "other flag: 1 pixel (0.062%)" in texts
@@ -379,6 +379,15 @@ def test_names_that_are_not_there_are_told_with_what_is(image):
         show.picture(image, flags=["JUMP"])
     with pytest.raises(ArgumentError, match="theme: expected light or dark, got 'grey'"):
         show.picture(image, theme="grey")
+
+
+def test_flags_of_another_shape_are_told_and_the_data_can_be_drawn_alone():
+    image = ImageModel(testing.create_wfi_image((30, 40)))
+    image._tree.data["dq"] = np.zeros((30, 4), np.uint32)
+    for draw in (show.picture, show.thumbnail):
+        with pytest.raises(ValidationError, match=r"dq.*expected shape \(30, 40\)"):
+            draw(image)
+    assert titles(show.picture(image, arrays=["data"])) == ["data"]
 
 
 @pytest.mark.parametrize("ending", show.FORMATS)

@@ -18,6 +18,7 @@ from ..datamodels import (
     ReferenceModel,
     ScienceRawModel,
     WfiWcsModel,
+    check_arrays,
 )
 from ..errors import ArgumentError, InputError, nearest
 from .draw import Slot, draw
@@ -87,6 +88,8 @@ def picture(
         If there is nothing to draw, or no array or flag of a name; the message tells what there is.
     ArgumentError
         If a flag or the theme is none.
+    ValidationError
+        If arrays of an exposure do not fit each other.
 
     Examples
     --------
@@ -145,6 +148,8 @@ def panels_of(
     model: DataModel, arrays: Sequence[str] = (), flags: Sequence[str] = ()
 ) -> list[Panel]:
     """What a picture of a model shows; parameters and errors as of `picture`."""
+    if not arrays:
+        _check(model)
     if flags:
         dq = _flags_of(model)
         return [Layer.of(name, dq, bit) for name, bit in flag_values(list(flags)).items()]
@@ -181,6 +186,7 @@ def representative(model: DataModel) -> tuple[NDArray[Any], NDArray[Any] | None]
     InputError
         If it has none.
     """
+    _check(model)
     if isinstance(model, ImageModel):
         return model.stored("data"), model.stored("dq")
     if isinstance(model, (ScienceRawModel, RampModel)):
@@ -194,6 +200,12 @@ def representative(model: DataModel) -> tuple[NDArray[Any], NDArray[Any] | None]
     if "dq" in shapes:
         return model.stored("dq"), model.stored("dq")
     raise InputError(_nothing_in(model, "no image"))
+
+
+def _check(model: DataModel) -> None:
+    """Checks that the arrays of an exposure are there and fit each other."""
+    if isinstance(model, (ImageModel, RampModel, ScienceRawModel)):
+        check_arrays(model)
 
 
 def _picture(
