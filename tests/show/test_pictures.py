@@ -346,7 +346,10 @@ def test_what_nobody_knows_of_an_exposure_is_left_out():
     image.meta.exposure.ma_table_name = "?"
     image.meta.exposure.exposure_time = -999999.0
     image.meta.filename = "?"
-    heading = heading_of(show.picture(image))
+    image.meta.photometry.conversion_megajanskys = -999999.0
+    figure = show.picture(image)
+    assert not any("MJy" in text for text in texts_of(figure))
+    heading = heading_of(figure)
     assert heading[0] == "ImageModel"
     assert not any("?" in line or "999999" in line for line in heading)
 

@@ -39,7 +39,7 @@ def _rate_panel(image: ImageModel, bad: NDArray[np.bool_]) -> Image:
     """The rate with its place on the sky, and what it is in MJy/sr."""
     factor = image.get("meta.photometry.conversion_megajanskys")
     notes = []
-    if isinstance(factor, float) and np.isfinite(factor):
+    if isinstance(factor, float) and np.isfinite(factor) and factor > 0:
         notes.append(f"1 DN / s = {factor:.4g} MJy / sr")
     sky = sky_of(image)
     if sky is None:
