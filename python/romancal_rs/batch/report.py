@@ -287,13 +287,14 @@ def _detectors(summary: Summary) -> Iterator[str]:
         row = [detector or "unknown"]
         for element in elements:
             counts = summary.by_detector.get((detector, element))
-            row.append("" if counts is None else _cell(counts, good))
+            row.append("" if counts is None else good_of(counts, good))
         rows.append(row)
     heading = ("detector", *(element or "unknown" for element in elements))
     yield from _table(heading, rows, "l" + "r" * len(elements))
 
 
-def _cell(counts: Any, good: set[str]) -> str:
+def good_of(counts: Any, good: set[str]) -> str:
+    """The good ones of a detector and element: of all, with those that failed in brackets."""
     total = sum(counts.values())
     n_good = sum(count for what, count in counts.items() if what in good)
     n_failed = total - n_good - counts.get("left", 0) - counts.get("in work", 0)
@@ -311,14 +312,14 @@ def _speed(summary: Summary) -> Iterator[str]:
         yield "Nothing was calibrated yet."
         yield ""
         return
-    yield f"- {_pace(pace)}"
+    yield f"- {told_pace(pace)}"
     workers = f"{totals.n_workers} worker process{'' if totals.n_workers == 1 else 'es'}"
     hosts = f"{totals.n_hosts} host{'' if totals.n_hosts == 1 else 's'}"
     yield f"- busy for {duration(totals.busy_s)}, with {workers} on {hosts}"
     yield f"- CPU {duration(totals.cpu_s)}"
-    yield f"- {_bytes(totals.bytes_in)} read, {_bytes(totals.bytes_out)} written"
+    yield f"- {told_size(totals.bytes_in)} read, {told_size(totals.bytes_out)} written"
     if totals.peak_rss_anon:
-        yield f"- at most {_bytes(totals.peak_rss_anon)} of memory in a worker"
+        yield f"- at most {told_size(totals.peak_rss_anon)} of memory in a worker"
     if summary.n_again:
         yield f"- {numeral(summary.n_again)} times an exposure was taken up again"
     yield ""
@@ -342,7 +343,8 @@ def _speed(summary: Summary) -> Iterator[str]:
     yield from _table(heading, rows, "llrr" + "r" * len(order) + "l")
 
 
-def _pace(pace: Pace) -> str:
+def told_pace(pace: Pace) -> str:
+    """The speed in words, and what is left."""
     told = (
         f"{pace.exposures_per_minute:.3g} exposures per minute, "
         f"{pace.megabytes_per_second:.3g} MB/s read"
@@ -437,7 +439,7 @@ def numeral(value: int) -> str:
     return f"{value:,}"
 
 
-def _bytes(value: int) -> str:
+def told_size(value: int) -> str:
     """A size in GB, or in MB where it would be nothing."""
     return f"{value / 1e9:,.2f} GB" if value >= 1e8 else f"{value / 1e6:.2f} MB"
 

@@ -1,0 +1,124 @@
+"""Write a page about an exposure, or about a batch, to look at in a browser.
+
+Of a file the page shows the rate, its error and flags, where on the sky it is, histograms, jumps,
+reference pixels before and after their correction, steps with their references, and messages. Of a
+directory with the products of a batch it shows what became of each exposure, with small pictures.
+
+A page is one file that needs no network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .batch.runs import destination
+from .options import path
+from .streams import is_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "destination",
+        metavar="FILE",
+        type=destination,
+        help="a rate image, a ramp or a raw exposure; or the directory of a batch's products",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="PAGE",
+        type=path,
+        help="where to (default: FILE's name with .html, here; of a batch DIR/report.html)",
+    )
+    parser.add_argument("--open", action="store_true", help="open it in a browser")
+    batch = parser.add_argument_group("of a batch")
+    batch.add_argument(
+        "--pages", action="store_true", help="write the page of each product beside it, too"
+    )
+    batch.add_argument(
+        "--thumbnails", metavar="N", type=int, help="at most so many pictures (default: 90)"
+    )
+    batch.add_argument(
+        "--state", metavar="DIR", type=path, help="directory of its records, if named then"
+    )
+    batch.add_argument(
+        "--run", metavar="ID", dest="run_id", help="which run of it (default: the last)"
+    )
+    parser.set_defaults(parser=parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    of_batch = options.state is not None or Path(options.destination).is_dir()
+    written = _write_batch(options) if of_batch else _write_page(options)
+    print(f"wrote {written} ({size_of(written)})")
+    if options.open:
+        import webbrowser
+
+        webbrowser.open(written.absolute().as_uri())
+    return 0
+
+
+def _write_page(options: argparse.Namespace) -> Path:
+    from .. import report
+
+    for name in ("pages", "thumbnails", "run_id"):
+        if getattr(options, name) not in (None, False):
+            option = name.removesuffix("_id")
+            options.parser.error(f"--{option} is for the directory of a batch, not for a file")
+    file = options.destination
+    return report.write(file, Path(options.output or f"{Path(file).stem}.html"))
+
+
+def _write_batch(options: argparse.Namespace) -> Path:
+    from .. import report
+    from .batch.runs import run_of, runs_of
+
+    thumbnails = report.THUMBNAILS if options.thumbnails is None else options.thumbnails
+    if thumbnails < 0:
+        options.parser.error(f"--thumbnails {thumbnails}: must not be negative")
+    directory = run_of(options, runs_of(options))
+    here = Path(options.destination)
+    output = Path(options.output or (here if here.is_dir() else Path()) / "report.html")
+    with _progress() as progress:
+        return report.write_batch(
+            directory, output, thumbnails=thumbnails, pages=options.pages, progress=progress
+        )
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None] | None]:
+    """Shows on a terminal how far it is; elsewhere nothing."""
+    if not is_terminal(sys.stderr):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done)
+
+        yield show
+
+
+def size_of(file: Path) -> str:
+    """The size of a file, as people tell it."""
+    n_bytes = file.stat().st_size
+    return f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1e5 else f"{n_bytes / 1e3:.0f} kB"

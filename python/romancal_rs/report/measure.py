@@ -1,0 +1,219 @@
+"""Numbers and histograms of the arrays of an exposure, taken strip by strip of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import dqflags, kernels
+
+__all__ = ["ChiSquare", "Distribution", "Numbers", "count_flags", "distribution", "usable_image"]
+
+_ROWS_AT_ONCE = 256
+_BINS = 80
+#: About as many values fix the ends of an axis: the counts and numbers are of all.
+_SAMPLE = 200_000
+#: Ends of the axes, in percent of the values.
+_SHOWN = (0.05, 99.9)
+#: Above this ratio of its ends an axis is logarithmic.
+_MANY_DECADES = 30.0
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a distribution comes to.
+
+    Attributes
+    ----------
+    count : int
+        Values that are finite and of pixels that count.
+    minimum, median, maximum : float
+    sigma : float
+        1.4826 times the median absolute deviation from the median.
+    """
+
+    count: int
+    minimum: float
+    median: float
+    maximum: float
+    sigma: float
+
+
+@dataclass(frozen=True, eq=False)
+class Distribution:
+    """A histogram of an image and its numbers.
+
+    Attributes
+    ----------
+    numbers : Numbers
+    edges : ndarray, (n_bins + 1,), float64
+    counts : ndarray, (n_bins,), int64
+    below, above : int
+        Values left and right of the histogram.
+    is_logarithmic : bool
+        Whether bins are of equal width in the logarithm.
+    """
+
+    numbers: Numbers
+    edges: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    below: int
+    above: int
+    is_logarithmic: bool
+
+
+@dataclass(frozen=True)
+class ChiSquare:
+    """The distribution that chi squared of a ramp's fit has where the noise is what it should be.
+
+    Attributes
+    ----------
+    degrees_of_freedom : int
+        The differences of neighbouring resultants, less one.
+    """
+
+    degrees_of_freedom: int
+
+    @property
+    def median(self) -> float:
+        from scipy.special import gammaincinv
+
+        return float(2 * gammaincinv(self.degrees_of_freedom / 2, 0.5))
+
+    def counts(self, edges: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+        """How many of `count` values are expected between neighbouring edges."""
+        from scipy.special import gammainc
+
+        below = gammainc(self.degrees_of_freedom / 2, np.maximum(edges, 0) / 2)
+        return np.asarray(count * np.diff(below))
+
+
+def strips(n_rows: int) -> Iterator[slice]:
+    """Slices of the rows of an image, some at a time."""
+    for start in range(0, n_rows, _ROWS_AT_ONCE):
+        yield slice(start, start + _ROWS_AT_ONCE)
+
+
+def usable_image(dq: NDArray[np.uint32], bits: int = dqflags.DO_NOT_USE) -> NDArray[np.bool_]:
+    """Which pixels have none of some flags.
+
+    Parameters
+    ----------
+    dq : ndarray, (n_rows, n_cols), uint32
+    bits : int, optional
+        The flags.
+    """
+    usable = np.empty(dq.shape, bool)
+    for rows in strips(len(dq)):
+        usable[rows] = (dq[rows] & np.uint32(bits)) == 0
+    return usable
+
+
+def distribution(
+    values: NDArray[Any], usable: NDArray[np.bool_], *, top: float | None = None
+) -> Distribution | None:
+    """The distribution of what is finite in an image; None where nothing is.
+
+    Parameters
+    ----------
+    values : ndarray, (n_rows, n_cols), float32
+    usable : ndarray, (n_rows, n_cols), bool
+        Pixels that count.
+    top : float, optional
+        Where the histogram ends, which then begins at 0 and is linear.
+    """
+    values = np.asarray(values, np.float32)
+    numbers = numbers_of(values, usable)
+    if numbers is None:
+        return None
+    step = max(1, int((values.size / _SAMPLE) ** 0.5))
+    sample = values[::step, ::step][usable[::step, ::step]]
+    sample = sample[np.isfinite(sample)]
+    if not sample.size:
+        sample = np.array([numbers.minimum, numbers.maximum])
+    low, high = (0.0, top) if top is not None else map(float, np.percentile(sample, _SHOWN))
+    is_logarithmic = top is None and low > 0 and high / low > _MANY_DECADES
+    if not low < high:  # a constant
+        low, high = low - max(abs(low), 1.0) / 2, high + max(abs(high), 1.0) / 2
+    edges = np.linspace(np.log10(low), np.log10(high), _BINS + 1) if is_logarithmic else None
+    edges = np.linspace(low, high, _BINS + 1) if edges is None else edges
+    counts = np.zeros(_BINS, np.int64)
+    below = 0
+    for rows in strips(len(values)):
+        chosen = values[rows][usable[rows]]
+        chosen = chosen[np.isfinite(chosen)]
+        below += int(np.count_nonzero(chosen < low))
+        if is_logarithmic:
+            chosen = np.log10(chosen[chosen > 0])
+        counts += np.histogram(chosen, _BINS, (float(edges[0]), float(edges[-1])))[0]
+    above = numbers.count - below - int(counts.sum())
+    edges = 10**edges if is_logarithmic else edges
+    return Distribution(numbers, edges, counts, below, max(above, 0), is_logarithmic)
+
+
+def numbers_of(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> Numbers | None:
+    """The numbers of what is finite and usable in an image; None where nothing is."""
+    count, minimum, maximum = 0, np.inf, -np.inf
+    for rows in strips(len(values)):
+        chosen = values[rows][usable[rows]]
+        chosen = chosen[np.isfinite(chosen)]
+        if chosen.size:
+            count += chosen.size
+            minimum, maximum = min(minimum, chosen.min()), max(maximum, chosen.max())
+    if not count:
+        return None
+    flags = np.where(usable, np.uint32(0), np.uint32(dqflags.DO_NOT_USE))
+    # Its errors only tell which pixels count: here it is `usable` that does.
+    errors = np.broadcast_to(np.float32(1), values.shape)
+    spread = kernels.image_statistics(
+        np.ascontiguousarray(values), flags, np.ascontiguousarray(errors)
+    )
+    return Numbers(count, float(minimum), spread.median, float(maximum), spread.rms)
+
+
+def count_flags(flags: NDArray[Any], kind: Mapping[str, int] = dqflags.pixel) -> dict[str, int]:
+    """As `dqflags.counts`, with the memory of a strip."""
+    found: dict[str, int] = {}
+    for rows in strips(len(flags)):
+        for name, count in dqflags.counts(np.asarray(flags[rows]), kind).items():
+            found[name] = found.get(name, 0) + count
+    order = {name: bit for bit, name in enumerate(dict.fromkeys([*kind, *found]))}
+    return dict(sorted(found.items(), key=lambda item: order[item[0]]))
+
+
+def first_flagged(groupdq: NDArray[np.uint8], bits: int) -> NDArray[np.int64]:
+    """How many pixels are first flagged in each resultant.
+
+    Parameters
+    ----------
+    groupdq : ndarray, (n_resultants, n_rows, n_cols), uint8
+    bits : int
+        The flags.
+
+    Returns
+    -------
+    ndarray, (n_resultants,), int64
+    """
+    n_resultants, n_rows, _ = groupdq.shape
+    counts = np.zeros(n_resultants, np.int64)
+    for rows in strips(n_rows):
+        not_yet = np.ones(groupdq[0, rows].shape, bool)
+        for index in range(n_resultants):
+            flagged = not_yet & ((groupdq[index, rows] & np.uint8(bits)) != 0)
+            counts[index] += np.count_nonzero(flagged)
+            not_yet &= ~flagged
+    return counts
+
+
+def flagged_samples(groupdq: NDArray[np.uint8], bits: int) -> NDArray[np.int64]:
+    """How many samples of each resultant have any of some flags, as `first_flagged`."""
+    n_resultants, n_rows, _ = groupdq.shape
+    counts = np.zeros(n_resultants, np.int64)
+    for rows in strips(n_rows):
+        for index in range(n_resultants):
+            counts[index] += np.count_nonzero(groupdq[index, rows] & np.uint8(bits))
+    return counts
