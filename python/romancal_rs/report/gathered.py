@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .. import datamodels, dqflags
 from ..border import BORDER, SCIENCE
 from ..datamodels import ImageModel, RampModel, ScienceRawModel
-from ..errors import RomancalError, one_line
+from ..errors import InputError, RomancalError, one_line
 from ..stpipe.recipes import OF_2022
 from .measure import usable_image
 from .records import Record, look, text_of
@@ -32,6 +32,11 @@ class Gathered:
     Parameters
     ----------
     model : ImageModel, RampModel or ScienceRawModel
+
+    Raises
+    ------
+    InputError
+        If its arrays do not fit each other.
 
     Attributes
     ----------
@@ -51,6 +56,7 @@ class Gathered:
     """
 
     def __init__(self, model: DataModel) -> None:
+        check_shapes(model)
         self.model = model
         self.meta: Any = model.meta
         self.record = Record.of(model)
@@ -140,6 +146,30 @@ class Gathered:
     def usable(self) -> NDArray[np.bool_] | None:
         """Which pixels of the image are not DO_NOT_USE."""
         return None if self.dq is None else usable_image(self.dq)
+
+
+def check_shapes(model: DataModel) -> None:
+    """Checks that the arrays that a page shows are of the same pixels.
+
+    Raises
+    ------
+    InputError
+        Naming the array.
+    """
+    n_axes = 2 if isinstance(model, ImageModel) else 3
+    where = f"{model.source}: " if model.source else ""
+    if "data" in model and len(model.shape) != n_axes:
+        raise InputError(f"{where}data: expected {n_axes} axes, got shape {model.shape}")
+    arrays = dict(model.arrays())  # of which nothing is read
+    for name in ("dq", "err", "chisq", "pixeldq", "groupdq"):
+        if name not in arrays or "data" not in arrays:
+            continue
+        shape = tuple(arrays[name].shape)
+        expected = tuple(model.shape[-len(shape) :])
+        if shape != expected:
+            raise InputError(
+                f"{where}{name}: expected shape {expected}, as data has it, got {shape}"
+            )
 
 
 def inside(cube: NDArray[Any]) -> NDArray[Any]:

@@ -93,11 +93,16 @@ def jumps(of: Gathered) -> Html | None:
         return None
     counts, source = _jump_counts(of)
     if counts is None:
-        told = (
-            "The product does not list them. Calibrate with steps.rampfit.record_jumps=true, "
-            "which is the default of today's fit, or with --save_calibrated_ramp=true, which "
-            "keeps the flags of each sample."
-        )
+        told = "The product does not list them."
+        if of.ramp is of.model:
+            told = "The ramp has none: where the fit finds them, the image lists them."
+        elif of.algorithm == "ols":
+            told += (
+                " Calibrated with --save_calibrated_ramp=true, the ramp beside the image has them "
+                "among its flags."
+            )
+        else:
+            told += " Calibrated with --steps.rampfit.record_jumps=true it does."
         return section("jumps", "Jumps", element("p", told))
     total = int(sum(counts))
     share = percent(total, of.findings.n_pixels * max(1, len(counts) - 1))

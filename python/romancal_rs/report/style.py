@@ -36,7 +36,7 @@ body.rr { margin: 0; }
   overflow-wrap: anywhere; max-width: none; }
 .rr .bad { color: var(--bad); }
 .rr .good { color: var(--good); }
-.rr dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 10.5rem), 1fr));
+.rr dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(45%, 13rem), 1fr));
   gap: 0.5rem 1.2rem; margin: 0.6rem 0; }
 .rr dl > div { min-width: 0; }
 .rr dt { color: var(--soft); font-size: 0.85em; }
