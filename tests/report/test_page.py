@@ -1,6 +1,7 @@
 """The page of an exposure: what is on it, and that nothing in a file can break it."""
 
 import re
+import shutil
 import sys
 
 import numpy as np
@@ -162,7 +163,27 @@ def test_without_the_raw_exposure_reference_pixels_are_shown_after_alone(made, p
         "after the correction"
     ]
     assert f"{raw.name}, is not in" in html
-    assert "--raw" not in html  # which is an option of another command
+    assert "give the file, or its directory, by --raw" in html
+
+
+def test_a_raw_exposure_that_is_given_is_taken(made, product, tmp_path, capsys):
+    copy = tmp_path / product.name
+    shutil.copy(product, copy)
+    moved = tmp_path / "raw"
+    moved.mkdir()
+    shutil.copy(next(made.glob("*_uncal.asdf")), moved)
+    output = tmp_path / "page.html"
+    assert main(["report", str(copy), "--raw", str(moved), "-o", str(output)]) == 0
+    assert len(rows_of(output.read_text(), "Reference pixels over all")) == 2
+    other = next(moved.iterdir())
+    with datamodels.open(other) as raw:
+        changed = raw.copy()
+    changed.meta.exposure.ma_table_name = "ANOTHER"
+    changed.save(other, compression=None)
+    assert main(["report", str(copy), "--raw", str(other), "-o", str(output)]) == 0
+    assert "is not the file that it was made of, or has changed since" in output.read_text()
+    assert main(["report", str(copy), "--raw", str(product), "-o", str(output)]) == 1
+    assert "ImageModel: no raw exposure" in capsys.readouterr().err
 
 
 def test_a_ramp_tells_when_pixels_saturated():

@@ -104,3 +104,9 @@ def test_without_a_record_the_statuses_are_there():
     record = Record.of(SimpleNamespace(meta={**meta, "calibration_software_version": "1.1.0"}))
     assert [(step.name, step.status) for step in record.steps] == [("flat_field", "COMPLETE")]
     assert record.software == {"RomanCAL": "1.1.0"}
+
+
+def test_the_log_tells_of_rows_whose_first_resultant_is_not_used():
+    said = "The first resultant of the 12 rows that are read first is not used: mask_rows is set"
+    assert record_of(messages=[Message("", "", "WARNING", said)]).masked_rows == 12
+    assert record_of().masked_rows == 0

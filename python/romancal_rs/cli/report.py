@@ -37,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=path,
         help="where to (default: FILE's name with .html, here; of a batch DIR/report.html)",
     )
+    parser.add_argument(
+        "--raw",
+        metavar="PATH",
+        type=path,
+        help="the raw exposure, or its directory (default: where FILE says, or beside it)",
+    )
     parser.add_argument("--open", action="store_true", help="open it in a browser")
     batch = parser.add_argument_group("of a batch")
     batch.add_argument(
@@ -73,13 +79,16 @@ def _write_page(options: argparse.Namespace) -> Path:
             option = name.removesuffix("_id")
             options.parser.error(f"--{option} is for the directory of a batch, not for a file")
     file = options.destination
-    return report.write(file, Path(options.output or f"{Path(file).stem}.html"))
+    output = Path(options.output or f"{Path(file).stem}.html")
+    return report.write(file, output, raw=options.raw)
 
 
 def _write_batch(options: argparse.Namespace) -> Path:
     from .. import report
     from .batch.runs import run_of, runs_of
 
+    if options.raw is not None:
+        options.parser.error("--raw is for a file, not for the directory of a batch")
     thumbnails = report.THUMBNAILS if options.thumbnails is None else options.thumbnails
     if thumbnails < 0:
         options.parser.error(f"--thumbnails {thumbnails}: must not be negative")

@@ -38,6 +38,9 @@ class Report:
     ----------
     exposure : path, ImageModel, RampModel or ScienceRawModel
         What it is of. A model is not changed.
+    raw : path, optional
+        The raw exposure that it was made of, or the directory that holds that. Left out, it is
+        where the product says, or lies beside the product; else the page does without.
 
     Raises
     ------
@@ -49,9 +52,15 @@ class Report:
         If it is of another kind.
     """
 
-    def __init__(self, exposure: str | os.PathLike[str] | DataModel) -> None:
+    def __init__(
+        self,
+        exposure: str | os.PathLike[str] | DataModel,
+        *,
+        raw: str | os.PathLike[str] | None = None,
+    ) -> None:
         require_matplotlib("a report")
         self._exposure = exposure
+        self._raw = None if raw is None else existing_or_local(raw)
 
     def html(self) -> str:
         """The whole page."""
@@ -76,15 +85,15 @@ class Report:
         _write(path, self.html())
         return path
 
-    def _of_model(self, make: Callable[[DataModel], str]) -> str:
+    def _of_model(self, make: Callable[..., str]) -> str:
         from .. import datamodels
 
         if not isinstance(self._exposure, str | os.PathLike):
             check_kind(self._exposure)
-            return make(self._exposure)
+            return make(self._exposure, self._raw)
         with datamodels.open(self._exposure) as model:
             check_kind(model)
-            return make(model)
+            return make(model, self._raw)
 
 
 def check_kind(model: Any) -> None:
@@ -99,7 +108,12 @@ def check_kind(model: Any) -> None:
         )
 
 
-def write(exposure: str | os.PathLike[str] | DataModel, output: str | os.PathLike[str]) -> Path:
+def write(
+    exposure: str | os.PathLike[str] | DataModel,
+    output: str | os.PathLike[str],
+    *,
+    raw: str | os.PathLike[str] | None = None,
+) -> Path:
     """Writes the page of an exposure.
 
     Parameters
@@ -109,6 +123,8 @@ def write(exposure: str | os.PathLike[str] | DataModel, output: str | os.PathLik
     output : path
         The file to write, such as ``page.html``, in a directory that exists. A file of that name is
         replaced when the page is complete.
+    raw : path, optional
+        The raw exposure, see `Report`.
 
     Returns
     -------
@@ -124,7 +140,7 @@ def write(exposure: str | os.PathLike[str] | DataModel, output: str | os.PathLik
     InputError
         If the file, or the model, is of another kind.
     """
-    return Report(exposure).write(output)
+    return Report(exposure, raw=raw).write(output)
 
 
 def write_batch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from .gathered import Gathered
@@ -29,16 +30,16 @@ _PARTS = {
 }
 
 
-def page(model: DataModel) -> Html:
-    """The whole page of an ImageModel, a RampModel or a ScienceRawModel, which is not changed."""
-    of = Gathered(model)
+def page(model: DataModel, raw: str | os.PathLike[str] | None = None) -> Html:
+    """The whole page of an exposure; see `Gathered` for the parameters."""
+    of = Gathered(model, raw)
     return document(f"{of.name}: report", _parts(of), STYLE)
 
 
-def fragment(model: DataModel) -> Html:
+def fragment(model: DataModel, raw: str | os.PathLike[str] | None = None) -> Html:
     """The same as a part of another page, such as a notebook."""
     return join(
-        [element("style", Html(STYLE)), element("div", *_parts(Gathered(model)), class_="rr")]
+        [element("style", Html(STYLE)), element("div", *_parts(Gathered(model, raw)), class_="rr")]
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
@@ -32,6 +33,9 @@ class Gathered:
     Parameters
     ----------
     model : ImageModel, RampModel or ScienceRawModel
+    raw : path, optional
+        The raw exposure, or the directory that holds it; else it is looked for, see
+        `show.sources.find_raw`.
 
     Raises
     ------
@@ -48,15 +52,16 @@ class Gathered:
     raw : ScienceRawModel or None
         The raw exposure; the model itself if that is one.
     raw_note : str
-        Why it is not there.
+        Why it is not there, or may be another one.
     ramp : RampModel or None
         The ramp before the fit; the model itself if that is one.
     unit : str
         Of rates.
     """
 
-    def __init__(self, model: DataModel) -> None:
+    def __init__(self, model: DataModel, raw: str | os.PathLike[str] | None = None) -> None:
         check_shapes(model)
+        self._given_raw = raw
         self.model = model
         self.meta: Any = model.meta
         self.record = Record.of(model)
@@ -86,22 +91,26 @@ class Gathered:
     def _find_raw(self, files: ExitStack) -> None:
         from ..show.sources import find_raw
 
-        if not self.model.source:
+        given = self._given_raw
+        if not self.model.source and given is None:
             self.raw_note = "the product is in memory, and does not say where its raw exposure is"
             return
         try:
-            found = find_raw(self.model)
+            found = find_raw(self.model, given)
             assert found.path is not None
             raw = files.enter_context(datamodels.open(found.path))
         except (RomancalError, OSError) as error:
-            # What would help, it says of another command.
-            self.raw_note = one_line(error).partition(": give the file")[0]
+            if given is not None:
+                raise
+            self.raw_note = one_line(error)
             return
         if not isinstance(raw, ScienceRawModel):
+            if given is not None:
+                raise InputError(f"{found.path}: {type(raw).__name__}: no raw exposure")
             self.raw_note = f"{found.path} is no raw exposure"
-        elif found.note:
-            self.raw_note = found.note
-        else:
+            return
+        self.raw_note = found.note
+        if given is not None or not found.note:
             self.raw = raw
 
     @property

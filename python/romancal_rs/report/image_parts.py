@@ -156,6 +156,7 @@ def _chi_square(
 ) -> tuple[Html, list[tuple[str, ...]]]:
     """Of the pixels whose differences are all used: of others the number is not kept."""
     whole = usable & usable_image(dq, dqflags.IN_SAMPLE_AND_PIXEL)
+    whole[: of.record.masked_rows] = False  # no flag of the pixel tells of those
     degrees = of.n_resultants - 2
     algorithm = of.algorithm
     expected = None
@@ -164,7 +165,7 @@ def _chi_square(
     top = None if expected is None else degrees + 6 * (2 * degrees) ** 0.5
     found = distribution(chisq, whole, top=top)
     if found is None:
-        told = "Chi squared: no usable pixel has all of its differences."
+        told = "Chi squared: not known of any usable pixel that has all of its samples."
         return element("figure", element("figcaption", told)), []
     of.findings.chi_square, of.findings.expected = found, expected
     curve, label = None, ""

@@ -41,8 +41,8 @@ def flags(of: Gathered) -> Html | None:
             alt = f"Map of the pixels that are flagged {name}"
             share = percent(counts[name], dq.size)
             drawn, largest = pictures.share_map(dq, bits, alt)
-            caption = f"{name}, {share}; darkest: {percent(largest, 1)} of a cell"
-            maps.append(figure(drawn, caption))
+            darkest = f"; darkest: {percent(largest, 1)} of a cell" if largest < 1 else ""
+            maps.append(figure(drawn, f"{name}, {share}{darkest}"))
     return section(
         "flags",
         "Flags",
@@ -102,7 +102,7 @@ def jumps(of: Gathered) -> Html | None:
                 "among its flags."
             )
         else:
-            told += " Calibrated with --steps.rampfit.record_jumps=true it does."
+            told += " Calibrated by romancal-rs with --steps.rampfit.record_jumps=true it does."
         return section("jumps", "Jumps", element("p", told))
     total = int(sum(counts))
     share = percent(total, of.findings.n_pixels * max(1, len(counts) - 1))
@@ -172,7 +172,9 @@ def _border_parts(of: Gathered, series: dict[str, border.Residuals], status: str
         if status != "COMPLETE":
             yield element("p", f"They were not corrected (refpix: {status or 'not done'}).")
         elif len(series) == 1 and of.raw_note:
-            yield element("p", f"Before the correction: not known, as {of.raw_note}.")
+            yield element("p", f"Before the correction: not known. {of.raw_note}")
+        elif of.raw_note:
+            yield element("p", f"Before the correction: {of.raw_note}", class_="warning")
     drawn = [
         figure(
             charts.lines(

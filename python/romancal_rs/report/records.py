@@ -23,6 +23,7 @@ _UNKNOWN = (None, "", "?", "N/A")
 _DONE = re.compile(r"Step (\w+) done in ([0-9.]+) s")
 _WITH_OTHERS = re.compile(r"Step (\w+) done, together with others")
 _SKIPPED = re.compile(r"Step (\w+) skipped: (.*)", re.DOTALL)
+_MASKED_ROWS = re.compile(r"The first resultant of the (\d+) rows that are read first is not used")
 _GROUP = re.compile(r"Steps (\w+) to (\w+) done in ([0-9.]+) s")
 
 
@@ -139,6 +140,12 @@ class Record:
             for reference in step.references
             if reference.path in _UNKNOWN
         ]
+
+    @property
+    def masked_rows(self) -> int:
+        """In how many rows, the first ones, wfi18_transient flagged the first resultant."""
+        found = (_MASKED_ROWS.match(message.text) for message in self.messages)
+        return max((int(match[1]) for match in found if match), default=0)
 
     @classmethod
     def of(cls, model: DataModel) -> Record:
