@@ -42,7 +42,7 @@ body.rr { margin: 0; }
 .rr dt { color: var(--soft); font-size: 0.85em; }
 .rr dd { margin: 0; overflow-wrap: anywhere; }
 .rr .grid { display: grid; gap: 1rem; align-items: start;
-  grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); }
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)); }
 .rr .small-grid { display: grid; gap: 0.8rem; align-items: start;
   grid-template-columns: repeat(auto-fill, minmax(8.5rem, 13rem)); }
 .rr .columns { display: flex; flex-wrap: wrap; gap: 0 2.5rem; }
