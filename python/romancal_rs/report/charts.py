@@ -167,7 +167,7 @@ def png(indices: NDArray[np.uint8], palette: NDArray[np.uint8]) -> str:
     buffer = io.BytesIO()
     opaque = bool((palette[:, 3] == 255).all())
     more = {} if opaque else {"transparency": palette[:, 3].tobytes()}
-    image.save(buffer, format="png", optimize=True, **more)
+    image.save(buffer, format="png", **more)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 

@@ -126,53 +126,49 @@ def distribution(
     top : float, optional
         Where the histogram ends, which then begins at 0 and is linear.
     """
-    values = np.asarray(values, np.float32)
-    numbers = numbers_of(values, usable)
-    if numbers is None:
+    values = np.ascontiguousarray(values, np.float32)
+    ends = _ends(values, usable) if top is None else (0.0, top)
+    if ends is None:
         return None
-    step = max(1, int((values.size / _SAMPLE) ** 0.5))
-    sample = values[::step, ::step][usable[::step, ::step]]
-    sample = sample[np.isfinite(sample)]
-    if not sample.size:
-        sample = np.array([numbers.minimum, numbers.maximum])
-    low, high = (0.0, top) if top is not None else map(float, np.percentile(sample, _SHOWN))
+    low, high = ends
     is_logarithmic = top is None and low > 0 and high / low > _MANY_DECADES
     if not low < high:  # a constant
         low, high = low - max(abs(low), 1.0) / 2, high + max(abs(high), 1.0) / 2
-    edges = np.linspace(np.log10(low), np.log10(high), _BINS + 1) if is_logarithmic else None
-    edges = np.linspace(low, high, _BINS + 1) if edges is None else edges
+    first, last = (float(np.log10(low)), float(np.log10(high))) if is_logarithmic else (low, high)
     counts = np.zeros(_BINS, np.int64)
-    below = 0
+    count, below, minimum, maximum = 0, 0, np.inf, -np.inf
     for rows in strips(len(values)):
-        chosen = values[rows][usable[rows]]
-        chosen = chosen[np.isfinite(chosen)]
+        chosen = values[rows][usable[rows] & np.isfinite(values[rows])]
+        if not chosen.size:
+            continue
+        count += chosen.size
+        minimum, maximum = min(minimum, chosen.min()), max(maximum, chosen.max())
         below += int(np.count_nonzero(chosen < low))
         if is_logarithmic:
             chosen = np.log10(chosen[chosen > 0])
-        counts += np.histogram(chosen, _BINS, (float(edges[0]), float(edges[-1])))[0]
-    above = numbers.count - below - int(counts.sum())
-    edges = 10**edges if is_logarithmic else edges
-    return Distribution(numbers, edges, counts, below, max(above, 0), is_logarithmic)
-
-
-def numbers_of(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> Numbers | None:
-    """The numbers of what is finite and usable in an image; None where nothing is."""
-    count, minimum, maximum = 0, np.inf, -np.inf
-    for rows in strips(len(values)):
-        chosen = values[rows][usable[rows]]
-        chosen = chosen[np.isfinite(chosen)]
-        if chosen.size:
-            count += chosen.size
-            minimum, maximum = min(minimum, chosen.min()), max(maximum, chosen.max())
+        counts += np.histogram(chosen, _BINS, (first, last))[0]
     if not count:
         return None
+    # An error of 1 makes every pixel good that is finite and not flagged.
     flags = np.where(usable, np.uint32(0), np.uint32(dqflags.DO_NOT_USE))
-    # Its errors only tell which pixels count: here it is `usable` that does.
-    errors = np.broadcast_to(np.float32(1), values.shape)
-    spread = kernels.image_statistics(
-        np.ascontiguousarray(values), flags, np.ascontiguousarray(errors)
-    )
-    return Numbers(count, float(minimum), spread.median, float(maximum), spread.rms)
+    spread = kernels.image_statistics(values, flags, np.ones(values.shape, np.float32))
+    numbers = Numbers(count, float(minimum), spread.median, float(maximum), spread.rms)
+    edges = np.linspace(first, last, _BINS + 1)
+    edges = 10**edges if is_logarithmic else edges
+    above = max(0, count - below - int(counts.sum()))
+    return Distribution(numbers, edges, counts, below, above, is_logarithmic)
+
+
+def _ends(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> tuple[float, float] | None:
+    """Where the histogram begins and ends, by a sample of the pixels; None where none counts."""
+    step = max(1, int((values.size / _SAMPLE) ** 0.5))
+    for every in (step, 1):  # all of them, where the few that count are not in the sample
+        sample = values[::every, ::every][usable[::every, ::every]]
+        sample = sample[np.isfinite(sample)]
+        if sample.size:
+            low, high = np.percentile(sample, _SHOWN)
+            return float(low), float(high)
+    return None
 
 
 def count_flags(flags: NDArray[Any], kind: Mapping[str, int] = dqflags.pixel) -> dict[str, int]:
