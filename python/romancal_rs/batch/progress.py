@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from ..cli.terminal import can_draw, console, fit
 from ..errors import ArgumentError
 from .outcome import Kind
 from .pace import Pace
@@ -103,8 +103,7 @@ class Progress:
         self._samples: deque[tuple[float, int, int]] = deque()
         self._is_open = True
         if mode == "auto":
-            is_terminal = stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
-            mode = "bar" if is_terminal else "lines"
+            mode = "bar" if can_draw(stream) else "lines"
         self._every = _REFRESH if mode == "bar" else every
         self._display: _Display | None = None
         with contextlib.suppress(OSError, ValueError):
@@ -220,7 +219,7 @@ class _Bar:
     """A bar, the speed and what is in work, drawn over itself; a line remains."""
 
     def __init__(self, total: int, stream: TextIO) -> None:
-        from rich.console import Console, Group
+        from rich.console import Group
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as RichProgress
         from rich.text import Text
@@ -233,7 +232,7 @@ class _Bar:
                 return Group(super().get_renderable(), *lines)
 
         self._stream = stream
-        self._console = Console(file=stream, force_terminal=True)
+        self._console = console(stream, is_drawn_on=True)
         self._progress = Shown(
             BarColumn(bar_width=None),
             TextColumn("{task.description}", markup=False),
@@ -243,15 +242,11 @@ class _Bar:
             expand=True,
         )
         self._task = self._progress.add_task(_View(total, n_left=total).ended(), total=total or 1)
-        self._fit()
+        fit(self._console)
         self._progress.start()
 
-    def _fit(self) -> None:
-        with contextlib.suppress(OSError, ValueError):  # no terminal: as wide as Rich takes it for
-            self._console.width = os.get_terminal_size(self._stream.fileno()).columns
-
     def show(self, view: _View) -> None:
-        self._fit()
+        fit(self._console)
         names = ", ".join(name.rstrip("/").rpartition("/")[2] for name in view.in_work)
         self._progress.below = [str(view.pace), *([f"in work: {names}"] if names else [])]
         completed = view.n_ended if view.total else 1
