@@ -1,6 +1,6 @@
 """The extension module, made from ``rust/src/python``. `romancal_rs.kernels` is its public face."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -164,6 +164,7 @@ def apply(
     max_threads: int | None,
     band_rows: int | None,
     tile_cols: int | None,
+    progress: Callable[[int], None] | None = None,
 ) -> list[tuple[int, dict[str, Any]]]: ...
 def calibrate(
     raw: NDArray[np.uint16] | NDArray[np.float32],
@@ -177,6 +178,7 @@ def calibrate(
     max_threads: int | None,
     band_rows: int | None,
     tile_cols: int | None,
+    progress: Callable[[int], None] | None = None,
 ) -> tuple[dict[str, Any], bool, list[tuple[str, int]], list[dict[str, Any]]]: ...
 def fit_likelihood(
     data: NDArray[np.float32],

@@ -222,6 +222,7 @@ impl<'a> Chain<'a> {
             Some(_) => None,
             None => Some(for_columns(kernels, &(0..n_cols), count)),
         };
+        let done = execution.done;
         for_each_with(
             tasks,
             || Scratch::new(self, height, width, halo),
@@ -237,7 +238,9 @@ impl<'a> Chain<'a> {
                         took,
                         unsaturated,
                     };
+                    let n_pixels = rows.len() * cols.len();
                     self.run_band((rows, cols.clone()), work, scratch, &mut planes);
+                    done.fetch_add(n_pixels, Ordering::Relaxed);
                 }
             },
             execution,

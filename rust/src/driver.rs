@@ -6,7 +6,7 @@
 //! of their bands.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -55,6 +55,9 @@ pub struct Execution<'a> {
     pub tile_cols: Option<usize>,
     /// Asked a few times a second, in the calling thread: shall the work stop?
     pub interrupt: &'a mut dyn FnMut() -> bool,
+    /// Counts the pixels that are through, for who wants to know how far it is. What surveys see of
+    /// them before does not count.
+    pub done: &'a AtomicUsize,
 }
 
 impl Execution<'_> {
@@ -65,6 +68,7 @@ impl Execution<'_> {
             band_rows: None,
             tile_cols: None,
             interrupt: &mut || false,
+            done: &AtomicUsize::new(0),
         })
     }
 
@@ -158,20 +162,23 @@ fn run_tiles(
         height = height.max(halo);
     }
     let rows = cut(n_rows, height);
-    let work = |kernels: &[Ready<'_>], band: BandTask<'_>| {
+    let done = execution.done;
+    let work = |kernels: &[Ready<'_>], band: BandTask<'_>, pixels: usize| {
         band.run(|band| apply_all(kernels, band, |index, time| clocks[index].add(time)));
+        done.fetch_add(pixels, Ordering::Relaxed);
     };
     if let Some(tile_cols) = tile_cols {
-        let tiles = ramp.split(&rows, &cut(n_cols, tile_cols), halo);
+        let cols = cut(n_cols, tile_cols);
+        let tiles = ramp.split(&rows, &cols, halo).into_iter().zip(&cols);
         return for_each(
-            tiles,
-            |bands| {
+            tiles.collect(),
+            |(bands, own_cols)| {
                 let Some(cols) = bands.first().map(BandTask::cols) else {
                     return;
                 };
                 let kernels = for_columns(ready, cols, |index, time| clocks[index].add(time));
-                for band in bands {
-                    work(&kernels, band);
+                for (band, rows) in bands.into_iter().zip(&rows) {
+                    work(&kernels, band, rows.len() * own_cols.len());
                 }
             },
             execution,
@@ -180,8 +187,8 @@ fn run_tiles(
     let kernels = for_columns(ready, &(0..n_cols), |index, time| clocks[index].add(time));
     let bands = ramp.split(&rows, &all(n_cols), halo);
     for_each(
-        bands.into_iter().flatten().collect(),
-        |band| work(&kernels, band),
+        bands.into_iter().flatten().zip(&rows).collect(),
+        |(band, rows)| work(&kernels, band, rows.len() * n_cols),
         execution,
     )
 }
@@ -404,7 +411,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicUsize;
 
     #[test]
     fn of_openmp_the_outermost_level_counts_and_what_is_no_number_does_not() {
@@ -446,6 +452,7 @@ mod tests {
                 band_rows: None,
                 tile_cols: None,
                 interrupt: &mut || true,
+                done: &AtomicUsize::new(0),
             },
         );
         assert_eq!(result, Err(KernelError::Interrupted));

@@ -1,6 +1,7 @@
 //! Laws that hold for any ramp: any shape, any bits of a float, any flags.
 
 use std::sync::Once;
+use std::sync::atomic::AtomicUsize;
 
 use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3};
 use proptest::collection::vec;
@@ -166,6 +167,7 @@ fn execute<R>(way: Way, run: impl FnOnce(&mut Execution<'_>) -> R) -> R {
         band_rows: Some(way.band_rows),
         tile_cols: way.tile_cols,
         interrupt: &mut || false,
+        done: &AtomicUsize::new(0),
     })
 }
 

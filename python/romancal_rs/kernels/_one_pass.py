@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import _core
@@ -232,6 +232,7 @@ def calibrate(
     max_threads: int | None = None,
     band_rows: int | None = None,
     tile_cols: int | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Calibrated:
     """Take counts, or a ramp, through kernels to the rate image, in one pass over memory.
 
@@ -260,6 +261,9 @@ def calibrate(
         Width of the frame of reference pixels, which the image is without.
     max_threads, band_rows, tile_cols : int, optional
         See the module.
+    progress : callable, optional
+        Called a few times a second, in the calling thread, with the number of pixels that are
+        through. What it raises ends the work.
 
     Returns
     -------
@@ -284,5 +288,6 @@ def calibrate(
         max_threads,
         band_rows,
         tile_cols,
+        progress,
     )
     return Calibrated(RampFit(**planes), unsaturated, tuple(nanoseconds), tuple(found))

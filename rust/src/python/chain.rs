@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::arrays::{Arrays, Reference};
-use super::detached::{ArgumentError, ArgumentTypeError, detached, exception};
+use super::detached::{ArgumentError, ArgumentTypeError, detached_with_progress, exception};
 use super::fit::{Fit, NewImage};
 use super::kernel::{Kernel, found, make_all, nanoseconds, open_all};
 use super::whole::Whole;
@@ -43,7 +43,7 @@ impl<'py> Samples<'py> {
 #[pyfunction]
 #[pyo3(signature = (
     raw, kernels, fit, groupdq, pixeldq, reference_read, offset, border, max_threads, band_rows,
-    tile_cols,
+    tile_cols, progress=None,
 ))]
 #[expect(
     clippy::too_many_arguments,
@@ -63,6 +63,7 @@ pub fn calibrate<'py>(
     max_threads: Option<Whole>,
     band_rows: Option<Whole>,
     tile_cols: Option<Whole>,
+    progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<(
     Bound<'py, PyDict>,
     bool,
@@ -118,7 +119,8 @@ pub fn calibrate<'py>(
     let inside = |n: usize| n.saturating_sub(border.saturating_mul(2));
     let image = NewImage::new(py, chain.fit.makes(), [inside(n_rows), inside(n_cols)]);
     let report = image.fill(|out| {
-        detached(py, max_threads, (band_rows, tile_cols), |execution| {
+        let how = (band_rows, tile_cols);
+        detached_with_progress(py, max_threads, how, progress, |execution| {
             chain.run(out, execution)
         })
     })?;

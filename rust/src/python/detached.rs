@@ -1,6 +1,7 @@
 //! The one way in which bindings do their work: without the interpreter's lock.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
@@ -29,12 +30,38 @@ pub fn detached<R: Send>(
     (band_rows, tile_cols): (Option<Whole>, Option<Whole>),
     work: impl FnOnce(&mut Execution<'_>) -> Result<R, KernelError> + Send,
 ) -> PyResult<R> {
+    detached_with_progress(py, max_threads, (band_rows, tile_cols), None, work)
+}
+
+/// The same; `progress` is called a few times a second, in this thread, with the number of pixels that
+/// are through. What it raises ends the work.
+pub fn detached_with_progress<R: Send>(
+    py: Python<'_>,
+    max_threads: Option<Whole>,
+    (band_rows, tile_cols): (Option<Whole>, Option<Whole>),
+    progress: Option<&Bound<'_, PyAny>>,
+    work: impl FnOnce(&mut Execution<'_>) -> Result<R, KernelError> + Send,
+) -> PyResult<R> {
     let max_threads = at_least_one("max_threads", max_threads)?;
     let band_rows = at_least_one("band_rows", band_rows)?;
     let tile_cols = at_least_one("tile_cols", tile_cols)?;
     let mut signal = None;
+    let progress = progress.map(|progress| progress.clone().unbind());
+    let done = AtomicUsize::new(0);
+    let mut told = 0;
     let mut interrupt = || {
-        signal = Python::attach(|py| py.check_signals()).err();
+        let looked = Python::attach(|py| {
+            py.check_signals()?;
+            let now = done.load(Ordering::Relaxed);
+            if let Some(progress) = &progress
+                && now != told
+            {
+                told = now;
+                progress.call1(py, (now,))?;
+            }
+            Ok(())
+        });
+        signal = looked.err();
         signal.is_some()
     };
     let result = py.detach(|| {
@@ -44,6 +71,7 @@ pub fn detached<R: Send>(
                 band_rows,
                 tile_cols,
                 interrupt: &mut interrupt,
+                done: &done,
             })
         }))
     });

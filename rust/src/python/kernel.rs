@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::arrays::Arrays;
-use super::detached::detached;
+use super::detached::detached_with_progress;
 use super::whole::Whole;
 use crate::band::{BandArray, BandKernel, Changes, Found, RampBand};
 use crate::driver;
@@ -126,7 +126,7 @@ impl<'py, T: Element, D: Dimension> Lent<'py, T, D> {
 /// Takes a whole ramp through kernels, in place. `groupdq` may be left out where none asks for it.
 /// Returns the nanoseconds that each took, and what it found.
 #[pyfunction]
-#[pyo3(signature = (kernels, data, groupdq, pixeldq, max_threads, band_rows, tile_cols))]
+#[pyo3(signature = (kernels, data, groupdq, pixeldq, max_threads, band_rows, tile_cols, progress=None))]
 #[expect(clippy::too_many_arguments, reason = "a ramp, and how to work on it")]
 pub fn apply<'py>(
     py: Python<'py>,
@@ -137,6 +137,7 @@ pub fn apply<'py>(
     max_threads: Option<Whole>,
     band_rows: Option<Whole>,
     tile_cols: Option<Whole>,
+    progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Vec<(u64, Bound<'py, PyDict>)>> {
     let of_all = |all: Changes, kernel: &PyRef<'py, Kernel>| all.or(kernel.changes);
     let changes = kernels.iter().fold(Changes::default(), of_all);
@@ -160,7 +161,8 @@ pub fn apply<'py>(
         },
         pixeldq.lend(),
     );
-    let outcomes = detached(py, max_threads, (band_rows, tile_cols), |execution| {
+    let how = (band_rows, tile_cols);
+    let outcomes = detached_with_progress(py, max_threads, how, progress, |execution| {
         let kernels: Vec<&dyn BandKernel> = made.iter().map(|kernel| &**kernel).collect();
         driver::run(&kernels, &mut ramp, execution)
     })?;

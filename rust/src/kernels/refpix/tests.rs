@@ -1,3 +1,5 @@
+use std::sync::atomic::AtomicUsize;
+
 use ndarray::{Array2, Array3};
 
 use super::*;
@@ -68,6 +70,7 @@ impl Small {
                 band_rows: Some(3),
                 tile_cols,
                 interrupt: &mut || false,
+                done: &AtomicUsize::new(0),
             },
         );
         outcomes.unwrap().remove(0).found
