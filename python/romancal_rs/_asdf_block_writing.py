@@ -21,7 +21,12 @@ _LZ4_PART = 1 << 22  # as `asdf` has it
 COMPRESSIONS = ("lz4", "zlib", "bzp2")
 
 
-def write_blocks(file: IO[bytes], arrays: Sequence[np.ndarray], compression: str | None) -> None:
+def write_blocks(
+    file: IO[bytes],
+    arrays: Sequence[np.ndarray],
+    compression: str | None,
+    count: Callable[[int], None] = lambda n_bytes: None,
+) -> None:
     """Writes arrays as blocks, with their checksums, and the index.
 
     Parameters
@@ -32,6 +37,8 @@ def write_blocks(file: IO[bytes], arrays: Sequence[np.ndarray], compression: str
         Each becomes a block, in C order.
     compression : str or None
         One of `COMPRESSIONS`, or None.
+    count : callable, optional
+        Called with the number of bytes of the arrays that were written since the last call.
     """
     import numpy as np
 
@@ -44,8 +51,9 @@ def write_blocks(file: IO[bytes], arrays: Sequence[np.ndarray], compression: str
             label = compression if len(data) else None
             if len(data) <= _LZ4_PART:
                 _write_small(file, data, label)
+                count(len(data))
             else:
-                large.append(_write_large(file, data, label, pool))
+                large.append(_write_large(file, data, label, pool, count))
     if positions:
         lines = "".join(f"- {position}\n" for position in positions)
         file.write(INDEX + f"\n%YAML 1.1\n---\n{lines}...\n".encode())
@@ -55,7 +63,9 @@ def write_blocks(file: IO[bytes], arrays: Sequence[np.ndarray], compression: str
 
 def _write_small(file: IO[bytes], data: memoryview, compression: str | None) -> None:
     """Writes a block at once, where it takes longer to start threads than to do the work."""
-    parts = [data] if compression is None else list(_compressed(data, compression, map))
+    parts: list[bytes | memoryview] = [data]
+    if compression is not None:
+        parts = [part for part, _ in _compressed(data, compression, map)]
     used = sum(map(len, parts))
     checksum = hashlib.md5(usedforsecurity=False)
     for part in parts:
@@ -66,7 +76,11 @@ def _write_small(file: IO[bytes], data: memoryview, compression: str | None) -> 
 
 
 def _write_large(
-    file: IO[bytes], data: memoryview, compression: str | None, pool: Executor
+    file: IO[bytes],
+    data: memoryview,
+    compression: str | None,
+    pool: Executor,
+    count: Callable[[int], None],
 ) -> Block:
     """Writes a block part by part, as threads have compressed them; its checksum is left out."""
     label = (compression or "").encode()
@@ -74,8 +88,10 @@ def _write_large(
     block = Block(0, False, label, len(data), len(data), len(data), NO_CHECKSUM)
     start = position + file.write(block.header())
     used = 0
-    for part in [data] if compression is None else _compressed(data, compression, pool.map):
+    whole = [(data, len(data))]
+    for part, of_data in whole if compression is None else _compressed(data, compression, pool.map):
         used += file.write(part)
+        count(of_data)
     block = dataclasses.replace(block, start=start, allocated=used, used=used)
     file.seek(position)
     file.write(block.header())
@@ -85,19 +101,24 @@ def _write_large(
 
 def _compressed(
     data: memoryview, compression: str, map: Callable[..., Iterable[bytes]]
-) -> Iterator[bytes]:
-    """The data as they stand in a block. Of lz4 each part stands after its length."""
+) -> Iterator[tuple[bytes, int]]:
+    """The data as they stand in a block, part by part, and how many bytes of data are in each.
+
+    Of lz4 each part stands after its length.
+    """
     if compression == "lz4":
         import lz4.block
 
+        done = 0
         starts = range(0, len(data), _LZ4_PART)
         for part in map(lambda at: lz4.block.compress(data[at : at + _LZ4_PART]), starts):
-            yield len(part).to_bytes(4, "big")
-            yield part
+            yield len(part).to_bytes(4, "big"), 0
+            yield part, min(_LZ4_PART, len(data) - done)
+            done += _LZ4_PART
     elif compression == "zlib":
-        yield zlib.compress(data)
+        yield zlib.compress(data), len(data)
     else:
-        yield bz2.compress(data)
+        yield bz2.compress(data), len(data)
 
 
 def _write_checksums(file: IO[bytes], blocks: Sequence[Block]) -> None:

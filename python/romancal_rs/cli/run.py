@@ -192,9 +192,9 @@ def nested(options: dict[str, Any]) -> dict[str, Any]:
 
 def run(options: argparse.Namespace) -> int:
     done = _run_step(_make_step(options), options)
-    from .summary import summary
+    from .summary import print_summary
 
-    print(summary(done))
+    print_summary(done)
     return 0
 
 
@@ -279,10 +279,16 @@ def _check_number_of_inputs(options: argparse.Namespace) -> None:
 
 def _run_step(step: Step, options: argparse.Namespace) -> Run:
     """The run of a step, after its end."""
-    from .summary import progress_display
+    from .progress import display
 
-    with progress_display(step) as observer:
-        run = Run(step, logcfg=options.logcfg, verbose=options.verbose, observer=observer)
+    with display(step) as (observer, progress):
+        run = Run(
+            step,
+            logcfg=options.logcfg,
+            verbose=options.verbose,
+            observer=observer,
+            progress=progress,
+        )
         try:
             run(*options.inputs)
             return run

@@ -1,77 +1,73 @@
-"""What a run shows: its progress while it lasts, and a summary at the end."""
+"""What a run shows at its end: its steps, the flags of the result, and the files written."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from .streams import is_terminal
+from .terminal import print_table
 
 if TYPE_CHECKING:
-    from ..stpipe import Run, Step, StepReport
+    from ..stpipe import Run
 
-    Observer: TypeAlias = Callable[[Step, str], None]
-
-
-@contextmanager
-def progress_display(step: Step) -> Iterator[Observer | None]:
-    """An observer of a step's run, which shows on a terminal what is running; elsewhere None."""
-    if not is_terminal(sys.stderr):
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    n_steps = len(step.step_defs)
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description:<14}"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f} of {task.total:.0f} steps"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as progress:
-        task = progress.add_task(step.name, total=n_steps or 1)
-
-        ended: list[Step] = []
-
-        def show(running: Step, event: str) -> None:
-            if event == "start":
-                progress.update(task, description=running.name)
-            elif running.parent is step or (running is step and not n_steps):
-                progress.advance(task)
-                ended.append(running)
-            if running is step and event == "end":  # not all of them need have run
-                progress.update(task, total=len(ended))
-
-        yield show
+#: What is added to the names of steps in the table.
+_TOTAL = "total"
+#: The status of what is no step.
+_NONE = "-"
 
 
-def summary(run: Run) -> str:
-    """Steps with their times and references, the flags of the result, and the files written."""
-    lines = [_step_table(run.reports)]
+def print_summary(run: Run) -> None:
+    """Prints steps with their times and references, the flags of the result, and the files."""
+    columns = ("step", "status", "seconds", "references")
+    print_table(columns, step_rows(run), right=("seconds",), last_is_sum=True)
     if hasattr(run.result, "meta"):
-        lines += _flag_table(run.result)
-    lines += [f"wrote {path}" for path in run.saved_files]
-    return "\n".join(lines)
+        _print_flags(run.result)
+    for path in run.saved_files:
+        print(f"wrote {path}")
 
 
-def _step_table(reports: list[StepReport]) -> str:
-    width = max(len(report.name) for report in reports)
-    lines = [f"{'step':<{width}}  {'status':<8}  {'seconds':>7}  references"]
-    for report in reports:
-        names = ", ".join(report.references.values())
-        lines.append(
-            f"{report.name:<{width}}  {report.status:<8}  {report.seconds:>7.2f}  {names}".rstrip()
-        )
-    return "\n".join(lines)
+def step_rows(run: Run) -> list[tuple[str, str, str, str]]:
+    """The table of a run: reading, each step, writing, and the sum: the time of the whole run.
+
+    Each second is in one row: reading and writing of files in theirs, what a pipeline does besides
+    its steps in its own.
+    """
+    from ..stpipe.progress import READ, WRITE
+
+    seconds = dict(run.seconds)
+    rows = [(READ, _NONE, f"{seconds.pop(READ, 0.0):.2f}", "")]
+    for report in run.reports:
+        taken = seconds.pop(report.name, 0.0)
+        names = "\n".join(report.references.values())
+        rows.append((report.name, report.status, f"{taken:.2f}", names))
+    written = seconds.pop(WRITE, 0.0)
+    # Of steps that did not report: hooks of another run within this one.
+    rows += [(name, _NONE, f"{taken:.2f}", "") for name, taken in seconds.items()]
+    rows.append((WRITE, _NONE, f"{written:.2f}", ""))
+    rows.append((_TOTAL, _NONE, f"{sum(run.seconds.values()):.2f}", ""))
+    return rows
 
 
-def _flag_table(result: Any) -> list[str]:
-    """How many pixels each flag has."""
+def _print_flags(result: Any) -> None:
+    """Prints how many pixels each flag has."""
+    counted = flag_counts(result)
+    if counted is None:
+        return
+    n_pixels, counts = counted
+    heading = f"flags of {n_pixels:,} pixels"
+    if not counts:
+        print(f"{heading}: none is set")
+        return
+    rows = [
+        (flag, f"{count:,}", f"{100 * count / n_pixels:.3f} %") for flag, count in counts.items()
+    ]
+    print_table((heading, "pixels", "share"), rows, right=("pixels", "share"))
+
+
+def flag_counts(result: Any) -> tuple[int, dict[str, int]] | None:
+    """How many pixels a product has, and how many of them each flag; None where it has no flags.
+
+    A pixel of a ramp counts for a flag that it has in any resultant.
+    """
     import numpy as np
 
     from .. import dqflags
@@ -80,16 +76,8 @@ def _flag_table(result: Any) -> list[str]:
         in_any_resultant = np.bitwise_or.reduce(result.groupdq, axis=0)
         of_pixels = result.pixeldq | (in_any_resultant & dqflags.IN_SAMPLE_AND_PIXEL)
         of_samples_only = in_any_resultant & ~np.uint8(dqflags.IN_SAMPLE_AND_PIXEL)
-        tables = [(of_pixels, dqflags.pixel), (of_samples_only, dqflags.group)]
-    elif "dq" in result:
-        tables = [(result.dq, dqflags.pixel)]
-    else:
-        return []
-    n_pixels = tables[0][0].size
-    lines = [f"flags of {n_pixels} pixels"]
-    for flags, kind in tables:
-        for flag, count in dqflags.counts(flags, kind).items():
-            lines.append(f"  {flag:<18}  {count:>9}  {100 * count / n_pixels:7.3f} %")
-    if len(lines) == 1:
-        lines.append("  none is set")
-    return lines
+        counts = dqflags.counts(of_pixels, dqflags.pixel)
+        return of_pixels.size, counts | dqflags.counts(of_samples_only, dqflags.group)
+    if "dq" in result:
+        return result.dq.size, dqflags.counts(result.dq, dqflags.pixel)
+    return None

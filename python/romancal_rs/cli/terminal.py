@@ -171,6 +171,19 @@ class Working:
             self.total = total if self.total is None else self.total
             self.done = self._up_to_total(max(done, self.done))
 
+    def tell(self, description: str, done: float) -> None:
+        """Says what goes on now, and how far all is."""
+        self.describe(description)
+        self.reach(done)
+
+    def count(self, description: str, done: float, total: float) -> None:
+        """Says how far something is; another description is another work, from its beginning."""
+        with self._lock:
+            if description != self.description:
+                self.description, self.done = description, 0.0
+            self.total = total
+            self.done = self._up_to_total(max(done, self.done))
+
     def _up_to_total(self, done: float) -> float:
         return done if self.total is None else min(done, self.total)
 
@@ -181,7 +194,7 @@ def working(
     total: float | None = None,
     *,
     as_share: bool = False,
-    after: float = SHOWN_AFTER,
+    after: float | None = None,
 ) -> Iterator[Working]:
     """A bar on the terminal that lasts as long as the ``with`` block, once that takes a second.
 
@@ -196,7 +209,7 @@ def working(
     as_share : bool
         Whether to show how far it is in per cent alone, and not how many of how many.
     after : float
-        When to begin to show it [s].
+        When to begin to show it [s]; `SHOWN_AFTER` by default.
 
     Yields
     ------
@@ -209,7 +222,7 @@ def working(
         yield work
         return
     shown = _Shown(work, stream, as_share=as_share)
-    timer = threading.Timer(after, shown.start)
+    timer = threading.Timer(SHOWN_AFTER if after is None else after, shown.start)
     timer.daemon = True
     with _above(shown):
         timer.start()

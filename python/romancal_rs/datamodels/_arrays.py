@@ -16,6 +16,7 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
+from .. import _traffic
 from .._asdf_blocks import Block, read_compressed
 from .._tagged import Tagged
 from ..errors import RomancalError, one_line
@@ -297,9 +298,11 @@ class ArrayFile:
     def _bytes(self, block: Block, mode: Literal["r", "c"], size: int) -> np.ndarray[Any, Any]:
         if self._is_plain and size and not block.compression:
             return self._mapped(block.start, size, mode)
-        stored = self._read_at(block.start, block.used if block.compression else size)
-        if block.compression:
-            return read_compressed(stored.data, block)
+        n_stored = block.used if block.compression else size
+        with _traffic.reading(self.name, n_stored):
+            stored = self._read_at(block.start, n_stored)
+            if block.compression:
+                return read_compressed(stored.data, block)
         if len(stored) != size:
             raise FileFormatError(f"{self.name}: truncated while it was open")
         return stored

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core, _yaml_text
+from .. import _core, _traffic, _yaml_text
 from .._asdf_block_writing import COMPRESSIONS, write_blocks
 from .._files import replacing
 from .._tagged import Tagged
@@ -113,7 +113,8 @@ def write(tree: Tree, path: Path, *, compression: str | None) -> None:
     head, arrays = _head(tree)
     with replacing(path) as file:
         file.write(head)
-        write_blocks(file, arrays, compression)
+        count = _traffic.counter_of_writing(path.name, sum(array.nbytes for array in arrays))
+        write_blocks(file, arrays, compression, count)
 
 
 def _head(tree: Tree) -> tuple[bytes, list[np.ndarray[Any, Any]]]:

@@ -119,6 +119,7 @@ class ExposurePipeline(RomanPipeline):
         is_ours = not isinstance(input, datamodels.DataModel)
         kept = self._run.take_input(input) if is_ours else None
         exposure = datamodels.open(input) if kept is None else kept
+        self._run.tell_plan(self._steps(exposure))
         result = self._up_to_the_fit(exposure, share_file=is_ours)
         if isinstance(result, datamodels.RampModel):
             self.setup_output(result)

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 #: What every class has of its own, and may be called.
 _OF_ALL = {"__module__", "__doc__", "__annotations__", "__firstlineno__", "__static_attributes__"}
 #: The methods that make a step on ramps, or one that fits them, what it is.
-_OF_RAMP_STEPS = {"kernel", "process_image", "idle", "reason_to_skip", "take", "save_more"}
+_OF_RAMP_STEPS = {
+    *("kernel", "process_image", "idle", "reason_to_skip", "take", "tell", "save_more"),
+}
 _OF_FIT_STEPS = {
     *("fit", "idle", "finds_jumps", "needs_ramp", "fit_ramp", "complete", "save_more"),
     "predecessors",

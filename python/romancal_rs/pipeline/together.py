@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -120,21 +120,43 @@ def _together(steps: Sequence[RomanStep], model: DataModel, work: Any) -> Any:
 
 #: What each step took of the time [s].
 Seconds = defaultdict[RomanStep, float]
+#: What threads spent in the stages of each step [ns].
+Nanoseconds = Sequence[tuple[RomanStep, int]]
+
+
+#: What the pass is called until its time is shared out.
+_PASS = "one pass"
 
 
 @contextmanager
 def _counted(seconds: Seconds, step: RomanStep) -> Iterator[None]:
     """Counts the time of the ``with`` block for a step."""
     started = time.perf_counter()
-    yield
+    with step._run.timed(step.name):
+        yield
     seconds[step] += time.perf_counter() - started
 
 
-def _share_out(seconds: Seconds, nanoseconds: Sequence[tuple[RomanStep, int]], took: float) -> None:
-    """Shares out the time of a pass [s] by what threads spent in the stages of each step."""
-    total = sum(time for _, time in nanoseconds) or 1
-    for step, time_of_step in nanoseconds:
-        seconds[step] += took * time_of_step / total
+@contextmanager
+def _passing(steps: Sequence[RomanStep]) -> Iterator[Callable[[Seconds, Nanoseconds], None]]:
+    """The pass of steps. What is given shares out its time, when the ``with`` block has ended.
+
+    It does so by what threads spent in the stages of each step.
+    """
+    run = steps[-1]._run
+    started = ended = time.perf_counter()
+
+    def share_out(seconds: Seconds, nanoseconds: Nanoseconds) -> None:
+        total = sum(of_step for _, of_step in nanoseconds) or 1
+        shares: defaultdict[str, float] = defaultdict(float)
+        for step, of_step in nanoseconds:
+            seconds[step] += (ended - started) * of_step / total
+            shares[step.name] += of_step
+        run.share_out(_PASS, shares)
+
+    with run.timed(_PASS):
+        yield share_out
+    ended = time.perf_counter()
 
 
 def _warn_of_order(steps: Sequence[RomanStep], reasons: dict[Any, str], exposure: Any) -> None:
@@ -169,15 +191,15 @@ def _in_place(
     seconds = Seconds(float)
     _warn_of_order(steps, reasons, ramp)
     made, references = _kernels(steps, reasons, ramp, stack, seconds)
-    started = time.perf_counter()
-    outcomes = _core.apply(
-        list(made.values()), ramp.data, ramp.groupdq, ramp.pixeldq, _cap(steps), None, None
-    )
-    took = time.perf_counter() - started
+    arrays = ramp.data, ramp.groupdq, ramp.pixeldq
+    told = steps[-1]._run.rows_told(steps, ramp.shape)
+    with _passing(steps) as share_out:
+        outcomes = _core.apply(list(made.values()), *arrays, _cap(steps), None, None, told)
     nanoseconds = [time_taken for time_taken, _ in outcomes]
-    _share_out(seconds, list(zip(made, nanoseconds, strict=True)), took)
+    share_out(seconds, list(zip(made, nanoseconds, strict=True)))
     for step, (_, found) in zip(made, outcomes, strict=True):
         step.take(ramp, found)
+        step.tell(ramp, references[step])
     return ramp, seconds, references
 
 
@@ -215,14 +237,14 @@ def _to_image(
     with _counted(seconds, fit_step):
         of_fit = fit_step.open_references(exposure, stack)
         fit = fit_step.fit(exposure, of_fit)
-    started = time.perf_counter()
-    calibrated = kernels.calibrate(counts, list(made.values()), fit, pixeldq=pixeldq, **how)
-    took = time.perf_counter() - started
+    how["progress"] = fit_step._run.rows_told(steps, counts.shape)
+    with _passing(steps) as share_out:
+        calibrated = kernels.calibrate(counts, list(made.values()), fit, pixeldq=pixeldq, **how)
     if not calibrated.unsaturated:
         raise MaybeSaturatedError
     # What reads is the first step, whatever it does besides.
     nanoseconds = [time_taken for _, time_taken in calibrated.nanoseconds]
-    _share_out(seconds, list(zip([first, *made, fit_step], nanoseconds, strict=True)), took)
+    share_out(seconds, list(zip([first, *made, fit_step], nanoseconds, strict=True)))
     if ramp is None:
         import numpy as np
 
@@ -237,6 +259,7 @@ def _to_image(
         fit_step.complete(image, exposure, of_fit, of_image)
     for step, found in zip(made, of_kernels, strict=True):
         step.take(image, found)
+        step.tell(image, references[step])
     return image, seconds, references
 
 

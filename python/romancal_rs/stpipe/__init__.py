@@ -10,6 +10,7 @@ from .memory import reuse_memory
 from .parameters import ParameterError, UnknownParameterError
 from .pipeline import Pipeline
 from .pool import ReferencePool
+from .progress import Observer, Progress, ProgressObserver
 from .ramp import FitStep, RampStep
 from .roman import RomanPipeline, RomanStep
 from .run import Origin, Run, RunError, StepReport
@@ -21,9 +22,12 @@ __all__ = [
     "BreakLevelError",
     "FitStep",
     "HookError",
+    "Observer",
     "Origin",
     "ParameterError",
     "Pipeline",
+    "Progress",
+    "ProgressObserver",
     "RampStep",
     "ReferencePool",
     "RomanPipeline",

@@ -53,6 +53,17 @@ class RampStep(RomanStep):
             Numbers, and arrays, by the names that the kernel gives them.
         """
 
+    def tell(self, result: RampModel | ImageModel, references: Mapping[str, Any]) -> None:
+        """Says in one message what the step did, by what is in the result.
+
+        Parameters
+        ----------
+        result : RampModel or ImageModel
+            As of `take`.
+        references : mapping of str to data model
+            As of `kernel`.
+        """
+
     def save_more(self, exposure: DataModel, references: Mapping[str, Any]) -> None:
         """Saves what else the step's parameters ask for, made of the same as the kernel."""
 
@@ -79,9 +90,11 @@ class RampStep(RomanStep):
                     [kernel],
                     *(model.data, model.groupdq, model.pixeldq),
                     *(thread_cap(self.maximum_cores), None, None),
+                    self._run.rows_told([self], model.shape),
                 )
                 self.save_more(model, references)
                 self.take(model, found)
+                self.tell(model, references)
         self.mark(model, True)
         return model
 

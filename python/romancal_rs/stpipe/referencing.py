@@ -281,7 +281,7 @@ class ReferencingStep(Step):
             if hasattr(reference, "meta"):
                 yield reference
                 return
-            self.log.info("Using %s reference %s", reftype.upper(), reference)
+            self._run.tell_once(self.log, "Using %s reference %s", reftype.upper(), reference)
             yield self._opened(reference)
 
     def _opened(self, path: str | os.PathLike[str]) -> DataModel:

@@ -8,21 +8,23 @@ apart, and a thread that a step starts with a copy of its context belongs to the
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from .. import references
+from .. import _traffic, references
 from ..errors import RomancalError
 from ..references import Match, Store
 from . import _outline, logconfig, runlog
 from .pool import HeldReference, ReferencePool
+from .progress import READ, Clock, Observer, Progress, ProgressObserver
 from .sought import SoughtSoFar
 
 if TYPE_CHECKING:
@@ -103,7 +105,11 @@ class Run:
     verbose : bool
         Show all log messages.
     observer : callable, optional
-        Called as ``observer(step, event)`` when a step starts and ends: "start", "end".
+        Called as ``observer(step, event)`` when a step starts and ends: "start", "end". Steps that
+        are taken together start and end at the end of that; one that is skipped does both at once.
+    progress : callable, optional
+        Called with a `Progress` a few times a second while arrays are read, rows go through steps,
+        and products are written; and first of all with the steps that are to come.
     write_later : callable, optional
         Takes over to write the result: it is called with a function that does so, which may be
         another thread, after the run.
@@ -119,6 +125,9 @@ class Run:
         What the steps did, in the order in which they ended.
     saved_files : list of Path
         The files that were written, or are to be, in order.
+    seconds : dict of str to float
+        Where the time went [s]: by the names of the steps, and "read" and "write" for files. A
+        pipeline's own is what it did besides. Each moment is counted once.
     """
 
     def __init__(
@@ -129,7 +138,8 @@ class Run:
         store: Store | None = None,
         logcfg: str | os.PathLike[str] | None = None,
         verbose: bool = False,
-        observer: Callable[[Step, str], None] | None = None,
+        observer: Observer | None = None,
+        progress: ProgressObserver | None = None,
         write_later: Callable[[Callable[[], None]], None] | None = None,
         origins: Mapping[Path, Origin] | None = None,
     ) -> None:
@@ -137,6 +147,7 @@ class Run:
         self.logcfg = logcfg
         self.verbose = verbose
         self.observer = observer
+        self.progress = progress
         self.write_later = write_later
         self.origins = dict(origins or {})
         self.result: Any = None
@@ -162,6 +173,10 @@ class Run:
         self._stores: dict[Any, Store | None] = {}
         self._held: dict[str, HeldReference] = {}
         self._inputs: dict[str, DataModel] = {}
+        #: What was logged that is said once.
+        self._told: set[Any] = set()
+        self._clock = Clock(step.name)
+        self._n_bytes_read = self._n_bytes_of_inputs = 0
         self._has_begun = False
         self.has_ended = False
 
@@ -178,18 +193,95 @@ class Run:
         self._has_begun = True
         if threading.current_thread() is not threading.main_thread():
             self.step.load_modules()
-        with logconfig.applied(self.logcfg, self.verbose), runlog.recording() as self.log_lines:
+        self._clock = Clock(self.step.name)
+        for path in args:
+            if isinstance(path, str | os.PathLike):
+                with suppress(OSError):  # which is told where it is opened
+                    self._n_bytes_of_inputs += os.path.getsize(path)
+        with (
+            logconfig.applied(self.logcfg, self.verbose),
+            _traffic.heard_by(self),
+            runlog.recording() as self.log_lines,
+        ):
             try:
                 self.result = self.step._run_within(self, args)
             finally:
                 self.log_lines = None
                 self.close()
+                self._clock.stop()
         return self.result
 
-    def notify(self, step: Step, event: str) -> None:
+    # --- what it tells while it goes on
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        return self._clock.seconds
+
+    def timed(self, name: str) -> AbstractContextManager[None]:
+        """Counts the time of the ``with`` block for `name`, but for what is counted inside it."""
+        return self._clock.of(name)
+
+    def share_out(self, name: str, shares: Mapping[str, float]) -> None:
+        """Gives the time that was counted for `name` to others, in these proportions."""
+        self._clock.share_out(name, shares)
+
+    def notify(self, step: Step, event: Literal["start", "end"]) -> None:
         """Tells the observer of a step's start or end."""
         if self.observer is not None:
             self.observer(step, event)
+
+    def tell_plan(self, steps: Sequence[Step]) -> None:
+        """Tells which steps are to come."""
+        if self.progress is not None:
+            names = tuple(step.name for step in steps)
+            self.progress(Progress(self.step.name, 0, len(steps), "steps", names))
+
+    def rows_told(
+        self, steps: Sequence[Step], shape: Sequence[int]
+    ) -> Callable[[int], None] | None:
+        """What tells how many of the pixels of an exposure are through steps; None for nobody."""
+        tell = self.progress
+        if tell is None:
+            return None
+        n_rows, n_cols = shape[-2:]
+        names = tuple(step.name for step in steps)
+        what = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+
+        def told(n_pixels: int) -> None:
+            tell(Progress(what, min(n_pixels // n_cols, n_rows), n_rows, "rows", names))
+
+        told(0)
+        return told
+
+    @contextmanager
+    def reading(self, name: str, n_bytes: int) -> Iterator[None]:
+        self._tell_reading(name)
+        with self.timed(READ):
+            yield
+        self._n_bytes_read += n_bytes
+        self._tell_reading(name)
+
+    def _tell_reading(self, name: str) -> None:
+        if self.progress is not None:
+            of_files = sum(held.stamp[0] for held in list(self._held.values()))
+            total = max(self._n_bytes_of_inputs + of_files, self._n_bytes_read)
+            what = f"reading {os.path.basename(name)}"
+            self.progress(Progress(what, self._n_bytes_read, total, "bytes read"))
+
+    def wrote(self, name: str, n_bytes: int, total: int) -> None:
+        if self.progress is not None:
+            self.progress(Progress(f"writing {name}", n_bytes, total, "bytes written"))
+
+    def tell_once(self, log: logging.Logger, message: str, *args: Any) -> None:
+        """Logs a message at level INFO that a logger has not logged before in this run."""
+        told = log.name, message, args
+        with self.lock:
+            if told in self._told:
+                return
+            self._told.add(told)
+        log.info(message, *args)
+
+    # --- references and inputs
 
     def is_pinned(self, step: StepBase) -> bool:
         """Whether a step looks for references in the store that the run was given."""
@@ -229,7 +321,7 @@ class Run:
     def reference(self, path: str | os.PathLike[str]) -> HeldReference:
         """A reference file; opened once, and held until the end of the run."""
         name = os.fspath(path)
-        with self.lock:
+        with self.lock, self.timed(READ):
             if name not in self._held:
                 self._held[name] = self.pool.hold(name)
             return self._held[name]
@@ -263,7 +355,8 @@ class Run:
         digest = self.reference(path).digest
         if digest is None:
             raise RunError(f"{path}: its digest was not begun with")
-        return digest.result()
+        with self.timed(READ):
+            return digest.result()
 
     def close(self) -> None:
         """Ends the run, and lets go of what it used."""

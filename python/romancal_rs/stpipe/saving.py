@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from . import output
 from . import run as runs
 from .base import StepBase
 from .parameters import ParameterError
+from .progress import WRITE
 
 
 class SavingStep(StepBase):
@@ -141,7 +143,8 @@ class SavingStep(StepBase):
         else:
             if run is not None and run.log_lines is not None:
                 model = self.as_saved(model, run.log_lines)
-            self.write_model(model, path)
+            with nullcontext() if run is None else run.timed(WRITE):
+                self.write_model(model, path)
             self.log.info("Saved %s", path)
         if run is not None:
             run.saved_files.append(path)

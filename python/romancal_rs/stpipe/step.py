@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from ..errors import ArgumentTypeError
 from . import hooks, output, runlog
 from . import run as runs
 from .parameters import REQUIRED
+from .progress import READ
 from .run import Call, Run, RunError, StepReport
 from .saving import SavingStep
 
@@ -164,7 +166,8 @@ class Step(SavingStep):
             if call.is_outermost:
                 run.args = tuple(map(self.recorded_input, args, opened))
             args = opened
-            result = self._run_logged(run, args, process)
+            with run.timed(self.name):
+                result = self._run_logged(run, args, process)
             if call.is_outermost:
                 lines, run.log_lines = run.log_lines, None
                 for model in self._as_list(result):
@@ -243,7 +246,8 @@ class Step(SavingStep):
         with runlog.owner(self.log):
             args = hooks.run_pre_hooks(self, args)
             self._check_number_of_inputs(args)
-            self.before_process(args)
+            with call.run.timed(READ) if call.is_outermost else nullcontext():
+                self.before_process(args)  # which opens files, and looks for those of references
             if call.is_outermost:
                 call.run.checkpoint = self._open_checkpoint(args)
             try:
