@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import terminal
 from .options import path
 
 if TYPE_CHECKING:
@@ -54,19 +55,22 @@ def run(args: argparse.Namespace) -> int:
         f"{args.reads} reads, {config.detector}, {config.optical_element}, seed {config.seed} ...",
         flush=True,
     )
-    made = simulate(config, output_dir)
+    with terminal.working("simulating", 1.0, as_share=True) as work:
+        made = simulate(config, output_dir, tell=work.tell)
     simulated = time.perf_counter()
 
     print(f"Calibrating {made.exposure.name} ...", flush=True)
     from ..pipeline import ExposurePipeline
 
-    with ExposurePipeline.call(
-        str(made.exposure),
-        references=str(made.references),
-        output_dir=str(output_dir),
-        save_results=True,
-        save_calibrated_ramp=True,
-    ) as image:
+    with terminal.working("calibrating"):
+        result = ExposurePipeline.call(
+            str(made.exposure),
+            references=str(made.references),
+            output_dir=str(output_dir),
+            save_results=True,
+            save_calibrated_ramp=True,
+        )
+    with result as image:
         calibrated = time.perf_counter()
         bins, groups, jumps = compare_with_truth(config, made, image)
         picture = write_picture(config, made, image)

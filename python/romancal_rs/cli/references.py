@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import terminal
 from .options import path
-from .streams import complain, is_terminal
+from .streams import complain
 
 if TYPE_CHECKING:
     from ..references import Store
@@ -116,7 +116,8 @@ def _list(options: argparse.Namespace) -> int:
 
     status = 0
     for place in places(_open(options)):
-        found, problems = entries(place)
+        with terminal.working(f"reading heads in {place.location}"):
+            found, problems = entries(place)
         types = check_types(options.types, {entry.reftype for entry in found})
         rows = [
             (
@@ -165,7 +166,8 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
 def _check(options: argparse.Namespace) -> int:
     from ..references.librarian import check
 
-    found = check(options.place, _progress if is_terminal(sys.stderr) else None)
+    with terminal.working("checking files") as work:
+        found = check(options.place, work.reach)
     shown = found.absent if options.verbose else found.absent[:_SHOWN]
     for problem in (*found.problems, *shown):
         print(problem)
@@ -180,11 +182,6 @@ def _check(options: argparse.Namespace) -> int:
     return 0
 
 
-def _progress(done: int, total: int) -> None:
-    end = "\n" if done == total else ""
-    print(f"\rchecking file {done} of {total}", end=end, file=sys.stderr, flush=True)
-
-
 def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", metavar="FILE", nargs="+", type=path, help="exposures")
     parser.add_argument("--to", metavar="DIR", type=path, required=True, help="where to copy to")
@@ -194,7 +191,9 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 def _export(options: argparse.Namespace) -> int:
     from ..references.librarian import export
 
-    exported = export([Path(file) for file in options.files], Path(options.to), _open(options))
+    with terminal.working("looking for references") as work:
+        files = [Path(file) for file in options.files]
+        exported = export(files, Path(options.to), _open(options), tell=work.count)
     for name in exported.copied:
         print(f"copied {name}")
     if exported.kept:
@@ -218,7 +217,8 @@ def _add_build_cache(parser: argparse.ArgumentParser) -> None:
 def _build_cache(options: argparse.Namespace) -> int:
     from ..references.librarian import build_cache
 
-    built = build_cache(Path(options.directory), Path(options.to))
+    with terminal.working(f"building {options.to}"):
+        built = build_cache(Path(options.directory), Path(options.to))
     for note in built.notes:
         print(f"note: {note}")
     print(

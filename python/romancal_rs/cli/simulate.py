@@ -9,6 +9,7 @@ import argparse
 import shlex
 
 from ..errors import InputError
+from . import terminal
 from .options import path
 
 _READOUT_OPTIONS = {
@@ -118,7 +119,8 @@ def run(args: argparse.Namespace) -> int:
         readout=args.readout,
         **{name: value for name, value in optional.items() if value is not None},
     )
-    made = simulate(config, args.output_dir)
+    with terminal.working("simulating", 1.0, as_share=True) as work:
+        made = simulate(config, args.output_dir, tell=work.tell)
 
     print(
         f"{config.rows} x {config.cols} pixels, {_counted(len(config.pattern), 'resultant')}, "

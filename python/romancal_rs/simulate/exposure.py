@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from .pointing import point
 from .ramp import Ramp, expose
 from .references import write_references
 from .scene import Scene, make_scene
+
+#: Which share of the work of a full frame is done, about, when these are.
+_MADE, _REFERENCES, _SKY, _EXPOSED, _WRITTEN = 0.10, 0.25, 0.30, 0.95, 0.97
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,11 @@ class SimulatedExposure:
 
 
 def simulate(
-    config: SimulationConfig, output_dir: str | os.PathLike[str], *, threads: int | None = None
+    config: SimulationConfig,
+    output_dir: str | os.PathLike[str],
+    *,
+    threads: int | None = None,
+    tell: Callable[[str, float], None] = lambda what, share: None,
 ) -> SimulatedExposure:
     """Simulate an exposure and write it with its reference files and the truth.
 
@@ -57,6 +65,9 @@ def simulate(
         may not.
     threads : int, optional
         How many threads accumulate charge (the number of CPUs). The result does not depend on it.
+    tell : callable, optional
+        Called as ``tell("writing FILE", 0.2)`` with what goes on, and about which share of all the
+        work is done.
 
     Returns
     -------
@@ -66,25 +77,50 @@ def simulate(
 
     directory = Path(local_path(output_dir))
     directory.mkdir(parents=True, exist_ok=True)
+    tell("making a detector", 0.0)
     pointing = point(config)
     detector = make_detector(config)
-    reference_files = write_references(config, detector, pointing, directory / "references")
+    reference_files = write_references(
+        config,
+        detector,
+        pointing,
+        directory / "references",
+        tell=lambda name, share: tell(f"writing {name}", _between(_MADE, _REFERENCES, share)),
+    )
 
+    tell("making the sky", _REFERENCES)
     scene = make_scene(config)
     electron_rate = scene.rate * detector.response + detector.dark_current
     cosmic_rays = make_cosmic_rays(config, detector.response > 0)
     electronics = make_electronics(config)
-    ramp = expose(config, detector, electron_rate, cosmic_rays, electronics, threads=threads)
+    ramp = expose(
+        config,
+        detector,
+        electron_rate,
+        cosmic_rays,
+        electronics,
+        threads=threads,
+        tell=lambda rows: tell(
+            f"reading out: {rows:,} of {config.rows:,} rows",
+            _between(_SKY, _EXPOSED, rows / config.rows),
+        ),
+    )
 
     exposure_path = directory / f"{config.root}_uncal.asdf"
+    tell(f"writing {exposure_path.name}", _EXPOSED)
     arrays = {"data": ramp.data, "amp33": ramp.amp33}
     if config.encoded:
         arrays = encode(config, detector, ramp, electronics)
     tree = {"meta": exposure_metadata(config, pointing), **arrays}
     datamodels.ScienceRawModel(tree).save(exposure_path, compression=None)
     truth_path = directory / f"{config.root}_truth.npz"
+    tell(f"writing {truth_path.name}", _WRITTEN)
     _save_truth(truth_path, config, detector, scene, electron_rate, cosmic_rays, ramp)
     return SimulatedExposure(exposure_path, directory / "references", truth_path, reference_files)
+
+
+def _between(start: float, end: float, share: float) -> float:
+    return start + (end - start) * share
 
 
 def _save_truth(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -46,6 +47,7 @@ def expose(
     electronics: Electronics | None = None,
     *,
     threads: int | None = None,
+    tell: Callable[[int], None] = lambda rows: None,
 ) -> Ramp:
     """Simulate the readout.
 
@@ -61,6 +63,8 @@ def expose(
     threads : int, optional
         How many bands of rows to work on at a time (the number of CPUs). The result does not
         depend on it.
+    tell : callable, optional
+        Called with the number of rows that are done.
     """
     n_resultants = len(config.pattern)
     ramp = Ramp(
@@ -73,8 +77,10 @@ def expose(
         _expose_band(config, detector, electron_rate, cosmic_rays, electronics, ramp, start)
 
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        # list() so that an error in a band is raised here.
-        list(pool.map(expose_band, range(0, config.rows, BAND_ROWS)))
+        starts = range(0, config.rows, BAND_ROWS)
+        # An error in a band is raised here.
+        for start, _ in zip(starts, pool.map(expose_band, starts), strict=True):
+            tell(min(start + BAND_ROWS, config.rows))
     return ramp
 
 

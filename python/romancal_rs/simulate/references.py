@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,10 @@ _COLLECTING_AREA = 3.757  # m^2
 _THROUGHPUT = 0.5
 
 
+#: So many files are there for one detector at most.
+_MOST_FILES = 13
+
+
 def reference_path(directory: Path, reftype: str, config: SimulationConfig) -> Path:
     """The mission's name for a reference file, with the detector's number as its version.
 
@@ -70,12 +74,27 @@ def is_for_all(reftype: str) -> bool:
 
 
 def write_references(
-    config: SimulationConfig, detector: Detector, pointing: Pointing, directory: Path
+    config: SimulationConfig,
+    detector: Detector,
+    pointing: Pointing,
+    directory: Path,
+    *,
+    tell: Callable[[str, float], None] = lambda name, share: None,
 ) -> dict[str, Path]:
     """Write the reference files of a detector; those of the same name are replaced.
 
     Of a part of a channel of the read-out there is no REFPIX. A file of parameters says instead
     that the step is to be skipped.
+
+    Parameters
+    ----------
+    config : SimulationConfig
+    detector : Detector
+    pointing : Pointing
+    directory : Path
+        Made where it does not exist.
+    tell : callable, optional
+        Called with the name of a file that is going to be written, and the share of those before.
 
     Returns
     -------
@@ -86,8 +105,10 @@ def write_references(
 
     directory.mkdir(parents=True, exist_ok=True)
     paths = {}
-    for reftype, content in reference_contents(config, detector, pointing):
+    contents = reference_contents(config, detector, pointing)
+    for index, (reftype, content) in enumerate(contents):
         path = reference_path(directory, reftype, config)
+        tell(path.name, min(index / _MOST_FILES, 1.0))
         tree = {"meta": _metadata(config, reftype, path.name), **content}
         datamodels.reference_model(reftype)(tree).save(path, compression=None)
         paths[reftype] = path

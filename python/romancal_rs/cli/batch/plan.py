@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ..streams import is_terminal
+from .. import terminal
 from .options import add_arguments_of_target as add_arguments_of_target
 from .options import (
     add_scratch,
@@ -65,14 +65,15 @@ def make_plan(options: argparse.Namespace, scratch: Scratch | None = None) -> Pl
     from ...stpipe import ParameterError
 
     try:
-        plan = planning.make_plan(
-            find_sources(options),
-            settings_of(options),
-            selection=selection_of(options),
-            tell=_progress if is_terminal(sys.stderr) else None,
-            scratch=scratch,
-            command=_command(),
-        )
+        with terminal.working("looking for exposures") as work:
+            plan = planning.make_plan(
+                find_sources(options),
+                settings_of(options),
+                selection=selection_of(options),
+                tell=work.count,
+                scratch=scratch,
+                command=_command(),
+            )
     except ParameterError as error:
         options.parser.error(str(error))
     return plan
@@ -84,11 +85,6 @@ def _command() -> str:
     if words[:2] == ["batch", "plan"]:
         words[1] = "run"
     return shlex.join(["romancal-rs", *words])
-
-
-def _progress(what: str, done: int, total: int) -> None:
-    end = "\n" if done == total else ""
-    print(f"\r{what}: {done} of {total}", end=end, file=sys.stderr, flush=True)
 
 
 def _lines(plan: Plan) -> Iterable[str]:

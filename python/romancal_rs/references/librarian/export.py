@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pprint
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..._files import copy, write_text
 from ...errors import InputError
@@ -42,7 +42,17 @@ class Exported:
     n_bytes: int = 0
 
 
-def export(exposures: Sequence[Path], target: Path, store: Store) -> Exported:
+#: Takes what is counted, how many of them are done, and of how many.
+Tell: TypeAlias = Callable[[str, int, int], None]
+
+
+def _tell_nobody(what: str, done: int, total: int) -> None:
+    """For who is not told."""
+
+
+def export(
+    exposures: Sequence[Path], target: Path, store: Store, *, tell: Tell = _tell_nobody
+) -> Exported:
     """Copy all references that exposures need, and no others.
 
     From a directory of references the files are copied as they are. From a CRDS cache, a cache is
@@ -55,6 +65,8 @@ def export(exposures: Sequence[Path], target: Path, store: Store) -> Exported:
     target : Path
         Made where it is missing.
     store : Store
+    tell : callable, optional
+        Called as ``tell("files copied", 3, 12)`` from time to time.
 
     Raises
     ------
@@ -68,7 +80,8 @@ def export(exposures: Sequence[Path], target: Path, store: Store) -> Exported:
     wanted: list[Wanted] = []
     sources: list[Store] = []
     failures = []
-    for exposure in exposures:
+    for index, exposure in enumerate(exposures):
+        tell("exposures looked at", index, len(exposures))
         keys = ExposureKeys.from_file(exposure)
         for choice in survey(keys, store, recipe_of_file(exposure).name):
             if choice.error is not None:
@@ -88,12 +101,12 @@ def export(exposures: Sequence[Path], target: Path, store: Store) -> Exported:
     references = (reference for *_, reference in wanted if reference != NOT_APPLICABLE)
     files = list(dict.fromkeys(references))
     if isinstance(source, CrdsStore):
-        return _export_cache(files, target, source)
+        return _export_cache(files, target, source, tell)
     _check_choices(target, files, wanted)
-    return _copy({file: Path(file.name) for file in files}, target)
+    return _copy({file: Path(file.name) for file in files}, target, tell)
 
 
-def _export_cache(files: Sequence[Path], target: Path, source: CrdsStore) -> Exported:
+def _export_cache(files: Sequence[Path], target: Path, source: CrdsStore, tell: Tell) -> Exported:
     """Make a cache of the files and of the rule files of the context."""
     root = Path("references", OBSERVATORY)
     is_flat = all(file.parent == source.cache.references for file in files)
@@ -104,7 +117,7 @@ def _export_cache(files: Sequence[Path], target: Path, source: CrdsStore) -> Exp
     }
     mode = "flat" if is_flat else "instrument"
     _check_cache(target, source.context, mode)
-    exported = _copy(plan, target)
+    exported = _copy(plan, target, tell)
     _write_config(source, target, mode)
     return exported
 
@@ -172,14 +185,15 @@ def _write_config(place: CrdsStore, target: Path, mode: str) -> None:
     write_text(directory / "server_config", pprint.pformat(config) + "\n")
 
 
-def _copy(plan: dict[Path, Path], target: Path) -> Exported:
+def _copy(plan: dict[Path, Path], target: Path, tell: Tell) -> Exported:
     """Copy files to their places in the target, each at once."""
     for source, place in plan.items():
         there = target / place
         if there.exists() and not has_same_content(source, there):
             raise InputError(f"{there}: another file of this name is there; nothing was copied")
     exported = Exported()
-    for source, place in plan.items():
+    for index, (source, place) in enumerate(plan.items()):
+        tell("files copied", index, len(plan))
         destination = target / place
         if destination.exists():
             exported.kept.append(str(place))
