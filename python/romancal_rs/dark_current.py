@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import kernels
+from ._told import sparse_median
 from .border import SCIENCE
 from .errors import InputError
 from .exposure import describe, read_pattern, thread_cap
@@ -48,7 +49,14 @@ class DarkCurrentStep(RampStep):
     def kernel(self, exposure: Any, references: Mapping[str, Any]) -> kernels.Kernel:
         signal, dq = dark_arrays(references["dark"], exposure)
         if signal.ndim == 3:
+            self.log.info(
+                "Subtracted: the dark's signal in each resultant, %.4g DN (median) in the last one",
+                sparse_median(signal[-1]),
+            )
             return kernels.dark(signal, dq)
+        self.log.info(
+            "Subtracted: the dark's rate, %.4g DN/s (median), times time", sparse_median(signal)
+        )
         return kernels.dark_rate(signal, dq, read_pattern(exposure))
 
     def process_image(self, image: ImageModel, references: Mapping[str, Any]) -> None:
@@ -57,6 +65,7 @@ class DarkCurrentStep(RampStep):
         kernels.subtract_dark_from_image(
             image.data, image.dq, rate, dq, max_threads=thread_cap(self.maximum_cores)
         )
+        self.log.info("Subtracted: the dark's rate, %.4g DN/s (median)", sparse_median(rate))
         if self.dark_output is not None:
             self.save_to(dark.copy(), self.dark_output)
 

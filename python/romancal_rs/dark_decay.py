@@ -42,6 +42,12 @@ class DarkDecayStep(RampStep):
         check_decay(arguments, exposure, reference)
         return kernels.dark_decay(*arguments)
 
+    def tell(self, result: Any, references: Mapping[str, Any]) -> None:
+        decay = references["darkdecaysignal"].decay_table[result.meta.instrument.detector]
+        self.log.info(
+            "Subtracted %.6g DN exp(-t / %.6g s)", decay["amplitude"], decay["time_constant"]
+        )
+
 
 def check_decay(arguments: tuple[Any, ...], exposure: Any, reference: Any) -> None:
     """Checks that a row of a DARKDECAYSIGNAL is a decay: by what the array function says of it.

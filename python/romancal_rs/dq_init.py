@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from . import dqflags
+from ._told import n_flagged
 from .border import BORDER
 from .exposure import check_for_step, check_ramp
 from .guide_window import GuideWindow
@@ -55,6 +57,7 @@ class DQInitStep(RomanStep):
         else:
             with self.get_reference_file_model(ramp, "mask") as mask:
                 flag_bad_pixels(ramp, mask)
+                self._tell(mask.stored("dq"))
             self.record_step_status(ramp, self.cal_step_name)
         copy_border_of(ramp)
         return ramp
@@ -80,11 +83,18 @@ class DQInitStep(RomanStep):
 
         window = GuideWindow.of(exposure)
         flags = None if mask is None else mask.stored("dq")
+        if flags is not None:
+            self._tell(flags)
         if window is None:
             return flags
         dq = np.zeros(exposure.shape[1:], np.uint32) if flags is None else flags.copy()
         window.flag(dq, self.expand_gw_flagging)
         return dq
+
+    def _tell(self, flags: np.ndarray) -> None:
+        """Says what the MASK has."""
+        n_bad = n_flagged(flags, dqflags.DO_NOT_USE)
+        self.log.info("%d of %d pixels are DO_NOT_USE by the MASK", n_bad, flags.size)
 
     def skip_input(self, input: Any) -> RampModel:
         from . import datamodels

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import kernels
+from . import dqflags, kernels
+from ._told import n_flagged, sparse_median
 from .border import BORDER, SCIENCE
 from .stpipe import RomanStep
 from .stpipe.recipes import FLIGHT, OF_2022
@@ -59,41 +60,56 @@ class FlatFieldStep(RomanStep):
         in_flight = self.recipe_of(image) == FLIGHT
         with self.get_reference_file_model(image, "flat") as flat:
             if in_flight:
-                divide_by_flat(image, flat, include_var_flat=self.include_var_flat is True)
+                response = divide_by_flat(
+                    image, flat, include_var_flat=self.include_var_flat is True
+                )
             else:
                 if self.include_var_flat is False:
                     self.log.warning(
-                        "%s: include_var_flat = False is of no use: recipe %s always includes it",
-                        *(self.name, OF_2022),
+                        "include_var_flat = False is of no use: recipe %s always includes it",
+                        OF_2022,
                     )
-                apply_flat(image, flat)
+                response = apply_flat(image, flat)
+            self.log.info(
+                "Divided by the flat, %.4g (median); %d of %d pixels have none (NO_FLAT_FIELD)",
+                *(sparse_median(response), n_flagged(image.dq, dqflags.NO_FLAT_FIELD)),
+                image.dq.size,
+            )
         self.record_step_status(image, self.cal_step_name)
         return image
 
 
-def apply_flat(image: ImageModel, flat: FlatRefModel) -> None:
+def apply_flat(image: ImageModel, flat: FlatRefModel) -> np.ndarray:
     """Flat-fields `image`, also its `dumo`, in place, by the rules of the manual.
 
     A flat of the full frame is trimmed. An image without `var_rnoise` has it as what `err` has
     besides `var_poisson`.
+
+    Returns
+    -------
+    ndarray
+        The response that it was divided by.
     """
     import numpy as np
 
     var_rnoise = image.get("var_rnoise")
     if var_rnoise is None:
         var_rnoise = np.maximum(np.square(image.err) - image.var_poisson, np.float32(0))
+    of_flat = flat_arrays(image, flat)
     image.var_flat, image.err = kernels.apply_flat(
         *(image.data, image.dq, image.var_poisson, var_rnoise),
-        *flat_arrays(image, flat),
+        *of_flat,
         dumo=image.get("dumo"),
     )
+    return of_flat[0]
 
 
-def divide_by_flat(image: ImageModel, flat: FlatRefModel, *, include_var_flat: bool) -> None:
+def divide_by_flat(image: ImageModel, flat: FlatRefModel, *, include_var_flat: bool) -> np.ndarray:
     """The same by the rules of flight; a `var_flat` of before goes where none is included."""
+    of_flat = flat_arrays(image, flat)
     var_flat = kernels.divide_by_flat(
         *(image.data, image.dq, image.err, image.var_poisson),
-        *flat_arrays(image, flat),
+        *of_flat,
         var_rnoise=image.get("var_rnoise"),
         dumo=image.get("dumo"),
         include_var_flat=include_var_flat,
@@ -102,6 +118,7 @@ def divide_by_flat(image: ImageModel, flat: FlatRefModel, *, include_var_flat: b
         image.var_flat = var_flat
     elif "var_flat" in image:
         del image["var_flat"]
+    return of_flat[0]
 
 
 def flat_arrays(image: ImageModel, flat: FlatRefModel) -> list[np.ndarray]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import kernels
+from . import dqflags, kernels
+from ._told import n_flagged
 from .exposure import read_pattern
 from .ramp_fitting import single_read_noise
 from .stpipe import RampStep
 from .stpipe.recipes import OF_2022
 
 if TYPE_CHECKING:
-    from .datamodels import DataModel
+    from .datamodels import DataModel, ImageModel, RampModel
 
 __all__ = ["JumpStep"]
 
@@ -48,6 +49,12 @@ class JumpStep(RampStep):
         if n_resultants >= MIN_RESULTANTS:
             return ""
         return f"it needs {MIN_RESULTANTS} resultants, there are {n_resultants}"
+
+    def tell(self, result: RampModel | ImageModel, references: Mapping[str, Any]) -> None:
+        flags = result.groupdq if "groupdq" in result else result.dq
+        n_pixels = flags.shape[-2] * flags.shape[-1]
+        n_hit = n_flagged(flags, dqflags.JUMP_DET)
+        self.log.info("%d of %d pixels have a jump", n_hit, n_pixels)
 
     def kernel(self, exposure: Any, references: Mapping[str, Any]) -> kernels.Kernel:
         return kernels.jump(

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import dqflags, kernels
+from ._told import n_flagged
 from .errors import InputError
 from .exposure import describe, read_order
 from .stpipe import RampStep
@@ -68,6 +69,15 @@ class LinearityStep(RampStep):
                 "%d sample%s beyond 1e6 DN, either way: cut to that, and DO_NOT_USE",
                 *(n_cut, "" if n_cut == 1 else "s"),
             )
+
+    def tell(self, result: RampModel | ImageModel, references: Mapping[str, Any]) -> None:
+        flags = result.pixeldq if "pixeldq" in result else result.dq
+        order = dict(references["linearity"].arrays())["coeffs"].shape[0] - 1
+        by = "read by read" if "inverselinearity" in references else "resultant by resultant"
+        self.log.info(
+            "Polynomials of order %d, %s; %d of %d pixels are not corrected (NO_LIN_CORR)",
+            *(order, by, n_flagged(flags, dqflags.NO_LIN_CORR), flags.size),
+        )
 
 
 def read_level_kernel(

@@ -59,6 +59,12 @@ class PhotomStep(RomanStep):
         set_photometry(image, photometry)
         if photometry.conversion_megajanskys is None:
             return self.end_skipped(image, reason, is_usual=not is_imaging_filter(element))
+        area = photometry.pixel_area
+        of_pixels = "unknown area" if area is None else f"{area:.6g} sr"
+        self.log.info(
+            "%s: 1 DN/s is %.6g MJy/sr, of pixels of %s",
+            *(element, photometry.conversion_megajanskys, of_pixels),
+        )
         self.record_step_status(image, self.cal_step_name)
         if self.photom is not None:
             self.save_to(image, self.photom)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import dqflags, kernels
+from ._told import n_flagged
 from .border import BORDER, SCIENCE
 from .exposure import read_pattern, thread_cap
 from .stpipe import FitStep, ParameterError, RomanStep
@@ -26,8 +27,6 @@ __all__ = ["RampFitStep"]
 #: What `kernels.fit_likelihood` knows, and so who finds jumps while it fits.
 LIKELIHOOD = ("gls", "likely")
 OLS = "ols"
-#: Pixels whose flags are counted at once.
-_COUNTED_AT_ONCE = 1 << 16
 #: Parameters of its search for jumps, and of what is done about snowballs.
 OF_SEARCH = ("rejection_threshold", "use_ramp_jump_detection", "record_jumps")
 OF_SNOWBALLS = (
@@ -177,24 +176,13 @@ class RampFitStep(FitStep):
 
     def _tell(self, image: ImageModel, exposure: Any) -> None:
         """Tells what the fit found."""
-        import numpy as np
-
         algorithm = self.algorithm_for(exposure)
         searched = self.finds_jumps(exposure) and self.use_ramp_jump_detection
-
-        dq = image.dq
-        # Some rows at a time: fresh memory for the whole image takes longer than the count.
-        n_rows = max(1, _COUNTED_AT_ONCE // max(1, dq.shape[-1]))
-        bands = [dq[first : first + n_rows] for first in range(0, len(dq), n_rows)]
-
-        def count(flag: int) -> int:
-            return sum(int(np.count_nonzero(band & flag)) for band in bands)
-
         self.log.info(
-            "%s: %s%s: of %d pixels %d with a jump, %d without a rate or not to be used",
-            *(self.name, algorithm, f" at {self.rejection_threshold:g} sigma" if searched else ""),
+            "%s%s: of %d pixels %d with a jump, %d without a rate or not to be used",
+            *(algorithm, f" at {self.rejection_threshold:g} sigma" if searched else ""),
             image.dq.size,
-            *(count(flag) for flag in (dqflags.JUMP_DET, dqflags.DO_NOT_USE)),
+            *(n_flagged(image.dq, flag) for flag in (dqflags.JUMP_DET, dqflags.DO_NOT_USE)),
         )
 
     def _warn_of_no_use(self, algorithm: str) -> None:
@@ -209,9 +197,9 @@ class RampFitStep(FitStep):
         given = [name for name in given_parameters(self) if name in useless]
         if given:
             self.log.warning(
-                "%s: what is given for %s is of no use with algorithm = %s, "
+                "What is given for %s is of no use with algorithm = %s, "
                 "expand_large_events = %s, save_opt = %s",
-                *(self.name, ", ".join(given), algorithm),
+                *(", ".join(given), algorithm),
                 *(self.expand_large_events, self.save_opt),
             )
 
@@ -243,8 +231,8 @@ class RampFitStep(FitStep):
         )
         changed = (groupdq != before).any(axis=0)[SCIENCE]
         self.log.info(
-            "%s: %d snowballs; %d pixels around them, or around saturated cores, fitted anew",
-            *(self.name, n_snowballs, np.count_nonzero(changed)),
+            "%d snowballs; %d pixels around them, or around saturated cores, fitted anew",
+            *(n_snowballs, np.count_nonzero(changed)),
         )
         without_search = kernels.likelihood_fit(
             *self._detector(references, tell=False),
@@ -293,7 +281,7 @@ def single_read_noise(
     )
     of_what = "a difference of two reads, divided by sqrt(2)" if is_cds else "one read"
     if tell:
-        step.log.info("%s: READNOISE is the noise of %s (%s)", step.name, of_what, why)
+        step.log.info("READNOISE is the noise of %s (%s)", of_what, why)
     read_noise = readnoise.stored("data")
     return noise_of_one_read(read_noise) if is_cds else read_noise
 

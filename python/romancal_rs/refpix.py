@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import kernels
+from . import dqflags, kernels
 from .errors import InputError
 from .stpipe import RampStep
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RefPixStep"]
 
+#: Flags of reference pixels that tell nothing.
+_BAD = dqflags.DO_NOT_USE | dqflags.BAD_REF_PIXEL
 #: Columns of the 33rd amplifier.
 AMP33_COLS = 128
 #: What a warning calls the samples of which the kernel finds how many are usable.
@@ -68,6 +70,7 @@ class RefPixStep(RampStep):
         )
 
     def take(self, result: RampModel | ImageModel, found: Mapping[str, Any]) -> None:
+        self._tell(result, found)
         for name, value in found.items():
             if name in SAMPLES:
                 if value == 0:
@@ -83,6 +86,25 @@ class RefPixStep(RampStep):
                     )
             else:
                 result[name] = value
+
+    def _tell(self, result: RampModel | ImageModel, found: Mapping[str, Any]) -> None:
+        """Says how large the correction is where it can be seen at no cost: at the border."""
+        import numpy as np
+
+        corrections = []
+        for side in ("left", "right"):
+            name = f"border_ref_pix_{side}"
+            if name in result:
+                is_good = (result[f"dq_{name}"] & _BAD) == 0
+                corrections.append((result[name] - found[name])[:, is_good].ravel())
+        taken_off = np.concatenate(corrections) if corrections else np.empty(0)
+        taken_off = taken_off[np.isfinite(taken_off)]
+        if taken_off.size:
+            self.log.info(
+                "Taken off the samples of the left and right border: %.4g DN (median), %.3g DN rms "
+                "about that",
+                *(np.median(taken_off), np.std(taken_off, dtype=np.float64)),
+            )
 
 
 def check_amp33(exposure: ScienceRawModel | RampModel) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import kernels
+from . import dqflags, kernels
+from ._told import n_flagged
 from .exposure import read_order
 from .stpipe import RampStep
 from .stpipe.recipes import FLIGHT
+
+if TYPE_CHECKING:
+    from .datamodels import ImageModel, RampModel
 
 __all__ = ["SaturationStep"]
 
@@ -41,6 +45,17 @@ class SaturationStep(RampStep):
             read_pattern=read_order(exposure) if needs_reads else None,
             backup=self.backup,
         )
+
+    def tell(self, result: RampModel | ImageModel, references: Mapping[str, Any]) -> None:
+        # What is saturated in a resultant is so in all that follow.
+        flags = result.groupdq[-1] if "groupdq" in result else result.dq
+        n_saturated = n_flagged(flags, dqflags.SATURATED)
+        of_all = f"{n_saturated} of {flags.size} pixels ({100 * n_saturated / flags.size:.3f} %)"
+        first = ""
+        if "groupdq" in result:
+            n_first = n_flagged(result.groupdq[0], dqflags.SATURATED)
+            first = f", {n_first} of them from the first resultant on"
+        self.log.info("Saturated by the last resultant: %s%s", of_all, first)
 
     def partial_rule(self, exposure: Any) -> str:
         """What `partial` means for an exposure, where it is left to the recipe."""

@@ -295,7 +295,7 @@ def test_the_manual_flat_field_does_without_a_variance_of_read_noise(simulated):
 def test_what_is_given_in_vain_is_told(simulated, caplog, given, useless):
     with caplog.at_level(logging.WARNING):
         run(simulated, steps={"rampfit": given})
-    assert f"rampfit: what is given for {useless} is of no use with algorithm = " in caplog.text
+    assert f"What is given for {useless} is of no use with algorithm = " in caplog.text
 
 
 def test_nobody_waits_for_a_jump_step_that_does_not_run(simulated, ramp, caplog):
