@@ -56,8 +56,7 @@ class DQInitStep(RomanStep):
             self.skip_without(ramp, "mask")
         else:
             with self.get_reference_file_model(ramp, "mask") as mask:
-                flag_bad_pixels(ramp, mask)
-                self._tell(mask.stored("dq"))
+                self._tell(flag_bad_pixels(ramp, mask))
             self.record_step_status(ramp, self.cal_step_name)
         copy_border_of(ramp)
         return ramp
@@ -111,15 +110,20 @@ class DQInitStep(RomanStep):
         return ramp
 
 
-def flag_bad_pixels(ramp: RampModel, mask: MaskRefModel) -> None:
-    """Adds the mask's flags to ``pixeldq``, or to ``dq`` of a guide star exposure, in place."""
+def flag_bad_pixels(ramp: RampModel, mask: MaskRefModel) -> np.ndarray:
+    """Adds the mask's flags, which it returns, to ``pixeldq`` in place.
+
+    Of a guide star exposure they are added to ``dq``.
+    """
     from .datamodels import GUIDE_STAR_TYPES
 
     is_guide_star = ramp.meta.exposure.type in GUIDE_STAR_TYPES
     if is_guide_star and "dq" not in ramp:
         ramp.dq = ramp.pixeldq.copy()
     flags = ramp.dq if is_guide_star else ramp.pixeldq
-    flags |= mask.stored("dq")
+    of_mask = mask.stored("dq")
+    flags |= of_mask
+    return of_mask
 
 
 def copy_border_of(ramp: RampModel) -> None:
