@@ -72,7 +72,22 @@ class ProcessEngine:
             future = ProcessFuture()
             future.set_exception(BrokenProcessPool())
         self._futures[chunk.number] = chunk, future
-        future.add_done_callback(lambda future: self._ended.put((chunk, _result(future))))
+        future.add_done_callback(lambda future: self._ended.put((chunk, self._result(future))))
+
+    def _result(self, future: ProcessFuture) -> ChunkResult | BaseException:
+        try:
+            error = future.exception()
+        except CancelledError as cancelled:
+            return cancelled
+        if error is None:
+            return future.result()
+        if isinstance(error, ProcessExpired):
+            return WorkerLostError(_why(error.exitcode, self._job.memory_limit))
+        if isinstance(error, BrokenProcessPool):
+            return _never_began()
+        if isinstance(error, TimeoutError):
+            return WorkerLostError("its process did not end in time, and was killed")
+        return error
 
     def _pool_for(self, chunk: Chunk) -> ProcessPool:
         self._clear_broken()
@@ -145,24 +160,8 @@ def _never_began() -> WorkerLostError:
     return WorkerLostError("its process ended before it began to work")
 
 
-def _result(future: ProcessFuture) -> ChunkResult | BaseException:
-    try:
-        error = future.exception()
-    except CancelledError as cancelled:
-        return cancelled
-    if error is None:
-        return future.result()
-    if isinstance(error, ProcessExpired):
-        return WorkerLostError(_why(error.exitcode))
-    if isinstance(error, BrokenProcessPool):
-        return _never_began()
-    if isinstance(error, TimeoutError):
-        return WorkerLostError("its process did not end in time, and was killed")
-    return error
-
-
-def _why(status: int | None) -> str:
-    """How a process ended."""
+def _why(status: int | None, memory_limit: int | None = None) -> str:
+    """How a process ended that was allowed so much memory [bytes]."""
     if status is not None and status < 0:
         import signal
 
@@ -171,5 +170,6 @@ def _why(status: int | None) -> str:
         except ValueError:
             return f"its process was ended by signal {-status}"
     if status == TOO_MUCH:
-        return "its process took more memory than it may (--memory-limit)"
+        limit = "it may" if memory_limit is None else f"its limit of {memory_limit >> 20:,} MiB"
+        return f"its process took more memory of its own than {limit} (--memory-limit)"
     return f"its process ended with status {status}"
