@@ -410,7 +410,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::{Array2, Array3};
+
     use super::*;
+    use crate::band::{BandArray, Changes};
 
     #[test]
     fn of_openmp_the_outermost_level_counts_and_what_is_no_number_does_not() {
@@ -457,6 +460,55 @@ mod tests {
         );
         assert_eq!(result, Err(KernelError::Interrupted));
         assert!(done.into_inner() < 100);
+    }
+
+    /// A kernel that sees its neighbours, and leaves all as it is.
+    struct Nothing;
+
+    impl BandKernel for Nothing {
+        fn name(&self) -> &'static str {
+            "nothing"
+        }
+
+        fn changes(&self) -> Changes {
+            Changes::FLAGS
+        }
+
+        fn halo(&self) -> usize {
+            2
+        }
+
+        fn check(&self, _shape: (usize, usize, usize)) -> Result<(), KernelError> {
+            Ok(())
+        }
+
+        fn apply(&self, _band: &mut RampBand<'_>) {}
+    }
+
+    #[test]
+    fn each_pixel_is_counted_once_however_the_image_is_cut() {
+        let (data, mut groupdq, mut pixeldq) = (
+            Array3::zeros((2, 11, 7)),
+            Array3::zeros((2, 11, 7)),
+            Array2::zeros((11, 7)),
+        );
+        for (band_rows, tile_cols) in [(None, None), (Some(3), None), (Some(4), Some(3))] {
+            let mut ramp = RampBand::of_image(
+                BandArray::Shared(data.view()),
+                BandArray::InPlace(groupdq.view_mut()),
+                BandArray::InPlace(pixeldq.view_mut()),
+            );
+            let done = AtomicUsize::new(0);
+            let mut execution = Execution {
+                max_threads: None,
+                band_rows,
+                tile_cols,
+                interrupt: &mut || false,
+                done: &done,
+            };
+            run(&[&Nothing], &mut ramp, &mut execution).unwrap();
+            assert_eq!(done.into_inner(), 11 * 7, "{band_rows:?}, {tile_cols:?}");
+        }
     }
 
     #[test]

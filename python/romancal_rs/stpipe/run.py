@@ -323,6 +323,7 @@ class Run:
         name = os.fspath(path)
         with self.lock, self.timed(READ):
             if name not in self._held:
+                self._tell_reading(name)
                 self._held[name] = self.pool.hold(name)
             return self._held[name]
 
