@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 from .streams import is_terminal
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.progress_bar import ProgressBar
+    from rich.text import Text
 
 __all__ = ["Working", "can_draw", "console", "fit", "print_table", "table_lines", "working"]
 
@@ -259,35 +261,31 @@ class _Shown:
         self._is_on = self._has_ended = False
 
     def _frame(self) -> RenderableType:
+        """One line. It is drawn some times a second: a table would take twice as long."""
         from rich.progress_bar import ProgressBar
-        from rich.table import Table
         from rich.text import Text
 
         work = self._work
         seconds = int(time.monotonic() - self._began)
-        cells: list[RenderableType] = [
-            ProgressBar(
-                total=work.total,
-                completed=work.done,
-                width=min(_BAR_WIDTH, self._console.width // _BAR_SHARE),
-                complete_style="green",
-                finished_style="green",
-            )
-        ]
-        description = work.description
+        columns = self._console.width
+        width = min(_BAR_WIDTH, columns // _BAR_SHARE)
+        bar = ProgressBar(
+            total=work.total,
+            completed=work.done,
+            width=width,
+            complete_style="green",
+            finished_style="green",
+        )
+        description, share = work.description, ""
         if work.total is not None:
-            share = work.done / work.total if work.total else 1.0
-            cells.append(Text(f"{int(100 * share):3d} %"))
+            done = work.done / work.total if work.total else 1.0
+            share = f" {int(100 * done):3d} %"
             if not self._as_share:
                 description = f"{description}: {work.done:,.0f} of {work.total:,.0f}"
-        cells.append(Text(f"{seconds // 60}:{seconds % 60:02d}", style="cyan"))
-        cells.append(Text(description, no_wrap=True, overflow="ellipsis"))
-        frame = Table.grid(padding=(0, 1))
-        for _ in cells[:-1]:
-            frame.add_column(no_wrap=True)
-        frame.add_column(no_wrap=True, overflow="ellipsis")
-        frame.add_row(*cells)
-        return frame
+        text = Text(no_wrap=True).append(share)
+        text.append(f" {seconds // 60}:{seconds % 60:02d}", "cyan").append(f" {description}")
+        text.truncate(max(columns - width, 0), overflow="ellipsis")
+        return _Line(bar, text)
 
     def start(self) -> None:
         """Begins to draw."""
@@ -317,13 +315,25 @@ class _Shown:
         return self._is_on
 
 
+class _Line:
+    """A bar, and text beside it."""
+
+    def __init__(self, bar: ProgressBar, text: Text) -> None:
+        self._bar = bar
+        self._text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
+        yield from self._bar.__rich_console__(console, options)
+        yield self._text
+
+
 class _AsItIs:
     """Text that Rich passes on, with its colours if it has any."""
 
     def __init__(self, text: str) -> None:
         self._text = text
 
-    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
         from rich.segment import Segment
 
         yield Segment(self._text)
