@@ -1,4 +1,4 @@
-"""Processes whose standard streams are missing, full or gone; what is shown on a terminal."""
+"""Processes whose standard streams are missing, full or gone."""
 
 import io
 import logging
@@ -10,10 +10,7 @@ from pathlib import Path
 import pytest
 
 from romancal_rs.cli import main
-from romancal_rs.cli.summary import progress_display
 from romancal_rs.dq_init import DQInitStep
-from romancal_rs.pipeline import ExposurePipeline
-from romancal_rs.stpipe import Run
 from romancal_rs.stpipe.runlog import ConsoleHandler
 
 
@@ -97,31 +94,6 @@ def test_nothing_is_said_where_nobody_reads(buffered):
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, b"")
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize(
-    ("step_class", "n_steps"),
-    # The jump step does not run, as the fit finds jumps itself.
-    [(ExposurePipeline, len(ExposurePipeline.step_defs) - 1), (DQInitStep, 1)],
-    ids=["pipeline", "step"],
-)
-def test_the_progress_ends_at_as_many_steps_as_run(simulated, monkeypatch, step_class, n_steps):
-    monkeypatch.setattr(sys, "stderr", Terminal())
-    counted, totals = [], []
-    monkeypatch.setattr("rich.progress.Progress.advance", lambda *_: counted.append(1))
-    monkeypatch.setattr(
-        "rich.progress.Progress.update", lambda *_, **new: totals.append(new.get("total"))
-    )
-    step = step_class(references=str(simulated.references))
-    with progress_display(step) as observer:
-        Run(step, observer=observer)(simulated.exposure)
-    assert len(counted) == n_steps
-    assert totals[-1] == n_steps
 
 
 MYSTEPS = """
