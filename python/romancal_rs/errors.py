@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import ClassVar
+
+#: With some punctuation around it [characters].
+_LONGEST_PATH = 4096 + 16
 
 
 class RomancalError(Exception):
@@ -65,12 +69,29 @@ def as_list(text: str) -> str:
 
 
 def shortened(text: str, most: int = 1000) -> str:
-    """The text with lines that a person can read: the middle of a long one is left out."""
-    end = most // 5
-    lines = text.split("\n")
+    """The text with lines that a person can read: the middle of a long one is left out.
+
+    Paths stay whole: what begins or ends with a part of one is longer for it.
+    """
     return "\n".join(
-        f"{line[: most - end]} ... {line[-end:]}" if len(line) > most else line for line in lines
+        _shortened_line(line, most) if len(line) > most else line for line in text.split("\n")
     )
+
+
+def _shortened_line(line: str, most: int) -> str:
+    begin, end = most - most // 5, len(line) - most // 5
+    before, after = line.rfind(" ", 0, begin) + 1, line.find(" ", begin)
+    after = len(line) if after < 0 else after
+    if _may_be_path(line[before:after]):
+        begin = after
+    before, after = line.rfind(" ", 0, end) + 1, line.find(" ", end)
+    if _may_be_path(line[before : len(line) if after < 0 else after]):
+        end = before
+    return line if end <= begin else f"{line[:begin].rstrip()} ... {line[end:].lstrip()}"
+
+
+def _may_be_path(word: str) -> bool:
+    return os.sep in word and len(word) <= _LONGEST_PATH
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:

@@ -148,7 +148,7 @@ def test_a_url_in_a_parameter_file(tmp_path, simulated, capsys):
     with pytest.raises(SystemExit):
         main(["run", str(pars), str(simulated.exposure)])
     message = capsys.readouterr().err
-    assert f"output_dir = '{URL}' ({pars}, output_dir): {URL}: a URL" in message
+    assert f"output_dir = '{URL}' ({pars}, line 2): {URL}: a URL" in message
 
 
 @pytest.mark.parametrize("url", [URL, Path(URL), "https://host/x.asdf", "file:///tmp/x.asdf"])

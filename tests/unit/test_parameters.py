@@ -93,21 +93,20 @@ def test_values_are_converted(name, given, kept):
 @pytest.mark.parametrize(
     ("name", "given", "told"),
     [
-        ("n", 10, "too big"),
-        ("n", "many", "wrong type"),
-        ("threshold", -1, "too small"),
-        ("flag", "perhaps", "wrong type"),
-        ("mode", "some", "unacceptable"),
-        ("cores", 0, "too small"),
-        ("n", None, "needs a value"),
+        ("n", 10, "= 10: too big; expected a whole number from 1 to 9"),
+        ("n", "many", "= 'many': expected a whole number from 1 to 9"),
+        ("threshold", -1, "= -1: too small; expected a number from 0"),
+        ("flag", "perhaps", "= 'perhaps': expected true or false"),
+        ("mode", "some", "= 'some': expected one of none, all"),
+        ("cores", 0, "= 0: too small; expected none, quarter, half, all, or a number of threads"),
+        ("n", None, "needs a value: a whole number from 1 to 9"),
     ],
 )
 def test_forbidden_values_are_refused_and_change_nothing(name, given, told):
     step = Example(name="mine")
     before = getattr(step, name)
-    with pytest.raises(ParameterError, match=rf"mine: {name}.*{told}") as info:
+    with pytest.raises(ParameterError, match=rf"^mine: {name} {told}"):
         setattr(step, name, given)
-    assert Example.parameters[name].check in str(info.value)
     assert getattr(step, name) == before
 
 
@@ -253,7 +252,7 @@ def test_a_role_changes_nothing_about_the_values():
     assert WithRoles.parameters["must"].check == "float()"
     assert WithRoles.parameters["must"].default is REQUIRED
     assert WithRoles(quick="no").quick is False
-    with pytest.raises(ParameterError, match=r"the parameter is boolean\(default=True\)$"):
+    with pytest.raises(ParameterError, match=r"quick = 'maybe': expected true or false$"):
         WithRoles(quick="maybe")
 
 

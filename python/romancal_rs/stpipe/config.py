@@ -28,10 +28,11 @@ gives them their type. Reading a file never runs anything that it names.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
 from configobj import ConfigObj, ConfigObjError
@@ -39,10 +40,14 @@ from configobj import ConfigObj, ConfigObjError
 from .. import _yaml_head
 from .._files import local_path, open_regular, replacing
 from ..errors import one_line
+from . import ini
 from .parameters import ParameterError, ParameterSpec, Role, Setting
 
 if TYPE_CHECKING:
     from .step import Step
+
+#: Says where an option is, by the names of the sections around it and its own.
+_Place: TypeAlias = Callable[[Sequence[str]], str]
 
 #: Keys beside the parameters that either form may have.
 _ASDF_KEYS = ("class", "name", "parameters", "steps", "meta", "asdf_library", "history")
@@ -164,37 +169,47 @@ def _text(tree: _yaml_head.Mapping, key: str, path: str) -> str | None:
 
 def _load_configobj(path: str) -> StepConfig:
     try:
-        content = ConfigObj(path, interpolation=False, raise_errors=True, encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
+        content = ConfigObj(text.splitlines(), interpolation=False, raise_errors=True)
     except (ConfigObjError, UnicodeError) as error:
-        raise ParameterError(f"{path}: no parameter file: {one_line(error)}") from error
+        raise ParameterError(f"{path}: no parameter file: {ini.what_is_wrong(error)}") from error
     if "class" not in content:
         raise ParameterError(f"{path}: no parameter file: it names no class")
-    return _configobj_step(path, content, path)
+    return _configobj_step(path, content, partial(ini.place, path, ini.lines_of_options(text)))
 
 
-def _configobj_step(path: str, section: Mapping[str, Any], place: str) -> StepConfig:
+def _configobj_step(
+    path: str, section: Mapping[str, Any], place: _Place, within: tuple[str, ...] = ()
+) -> StepConfig:
     for key in ("class", "name"):
         if not isinstance(section.get(key, ""), str):
-            raise ParameterError(f"{place}: {key} must be a word, not {section[key]!r}")
+            raise ParameterError(
+                f"{place((*within, key))}: {key} must be a word, not {section[key]!r}"
+            )
     steps = section.get("steps", {})
     if not isinstance(steps, Mapping) or not all(isinstance(s, Mapping) for s in steps.values()):
-        raise ParameterError(f"{place}, [steps]: it must hold a section [[step]] for each step")
+        raise ParameterError(
+            f"{path}, section [steps]: it must hold a section [[step]] for each step"
+        )
     config = StepConfig(path, section.get("class"), section.get("name"))
-    config.parameters = _configobj_settings(section, place, ("class", "name", "steps"))
+    config.parameters = _configobj_settings(section, place, within, ("class", "name", "steps"))
     for name, content in steps.items():
-        step = _configobj_step(path, content, f"{place}, [steps] [[{name}]]")
+        step = _configobj_step(path, content, place, (*within, "steps", name))
         step.name = name
         config.steps.append(step)
     return config
 
 
 def _configobj_settings(
-    section: Mapping[str, Any], place: str, besides: tuple[str, ...] = ()
+    section: Mapping[str, Any],
+    place: _Place,
+    within: tuple[str, ...],
+    besides: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     return {
-        key: _configobj_settings(value, f"{place}, [{key}]")
+        key: _configobj_settings(value, place, (*within, key))
         if isinstance(value, Mapping)
-        else Setting(None if value == "None" else value, f"{place}, {key}")
+        else Setting(None if value == "None" else value, place((*within, key)))
         for key, value in section.items()
         if key not in besides
     }

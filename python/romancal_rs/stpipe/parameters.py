@@ -9,31 +9,31 @@ What a parameter is for, its `Role`, follows from its type; a last ``role=saving
 it where the type does not::
 
     save_results = boolean(default=False, role=saving)  # Save the result
+
+A comment that begins with ``#!`` has the parameter in the help of its step that is shown at first,
+one with ``#!!`` in that of a pipeline as well. The whole help has them all.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import Enum, IntEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
 from configobj import ConfigObj
-from configobj.validate import ValidateError, Validator, is_boolean, is_float, is_integer, is_option
+from configobj.validate import ValidateError
 
 from .. import _html
 from .._files import local_path
-from ..errors import InputError, RomancalError, nearest, one_line
+from ..errors import InputError, RomancalError, nearest
 from . import _outline, elsewhere
-
-#: Types whose values are paths.
-_PATH_TYPES = ("input_file", "output_file", "directory", "reference", "references")
+from .checks import PATH_TYPES, VALIDATOR, expected, shown_type, words_of, wrong
 
 
 class Role(Enum):
@@ -68,6 +68,17 @@ _ROLES_OF_TYPES = {
     "hooks": Role.HOOKS,
 }
 _ROLE = re.compile(r",?\s*role\s*=\s*'?(\w+)'?\s*\)$")
+
+
+class Shown(IntEnum):
+    """Where help names a parameter at first: what its comment begins with, after the ``#``."""
+
+    NOWHERE = 0
+    STEP = 1
+    """In the help of its step."""
+    PIPELINE = 2
+    """In that of a pipeline with the step, too."""
+
 
 #: What every step has already, under names that a spec cannot use.
 RESERVED = frozenset(("name", "parent", "config_file", "log", "parameters"))
@@ -111,6 +122,7 @@ class Parameter:
     help: str
     default: Any
     role: Role = Role.VALUE
+    shown: Shown = Shown.NOWHERE
 
     @property
     def type_name(self) -> str:
@@ -118,15 +130,18 @@ class Parameter:
 
     @property
     def shown_type(self) -> str:
-        """What a help text calls its values: the words that it may be, or its type."""
-        if self.type_name != "option":
-            return self.type_name.upper()
-        return "|".join(re.findall(r"'([^']*)'", self.check.partition("default=")[0]))
+        """What a help text calls its values: the words that it may be, or their kind."""
+        return shown_type(self.check)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words that it may be; none where it may be anything of its type."""
+        return words_of(self.check)
 
     @property
     def is_path(self) -> bool:
         """Whether a relative value is meant relative to the file that holds it."""
-        return self.type_name in _PATH_TYPES
+        return self.type_name in PATH_TYPES
 
     def located(self, value: Any, directory: str | None = None) -> Any:
         """A path as it is meant; any other value as it is.
@@ -172,18 +187,18 @@ class Parameter:
         if empty and self.default is None:
             return None
         if value is None:
-            raise ParameterError(f"{owner}: {self.name}{origin} needs a value: {self.check}")
+            raise ParameterError(
+                f"{owner}: {self.name}{origin} needs a value: {expected(self.check)}"
+            )
         if type(value).__module__ == "numpy" and hasattr(value, "item") and not value.shape:
             value = value.item()
         try:
-            return _VALIDATOR.check(self.check, self._as_list(self.located(value)))
+            return VALIDATOR.check(self.check, self._as_list(self.located(value)))
         except (ValidateError, InputError) as error:
-            reason = one_line(error).rstrip(".")
+            reason = wrong(error, self.check)
             if hint := elsewhere.told_of_value(self.name, value):
                 reason += f" ({hint})"
-            raise ParameterError(
-                f"{owner}: {self.name} = {value!r}{origin}: {reason}; the parameter is {self.check}"
-            ) from None
+            raise ParameterError(f"{owner}: {self.name} = {value!r}{origin}: {reason}") from None
 
     def _as_list(self, value: Any) -> Any:
         """A list written as one string, as on a command line: ``1, 2, 3``."""
@@ -231,7 +246,7 @@ class ParameterSpec(Mapping[str, Parameter]):
             merged._parameters[name] = Parameter(
                 name,
                 "reference(default=None)",
-                f"The {reftype.upper()} reference to use: a file, a model, or N/A to do without",
+                f"Use this file (or model) as {reftype.upper()}, or N/A",
                 None,
                 Role.REFERENCE,
             )
@@ -240,11 +255,13 @@ class ParameterSpec(Mapping[str, Parameter]):
     def update(self, other: ParameterSpec) -> None:
         """Takes over the parameters of another spec, which win.
 
-        One that is declared again, for another default, keeps its role if no other is given.
+        One that is declared again, for another default, keeps its marks if no others are given.
         """
         for name, parameter in other.items():
             if name in self and parameter.role is Role.VALUE:
                 parameter = replace(parameter, role=self[name].role)
+            if name in self and parameter.shown is Shown.NOWHERE:
+                parameter = replace(parameter, shown=self[name].shown)
             self._parameters[name] = parameter
         for name, section in other.sections.items():
             self.sections.setdefault(name, ParameterSpec()).update(section)
@@ -387,15 +404,17 @@ def _parse_section(section: Mapping[str, Any], owner: str) -> ParameterSpec:
         if isinstance(line, Mapping):
             sections[name] = _parse_section(line, f"{owner}.{name}")
             continue
-        check, help_text = _split_comment(line)
+        check, comment = _split_comment(line)
+        help_text = comment.lstrip("!")
+        shown = Shown(min(len(comment) - len(help_text), max(Shown)))
         try:
             check, role = _split_role(check)
-            default = _VALIDATOR.get_default_value(check)
+            default = VALIDATOR.get_default_value(check)
         except KeyError:
             default = REQUIRED
         except ValidateError as error:
             raise ParameterError(f"{owner}: spec of {name}: {check}: {error}") from error
-        parameters[name] = Parameter(name, check, help_text, default, role)
+        parameters[name] = Parameter(name, check, help_text.strip(), default, role, shown)
     return ParameterSpec(parameters, sections)
 
 
@@ -421,86 +440,6 @@ def _split_comment(line: str) -> tuple[str, str]:
         elif char == "#":
             return line[:i].strip(), line[i + 1 :].strip()
     return line.strip(), ""
-
-
-def _is_input_file(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValidateError(f"{value!r} is no path")
-    if not Path(value).is_file():
-        raise ValidateError("there is no such file")
-    return value
-
-
-def _is_output_file(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValidateError(f"{value!r} is no path")
-    return value
-
-
-def _is_number(value: Any, min: Any = None, max: Any = None) -> float:
-    number = is_float(value, min, max)
-    if math.isnan(number):  # it passes any limit
-        raise ValidateError("NaN is no number")
-    return number
-
-
-def _is_hooks(value: Any) -> list[Any]:
-    """Hooks; a single one need not be in a list. A command may well have commas in it."""
-    return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _is_reference(value: Any) -> Any:
-    """A path, ``N/A``, or a data model (told by its ``meta``, so that none need be imported)."""
-    if hasattr(value, "meta") or (isinstance(value, str) and value):
-        return value
-    raise ValidateError(f"{value!r} is no path, data model or 'N/A'")
-
-
-def _is_store(value: Any) -> Any:
-    """A directory, or an opened reference store (told by its ``find``)."""
-    if hasattr(value, "find") and not isinstance(value, str):
-        return value
-    return _is_output_file(value)
-
-
-def _is_auto_boolean(value: Any) -> str | bool:
-    """``auto``, or a boolean."""
-    if isinstance(value, str) and value.strip().lower() == "auto":
-        return "auto"
-    try:
-        return is_boolean(value)
-    except ValidateError:
-        raise ValidateError(f"{value!r} is neither auto nor true nor false") from None
-
-
-def _is_option(value: Any, *options: str) -> str:
-    """One of several words; a number, such as a year, need not be quoted."""
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return is_option(str(value) if is_number else value, *options)
-
-
-def _is_cores(value: Any) -> str | int:
-    """``none``, ``quarter``, ``half``, ``all``, or a number of threads from 1."""
-    text = str(value).strip().lower()
-    if text.lstrip("+-").isdigit():
-        return is_integer(text, min=1)
-    return is_option(text, "none", "quarter", "half", "all")
-
-
-_VALIDATOR = Validator(
-    {
-        "input_file": _is_input_file,
-        "output_file": _is_output_file,
-        "directory": _is_output_file,
-        "reference": _is_reference,
-        "references": _is_store,
-        "auto_boolean": _is_auto_boolean,
-        "cores": _is_cores,
-        "float": _is_number,
-        "hooks": _is_hooks,
-        "option": _is_option,
-    }
-)
 
 
 def given_parameters(step: Any) -> list[str]:
