@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any, TextIO, cast
 
+from .._ansi import coloured, takes_colours
+
 #: Stands for the name of a file in errors of standard output.
 OUTPUT = "standard output"
+
+#: What a message begins with that is of a kind, after the name of the command.
+_KIND = re.compile(r"(?<=: )(?:error|warning)(?=: )")
+_COLOURS = {"error": "red", "warning": "yellow"}
 
 
 def complete() -> None:
@@ -34,8 +41,10 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def complain(message: str) -> None:
-    """Writes a line to standard error, if that can be."""
+    """Writes a line to standard error, if that can be; on a terminal, what it is in colour."""
     if sys.stderr is not None:  # None, and print writes to standard output
+        if takes_colours(sys.stderr):
+            message = _KIND.sub(lambda kind: coloured(kind[0], _COLOURS[kind[0]]), message, count=1)
         with contextlib.suppress(OSError, ValueError):
             print(message, file=sys.stderr, flush=True)
 

@@ -30,7 +30,7 @@ from configobj import ConfigObj, ConfigObjError
 
 from .._files import local_path
 from ..errors import RomancalError, nearest
-from . import runlog
+from . import ini, runlog
 from .runlog import DEFAULT_FORMAT, ConsoleHandler, Display
 
 #: Where a configuration file is looked for when none is named; the first that exists is used.
@@ -83,6 +83,37 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class Overrides:
+    """What a command line says of messages; it wins over configuration files.
+
+    Attributes
+    ----------
+    level : int, optional
+        Messages from it upwards are shown, and on the terminal, whatever the sections say.
+    is_quiet : bool
+        The terminal gets errors only.
+    file : path, optional
+        Gets messages from `level` upwards, or from INFO, at its end.
+    """
+
+    level: int | None = None
+    is_quiet: bool = False
+    file: str | os.PathLike[str] | None = None
+
+    @property
+    def handlers(self) -> tuple[str, ...]:
+        """Those that it adds to a configuration's."""
+        return () if self.file is None else (f"append:{os.fspath(self.file)}",)
+
+    @property
+    def level_of_file(self) -> int:
+        return logging.INFO if self.level is None else self.level
+
+
+NO_OVERRIDES = Overrides()
+
+
+@dataclass(frozen=True)
 class LogConfig:
     """The sections of a logging configuration.
 
@@ -92,16 +123,15 @@ class LogConfig:
         By pattern, in the order of the file.
     path : str
         The file, for messages.
-    verbose : bool
-        Everything is shown, and on the terminal, whatever the sections say.
+    overrides : Overrides
     """
 
     sections: dict[str, Section]
     path: str = ""
-    verbose: bool = False
+    overrides: Overrides = NO_OVERRIDES
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str], verbose: bool = False) -> LogConfig:
+    def read(cls, path: str | os.PathLike[str], overrides: Overrides = NO_OVERRIDES) -> LogConfig:
         """Reads a configuration file.
 
         Raises
@@ -114,20 +144,24 @@ class LogConfig:
         try:
             text = Path(path).read_text(encoding="utf-8-sig")
             # Lists and quotes are left alone: a format may contain commas.
-            parsed = ConfigObj(text.splitlines(), interpolation=False, list_values=False)
+            parsed = ConfigObj(
+                text.splitlines(), interpolation=False, list_values=False, raise_errors=True
+            )
         except OSError as error:
             raise LogConfigError(
                 f"cannot read the logging configuration file {path}: {error.strerror}"
             ) from error
         except (ConfigObjError, UnicodeDecodeError) as error:
-            raise LogConfigError(f"{path} is no logging configuration file: {error}") from error
+            raise LogConfigError(
+                f"{path} is no logging configuration file: {ini.what_is_wrong(error)}"
+            ) from error
         if parsed.scalars:
             raise LogConfigError(
                 f"{path}: {parsed.scalars[0]} stands outside of a section; begin the file with [*] "
                 "for settings of all steps"
             )
         sections = {name: _read_section(parsed[name], name, path) for name in parsed.sections}
-        return cls(sections, path, verbose)
+        return cls(sections, path, overrides)
 
     def settings(self, step: str) -> Settings:
         """What holds for a step.
@@ -149,15 +183,19 @@ class LogConfig:
             if section.break_level is not None:
                 options["break_section"] = pattern
         settings = Settings(**options)
-        if self.verbose:
-            settings = replace(settings, level=logging.DEBUG)
+        if self.overrides.level is not None:
+            settings = replace(settings, level=self.overrides.level)
             if not set(settings.handler) & set(_CONSOLES):
                 settings = replace(settings, handler=(*settings.handler, "stderr"))
         return settings
 
 
 @contextmanager
-def applied(logcfg: str | os.PathLike[str] | None = None, verbose: bool = False) -> Iterator[None]:
+def applied(
+    logcfg: str | os.PathLike[str] | None = None,
+    verbose: bool = False,
+    overrides: Overrides = NO_OVERRIDES,
+) -> Iterator[None]:
     """Shows what steps log, inside the ``with`` block, as a configuration says.
 
     `Step.run` does this for each run; a block around several runs makes them share the log files.
@@ -171,21 +209,25 @@ def applied(logcfg: str | os.PathLike[str] | None = None, verbose: bool = False)
         WARNING upwards on stderr where he did not.
     verbose : bool
         Show all messages, on the terminal too.
+    overrides : Overrides
+        What a command line says, over the configuration.
 
     Raises
     ------
     LogConfigError
         If the configuration file is wrong, or a file it names cannot be opened.
     """
-    if logcfg is None and not verbose and runlog.is_showing():
+    if verbose:
+        overrides = replace(overrides, level=logging.DEBUG)
+    if logcfg is None and overrides == NO_OVERRIDES and runlog.is_showing():
         yield
         return
     path = _find() if logcfg is None else logcfg
-    if path is None and not verbose:
+    if path is None and overrides == NO_OVERRIDES:
         with runlog.showing():
             yield
         return
-    config = LogConfig({}, verbose=True) if path is None else LogConfig.read(path, verbose)
+    config = LogConfig({}, "", overrides) if path is None else LogConfig.read(path, overrides)
     with _Destinations(config) as destinations, runlog.showing(destinations.display):
         yield
 
@@ -219,16 +261,18 @@ class _Destinations:
             for pattern, section in self._config.sections.items():
                 for handler in section.handler or ():
                     if handler not in _CONSOLES:
-                        self._open(handler, pattern, stack)
+                        where = f"{self._config.path}, section [{pattern}], handler = {handler}"
+                        self._open(handler, where, stack)
+            for handler in self._config.overrides.handlers:
+                self._open(handler, f"--log-file {handler.partition(':')[2]}", stack)
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
 
-    def _open(self, handler: str, pattern: str, stack: ExitStack) -> None:
+    def _open(self, handler: str, where: str, stack: ExitStack) -> None:
         kind, path = _file_of(handler)
-        where = f"{self._config.path}, section [{pattern}], handler = {handler}"
         if path in self._files:
             if self._files[path][0] != kind:
                 raise LogConfigError(
@@ -247,18 +291,26 @@ class _Destinations:
 
     def _display(self, logger_name: str) -> Display:
         settings = self._config.settings(logger_name.removeprefix(f"{runlog.LOGGER_NAME}."))
+        overrides = self._config.overrides
+        shown = [(handler, settings.format, settings.level) for handler in settings.handler]
+        shown += [(name, DEFAULT_FORMAT, overrides.level_of_file) for name in overrides.handlers]
         return Display(
-            settings.level,
-            tuple(self._handler(handler, settings.format) for handler in settings.handler),
+            min(level for *_, level in shown),
+            tuple(self._handler(*how) for how in shown),
             settings.break_level,
             f"section [{settings.break_section}] of {self._config.path}",
         )
 
-    def _make_handler(self, handler: str, format: str) -> logging.Handler:
+    def _make_handler(self, handler: str, format: str, level: int) -> logging.Handler:
+        made: logging.Handler
         if handler in _CONSOLES:
-            return ConsoleHandler(handler, format)
-        made = logging.StreamHandler(self._files[_file_of(handler)[1]][1])
-        made.setFormatter(logging.Formatter(format))
+            made = ConsoleHandler(handler, format)
+            if self._config.overrides.is_quiet:
+                level = max(level, logging.ERROR)
+        else:
+            made = logging.StreamHandler(self._files[_file_of(handler)[1]][1])
+            made.setFormatter(logging.Formatter(format))
+        made.setLevel(level)
         return made
 
 
@@ -305,7 +357,14 @@ def _unquoted(value: str) -> str:
     return value
 
 
-def _read_level(value: str) -> int:
+def read_level(value: str) -> int:
+    """The level that a word means, in upper or lower case.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name; the message names those that there are.
+    """
     if value.upper() not in LEVELS:
         raise ValueError(
             f"no such level{nearest(value.upper(), LEVELS)}; the levels are {', '.join(LEVELS)}"
@@ -338,8 +397,8 @@ def _read_format(value: str) -> str:
 
 
 _READERS = {
-    "level": _read_level,
-    "break_level": _read_level,
+    "level": read_level,
+    "break_level": read_level,
     "handler": _read_handlers,
     "format": _read_format,
 }

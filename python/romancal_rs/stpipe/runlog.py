@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import re
 import sys
 import threading
 import time
@@ -25,9 +26,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from .._ansi import level_in_colour, takes_colours
 from ..errors import RomancalError
 
 LOGGER_NAME = "stpipe"
+#: Stands for a letter of a level until that is coloured.
+_MARK = "\ue000"
 DEFAULT_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 
 
@@ -67,7 +71,10 @@ class Display:
 
 
 class ConsoleHandler(logging.Handler):
-    """Writes to what is ``sys.stdout`` or ``sys.stderr`` at the time of each message."""
+    """Writes to what is ``sys.stdout`` or ``sys.stderr`` at the time of each message.
+
+    On a terminal levels have colours; all else is the same to the byte.
+    """
 
     def __init__(self, stream_name: str, format: str = DEFAULT_FORMAT) -> None:
         super().__init__()
@@ -79,9 +86,18 @@ class ConsoleHandler(logging.Handler):
         if stream is None or getattr(stream, "closed", False):  # print takes None for stdout
             return
         try:
-            print(self.format(record), file=stream, flush=True)
+            text = self._coloured(record) if takes_colours(stream) else self.format(record)
+            print(text, file=stream, flush=True)
         except Exception:
             self.handleError(record)
+
+    def _coloured(self, record: logging.LogRecord) -> str:
+        """The message with its level in colour, which does not count for the width of a column."""
+        level, marked = record.levelname, copy.copy(record)
+        marked.levelname = _MARK * len(level)
+        parts = re.split(f"({_MARK}+)", self.format(marked))
+        parts[1::2] = [level_in_colour(level[: len(marks)], level) for marks in parts[1::2]]
+        return "".join(parts)
 
 
 class _UtcFormatter(logging.Formatter):
