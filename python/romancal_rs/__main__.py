@@ -1,7 +1,5 @@
 """``python -m romancal_rs`` is ``romancal-rs``."""
 
-import sys
+from .cli import script
 
-from .cli import main
-
-sys.exit(main())
+script()

@@ -30,7 +30,7 @@ class DarkCurrentStep(RampStep):
     """
 
     spec = """
-        dark_output = output_file(default=None)  # Save the dark that was subtracted to this file
+        dark_output = output_file(default=None)  #! Save the dark that was subtracted to this file
     """
     class_alias = "dark_current"
     other_aliases = ("dark",)

@@ -31,7 +31,7 @@ class DQInitStep(RomanStep):
     """
 
     spec = """
-        expand_gw_flagging = integer(default=0, min=0)  # Pixels to add around the guide window
+        expand_gw_flagging = integer(default=0, min=0)  #! Pixels to add around the guide window
     """
     class_alias = "dq_init"
     cal_step_name = "dq_init"

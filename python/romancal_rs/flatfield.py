@@ -30,7 +30,7 @@ class FlatFieldStep(RomanStep):
     """
 
     spec = """
-        include_var_flat = auto_boolean(default='auto')  # Add the error of the flat; auto: in 2022
+        include_var_flat = auto_boolean(default='auto')  #! Add the error of the flat; auto: in 2022
     """
     class_alias = "flatfield"
     other_aliases = ("flat_field",)

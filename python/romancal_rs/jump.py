@@ -25,11 +25,11 @@ class JumpStep(RampStep):
     """Flag cosmic-ray jumps by the two-point difference method, where the fit looks for none."""
 
     spec = """
-        rejection_threshold = float(default=4.0, min=0)  # For 5 or more resultants [sigma]
-        three_group_rejection_threshold = float(default=6.0, min=0)  # For 3 resultants [sigma]
-        four_group_rejection_threshold = float(default=5.0, min=0)  # For 4 resultants [sigma]
+        rejection_threshold = float(default=4.0, min=0)  #! For 5 or more resultants [sigma]
+        three_group_rejection_threshold = float(default=6.0, min=0)  #! For 3 resultants [sigma]
+        four_group_rejection_threshold = float(default=5.0, min=0)  #! For 4 resultants [sigma]
         maximum_cores = cores(default='none')  # Threads: none, quarter, half, all, or a number
-        flag_4_neighbors = boolean(default=True)  # Flag the four neighbours of each jump too
+        flag_4_neighbors = boolean(default=True)  #! Flag the four neighbours of each jump too
         max_jump_to_flag_neighbors = float(default=1000)  # Not those of a jump above this [sigma]
         min_jump_to_flag_neighbors = float(default=10)  # Not those of a jump below this [sigma]
         read_noise_is_cds = auto_boolean(default='auto')  # READNOISE is of a difference of reads

@@ -25,7 +25,7 @@ class PhotomStep(RomanStep):
     """
 
     spec = """
-        photom = output_file(default=None)  # Save the calibrated result to this file
+        photom = output_file(default=None)  #! Save the calibrated result to this file
     """
     class_alias = "photom"
     cal_step_name = "photom"

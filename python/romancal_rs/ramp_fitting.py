@@ -43,14 +43,14 @@ class RampFitStep(FitStep):
     """
 
     spec = """
-        algorithm = option('auto', 'gls', 'likely', 'ols', default='auto')  # ols in 2022, else gls
-        rejection_threshold = float(default=4.5, min=0, max=1e9)  # Of hits; not for ols [sigma]
-        use_ramp_jump_detection = boolean(default=True)  # Look for hits; not for ols
+        algorithm = option('auto', 'gls', 'likely', 'ols', default='auto')  #! ols in 2022, else gls
+        rejection_threshold = float(default=4.5, min=0, max=1e9)  #!! Of hits; not for ols [sigma]
+        use_ramp_jump_detection = boolean(default=True)  #! Look for hits; not for ols
         average_hits = boolean(default=True)  # Over the reads in which a hit may be; for gls
         record_jumps = boolean(default=True)  # List flagged samples in jump_indices; not for ols
         include_var_rnoise = boolean(default=True)  # Keep the variance of read noise
         smooth_variance = boolean(default=False)  # Photon noise of the rate of the neighbourhood
-        expand_large_events = boolean(default=False)  # Flag around snowballs; not for ols
+        expand_large_events = boolean(default=False)  #! Flag around snowballs; not for ols
         min_sat_area = float(default=1.0, min=0)  # Saturated core of a snowball, at least [pixels]
         min_jump_area = float(default=6.0, min=0)  # Jumps of a snowball, at least [pixels]
         expand_factor = float(default=1.9, min=1)  # Grow snowballs by it

@@ -37,10 +37,10 @@ class RefPixStep(RampStep):
     """Correct ramps for the noise of the read-out that the reference pixels see."""
 
     spec = """
-        remove_offset = boolean(default=True)  # Remove each reference pixel's mean over the ramp
-        remove_trends = boolean(default=True)  # Remove a line in time from each channel
-        cosine_interpolate = boolean(default=True)  # Fill gaps of the 33rd amplifier
-        fft_interpolate = boolean(default=True)  # Smooth the pauses of the 33rd amplifier
+        remove_offset = boolean(default=True)  #! Remove each reference pixel's mean over the ramp
+        remove_trends = boolean(default=True)  #! Remove a line in time from each channel
+        cosine_interpolate = boolean(default=True)  #! Fill gaps of the 33rd amplifier
+        fft_interpolate = boolean(default=True)  #! Smooth the pauses of the 33rd amplifier
     """
     class_alias = "refpix"
     cal_step_name = "refpix"

@@ -21,9 +21,9 @@ class SaturationStep(RampStep):
     """Flag samples at or above the saturation threshold, or at or below the A/D floor."""
 
     spec = """
-        n_pix_grow_sat = integer(default=0, min=0)  # Also flag pixels this near to a saturated one
-        partial = option('auto', 'none', 'mean_read', 'concave', default='auto')  # Filled in part
-        backup = integer(default=0, min=0)  # Also flag so many resultants before a saturated one
+        n_pix_grow_sat = integer(default=0, min=0)  #! Also flag pixels this near to a saturated one
+        partial = option('auto', 'none', 'mean_read', 'concave', default='auto')  #! Filled in part
+        backup = integer(default=0, min=0)  #! Also flag so many resultants before a saturated one
     """
     class_alias = "saturation"
     cal_step_name = "saturation"

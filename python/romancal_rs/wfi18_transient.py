@@ -30,7 +30,7 @@ class WFI18TransientStep(RampStep):
     """
 
     spec = """
-        mask_rows = boolean(default=False)  # Flag the rows that are read first, fit nothing
+        mask_rows = boolean(default=False)  #! Flag the rows that are read first, fit nothing
     """
     class_alias = "wfi18_transient"
     cal_step_name = "wfi18_transient"

@@ -106,7 +106,8 @@ def test_individual_step_outputs(page):
 @pytest.mark.parametrize(
     ("line", "parameters"),
     [
-        ("$ strun roman_elp -h", ["save_calibrated_ramp", "steps.dark_current.override_dark"]),
+        ("$ strun roman_elp -h", ["save_calibrated_ramp", "override_TYPE"]),
+        ("$ strun roman_elp --help-all", ["steps.dark_current.override_dark"]),
         ("$ strun calroman.dq_init.DQInitStep -h", ["override_mask", "output_dir"]),
     ],
 )

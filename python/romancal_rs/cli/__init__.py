@@ -11,11 +11,13 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
-from ..errors import RomancalError, as_list, nearest, one_line, shortened
+from ..errors import RomancalError, as_list, one_line, shortened
+from .parser import Parser
+from .signals import end_at_once_from_now_on, ending_as_ctrl_c, how_it_ended
 from .streams import OUTPUT, complain, complete, named_output
 
 #: Commands, their modules here, and what they do.
@@ -44,29 +46,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, 1 for an error, 64 where the exposure holds no science data. Wrong usage
-        exits with 2.
+        Exit status: 0, 1 for an error, 64 where the exposure holds no science data, 130 after
+        Ctrl-C, 143 after SIGTERM, 129 after SIGHUP. Wrong usage exits with 2.
     """
-    complete()
-    if "_ARGCOMPLETE" in os.environ:
-        _complete(os.environ.get("COMP_LINE", ""))
     wants_traceback = False
     try:
-        with named_output():
+        complete()
+        with ending_as_ctrl_c(), named_output():
+            if "_ARGCOMPLETE" in os.environ:
+                _complete(os.environ.get("COMP_LINE", ""))
             module, options = _parse(list(sys.argv[1:] if argv is None else argv))
             wants_traceback = getattr(options, "verbose", False) or getattr(options, "debug", False)
             return module.run(options)
-    except KeyboardInterrupt:
-        complain("romancal-rs: interrupted")
-        return 130
+    except KeyboardInterrupt as interrupt:
+        return _interrupted(interrupt)
     except Exception as error:
-        if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while something was imported
-            return 130
+        if isinstance(error.__cause__, KeyboardInterrupt):  # while something was imported
+            return _interrupted(error.__cause__)
         if isinstance(error, BrokenPipeError) and error.filename is OUTPUT:
             return 1  # whoever read our output has gone: say nothing more
         if wants_traceback:
             raise
         return _report(error)
+
+
+def script() -> NoReturn:
+    """``romancal-rs``, as a process of its own."""
+    status = main()
+    end_at_once_from_now_on()
+    sys.exit(status)
+
+
+def _interrupted(interrupt: BaseException) -> int:
+    """Tells that the command was asked to end, and returns the exit status."""
+    said, status = how_it_ended(interrupt)
+    complain(f"romancal-rs: {said}")
+    return status
 
 
 def _parse(arguments: list[str]) -> tuple[Any, argparse.Namespace]:
@@ -80,36 +95,11 @@ def _parse(arguments: list[str]) -> tuple[Any, argparse.Namespace]:
         if task not in module.TASKS:
             _overview_of_tasks(command, module).parse_args(arguments[1:] or ["--help"])
         module, command, arguments = module.TASKS[task], f"{command} {task}", arguments[1:]
-    parser = _Parser(
-        prog=f"romancal-rs {command}",
-        description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog=f"romancal-rs {command}", description=module.__doc__)
     module.add_arguments(parser)
     if hasattr(module, "add_arguments_of_target"):
         module.add_arguments_of_target(parser, arguments[1:])
     return module, parser.parse_args(arguments[1:])
-
-
-class _Parser(argparse.ArgumentParser):
-    """Names the option that was meant where one is unknown, and keeps to what can be read."""
-
-    #: What a command knows of an option that it has not.
-    explain: Callable[[str], str] | None = None
-
-    def error(self, message: str) -> NoReturn:
-        super().error(shortened(message))
-
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        options, extra = self.parse_known_intermixed_args(args, namespace)
-        for word in extra:
-            known = [option for action in self._actions for option in action.option_strings]
-            option = word.partition("=")[0]
-            hint = self.explain(option) if self.explain is not None else ""
-            if not hint and word.startswith("-"):
-                hint = nearest(option, known)
-            self.error(f"unrecognized argument {word}{hint}")
-        return options
 
 
 def _complete(line: str) -> None:
@@ -118,7 +108,7 @@ def _complete(line: str) -> None:
 
     import argcomplete
 
-    parser = argparse.ArgumentParser(prog="romancal-rs")
+    parser = Parser(prog="romancal-rs")
     commands = parser.add_subparsers()
     try:
         words = shlex.split(line)[1:]
@@ -167,11 +157,10 @@ def _menu(
     """Lists what there is to choose from."""
     lines = [f"  {name:<12}{text}" for name, text in entries.items()]
     name = what.upper()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=prog,
         description=description,
         epilog=f"{what}s:\n" + "\n".join(lines) + f"\n\n{prog} {name} -h explains a {what}.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(what, choices=entries, metavar=name, help="what to do")
     return parser

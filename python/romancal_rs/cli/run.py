@@ -2,7 +2,7 @@
 
 The first argument is an alias, a class path or a parameter file. Parameters are given as
 --PARAMETER=VALUE, those of a pipeline's step as --steps.STEP.PARAMETER=VALUE; with the first
-argument, -h lists them all.
+argument, -h lists those that matter, and --help-all all of them.
 
 Reference files come from --references=DIR or ROMANCAL_RS_REFERENCES, then from the CRDS cache of
 CRDS_PATH, by the rules of --context=CONTEXT or CRDS_CONTEXT.
@@ -21,16 +21,24 @@ from ..stpipe import config as config_files
 from ..stpipe import elsewhere
 from ..stpipe.elsewhere import ABSENCE
 from ..stpipe.find_class import find_class, find_target
-from ..stpipe.parameters import REQUIRED, ParameterError, ParameterSpec, Setting
+from ..stpipe.parameters import ParameterError, Setting
 from ..stpipe.registry import aliases
 from ..stpipe.run import Run
-from .options import path
+from .options import (
+    add_message_options,
+    completed_by,
+    files,
+    path,
+    products,
+    shown_messages,
+)
+from .parameters import PARAMETER, add_parameters, options_at_first
+from .parser import Parser, add_help_all
+from .streams import silent
 
 if TYPE_CHECKING:
     from ..stpipe import Step
-
-#: What tells the parameters in the parsed command line from the options of the command itself.
-PARAMETER = "parameter "
+    from ..stpipe.config import StepConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,10 +48,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an alias such as roman_elp or rampfit, a class path such as "
         "romancal_rs.ramp_fitting.RampFitStep, or a parameter file",
     )
-    target.completer = _complete_target  # type: ignore[attr-defined]
-    parser.add_argument("inputs", metavar="INPUT", nargs="*", type=path, help="what to run it on")
-    parser.add_argument("--logcfg", metavar="FILE", type=path, help="logging configuration file")
-    parser.add_argument("--verbose", "-v", action="store_true", help="show all log messages")
+    completed_by(target, _complete_target)
+    add_shared_arguments(parser)
+
+
+def add_shared_arguments(
+    parser: argparse.ArgumentParser, metavar: str = "INPUT", what: str = "what to run it on"
+) -> None:
+    """Adds what every run has, whatever it runs."""
+    parser.add_argument("inputs", metavar=metavar, nargs="*", type=path, help=what)
+    add_help_all(parser)
+    add_message_options(parser)
     parser.add_argument(
         "--debug", action="store_true", help="start the debugger where an error is raised"
     )
@@ -61,7 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _complete_target(prefix: str, **_: Any) -> list[str]:
-    return [alias for alias in aliases() if alias.startswith(prefix)]
+    found = [alias for alias in aliases() if alias.startswith(prefix)]
+    return found or [*products(prefix), *files(prefix)]
 
 
 def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
@@ -80,11 +96,22 @@ def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str
     except OSError as error:
         parser.error(f"{error.filename or target}: {error.strerror}")
     parser.prog = f"romancal-rs run {target}"
-    parser.usage = f"romancal-rs run {target} [--PARAMETER=VALUE ...] INPUT"
-    parser.description = step_class.__doc__
+    add_arguments_of_class(parser, step_class, config)
+
+
+def add_arguments_of_class(
+    parser: argparse.ArgumentParser,
+    step_class: type[Step],
+    config: StepConfig | None = None,
+    metavar: str = "INPUT",
+) -> None:
+    """Adds the parameters of a class, and shows in the help what matters of them."""
+    parser.usage = f"{parser.prog} {metavar} [--PARAMETER=VALUE ...]"
+    parser.description = inspect.cleandoc(step_class.__doc__ or "")
     parser.set_defaults(step_class=step_class, config=config, parser=parser)
     parser.explain = partial(explain, step_class)  # type: ignore[attr-defined]
     add_parameters(parser, step_class)
+    parser.at_first = options_at_first(parser, step_class)  # type: ignore[attr-defined]
 
 
 def explain(step_class: type[Step], option: str) -> str:
@@ -119,62 +146,6 @@ def first_word(parser: argparse.ArgumentParser, arguments: list[str]) -> str | N
     return None
 
 
-def add_parameters(
-    parser: argparse.ArgumentParser,
-    step_class: type[Step],
-    prefix: str = "",
-    defaults: ParameterSpec | None = None,
-) -> None:
-    """Adds an option for each parameter of a class, and of the steps of a pipeline.
-
-    `defaults` are those that a pipeline has for the parameters of this step.
-    """
-    title = f"parameters of {prefix.rstrip('.')}" if prefix else "parameters"
-    group = parser.add_argument_group(title)
-    _add_spec(group, step_class.parameters, prefix, defaults)
-    for name, sub_class in step_class.step_defs.items():
-        own = step_class.step_defaults.get(name)
-        add_parameters(parser, sub_class, f"{prefix}steps.{name}.", own)
-    for name in step_class.absent_steps:
-        parser.add_argument(
-            f"--{prefix}steps.{name}.skip",
-            dest=f"{PARAMETER}{prefix}steps.{name}.skip",
-            default=argparse.SUPPRESS,
-            help=argparse.SUPPRESS,
-        )
-    for other, name in step_class.step_aliases.items():
-        for key in step_class.step_defs[name].parameters:
-            parser.add_argument(
-                f"--{prefix}steps.{other}.{key}",
-                dest=f"{PARAMETER}{prefix}steps.{name}.{key}",
-                default=argparse.SUPPRESS,
-                help=argparse.SUPPRESS,
-            )
-
-
-def _add_spec(
-    group: argparse._ArgumentGroup,
-    spec: ParameterSpec,
-    prefix: str,
-    defaults: ParameterSpec | None = None,
-) -> None:
-    for name, parameter in spec.items():
-        value = parameter.default
-        if defaults is not None and name in defaults and defaults[name].default is not REQUIRED:
-            value = defaults[name].default
-        default = "required" if value is REQUIRED else f"default: {value}"
-        group.add_argument(
-            f"--{prefix}{name}",
-            dest=PARAMETER + prefix + name,
-            metavar=parameter.shown_type,
-            default=argparse.SUPPRESS,
-            help=f"{parameter.help} ({default})".replace("%", "%%"),
-        )
-    for name, section in spec.sections.items():
-        own = None if defaults is None else defaults.sections.get(name)
-        _add_spec(group, section, f"{prefix}{name}.", own)
-
-
 def nested(options: dict[str, Any]) -> dict[str, Any]:
     """Options with dotted names, as the nested dictionary that a pipeline's constructor takes."""
     result: dict[str, Any] = {}
@@ -191,10 +162,12 @@ def nested(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(options: argparse.Namespace) -> int:
-    done = _run_step(_make_step(options), options)
-    from .summary import print_summary
+    with shown_messages(options):
+        done = _run_step(_make_step(options), options)
+    if not options.quiet:
+        from .summary import print_summary
 
-    print_summary(done)
+        print_summary(done)
     return 0
 
 
@@ -220,8 +193,9 @@ def run_from_cmdline(arguments: list[str], step_class: type[Step]) -> Run:
     if first is None or not names_class(first):
         arguments = [f"{step_class.__module__}.{step_class.__qualname__}", *arguments]
     add_arguments_of_target(parser, arguments)
-    options = parser.parse_intermixed_args(arguments)
-    return _run_step(_make_step(options), options)
+    options = parser.parse_args(arguments)
+    with shown_messages(options):
+        return _run_step(_make_step(options), options)
 
 
 def names_class(word: str) -> bool:
@@ -236,7 +210,7 @@ def names_class(word: str) -> bool:
     return True
 
 
-class _RaisingParser(argparse.ArgumentParser):
+class _RaisingParser(Parser):
     def error(self, message: str) -> NoReturn:
         raise ParameterError(f"{self.prog}: {message}")
 
@@ -271,9 +245,10 @@ def _check_number_of_inputs(options: argparse.Namespace) -> None:
         wanted.bind(None, *options.inputs)
     except TypeError:
         names = [str(parameter) for parameter in wanted.parameters.values()][1:]
+        hint = "; for many exposures: romancal-rs batch run" if len(names) == 1 else ""
         options.parser.error(
-            f"{options.step_class.__name__} takes {len(names)} input(s), "
-            f"got {len(options.inputs)}: {', '.join(options.inputs)}"
+            f"{options.step_class.__name__} takes {len(names)} input{'' if hint else 's'}, "
+            f"got {len(options.inputs)}: {', '.join(options.inputs)}{hint}"
         )
 
 
@@ -281,14 +256,8 @@ def _run_step(step: Step, options: argparse.Namespace) -> Run:
     """The run of a step, after its end."""
     from .progress import display
 
-    with display(step) as (observer, progress):
-        run = Run(
-            step,
-            logcfg=options.logcfg,
-            verbose=options.verbose,
-            observer=observer,
-            progress=progress,
-        )
+    with silent(options.quiet), display(step) as (observer, progress):
+        run = Run(step, observer=observer, progress=progress)
         try:
             run(*options.inputs)
             return run

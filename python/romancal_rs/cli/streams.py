@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any, TextIO, cast
 
 from .._ansi import coloured, takes_colours
@@ -47,6 +48,32 @@ def complain(message: str) -> None:
             message = _KIND.sub(lambda kind: coloured(kind[0], _COLOURS[kind[0]]), message, count=1)
         with contextlib.suppress(OSError, ValueError):
             print(message, file=sys.stderr, flush=True)
+
+
+#: Whether a command is to print nothing but errors.
+_is_silent: ContextVar[bool] = ContextVar("is_silent", default=False)
+
+
+@contextlib.contextmanager
+def silent(is_silent: bool = True) -> Iterator[None]:
+    """In the block, if so it is to be, standard output goes nowhere, and no bar is drawn."""
+    if not is_silent:
+        yield
+        return
+    token = _is_silent.set(True)
+    try:
+        with (
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            contextlib.redirect_stdout(nowhere),
+        ):
+            yield
+    finally:
+        _is_silent.reset(token)
+
+
+def is_silent() -> bool:
+    """Whether nothing is to be shown but errors."""
+    return _is_silent.get()
 
 
 class _Output:

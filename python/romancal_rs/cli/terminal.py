@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from .streams import is_terminal
+from .streams import is_silent, is_terminal
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -36,7 +36,8 @@ _BAR_WIDTH, _BAR_SHARE = 40, 6
 
 def can_draw(stream: TextIO | None) -> bool:
     """Whether a stream is a terminal on which lines can be drawn over."""
-    return is_terminal(stream) and os.environ.get("TERM") not in ("dumb", "unknown")
+    is_dumb = os.environ.get("TERM") in ("dumb", "unknown")
+    return is_terminal(stream) and not is_dumb and not is_silent()
 
 
 def console(stream: TextIO, *, is_drawn_on: bool | None = None) -> Console:

@@ -58,7 +58,7 @@ class ExposurePipeline(RomanPipeline):
     default_suffix = "cal"
     other_suffixes = ("uncal", "ramp", "wcs")
     spec = """
-        save_calibrated_ramp = boolean(default=False)  # Save the ramp as it is before the fit
+        save_calibrated_ramp = boolean(default=False)  #! Save the ramp as it is before the fit
         save_wcs = boolean(default=True, role=saving)  # Save the WCS beside the image, in flight
         fused = boolean(default=True, role=speed)  # Take steps together where nobody looks between
     """

@@ -28,7 +28,7 @@ class Pipeline(Step):
     """
 
     spec = """
-        checkpoint = directory(default=None, role=place)  # Keep results of steps here, and resume
+        checkpoint = directory(default=None, role=place)  #! Keep what steps did here, to resume
     """
 
     def __init__(

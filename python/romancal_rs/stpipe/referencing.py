@@ -24,8 +24,8 @@ class ReferencingStep(Step):
     """What is common to steps where they use reference files. Steps derive from `RomanStep`."""
 
     spec = """
-        references = references(default=None)  # Directory of reference files
-        context = string(default=None, role=store)  # CRDS context: roman_0017.pmap, latest, ...
+        references = references(default=None)  #! Directory of reference files
+        context = string(default=None, role=store)  #! CRDS context: roman_0017.pmap, latest, ...
     """
 
     #: References that the step can do without: it works where they are N/A.

@@ -26,7 +26,7 @@ class RomanStep(ReferencingStep):
     """Base class of the steps of this pipeline."""
 
     spec = """
-        recipe = option('auto', '2022', 'flight', default='auto')  # Which steps; auto: by the file
+        recipe = option('auto', '2022', 'flight', default='auto')  #! Which steps; auto: by the file
         output_ext = option('.asdf', default='.asdf', role=saving)  # Extension of output files
         array_compression = option('lz4', 'zlib', 'none', default='lz4', role=saving)  # Of arrays
         validate = option('error', 'warn', default='error')  # Of metadata that break the schema

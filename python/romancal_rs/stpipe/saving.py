@@ -20,9 +20,9 @@ class SavingStep(StepBase):
     """What is common to steps where they save. Steps derive from `Step`."""
 
     spec = """
-        output_dir = directory(default=None, role=place)  # Of output files, made when missing
+        output_dir = directory(default=None, role=place)  #! Where to write; made when missing
         output_ext = string(default='.asdf', role=saving)  # Extension of output files
-        output_file = output_file(default=None, role=place)  # To derive the output's name from
+        output_file = output_file(default=None, role=place)  #! What names of output begin with
         output_use_index = boolean(default=True, role=saving)  # Number several results
         output_use_model = boolean(default=False, role=saving)  # Name it after meta.filename
         save_results = boolean(default=False, role=saving)  # Save the result

@@ -18,7 +18,8 @@ from ...stpipe.find_class import find_target
 from ...stpipe.parameters import ParameterSpec, Setting
 from ...stpipe.registry import aliases
 from ..options import path
-from ..run import PARAMETER, add_parameters, explain, first_word, names_class, nested
+from ..parameters import PARAMETER, add_parameters
+from ..run import explain, first_word, names_class, nested
 from .kinds import size
 
 if TYPE_CHECKING:
