@@ -227,7 +227,7 @@ def test_sources_that_are_not_there_are_an_error_in_lines(place, capsys):
 def test_help_shows_all_parameters_of_a_class_that_is_named_alone(capsys):
     for words, are_shown in ((["jump"], True), ([], False)):
         with pytest.raises(SystemExit):
-            run(*words, "-h")
+            run(*words, "--help-all")
         text = capsys.readouterr().out
         assert text.startswith(
             "usage: romancal-rs batch plan [CLASS|ALIAS|FILE] SOURCE ... --to DEST"

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from ..errors import RomancalError, as_list, one_line, shortened
 from .parser import Parser
 from .signals import end_at_once_from_now_on, ending_as_ctrl_c, how_it_ended
-from .streams import OUTPUT, complain, complete, named_output
+from .streams import OUTPUT, complain, complete, named_output, silent
 
 #: Commands, their modules here, and what they do.
 COMMANDS = {
@@ -57,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 _complete(os.environ.get("COMP_LINE", ""))
             module, options = _parse(list(sys.argv[1:] if argv is None else argv))
             wants_traceback = getattr(options, "verbose", False) or getattr(options, "debug", False)
-            return module.run(options)
+            with silent(getattr(options, "quiet", False)):
+                return module.run(options)
     except KeyboardInterrupt as interrupt:
         return _interrupted(interrupt)
     except Exception as error:
@@ -123,18 +124,21 @@ def _complete(line: str) -> None:
                 for task_name, task in module.TASKS.items():
                     parser_of_task = tasks.add_parser(task_name)
                     if words[1:2] == [task_name]:
-                        _add_all_arguments(task, parser_of_task, words[2:])
+                        _add_all_arguments(task, parser_of_task, words[2:], line)
                 continue
-            _add_all_arguments(module, command, words[1:])
-    argcomplete.autocomplete(parser)
+            _add_all_arguments(module, command, words[1:], line)
+    argcomplete.autocomplete(parser, always_complete_options=False)  # there are hundreds
 
 
-def _add_all_arguments(module: Any, parser: argparse.ArgumentParser, words: list[str]) -> None:
+def _add_all_arguments(module: Any, parser: Parser, words: list[str], line: str) -> None:
     """Adds what a command line that is not complete yet may go on with."""
     module.add_arguments(parser)
     if hasattr(module, "add_arguments_of_target"):
         with contextlib.suppress(SystemExit), contextlib.redirect_stderr(None):
             module.add_arguments_of_target(parser, words)
+    begun = line.rpartition(" ")[2]
+    if begun.startswith("--") and "-" in begun[2:]:
+        parser.offer_hyphens()
 
 
 def _overview() -> argparse.ArgumentParser:

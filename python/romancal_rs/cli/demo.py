@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import terminal
-from .options import path
+from .options import completed_by, detectors, directories, path
 
 if TYPE_CHECKING:
     from ..datamodels import ImageModel
@@ -22,18 +22,27 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
+    output_dir = parser.add_argument(
         "--output-dir",
-        "--output_dir",
+        metavar="DIR",
         type=path,
         default="romancal-rs-demo",
         help="where to write (romancal-rs-demo)",
     )
-    parser.add_argument("--size", type=int, default=1024, help="rows and columns (1024)")
-    parser.add_argument("--resultants", type=int, default=8, help="number of resultants (8)")
-    parser.add_argument("--reads", type=int, default=8, help="reads per resultant (8)")
-    parser.add_argument("--detector", default="WFI01", help="WFI01 to WFI18 (WFI01)")
-    parser.add_argument("--seed", type=int, default=1, help="seed of the random numbers (1)")
+    completed_by(output_dir, directories)
+    for name, value, what in (
+        ("size", 1024, "rows and columns"),
+        ("resultants", 8, "number of resultants"),
+        ("reads", 8, "reads per resultant"),
+        ("seed", 1, "seed of the random numbers"),
+    ):
+        parser.add_argument(
+            f"--{name}", metavar="N", type=int, default=value, help=f"{what} ({value})"
+        )
+    detector = parser.add_argument(
+        "--detector", metavar="NAME", default="WFI01", help="WFI01 to WFI18 (WFI01)"
+    )
+    completed_by(detector, detectors)
 
 
 def run(args: argparse.Namespace) -> int:

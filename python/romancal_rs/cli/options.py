@@ -79,7 +79,8 @@ def _level(word: str) -> int:
 def _levels(prefix: str, **_: Any) -> list[str]:
     from ..stpipe.logconfig import LEVELS
 
-    return [level for level in LEVELS if level.startswith(prefix.upper())]
+    found = [level for level in LEVELS if level.startswith(prefix.upper())]
+    return [level.lower() for level in found] if prefix.islower() else found
 
 
 # --- what the shell completes
@@ -134,6 +135,13 @@ def _in_list(prefix: str, words: Iterable[str]) -> list[str]:
 def detectors(prefix: str, **_: Any) -> list[str]:
     """Completes to detectors; after a comma, to another one."""
     return _in_list(prefix, [f"WFI{number:02}" for number in range(1, 19)])
+
+
+def exposure_types(prefix: str, **_: Any) -> list[str]:
+    """Completes to exposure types of the mission."""
+    from ..simulate.config import EXPOSURE_TYPES
+
+    return one_of(*EXPOSURE_TYPES)(prefix)
 
 
 def optical_elements(prefix: str, **_: Any) -> list[str]:

@@ -119,6 +119,12 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unrecognized argument {word}{hint}")
         return options
 
+    def offer_hyphens(self) -> None:
+        """Has a shell complete the names of options with hyphens, too."""
+        for action in self._actions:
+            forms = {_same(option): None for option in action.option_strings if "_" in option}
+            action.option_strings = [*action.option_strings, *forms]
+
     def _parse_optional(self, arg_string: str) -> Any:
         # What argparse asks of each word that may be an option, also while a shell completes it.
         return super()._parse_optional(self._in_known_form(arg_string))

@@ -10,7 +10,17 @@ import shlex
 
 from ..errors import InputError
 from . import terminal
-from .options import path
+from .options import (
+    add_quiet,
+    completed_by,
+    detectors,
+    directories,
+    exposure_types,
+    one_of,
+    optical_elements,
+    path,
+)
+from .parser import add_help_all, seldom
 
 _READOUT_OPTIONS = {
     "bias-pattern": "mean bias of the pixels (100)",
@@ -23,61 +33,95 @@ _READOUT_OPTIONS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("output_dir", metavar="OUTPUT_DIR", type=path, help="directory to write to")
+    directory = parser.add_argument(
+        "output_dir", metavar="OUTPUT_DIR", type=path, help="directory to write to"
+    )
+    completed_by(directory, directories)
+    add_quiet(parser)
+    add_help_all(parser)
     size = parser.add_argument_group("size and cadence")
-    size.add_argument("--size", type=int, default=1024, help="rows and columns with border (1024)")
-    size.add_argument("--rows", type=int, help="rows, if they differ from --size")
-    size.add_argument("--cols", type=int, help="columns, if they differ from --size")
-    size.add_argument("--resultants", type=int, default=8, help="number of resultants (8)")
-    size.add_argument("--reads", type=int, default=8, help="reads per resultant (8)")
+    size.add_argument(
+        "--size", metavar="N", type=int, default=1024, help="rows and columns with border (1024)"
+    )
+    seldom(
+        size.add_argument("--rows", metavar="N", type=int, help="rows, if they differ from --size")
+    )
+    seldom(
+        size.add_argument(
+            "--cols", metavar="N", type=int, help="columns, if they differ from --size"
+        )
+    )
+    size.add_argument(
+        "--resultants", metavar="N", type=int, default=8, help="number of resultants (8)"
+    )
+    size.add_argument("--reads", metavar="N", type=int, default=8, help="reads per resultant (8)")
     size.add_argument(
         "--read-pattern",
         metavar="PATTERN",
         help="read numbers of each resultant, such as '1;2-3;4-8' or '[[1],[2,3]]'; "
         "replaces --resultants and --reads",
     )
-    size.add_argument("--frame-time", type=float, metavar="S", help="seconds per read (3.04)")
+    seldom(
+        size.add_argument("--frame-time", type=float, metavar="S", help="seconds per read (3.04)")
+    )
     mode = parser.add_argument_group("mode and pointing")
-    mode.add_argument("--detector", default="WFI01", help="WFI01 to WFI18 (WFI01)")
-    mode.add_argument(
+    detector = mode.add_argument(
+        "--detector", metavar="NAME", default="WFI01", help="WFI01 to WFI18 (WFI01)"
+    )
+    completed_by(detector, detectors)
+    element = mode.add_argument(
         "--optical-element",
         metavar="NAME",
         help="F158, GRISM, PRISM, DARK ... (F158, or what suits the exposure type)",
     )
-    mode.add_argument(
+    completed_by(element, optical_elements)
+    exposure_type = mode.add_argument(
         "--exposure-type",
         metavar="TYPE",
         help="WFI_IMAGE, WFI_SPECTRAL ... (what suits the optical element)",
     )
-    mode.add_argument("--start-time", metavar="TIME", help="UTC, ISO 8601 (2027-06-01T00:00:00)")
+    completed_by(exposure_type, exposure_types)
+    seldom(
+        mode.add_argument(
+            "--start-time", metavar="TIME", help="UTC, ISO 8601 (2027-06-01T00:00:00)"
+        )
+    )
     mode.add_argument("--ra", type=float, metavar="DEG", help="where the field points (270)")
     mode.add_argument("--dec", type=float, metavar="DEG", help="where the field points (66)")
-    mode.add_argument("--position-angle", type=float, metavar="DEG", help="of the field (12)")
-    mode.add_argument("--exposure", type=int, metavar="N", help="exposure number (1)")
+    seldom(
+        mode.add_argument("--position-angle", type=float, metavar="DEG", help="of the field (12)")
+    )
+    seldom(mode.add_argument("--exposure", type=int, metavar="N", help="exposure number (1)"))
     content = parser.add_argument_group("content")
-    content.add_argument("--seed", type=int, default=1, help="seed of the random numbers (1)")
+    content.add_argument(
+        "--seed", metavar="N", type=int, default=1, help="seed of the random numbers (1)"
+    )
     content.add_argument("--background", type=float, metavar="E/S", help="sky, electron/s (0.8)")
     content.add_argument("--stars", type=float, metavar="N", help="stars per pixel (0.002)")
     content.add_argument(
         "--cosmic-rays", type=float, metavar="RATE", help="hits per second and cm^2 (8)"
     )
-    content.add_argument("--read-noise", type=float, metavar="DN", help="of one read (5)")
+    seldom(content.add_argument("--read-noise", type=float, metavar="DN", help="of one read (5)"))
     content.add_argument(
         "--encoded",
         action="store_true",
         help="as flight exposures are sent: differences to a reference read, offset, guide window",
     )
-    content.add_argument(
-        "--bad-pixels", type=float, metavar="FRACTION", help="of the science pixels (0.005)"
+    seldom(
+        content.add_argument(
+            "--bad-pixels", type=float, metavar="FRACTION", help="of the science pixels (0.005)"
+        )
     )
     readout = parser.add_argument_group("read-out")
-    readout.add_argument(
+    of_readout = readout.add_argument(
         "--readout",
+        metavar="KIND",
         default="flight",
         help="flight, or ideal: without what the flight recipe's steps remove (flight)",
     )
+    completed_by(of_readout, one_of("flight", "ideal"))
     for name, what in _READOUT_OPTIONS.items():
-        readout.add_argument(f"--{name}", type=float, metavar="DN", help=what)
+        seldom(readout.add_argument(f"--{name}", type=float, metavar="DN", help=what))
 
 
 def run(args: argparse.Namespace) -> int:

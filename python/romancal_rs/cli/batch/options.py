@@ -17,8 +17,9 @@ from ...stpipe.config import class_path
 from ...stpipe.find_class import find_target
 from ...stpipe.parameters import ParameterSpec, Setting
 from ...stpipe.registry import aliases
-from ..options import path
+from ..options import completed_by, detectors, directories, optical_elements, path
 from ..parameters import PARAMETER, add_parameters
+from ..parser import add_help_all, seldom
 from ..run import explain, first_word, names_class, nested
 from .kinds import size
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 #: What is done where no word says so.
 DEFAULT_CLASS = "roman_elp"
-#: Parameters that are also options of a batch: help shows them where no class is named.
+#: Parameters that help shows at first.
 _SHOWN = ("references", "context")
 #: What other programs, and `run`, call the place of the products.
 _PLACES = ("--output-dir", "--out-dir", "--outdir", "--dest", "--destination")
@@ -49,62 +50,91 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         "on what: files, directories, patterns, @LIST, - for standard input, *_asn.json, tables "
         "(.ecsv, .csv, .parquet), s3:// and https:// URLs",
     )
-    parser.add_argument(
-        "--to", metavar="DEST", required=True, help="directory, or s3:// URL, of products"
+    completed_by(
+        parser.add_argument(
+            "--to", metavar="DEST", required=True, help="directory, or s3:// URL, of products"
+        ),
+        directories,
     )
-    parser.add_argument(
-        "--state",
-        metavar="DIR",
-        type=path,
-        help="where plans and records are kept (default: DEST/.romancal-rs-batch; needed where "
-        "DEST is a URL)",
+    add_help_all(parser)
+    seldom(
+        parser.add_argument(
+            "--state",
+            metavar="DIR",
+            type=path,
+            help="where plans and records are kept (default: DEST/.romancal-rs-batch; needed where "
+            "DEST is a URL)",
+        )
     )
     chosen = parser.add_argument_group("choice of exposures")
     chosen.add_argument(
         "--recursive", action="store_true", help="look in subdirectories of directories"
     )
-    chosen.add_argument(
-        "--column", metavar="NAME", help="column of tables with the exposures (default: l1_s3_uri)"
-    )
-    for name, what in (("detector", "detectors, such as WFI07"), ("element", "optical elements")):
+    seldom(
         chosen.add_argument(
+            "--column",
+            metavar="NAME",
+            help="column of tables with the exposures (default: l1_s3_uri)",
+        )
+    )
+    for name, what, completer in (
+        ("detector", "detectors, such as WFI07", detectors),
+        ("element", "optical elements", optical_elements),
+    ):
+        option = chosen.add_argument(
             f"--{name}", metavar="NAME,...", action="append", default=[], help=f"only these {what}"
         )
-    chosen.add_argument(
-        "--after", metavar="TIME", type=_time, help="only exposures that start then or later, UTC"
+        completed_by(option, completer)
+    seldom(
+        chosen.add_argument(
+            "--after",
+            metavar="TIME",
+            type=_time,
+            help="only exposures that start then or later, UTC",
+        )
     )
-    chosen.add_argument(
-        "--before", metavar="TIME", type=_time, help="only exposures that start before, UTC"
+    seldom(
+        chosen.add_argument(
+            "--before", metavar="TIME", type=_time, help="only exposures that start before, UTC"
+        )
     )
-    parser.add_argument(
-        "--ignore",
-        metavar="REASON,...",
-        type=_reasons,
-        default=(),
-        help="differences for which a product is not made again: software, references, "
-        "parameters, input",
+    seldom(
+        parser.add_argument(
+            "--ignore",
+            metavar="REASON,...",
+            type=_reasons,
+            default=(),
+            help="differences for which a product is not made again: software, references, "
+            "parameters, input",
+        )
     )
-    parser.add_argument(
-        "--disable-crds-steppars",
-        action="store_true",
-        help="do not look for parameter references in the reference store",
+    seldom(
+        parser.add_argument(
+            "--disable-crds-steppars",
+            action="store_true",
+            help="do not look for parameter references in the reference store",
+        )
     )
 
 
 def add_scratch(parser: argparse._ActionsContainer) -> None:
     """Adds where copies of remote files go."""
-    parser.add_argument(
-        "--scratch",
-        metavar="DIR",
-        type=path,
-        help="directory of each host for what comes from or goes to URLs (default: "
-        "ROMANCAL_RS_SCRATCH, or your own in that of temporary files)",
+    seldom(
+        parser.add_argument(
+            "--scratch",
+            metavar="DIR",
+            type=path,
+            help="directory of each host for what comes from or goes to URLs (default: "
+            "ROMANCAL_RS_SCRATCH, or your own in that of temporary files)",
+        )
     )
-    parser.add_argument(
-        "--scratch-limit",
-        metavar="SIZE",
-        type=size,
-        help="how much of what was fetched is kept there, such as 50GB (default: all)",
+    seldom(
+        parser.add_argument(
+            "--scratch-limit",
+            metavar="SIZE",
+            type=size,
+            help="how much of what was fetched is kept there, such as 50GB (default: all)",
+        )
     )
 
 
@@ -128,13 +158,13 @@ def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str
     add_parameters(parser, step_class)
     for action in parser._actions:
         if action.dest == f"{PARAMETER}references":
-            action.help = "directory, or s3:// folder, of reference files (default: None)"
+            action.help = "directory, or s3:// folder, of reference files"
         elif action.dest == f"{PARAMETER}output_dir":
             action.help = argparse.SUPPRESS  # that is --to
-    for action in () if is_named else parser._actions:
-        # All of them are shown with the class.
         if action.dest.removeprefix(PARAMETER) not in (action.dest, *_SHOWN):
-            action.help = argparse.SUPPRESS
+            seldom(action)
+            if not is_named:
+                action.help = argparse.SUPPRESS  # they are shown with the class
 
 
 def _is_target(word: str) -> bool:

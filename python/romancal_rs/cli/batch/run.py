@@ -4,7 +4,8 @@ Called again it goes on where it was: what is done, and would be the same, is no
 Without a SOURCE it carries out the newest plan of the destination.
 
 Exit status: 0 all are done, current, or hold no data; 1 some failed; 2 wrong usage; 75 what is left
-may go better the next time (call it again); 130 interrupted.
+may go better the next time (call it again), also after SIGTERM; 130 interrupted; 143 ended by a
+second SIGTERM.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import contextlib
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,9 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from ...errors import ArgumentError, InputError, RomancalError
+from ..options import add_quiet
+from ..parser import seldom
+from ..signals import terminate
 from ..streams import complain
 from .kinds import RERUN, number_or_auto, positive, seconds, size
 from .options import add_arguments_of_target as add_arguments_of_target
@@ -33,14 +38,20 @@ if TYPE_CHECKING:
     from ...batch.remaining import Remaining
     from ...batch.state import RunDirectory
 
+#: What comes within this time of the first signal is the same request [s]: `timeout` sends two.
+_ONCE = 1.0
+
 #: To be called again: what is left may go better then.
 CALL_AGAIN = 75
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared_arguments(parser)
-    parser.add_argument(
-        "--run", metavar="ID", dest="run_id", help="without SOURCE: the run to go on with"
+    add_quiet(parser, "print errors only; the exit status tells the rest")
+    seldom(
+        parser.add_argument(
+            "--run", metavar="ID", dest="run_id", help="without SOURCE: the run to go on with"
+        )
     )
     group = parser.add_argument_group("how it is done")
     group.add_argument(
@@ -49,25 +60,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="processes",
         help="processes of this machine (default), serial: in this process, or a dask cluster",
     )
-    group.add_argument(
-        "--scheduler", metavar="ADDRESS|FILE", help="of a Dask cluster; one is started without"
+    seldom(
+        group.add_argument(
+            "--scheduler", metavar="ADDRESS|FILE", help="of a Dask cluster; one is started without"
+        )
     )
     group.add_argument("--workers", metavar="N", type=positive, help="as many as there are cores")
-    group.add_argument(
-        "--threads",
-        metavar="N|auto",
-        type=number_or_auto,
-        help="of each worker (auto: one, or more where there are fewer exposures than cores)",
+    seldom(
+        group.add_argument(
+            "--threads",
+            metavar="N|auto",
+            type=number_or_auto,
+            help="of each worker (auto: one, or more where there are fewer exposures than cores)",
+        )
     )
     group.add_argument("--shard", metavar="I/N", help="only the I-th of N parts of the exposures")
-    group.add_argument(
-        "--by",
-        choices=("exposure", "detector"),
-        default="exposure",
-        help="what the parts are made by: equal numbers (default), or whole detectors",
+    seldom(
+        group.add_argument(
+            "--by",
+            choices=("exposure", "detector"),
+            default="exposure",
+            help="what the parts are made by: equal numbers (default), or whole detectors",
+        )
     )
     group.add_argument("--timeout", metavar="S", type=seconds, help="what an exposure may take")
-    group.add_argument("--memory-limit", metavar="SIZE", type=size, help="of a worker, such as 4GB")
+    seldom(
+        group.add_argument(
+            "--memory-limit", metavar="SIZE", type=size, help="of a worker, such as 4GB"
+        )
+    )
     add_scratch(group)
     group = parser.add_argument_group("what is done again, and when it stops")
     group.add_argument(
@@ -77,17 +98,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="changed: what would be another product now (default); failed: also what failed "
         "before; all; never: only what has neither product nor outcome",
     )
-    group.add_argument(
-        "--retries",
-        metavar="N",
-        type=positive,
-        default=3,
-        help="how often an exposure is tried whose surroundings fail (3)",
+    seldom(
+        group.add_argument(
+            "--retries",
+            metavar="N",
+            type=positive,
+            default=3,
+            help="how often an exposure is tried whose surroundings fail (3)",
+        )
     )
-    group.add_argument(
-        "--keep-going", action="store_true", help="go on after 20 equal failures in a row"
+    seldom(
+        group.add_argument(
+            "--keep-going", action="store_true", help="go on after 20 equal failures in a row"
+        )
     )
-    group.add_argument("--fail-fast", action="store_true", help="stop after the first failure")
+    seldom(
+        group.add_argument("--fail-fast", action="store_true", help="stop after the first failure")
+    )
     group.add_argument("--dry-run", action="store_true", help="say what would be done, and why")
     group.add_argument(
         "--progress",
@@ -95,16 +122,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="auto: a bar on a terminal, else a line every 10 s",
     )
-    group.add_argument(
-        "--associations",
-        action="store_true",
-        help="write an association of the products of each exposure, for the next stage",
+    seldom(
+        group.add_argument(
+            "--associations",
+            action="store_true",
+            help="write an association of the products of each exposure, for the next stage",
+        )
     )
 
 
 def run(options: argparse.Namespace) -> int:
     from ...batch.outcome import Kind, kind_of_error, message_of
 
+    if options.quiet and options.progress not in ("auto", "none"):
+        options.parser.error(f"--quiet shows no progress: leave out --progress {options.progress}")
     try:
         return _run(options)
     except (OSError, RomancalError) as error:
@@ -135,7 +166,7 @@ def _run(options: argparse.Namespace) -> int:
     counts: Counter[str] = Counter()
     with _stopped_by_sigterm(batch) as signals:
         try:
-            why = _carry_out(batch, counts, options.progress)
+            why = _carry_out(batch, counts, "none" if options.quiet else options.progress)
         except KeyboardInterrupt:
             complain("romancal-rs: what is done stays done: the same command goes on")
             raise
@@ -239,15 +270,18 @@ def _carry_out(batch: Batch, counts: Counter[str], mode: str) -> str:
 
 
 @contextlib.contextmanager
-def _stopped_by_sigterm(batch: Batch) -> Iterator[list[int]]:
+def _stopped_by_sigterm(batch: Batch) -> Iterator[list[float]]:
     """Has what asks the process to end wait for the exposures in work, and begin no others.
 
-    Gives a list that holds the signal once it has come.
+    Where it asks again, the process ends at once. Gives a list of the times when it asked [s].
     """
-    signals: list[int] = []
+    signals: list[float] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        signals.append(number)
+        now = time.monotonic()
+        if signals and now - signals[0] >= _ONCE:
+            terminate(number)
+        signals.append(now)
         batch.stop("asked to end (SIGTERM)")
 
     before = signal.signal(signal.SIGTERM, stop)
