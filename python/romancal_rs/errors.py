@@ -87,7 +87,9 @@ def _shortened_line(line: str, most: int) -> str:
     before, after = line.rfind(" ", 0, end) + 1, line.find(" ", end)
     if _may_be_path(line[before : len(line) if after < 0 else after]):
         end = before
-    return line if end <= begin else f"{line[:begin].rstrip()} ... {line[end:].lstrip()}"
+    if not line[begin:end].strip():
+        return line
+    return f"{line[:begin].rstrip()} ... {line[end:].lstrip()}"
 
 
 def _may_be_path(word: str) -> bool:

@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import os
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
@@ -38,6 +39,10 @@ COMMANDS = {
     "demo": "simulate an exposure, calibrate it, and compare with the truth",
     "completion": "print what makes the shell complete commands",
 }
+
+
+#: Of the list of commands [characters].
+MENU_WIDTH = 78
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -159,7 +164,10 @@ def _menu(
     prog: str, description: str, what: str, entries: Mapping[str, str]
 ) -> argparse.ArgumentParser:
     """Lists what there is to choose from."""
-    lines = [f"  {name:<12}{text}" for name, text in entries.items()]
+    lines = [
+        textwrap.fill(f"  {name:<12}{text}", MENU_WIDTH, subsequent_indent=" " * 14)
+        for name, text in entries.items()
+    ]
     name = what.upper()
     parser = Parser(
         prog=prog,

@@ -115,10 +115,10 @@ def files(prefix: str, **_: Any) -> list[str]:
 
 
 def products(prefix: str, **_: Any) -> list[str]:
-    """Completes to files of the mission: exposures, products, references."""
+    """Completes to files of the mission: exposures, products, references; to any without them."""
     from argcomplete.completers import FilesCompleter
 
-    return list(FilesCompleter(("asdf",))(prefix))
+    return list(FilesCompleter(("asdf",))(prefix)) or files(prefix)
 
 
 def nothing(prefix: str, **_: Any) -> list[str]:

@@ -27,7 +27,6 @@ from ..stpipe.run import Run
 from .options import (
     add_message_options,
     completed_by,
-    files,
     path,
     products,
     shown_messages,
@@ -56,7 +55,8 @@ def add_shared_arguments(
     parser: argparse.ArgumentParser, metavar: str = "INPUT", what: str = "what to run it on"
 ) -> None:
     """Adds what every run has, whatever it runs."""
-    parser.add_argument("inputs", metavar=metavar, nargs="*", type=path, help=what)
+    inputs = parser.add_argument("inputs", metavar=metavar, nargs="*", type=path, help=what)
+    completed_by(inputs, products)
     add_help_all(parser)
     add_message_options(parser)
     parser.add_argument(
@@ -77,7 +77,7 @@ def add_shared_arguments(
 
 def _complete_target(prefix: str, **_: Any) -> list[str]:
     found = [alias for alias in aliases() if alias.startswith(prefix)]
-    return found or [*products(prefix), *files(prefix)]
+    return found or products(prefix)
 
 
 def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str]) -> None:

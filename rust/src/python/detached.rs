@@ -22,8 +22,8 @@ pub use errors::{ArgumentError, ArgumentTypeError, ShapeError};
 
 /// Runs `work` with the interpreter's lock released.
 ///
-/// This thread looks for Ctrl-C now and then, and ends the work with KeyboardInterrupt. Errors
-/// become Python's; so does a panic, as RuntimeError.
+/// This thread looks for signals now and then, and ends the work with what their handlers raise:
+/// KeyboardInterrupt for Ctrl-C. Errors become Python's; so does a panic, as RuntimeError.
 pub fn detached<R: Send>(
     py: Python<'_>,
     max_threads: Option<Whole>,
@@ -50,6 +50,9 @@ pub fn detached_with_progress<R: Send>(
     let done = AtomicUsize::new(0);
     let mut told = 0;
     let mut interrupt = || {
+        if signal.is_some() {
+            return true; // also while the work ends
+        }
         let looked = Python::attach(|py| {
             py.check_signals()?;
             let now = done.load(Ordering::Relaxed);
@@ -77,8 +80,8 @@ pub fn detached_with_progress<R: Send>(
     });
     match result {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(KernelError::Interrupted)) => {
-            Err(signal.unwrap_or_else(|| PyKeyboardInterrupt::new_err(())))
+        Ok(Err(error)) if matches!(cause(&error), KernelError::Interrupted) => {
+            Err(signal.unwrap_or_else(|| exception(error)))
         }
         Ok(Err(error)) => Err(exception(error)),
         Err(panic) => {
