@@ -220,3 +220,46 @@ def test_ctrl_c_ends_at_once_without_a_traceback_and_the_same_call_goes_on(many,
     assert b"Traceback" not in told
     assert run_batch(*words, "--progress=none").returncode == 0
     assert not done_again(tmp_path)
+
+
+def asked_to_end(many, to: Path, *options: str, again_after: float | None) -> tuple[int, str]:
+    """Sends SIGTERM to a batch once an exposure is in work, and perhaps again."""
+    words = ["run", str(many.raw), "--to", str(to), f"--references={many.references}", *options]
+    hooks = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "batch", *words, "--workers=1", "--progress=none"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(hooks)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not in_work(to) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    if again_after is not None:
+        time.sleep(again_after)
+        process.send_signal(signal.SIGTERM)
+    told = process.communicate(timeout=120)[1]
+    return process.returncode, told
+
+
+def in_work(to: Path) -> bool:
+    """Whether a record says that an exposure was begun."""
+    return any(directory.state().begun for directory in run_directories(to / STATE_NAME))
+
+
+def test_sigterm_waits_for_what_is_in_work_and_a_second_one_does_not(tmp_path):
+    hanging = Many.make(tmp_path / "made", detectors=1)
+    hanging.add("WFI01", HANGS)
+    hook = "--pre_hooks=batch.many.disturb"
+    status, told = asked_to_end(hanging, tmp_path / "out", hook, again_after=2.0)
+    assert status == 128 + signal.SIGTERM
+    assert told.splitlines()[-1] == "romancal-rs: terminated"
+    assert "Traceback" not in told
+    calm = Many.make(tmp_path / "calm", detectors=1)
+    calm.fill(8)
+    status, told = asked_to_end(calm, tmp_path / "calm-out", again_after=None)
+    assert status == 75
+    (line,) = told.splitlines()
+    assert line.startswith("romancal-rs: terminated: what was in work has ended")

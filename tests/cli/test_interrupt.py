@@ -81,3 +81,86 @@ def test_ctrl_c(command, seconds, tmp_path, moment):
                 assert np.asarray(product.data).shape == (56, 120)
             else:
                 assert np.isfinite(product.wcs_l2(0.0, 0.0)).all()
+
+
+# --- other signals that ask a process to end
+
+
+def ended_by(words: list[str], number: signal.Signals, seconds: float) -> tuple[int, str, str]:
+    """Sends a signal to a command that has been up for so long; how it ended, and what it said."""
+    run = subprocess.Popen(
+        [sys.executable, "-m", "romancal_rs", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until_up(run)
+    time.sleep(seconds)
+    run.send_signal(number)
+    out, err = run.communicate(timeout=HANG_SECONDS)
+    return run.returncode, out, err
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="cannot see when a command is up")
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (signal.SIGTERM, "terminated"),
+        (signal.SIGINT, "interrupted"),
+        (getattr(signal, "SIGHUP", signal.SIGTERM), "terminated: the terminal is gone"),
+    ],
+)
+def test_signals_end_a_command_in_one_line_and_leave_nothing(tmp_path, number, said):
+    # Large enough to be at work for seconds, and its files come late.
+    words = ["simulate", str(tmp_path / "out"), "--size=2048", "--resultants=20"]
+    status, out, err = ended_by(words, number, 0.5)
+    assert (status, out, err) == (128 + number, "", f"romancal-rs: {said}\n")
+    left = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(name.endswith(".part") for name in left)
+    assert not any(name.endswith("_uncal.asdf") for name in left)  # the last one
+
+
+@pytest.mark.parametrize("moment", range(4))
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="cannot see when a command is up")
+def test_a_run_that_is_terminated_leaves_whole_files_or_none(command, seconds, tmp_path, moment):
+    words = [*command[3:], f"--output_dir={tmp_path}"]
+    status, _, err = ended_by(words, signal.SIGTERM, seconds * (moment + 0.5) / 4)
+    assert status in (0, 143, -signal.SIGTERM)  # by the signal itself: before, or after, its work
+    assert err in ("", "romancal-rs: terminated\n")
+    assert not list(tmp_path.glob(".*"))
+    for path in tmp_path.iterdir():
+        datamodels.open(path).close()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there are no terminals that hang up")
+def test_a_signal_that_is_ignored_stays_so():
+    """As nohup has it."""
+    code = (
+        "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "from romancal_rs.cli.signals import ending_as_ctrl_c\n"
+        "with ending_as_ctrl_c(): signal.raise_signal(signal.SIGHUP)\n"
+        "print('goes on', signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "goes on True\n"
+
+
+def test_what_a_handler_raises_while_a_kernel_works_is_what_comes_back():
+    """It was a KeyboardInterrupt, whatever the handler raised."""
+    code = """
+import signal
+import numpy as np
+from romancal_rs import kernels
+class Asked(Exception): ...
+def ask(*_): raise Asked
+signal.signal(signal.SIGALRM, ask)
+image, flags = np.ones((4096, 4096), np.float32), np.zeros((4096, 4096), np.uint32)
+signal.setitimer(signal.ITIMER_REAL, 0.1)
+try:
+    while True:
+        kernels.image_statistics(image, flags, image, max_threads=1)
+except Asked:
+    print("asked")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "asked\n", done.stderr

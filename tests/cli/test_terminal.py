@@ -163,7 +163,7 @@ def test_the_cursor_comes_back_where_a_run_fails(words, tmp_path):
     shown = on_terminal([*words, "--override_flat", "no-such-file.asdf"], 80)
     assert shown.status == 1
     assert shown.raw.count("\x1b[?25h") == shown.raw.count("\x1b[?25l")
-    assert "romancal-rs: error:" in shown.raw
+    assert "romancal-rs: \x1b[31merror\x1b[0m:" in shown.raw
     assert all(share < 100 for share, _ in shown.frames)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from .. import stpipe
 from ..stpipe.parameters import REQUIRED, Parameter, ParameterSpec, Role, Shown, reference_types
 from .options import Completer, completed_by, directories, files, nothing, one_of, products
 
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
 
 #: What tells the parameters in the parsed command line from the options of the command itself.
 PARAMETER = "parameter "
+
+#: Where the classes are that steps derive from.
+_OURS = Parameter.__module__.rpartition(".")[0]
 
 #: From so many reference types on, help has one line for all of them.
 _MANY_REFERENCES = 4
@@ -147,7 +149,7 @@ def _that_matter(step_class: type[Step]) -> list[str]:
     inherited = next(
         base.parameters
         for base in step_class.__mro__
-        if base.__module__.startswith(f"{stpipe.__name__}.") and hasattr(base, "parameters")
+        if base.__module__.startswith(_OURS) and hasattr(base, "parameters")
     )
     own = [
         name

@@ -171,7 +171,10 @@ def _run(options: argparse.Namespace) -> int:
             complain("romancal-rs: what is done stays done: the same command goes on")
             raise
     _tell(batch, counts, options)
-    return CALL_AGAIN if signals else _status(batch, counts, why)
+    if signals:
+        complain("romancal-rs: terminated: what was in work has ended; the same command goes on")
+        return CALL_AGAIN
+    return _status(batch, counts, why)
 
 
 def _have_failed(remaining: Remaining) -> bool:
