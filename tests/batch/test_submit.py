@@ -148,7 +148,7 @@ def test_nothing_is_submitted_where_nothing_can_be_calibrated(submit, programs, 
         (["--shard-by", "exposure"], "say with --array how many jobs there are to be"),
         (["--array", "0"], "'0' is no whole number from 1"),
         # The jobs ended with it, hours later.
-        (["--rerun", "always"], "invalid choice: 'always'"),
+        (["--rerun", "always"], "there is no 'always'"),
         (["--timeout", "5m"], "'5m' is no number of seconds above 0"),
         (["--retries", "no"], "'no' is no whole number from 1"),
         (["--memory-limit", "lots"], "'lots' is no size such as 4GB or 512MiB"),

@@ -183,6 +183,34 @@ def test_an_unknown_option_names_the_nearest(capsys):
         assert told[1].startswith(f"romancal-rs {command}: error: ")
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["calibrte", "x"], "romancal-rs: error: COMMAND: there is no 'calibrte'; did you mean"),
+        (
+            ["xyz"],
+            "romancal-rs: error: COMMAND: there is no 'xyz'; there are calibrate, run, batch",
+        ),
+        (
+            ["batch", "rnu"],
+            "romancal-rs batch: error: TASK: there is no 'rnu'; did you mean 'run'?",
+        ),
+        (["simulate", "x", "--size=big"], "error: --size: 'big': expected a whole number"),
+        (["simulate", "x", "--ra=far"], "error: --ra: 'far': expected a number"),
+        (["batch", "run", "x", "--to=y", "--rerun=al"], "--rerun: there is no 'al'; did you mean"),
+        (["calibrate", "x", "--skp=1"], "error: unrecognized argument --skp=1; did you mean"),
+        (["calibrate", "x", "--recipe=2021"], "(--recipe): expected one of auto, 2022, flight"),
+    ],
+)
+def test_wrong_usage_is_told_in_plain_words(capsys, words, told):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    usage, error = capsys.readouterr().err.splitlines()
+    assert usage.startswith("usage: romancal-rs")
+    assert told in error
+
+
 # --- calibrate
 
 

@@ -16,6 +16,10 @@ from .streams import complain
 _WIDEST = 100
 
 
+#: What values of a type are called.
+_NUMBERS: dict[Any, str] = {int: "a whole number", float: "a number"}
+
+
 def _same(option: str) -> str:
     """The form of an option's name that does not tell hyphens and underscores apart."""
     return "--" + option[2:].replace("_", "-")
@@ -65,7 +69,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         complain(self.format_usage().rstrip())
-        complain(shortened(f"{self.prog}: error: {message}"))
+        complain(shortened(f"{self.prog}: error: {message.removeprefix('argument ')}"))
         self.exit(2)
 
     def format_usage(self) -> str:
@@ -128,6 +132,21 @@ class Parser(argparse.ArgumentParser):
     def _parse_optional(self, arg_string: str) -> Any:
         # What argparse asks of each word that may be an option, also while a shell completes it.
         return super()._parse_optional(self._in_known_form(arg_string))
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        try:
+            return super()._get_value(action, arg_string)
+        except argparse.ArgumentError:
+            if action.type not in _NUMBERS:
+                raise
+            message = f"{arg_string!r}: expected {_NUMBERS[action.type]}"
+            raise argparse.ArgumentError(action, message) from None
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            choices = list(map(str, action.choices))
+            hint = nearest(str(value), choices) or f"; there are {', '.join(choices)}"
+            raise argparse.ArgumentError(action, f"there is no {value!r}{hint}")
 
     def _in_known_form(self, word: str) -> str:
         """A word with its hyphens and underscores as the option has them that it means."""
