@@ -146,12 +146,12 @@ def test_nothing_is_submitted_where_nothing_can_be_calibrated(submit, programs, 
     ("words", "told"),
     [
         (["--shard-by", "exposure"], "say with --array how many jobs there are to be"),
-        (["--array", "0"], "'0' is no whole number from 1"),
+        (["--array", "0"], "'0': expected a whole number from 1"),
         # The jobs ended with it, hours later.
         (["--rerun", "always"], "there is no 'always'"),
-        (["--timeout", "5m"], "'5m' is no number of seconds above 0"),
-        (["--retries", "no"], "'no' is no whole number from 1"),
-        (["--memory-limit", "lots"], "'lots' is no size such as 4GB or 512MiB"),
+        (["--timeout", "5m"], "'5m': expected a number of seconds above 0"),
+        (["--retries", "no"], "'no': expected a whole number from 1"),
+        (["--memory-limit", "lots"], "'lots': expected a size such as 4GB or 512MiB"),
         (["--sbatch", "a b"], "'a b' is not NAME=VALUE, such as qos=long"),
     ],
 )

@@ -115,10 +115,19 @@ def _load_asdf(path: str, start: bytes) -> StepConfig:
     except _yaml_head.HeadError as error:
         raise ParameterError(f"{path}: no parameter file: {error}") from error
     except yaml.YAMLError as error:
-        raise ParameterError(f"{path}: no parameter file: {one_line(error)}") from error
+        raise ParameterError(f"{path}: no parameter file: {_yaml_problem(error)}") from error
     if not isinstance(tree, _yaml_head.Mapping) or tree.get("class") is None:
         raise ParameterError(f"{path}: no parameter file: it names no class")
     return _asdf_step(path, tree)
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    """What is wrong with a text that is no YAML, and on which line."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None)
+    if mark is None or not problem:
+        return one_line(error)
+    return f"line {mark.line + 1}: {one_line(problem)}"
 
 
 def _asdf_step(path: str, tree: _yaml_head.Mapping) -> StepConfig:

@@ -47,12 +47,12 @@ def find_class(name: str, directory: str | None = None) -> type[Step]:
     if "." not in path:
         known = list(registry.aliases())
         raise ParameterError(
-            f"there is no pipeline or step called {name!r}{nearest(name, known)}; "
-            f"there are {', '.join(known)}, and class paths"
+            f"there is no pipeline or step called {name!r}"
+            + (nearest(name, known) or f"; there are {', '.join(known)}, and class paths")
         )
     found = import_object(path, directory)
     if not (isinstance(found, type) and issubclass(found, StepBase)):
-        raise ParameterError(f"{name} is no step or pipeline")
+        raise ParameterError(f"{name} is neither a step nor a pipeline")
     return cast("type[Step]", found)
 
 

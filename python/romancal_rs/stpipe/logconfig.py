@@ -367,7 +367,8 @@ def read_level(value: str) -> int:
     """
     if value.upper() not in LEVELS:
         raise ValueError(
-            f"no such level{nearest(value.upper(), LEVELS)}; the levels are {', '.join(LEVELS)}"
+            "no such level"
+            + (nearest(value.upper(), LEVELS) or f"; the levels are {', '.join(LEVELS)}")
         )
     return logging.getLevelNamesMapping()[value.upper()]
 

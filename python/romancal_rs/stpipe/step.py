@@ -382,7 +382,8 @@ class Step(SavingStep):
         try:
             wanted.bind(*args)
         except TypeError:
+            n = len(wanted.parameters)
             raise ArgumentTypeError(
-                f"{self.name} takes {len(wanted.parameters)} input(s) "
+                f"{self.name} takes {n} input{'' if n == 1 else 's'} "
                 f"({', '.join(wanted.parameters)}), got {len(args)}"
             ) from None
