@@ -12,14 +12,14 @@ from batch.records import BEGIN, begun, ended, outcome_of, plan_of, planned, run
 
 from romancal_rs.batch.outcome import Kind, Outcome
 from romancal_rs.batch.state import STATE_NAME
-from romancal_rs.cli import _Parser
 from romancal_rs.cli.batch import report, status
+from romancal_rs.cli.parser import Parser
 
 
 @pytest.fixture
 def command(capsys):
     def run(module, *words: object) -> tuple[int, str, str]:
-        parser = _Parser(prog="romancal-rs batch")
+        parser = Parser(prog="romancal-rs batch")
         module.add_arguments(parser)
         try:
             code = module.run(parser.parse_args([str(word) for word in words]))

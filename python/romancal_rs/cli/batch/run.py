@@ -1,4 +1,4 @@
-"""Calibrate many exposures: plan, calibrate what is not current, and record what became of each.
+"""Calibrate many exposures, and record what became of each.
 
 Called again it goes on where it was: what is done, and would be the same, is not done again.
 Without a SOURCE it carries out the newest plan of the destination.

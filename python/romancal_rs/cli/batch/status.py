@@ -1,4 +1,4 @@
-"""Tell how far a batch is: what is done, in work, left and failed, and why.
+"""Tell how far a batch is, and what failed, and why.
 
 Any host that sees the records may ask, at any time; nothing is changed.
 

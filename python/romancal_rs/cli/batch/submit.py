@@ -1,4 +1,4 @@
-"""Submit a batch to Slurm, as an array of jobs that share one plan.
+"""Submit a batch to Slurm, as an array of jobs of one plan.
 
 The plan is made now, once; each job works on its shard of it, with as many worker processes as it
 has CPUs. A job that comes near its walltime stops and is queued again, as is one that is left with
