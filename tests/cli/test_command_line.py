@@ -174,6 +174,11 @@ def test_a_value_with_hyphens_or_underscores_is_left_alone(run, simulated, tmp_p
     assert (tmp_path / "a-b_c--d").is_dir()
 
 
+def test_a_flag_with_underscores_before_the_target_takes_no_value(run, simulated, tmp_path):
+    run("run", "--disable_crds_steppars", "dq_init", simulated.exposure)
+    assert list(tmp_path.glob("*_dqinit.asdf"))
+
+
 def test_an_unknown_option_names_the_nearest(capsys):
     for command in ("calibrate", "demo", "simulate"):
         with pytest.raises(SystemExit):

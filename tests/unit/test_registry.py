@@ -161,7 +161,7 @@ def test_class_paths_of_2022(old, new):
         ("nomodule.Foo", "there is no module nomodule installed"),
         ("romancal_rs.jump.JumpStop", "did you mean 'JumpStep'"),
         ("romancal_rs.jmp.JumpStep", "romancal_rs.jmp"),
-        ("romancal_rs.kernels.ReadPattern", "is no step or pipeline"),
+        ("romancal_rs.kernels.ReadPattern", "is neither a step nor a pipeline"),
     ],
 )
 def test_what_is_no_class_is_told(name, told):

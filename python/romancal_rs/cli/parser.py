@@ -20,9 +20,9 @@ _WIDEST = 100
 _NUMBERS: dict[Any, str] = {int: "a whole number", float: "a number"}
 
 
-def _same(option: str) -> str:
+def canonical(option: str) -> str:
     """The form of an option's name that does not tell hyphens and underscores apart."""
-    return "--" + option[2:].replace("_", "-")
+    return option.replace("_", "-")
 
 
 class _Layout(argparse.HelpFormatter):
@@ -126,7 +126,7 @@ class Parser(argparse.ArgumentParser):
     def offer_hyphens(self) -> None:
         """Has a shell complete the names of options with hyphens, too."""
         for action in self._actions:
-            forms = {_same(option): None for option in action.option_strings if "_" in option}
+            forms = {canonical(option): None for option in action.option_strings if "_" in option}
             action.option_strings = [*action.option_strings, *forms]
 
     def _parse_optional(self, arg_string: str) -> Any:
@@ -154,10 +154,10 @@ class Parser(argparse.ArgumentParser):
         known = self._option_string_actions
         if not option.startswith("--") or option in known:
             return word
-        canonical = _same(option)
-        found = [name for name in known if _same(name) == canonical]
+        meant = canonical(option)
+        found = [name for name in known if canonical(name) == meant]
         if not found and not any(name.startswith(option) for name in known):
-            found = [name for name in known if _same(name).startswith(canonical)]
+            found = [name for name in known if canonical(name).startswith(meant)]
         if len({id(known[name]) for name in found}) > 1:
             self.error(f"ambiguous option {option}: it could be {', '.join(found)}")
         return f"{found[0]}{equals}{value}" if found else word

@@ -32,7 +32,7 @@ from .options import (
     shown_messages,
 )
 from .parameters import PARAMETER, add_parameters, options_at_first
-from .parser import Parser, add_help_all
+from .parser import Parser, add_help_all, canonical
 from .streams import silent
 
 if TYPE_CHECKING:
@@ -139,7 +139,8 @@ def first_word(parser: argparse.ArgumentParser, arguments: list[str]) -> str | N
         if value_expected:
             value_expected = False
         elif word.startswith("-"):
-            is_flag = any(flag.startswith(word) for flag in flags)  # it may be abbreviated
+            meant = canonical(word)
+            is_flag = any(flag.startswith(meant) for flag in flags)  # it may be abbreviated
             value_expected = "=" not in word and not is_flag
         else:
             return word
