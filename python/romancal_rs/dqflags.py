@@ -16,6 +16,7 @@ numbers of this module, too.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, SupportsInt
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ._flag_numbers import GroupFlag, PixelFlag
+
+#: Flags that are counted at once: it takes memory.
+_STRIP = 1 << 20
 
 
 class _Bit:
@@ -126,10 +130,16 @@ class Flags(Mapping[str, int]):
         import numpy as np
 
         # Few combinations of flags occur: counting these is one pass over the pixels.
-        values, numbers = np.unique(flags[flags != 0], return_counts=True)
+        combinations: Counter[int] = Counter()
+        rows = np.atleast_1d(flags)
+        step = max(_STRIP * len(rows) // max(rows.size, 1), 1)
+        for start in range(0, len(rows), step):
+            strip = rows[start : start + step]
+            values, numbers = np.unique(strip[strip != 0], return_counts=True)
+            combinations.update(dict(zip(values.tolist(), numbers.tolist(), strict=True)))
         found = {}
         for bit in range(8 * flags.dtype.itemsize):
-            number = int(numbers[(values & flags.dtype.type(1 << bit)) != 0].sum())
+            number = sum(n for value, n in combinations.items() if value >> bit & 1)
             if number:
                 found[self._name(bit)] = number
         return found

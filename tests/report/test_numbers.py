@@ -9,7 +9,6 @@ from romancal_rs import dqflags
 from romancal_rs.report.border import residuals
 from romancal_rs.report.measure import (
     ChiSquare,
-    count_flags,
     distribution,
     first_flagged,
     flagged_samples,
@@ -78,8 +77,8 @@ def test_flags_are_counted_over_strips_of_rows():
     dq[:300, 0] = dqflags.HOT
     dq[299:, 1] = dqflags.DO_NOT_USE | dqflags.HOT
     dq[5, 2] = dqflags.SATURATED
-    assert count_flags(dq) == {"DO_NOT_USE": 301, "SATURATED": 1, "HOT": 601}
-    assert list(count_flags(dq)) == ["DO_NOT_USE", "SATURATED", "HOT"]
+    assert dqflags.counts(dq) == {"DO_NOT_USE": 301, "SATURATED": 1, "HOT": 601}
+    assert list(dqflags.counts(dq)) == ["DO_NOT_USE", "SATURATED", "HOT"]
 
 
 def test_a_pixel_counts_for_the_first_resultant_in_which_it_is_flagged():

@@ -14,15 +14,15 @@ import romancal_rs
 
 #: Modules of the package that are parts of others, or whose functions those offer.
 NOT_LISTED = {
-    *("border", "cli", "guide_window", "image_statistics", "picture", "reference_types"),
+    *("border", "cli", "guide_window", "image_statistics", "reference_types"),
     "snowballs",
 }
 PACKAGES = [
     *("romancal_rs", "romancal_rs.batch", "romancal_rs.datamodels", "romancal_rs.kernels"),
-    *("romancal_rs.compare", "romancal_rs.fits", "romancal_rs.inspection"),
+    *("romancal_rs.compare", "romancal_rs.fits", "romancal_rs.inspection", "romancal_rs.report"),
     *("romancal_rs.datamodels.testing", "romancal_rs.pipeline", "romancal_rs.references"),
     *("romancal_rs.references.crds_cache", "romancal_rs.references.librarian"),
-    *("romancal_rs.simulate", "romancal_rs.stpipe"),
+    *("romancal_rs.show", "romancal_rs.simulate", "romancal_rs.stpipe"),
 ]
 
 

@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .batch.runs import destination
 from .options import path
-from .streams import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from .terminal import Working
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,27 +102,18 @@ def _write_batch(options: argparse.Namespace) -> Path:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None] | None]:
-    """Shows on a terminal how far it is; elsewhere nothing."""
-    if not is_terminal(sys.stderr):
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each thing that goes on, one after the other."""
+    from .terminal import working
 
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
-        tasks: dict[str, Any] = {}
+    with contextlib.ExitStack() as stack:
+        bars: dict[str, Working] = {}
 
         def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=done)
+            if what not in bars:
+                stack.close()
+                bars[what] = stack.enter_context(working(what, total))
+            bars[what].reach(done)
 
         yield show
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,6 @@ _FLAGS: tuple[tuple[re.Pattern[str], dqflags.Flags], ...] = (
 #: Arrays that are told plane by plane, too.
 _OF_PLANES = ("data", "coeffs")
 _ARRAY_TAG = "tag:stsci.edu:asdf/core/ndarray-"
-_FLAGS_STRIP = 1 << 20
 _SHOWN_VALUES = 100
 
 
@@ -188,22 +186,12 @@ def flag_names(name: str, dtype: np.dtype[Any]) -> dqflags.Flags | None:
 def _told(name: str, values: Values, unusable: Values | None) -> dict[str, Any]:
     flags = flag_names(name, values.dtype)
     if flags is not None:
-        return {"flags": count_flags(values, flags)}
+        return {"flags": flags.counts(values)}
     excluded = unusable if unusable is not None and values.shape == unusable.shape else None
     planes: tuple[ArrayStatistics, ...] = ()
     if name in _OF_PLANES and values.ndim == 3:
         planes = tuple(map(array_statistics, values))
     return {"statistics": array_statistics(values, excluded), "planes": planes}
-
-
-def count_flags(values: Values, names: dqflags.Flags) -> dict[str, int]:
-    """How many pixels have each flag that is set, strip by strip; see `dqflags.counts`."""
-    flat = values.reshape(-1)
-    found: Counter[str] = Counter()
-    for start in range(0, flat.size, _FLAGS_STRIP):
-        found.update(dqflags.counts(flat[start : start + _FLAGS_STRIP], names))
-    lowest_first = dqflags.names((1 << 8 * values.dtype.itemsize) - 1, names)
-    return {name: found[name] for name in lowest_first if name in found}
 
 
 # --- tables

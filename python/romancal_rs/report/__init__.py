@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import _lazy
 from .._files import existing_or_local, replacing
 from .._plotting import require_matplotlib
 from ..errors import InputError, RomancalError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from ..datamodels import DataModel
 
 __all__ = ["THUMBNAILS", "Report", "write", "write_batch"]
+
+__dir__ = _lazy.listing(__all__)
 
 #: How many pictures the page of a batch has at most, if nothing else is asked for.
 THUMBNAILS = 90

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .. import dqflags, kernels
 
-__all__ = ["ChiSquare", "Distribution", "Numbers", "count_flags", "distribution", "usable_image"]
+__all__ = ["ChiSquare", "Distribution", "Numbers", "distribution", "usable_image"]
 
 _ROWS_AT_ONCE = 256
 _BINS = 80
@@ -169,16 +169,6 @@ def _ends(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> tuple[float
             low, high = np.percentile(sample, _SHOWN)
             return float(low), float(high)
     return None
-
-
-def count_flags(flags: NDArray[Any], kind: Mapping[str, int] = dqflags.pixel) -> dict[str, int]:
-    """As `dqflags.counts`, with the memory of a strip."""
-    found: dict[str, int] = {}
-    for rows in strips(len(flags)):
-        for name, count in dqflags.counts(np.asarray(flags[rows]), kind).items():
-            found[name] = found.get(name, 0) + count
-    order = {name: bit for bit, name in enumerate(dict.fromkeys([*kind, *found]))}
-    return dict(sorted(found.items(), key=lambda item: order[item[0]]))
 
 
 def first_flagged(groupdq: NDArray[np.uint8], bits: int) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from ..errors import RomancalError, one_line
 from . import border, charts, pictures
 from .gathered import Gathered, inside
 from .html import Html, element, figure, grid, join, section, table
-from .measure import count_flags, first_flagged, flagged_samples
+from .measure import first_flagged, flagged_samples
 from .records import look, text_of
 from .remarks import percent
 
@@ -25,7 +25,7 @@ def flags(of: Gathered) -> Html | None:
     dq = of.dq
     if dq is None:
         return None
-    counts = count_flags(dq)
+    counts = dqflags.counts(dq)
     of.findings.flags = counts
     if not of.findings.n_pixels:
         of.findings.n_pixels = dq.size

@@ -50,7 +50,7 @@ class Footprint:
             if len(numbers) == 8 and _is_on_sky(corners := np.reshape(numbers, (4, 2))):
                 return cls(corners, "meta.wcsinfo.s_region")
         if getattr(model, "has_wcs", False):
-            from ..assign_wcs import footprint
+            from .._footprint import footprint
 
             corners = footprint(model.meta.wcs)
             if _is_on_sky(corners):

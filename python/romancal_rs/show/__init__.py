@@ -10,6 +10,7 @@ its pixels alone.
 
 from __future__ import annotations
 
+from .. import _lazy
 from .picture import FORMATS, format_of, picture, save
 from .preview import PREVIEW, THUMBNAIL, as_png, preview, thumbnail
 
@@ -24,3 +25,5 @@ __all__ = [
     "save",
     "thumbnail",
 ]
+
+__dir__ = _lazy.listing(__all__)
