@@ -203,6 +203,30 @@ def test_completion_prints_a_script(capsys, shell):
     assert "romancal-rs" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("module", "words", "extra"),
+    [
+        ("argcomplete", ["completion", "bash"], "completion"),
+        ("matplotlib", ["show", "any_cal.asdf"], "plot"),
+        ("matplotlib", ["report", "any_cal.asdf"], "plot"),
+    ],
+)
+def test_what_an_extra_brings_is_asked_for_by_its_name(tmp_path, module, words, extra):
+    code = (
+        "import sys\n"
+        f"sys.modules[{module!r}] = None\n"
+        "from romancal_rs.cli import main\n"
+        "sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 1
+    (told,) = done.stderr.splitlines()
+    assert f"needs {module}" in told
+    assert told.endswith(f'pip install "romancal-rs[{extra}]"')
+
+
 def test_the_shell_is_told_how_a_line_goes_on(tmp_path):
     line = "romancal-rs run roman_elp --steps.jump.rej"
     answer = tmp_path / "answer"

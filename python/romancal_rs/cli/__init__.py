@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from ..errors import RomancalError, as_list, one_line, shortened
+from .completion import can_complete
 from .parser import Parser
 from .signals import end_at_once_from_now_on, ending_as_ctrl_c, how_it_ended
 from .streams import OUTPUT, complain, complete, named_output, silent
@@ -59,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         complete()
         with ending_as_ctrl_c(), named_output():
             if "_ARGCOMPLETE" in os.environ:
+                if not can_complete():
+                    return 1
                 _complete(os.environ.get("COMP_LINE", ""))
             module, options = _parse(list(sys.argv[1:] if argv is None else argv))
             wants_traceback = getattr(options, "verbose", False) or getattr(options, "debug", False)
