@@ -195,7 +195,7 @@ def test_the_parameters_of_a_class_print_as_a_table():
     lines = repr(JumpStep.parameters).splitlines()
     assert lines[0].split() == ["parameter", "type", "default", "meaning"]
     [line] = [line for line in lines if line.startswith("rejection_threshold")]
-    assert line.split()[:3] == ["rejection_threshold", "FLOAT", "4.0"]
+    assert line.split()[:3] == ["rejection_threshold", "NUMBER", "4.0"]
     assert "rejection_threshold" in JumpStep.parameters._ipython_key_completions_()
     page = Page(JumpStep.parameters._repr_html_())
     assert len(page.rows) == len(lines)

@@ -18,10 +18,11 @@ _IN_FITS = {
 
 def unit_of(model: DataModel, name: str) -> str:
     """The unit of an array as FITS headers have it, such as ``DN/s``; empty if there is none."""
-    from ..datamodels import ModelError, _quantities
+    from ..datamodels._errors import ModelError
+    from ..datamodels._quantities import unit_of as stated_unit_of
 
     try:
-        stated = _quantities.unit_of(model._tree, name)
+        stated = stated_unit_of(model._tree, name)
     except ModelError:
         return ""
     return _IN_FITS.get(stated, stated.replace(" ", ""))

@@ -196,7 +196,7 @@ class Run:
         self._clock = Clock(self.step.name)
         for path in args:
             if isinstance(path, str | os.PathLike):
-                with suppress(OSError):  # which is told where it is opened
+                with suppress(OSError, ValueError):  # which is told where it is opened
                     self._n_bytes_of_inputs += os.path.getsize(path)
         with (
             logconfig.applied(self.logcfg, self.verbose),
