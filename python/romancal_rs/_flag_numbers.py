@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Self
 
 import numpy as np
@@ -30,6 +31,9 @@ class _Named:
     def _number(self) -> str:
         return str(self.value)
 
+    def _as_pickled(self) -> tuple[Callable[[str, str], object], tuple[str, str]]:
+        return _flag, (self._kind, self.name)
+
 
 # NumPy's class comes first among the bases: of any other order NumPy makes objects.
 class PixelFlag(np.uint32, _Named):
@@ -44,6 +48,7 @@ class PixelFlag(np.uint32, _Named):
 
     __repr__ = _Named._shown
     __str__ = _Named._number
+    __reduce__ = _Named._as_pickled
 
 
 class GroupFlag(np.uint8, _Named):
@@ -58,3 +63,11 @@ class GroupFlag(np.uint8, _Named):
 
     __repr__ = _Named._shown
     __str__ = _Named._number
+    __reduce__ = _Named._as_pickled
+
+
+def _flag(kind: str, name: str) -> object:
+    """A flag that was pickled: the one that there is."""
+    from . import dqflags
+
+    return getattr(getattr(dqflags, kind), name)

@@ -19,7 +19,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, SupportsInt
+from operator import index
+from typing import TYPE_CHECKING, Final, SupportsIndex
+
+from .errors import ArgumentError, ArgumentTypeError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +46,9 @@ class _Bit:
 
     def __set_name__(self, owner: type[Flags], name: str) -> None:
         self.name = self.name or name  # the first name of a bit is today's
+
+    def __set__(self, flags: object, value: object) -> None:
+        raise AttributeError(f"{self.name} is a flag of the mission and cannot be set")
 
 
 class _PixelBit(_Bit):
@@ -94,7 +100,7 @@ class Flags(Mapping[str, int]):
     def _ipython_key_completions_(self) -> list[str]:
         return list(self)
 
-    def names(self, value: SupportsInt) -> list[str]:
+    def names(self, value: SupportsIndex) -> list[str]:
         """Names of the flags that are set.
 
         Parameters
@@ -106,8 +112,13 @@ class Flags(Mapping[str, int]):
         -------
         list of str
             Today's names, lowest bit first. A bit without a name is given as ``BIT_<number>``.
+
+        Raises
+        ------
+        ArgumentTypeError, ArgumentError
+            If it is not one whole number, or below 0.
         """
-        flags = int(value)
+        flags = _whole(value)
         set_bits = [bit for bit in range(flags.bit_length()) if flags >> bit & 1]
         return [self._name(bit) for bit in set_bits]
 
@@ -126,9 +137,18 @@ class Flags(Mapping[str, int]):
         -------
         dict of str to int
             By name, as of `names`, lowest bit first.
+
+        Raises
+        ------
+        ArgumentTypeError
+            If it is no array of whole numbers.
         """
         import numpy as np
 
+        kind = getattr(flags, "dtype", None)
+        if kind is None or kind.kind not in "ui":
+            found = type(flags).__name__ if kind is None else kind
+            raise ArgumentTypeError(f"flags: expected an array of uint8 or uint32, got {found}")
         # Few combinations of flags occur: counting these is one pass over the pixels.
         combinations: Counter[int] = Counter()
         rows = np.atleast_1d(flags)
@@ -221,6 +241,21 @@ class _Group(Flags):
     RESERVED_4 = WFI18_TRANSIENT
 
 
+def _whole(value: SupportsIndex) -> int:
+    """The flags of one pixel or sample as a plain number."""
+    try:
+        flags = index(value)
+    except TypeError:
+        shape = getattr(value, "shape", ())
+        found = f"an array of shape {shape}" if shape else f"{value!r}"
+        raise ArgumentTypeError(
+            f"flags: expected those of one pixel or sample, a whole number, got {found}"
+        ) from None
+    if flags < 0:
+        raise ArgumentError(f"flags: expected a number from 0, got {flags}")
+    return flags
+
+
 group: Final = _Group()
 pixel: Final = _Pixel()
 
@@ -268,7 +303,7 @@ Bit 7 is left out: WFI18_TRANSIENT of a sample, OUTLIER of a pixel.
 """
 
 
-def names(flags: SupportsInt, kind: Flags = pixel) -> list[str]:
+def names(flags: SupportsIndex, kind: Flags = pixel) -> list[str]:
     """Names of the flags that are set: ``kind.names(flags)``, see `Flags.names`."""
     return kind.names(flags)
 

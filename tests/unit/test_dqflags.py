@@ -1,5 +1,6 @@
 """Flag names and values, as the manual's table has them."""
 
+import copy
 import json
 import pickle
 import subprocess
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from romancal_rs import dqflags
+from romancal_rs.errors import ArgumentError, ArgumentTypeError
 
 MANUAL = """
 0 1 DO_NOT_USE
@@ -124,6 +126,36 @@ def test_a_flag_keeps_the_type_of_the_arrays_that_it_is_for() -> None:
     assert groupdq.tolist() == [4, 7, 255]
 
 
+def test_a_flag_is_not_set_by_what_was_meant_for_an_array() -> None:
+    with pytest.raises(AttributeError, match=r"^SATURATED is a flag .* cannot be set$"):
+        dqflags.pixel.SATURATED |= 1  # type: ignore[misc, assignment]
+    assert dqflags.pixel.SATURATED.value == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (-1, "flags: expected a number from 0, got -1"),
+        (2.5, "flags: expected those of one pixel or sample, a whole number, got 2.5"),
+        ("DEAD", "flags: expected those of one pixel or sample, a whole number, got 'DEAD'"),
+        (
+            np.zeros((2, 3), np.uint32),
+            r"flags: .* a whole number, got an array of shape \(2, 3\)",
+        ),
+    ],
+)
+def test_names_are_those_of_one_number_from_0(flags: object, message: str) -> None:
+    with pytest.raises((ArgumentError, ArgumentTypeError), match=f"^{message}$"):
+        dqflags.pixel.names(flags)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("flags", "found"), [([1, 2], "list"), (np.ones(2), "float64")])
+def test_only_arrays_of_whole_numbers_are_counted(flags: object, found: str) -> None:
+    message = f"^flags: expected an array of uint8 or uint32, got {found}$"
+    with pytest.raises(ArgumentTypeError, match=message):
+        dqflags.pixel.counts(flags)  # type: ignore[arg-type]
+
+
 def test_a_name_that_a_bit_had_is_the_same_flag() -> None:
     assert dqflags.pixel.RESERVED_1 is dqflags.pixel.GW_AFFECTED_DATA
     assert dqflags.pixel.RESERVED_1.name == "GW_AFFECTED_DATA"
@@ -161,6 +193,10 @@ def test_the_flags_print_as_a_table() -> None:
 
 def test_flags_can_be_pickled_and_read_as_numbers() -> None:
     assert pickle.loads(pickle.dumps(dqflags.pixel.HOT)) == 2048
+    for flag in (dqflags.pixel.HOT, dqflags.group.WFI18_TRANSIENT, dqflags.pixel.GOOD):
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            assert pickle.loads(pickle.dumps(flag, protocol)) is flag
+        assert copy.deepcopy(flag) is flag
     assert json.dumps(dict(dqflags.group))
 
 
