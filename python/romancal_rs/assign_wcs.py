@@ -22,6 +22,7 @@ import numbers
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
+from . import _lazy
 from ._footprint import box_of, corners_of, limits, polygon, to_sky_of
 from .errors import InputError, one_line
 from .exposure import describe
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from .datamodels import DataModel, DistortionRefModel, ImageModel
 
 __all__ = ["AssignWcsStep"]
+
+__dir__ = _lazy.listing(__all__)
 
 _ARCSEC_PER_DEGREE = 3600.0
 #: How the footprint begins; the system of flight has two blanks before the numbers.

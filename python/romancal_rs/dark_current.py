@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import kernels
+from . import _lazy, kernels
 from ._told import sparse_median
 from .border import SCIENCE
 from .errors import InputError
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .datamodels import DarkRefModel, ImageModel, RampModel, ScienceRawModel
 
 __all__ = ["DarkCurrentStep"]
+
+__dir__ = _lazy.listing(__all__)
 
 
 class DarkCurrentStep(RampStep):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from . import kernels
+from . import _lazy, kernels
 from .exposure import read_pattern
 from .stpipe import RampStep
 
 __all__ = ["DarkDecayStep"]
+
+__dir__ = _lazy.listing(__all__)
 
 
 class DarkDecayStep(RampStep):

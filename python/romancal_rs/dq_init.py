@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import dqflags
+from . import _lazy, dqflags
 from ._told import n_flagged
 from .border import BORDER
 from .exposure import check_for_step, check_ramp
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .datamodels import MaskRefModel, RampModel, ScienceRawModel
 
 __all__ = ["DQInitStep"]
+
+__dir__ = _lazy.listing(__all__)
 
 
 class DQInitStep(RomanStep):

@@ -6,6 +6,20 @@ import os
 from collections.abc import Iterable
 from typing import ClassVar
 
+from . import _lazy
+
+__all__ = [
+    "ArgumentError",
+    "ArgumentTypeError",
+    "InputError",
+    "NoScienceDataError",
+    "RomancalError",
+    "ShapeError",
+    "ThreadPoolError",
+]
+
+__dir__ = _lazy.listing(__all__)
+
 #: With some punctuation around it [characters].
 _LONGEST_PATH = 4096 + 16
 

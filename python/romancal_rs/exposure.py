@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import dqflags
+from . import _lazy, dqflags
 from .border import BORDER, SCIENCE
 from .errors import InputError, NoScienceDataError, one_line, shortened
 from .kernels import ReadPattern
@@ -20,6 +20,22 @@ if TYPE_CHECKING:
         ScienceRawModel,
         ValidationError,
     )
+
+__all__ = [
+    "check_exposure",
+    "check_for_step",
+    "check_ramp",
+    "check_usable",
+    "describe",
+    "invalid",
+    "is_fully_saturated",
+    "make_product_valid",
+    "read_order",
+    "read_pattern",
+    "thread_cap",
+]
+
+__dir__ = _lazy.listing(__all__)
 
 
 def describe(model: DataModel) -> str:

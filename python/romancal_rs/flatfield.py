@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import dqflags, kernels
+from . import _lazy, dqflags, kernels
 from ._told import n_flagged, sparse_median
 from .border import BORDER, SCIENCE
 from .stpipe import RomanStep
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .datamodels import FlatRefModel, ImageModel
 
 __all__ = ["FlatFieldStep"]
+
+__dir__ = _lazy.listing(__all__)
 
 BUILDS_ON_IN_2022 = ("dq_init", "saturation", "linearity", "dark", "jump", "ramp_fit")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import dqflags, kernels
+from . import _lazy, dqflags, kernels
 from ._told import n_flagged
 from .exposure import read_pattern
 from .ramp_fitting import single_read_noise
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .datamodels import DataModel, ImageModel, RampModel
 
 __all__ = ["JumpStep"]
+
+__dir__ = _lazy.listing(__all__)
 
 #: With fewer resultants a jump cannot be told from light.
 MIN_RESULTANTS = 3

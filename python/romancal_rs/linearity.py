@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import dqflags, kernels
+from . import _lazy, dqflags, kernels
 from ._told import n_flagged
 from .errors import InputError
 from .exposure import describe, read_order
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .datamodels import DataModel, ImageModel, RampModel, ScienceRawModel
 
 __all__ = ["LinearityStep"]
+
+__dir__ = _lazy.listing(__all__)
 
 #: What is done where one of these is N/A.
 _WITHOUT = {

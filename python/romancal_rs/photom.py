@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from . import _lazy
 from .errors import InputError
 from .stpipe import RomanStep
 from .stpipe.recipes import FLIGHT, OF_2022
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from .datamodels import ImageModel
 
 __all__ = ["PhotomStep"]
+
+__dir__ = _lazy.listing(__all__)
 
 
 class PhotomStep(RomanStep):

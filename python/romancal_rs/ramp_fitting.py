@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import dqflags, kernels
+from . import _lazy, dqflags, kernels
 from ._told import n_flagged
 from .border import BORDER, SCIENCE
 from .exposure import read_pattern, thread_cap
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .kernels import SegmentFits
 
 __all__ = ["RampFitStep"]
+
+__dir__ = _lazy.listing(__all__)
 
 
 #: What `kernels.fit_likelihood` knows, and so who finds jumps while it fits.

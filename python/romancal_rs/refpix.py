@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import dqflags, kernels
+from . import _lazy, dqflags, kernels
 from .errors import InputError
 from .stpipe import RampStep
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .datamodels import ImageModel, RampModel, ScienceRawModel
 
 __all__ = ["RefPixStep"]
+
+__dir__ = _lazy.listing(__all__)
 
 #: Flags of reference pixels that tell nothing.
 _BAD = dqflags.DO_NOT_USE | dqflags.BAD_REF_PIXEL

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import dqflags, kernels
+from . import _lazy, dqflags, kernels
 from ._told import n_flagged
 from .exposure import read_order
 from .stpipe import RampStep
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .datamodels import ImageModel, RampModel
 
 __all__ = ["SaturationStep"]
+
+__dir__ = _lazy.listing(__all__)
 
 
 class SaturationStep(RampStep):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from . import kernels
+from . import _lazy, kernels
 from .border import BORDER
 from .exposure import read_pattern
 from .stpipe import RampStep
 
 __all__ = ["WFI18TransientStep"]
+
+__dir__ = _lazy.listing(__all__)
 
 #: The only detector that has the transient.
 DETECTOR = "WFI18"

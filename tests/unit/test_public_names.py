@@ -23,6 +23,11 @@ PACKAGES = [
     *("romancal_rs.datamodels.testing", "romancal_rs.pipeline", "romancal_rs.references"),
     *("romancal_rs.references.crds_cache", "romancal_rs.references.librarian"),
     *("romancal_rs.show", "romancal_rs.simulate", "romancal_rs.stpipe"),
+    *("romancal_rs.assign_wcs", "romancal_rs.dark_current", "romancal_rs.dark_decay"),
+    *("romancal_rs.dq_init", "romancal_rs.errors", "romancal_rs.exposure"),
+    *("romancal_rs.flatfield", "romancal_rs.jump", "romancal_rs.linearity", "romancal_rs.photom"),
+    *("romancal_rs.ramp_fitting", "romancal_rs.refpix", "romancal_rs.saturation"),
+    "romancal_rs.wfi18_transient",
 ]
 
 
