@@ -252,7 +252,7 @@ def test_what_is_needed_is_named_where_it_is_left_out(function):
     data = full(1) if function is kernels.image_statistics else ramps()
     pattern = {"read_pattern": PATTERN} if "fit" in function.__name__ else {}
     with pytest.raises(
-        kernels.ArgumentTypeError, match=f"^{NEEDED[function]}: expected .*NotGiven"
+        kernels.ArgumentTypeError, match=f"^{NEEDED[function]}: expected .*, got nothing$"
     ):
         function(data, **pattern)
     shown = str(inspect.signature(function).parameters[NEEDED[function]])

@@ -21,6 +21,10 @@ class NotGiven:
         return "<needed>"
 
 
+# Messages name the type of what they got: "gain: expected a NumPy array of float32, got nothing".
+NotGiven.__name__ = "nothing"
+
+
 #: Kernels refuse it by the name of the argument.
 NEEDED: Final[Any] = NotGiven()
 
