@@ -101,6 +101,12 @@ def test_kernels_say_what_they_change() -> None:
     assert repr(all_kernels()[0]) == "<Kernel saturation>"
 
 
+def test_a_fit_says_which_it_is() -> None:
+    gain, read_noise = np.ones((2, 3), np.float32), np.ones((2, 3), np.float32)
+    for make in (kernels.likelihood_fit, kernels.ramp_fit):
+        assert repr(make(gain, read_noise, PATTERN)) == f"<Fit {make.__name__}>"
+
+
 @pytest.mark.parametrize("number", [np.uint16, np.float32])
 def test_nothing_that_is_given_is_changed(number: type) -> None:
     given = {

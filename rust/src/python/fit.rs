@@ -22,6 +22,13 @@ use crate::planes::{self, Planes, Quantity, run_fit};
 #[pyclass(frozen, module = "romancal_rs.kernels")]
 pub struct Fit(Box<dyn Recipe>);
 
+#[pymethods]
+impl Fit {
+    fn __repr__(&self) -> String {
+        format!("<Fit {}>", self.0.name())
+    }
+}
+
 impl Fit {
     /// Borrows its arrays.
     pub fn open<'py>(
@@ -35,6 +42,9 @@ impl Fit {
 
 /// What a fit is made of, as Python gave it.
 trait Recipe: Send + Sync {
+    /// What it is called: as the function that makes it.
+    fn name(&self) -> &'static str;
+
     /// Borrows the arrays.
     fn open<'py>(
         &'py self,
@@ -88,6 +98,13 @@ impl MadeFit {
 }
 
 impl Recipe for MadeFit {
+    fn name(&self) -> &'static str {
+        match self.how {
+            How::Lines { .. } => "ramp_fit",
+            How::Likelihood(_) => "likelihood_fit",
+        }
+    }
+
     fn open<'py>(
         &'py self,
         py: Python<'py>,
