@@ -14,10 +14,11 @@ from .errors import one_line
 LONGEST_TEXT = 120
 MOST_ITEMS = 24
 
-#: Notebooks have rules of their own for cells, which only more specific ones overrule.
+#: Notebooks have rules of their own for cells, which only more specific ones overrule: JupyterLab
+#: names two classes in its own, for which the class is named twice.
 _STYLE = (
-    "<style>div.romancal-rs table{margin:0}"
-    "div.romancal-rs th,div.romancal-rs td"
+    "<style>div.romancal-rs.romancal-rs table{margin:0}"
+    "div.romancal-rs.romancal-rs :is(th,td)"
     "{text-align:left;vertical-align:top;padding:0 1em 0 0}"
     "div.romancal-rs details>div{margin-left:1.2em}</style>"
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io.fits import Header
 
 from romancal_rs import datamodels, kernels
 from romancal_rs.batch import Batch, Kind, Outcome, Plan
@@ -15,6 +16,7 @@ from romancal_rs.batch.plan import Pin, PlannedExposure, Problem, ReferenceSet, 
 from romancal_rs.batch.state import RunDirectory
 from romancal_rs.compare import compare
 from romancal_rs.datamodels import GainRefModel, ImageModel, testing
+from romancal_rs.fits import SipFit, export
 from romancal_rs.flatfield import FlatFieldStep
 from romancal_rs.inspection import describe_file, validate_file
 from romancal_rs.jump import JumpStep
@@ -331,6 +333,25 @@ def test_the_page_about_notebooks_works(tmp_path, monkeypatch, capsys):
                 value = eval(code.removeprefix("print"), names)
                 assert repr(value) == said
     assert "├─exposure (" in capsys.readouterr().out
+
+
+def test_a_comparison_and_an_export_print_as_reports_at_a_prompt(image, tmp_path):
+    found = compare(image, image.copy())
+    assert repr(found) == str(found)
+    assert repr(found).splitlines()[-1] == "A and B are the same"
+    exported = export(image, tmp_path / "image.fits")
+    assert repr(exported) == str(exported)
+    assert exported.wcs is None
+    assert repr(SipFit(Header(), 1, 2e-5, 3e-5)) == (
+        "<SipFit: TAN, within 2e-05 pixel of the image's own WCS>"
+    )
+
+
+def test_rules_of_jupyterlab_do_not_overrule_those_of_tables(image):
+    # Those of JupyterLab have two classes and an element, `:not(.a).b td`, and so need ours.
+    (style,) = re.findall("<style>(.*)</style>", image._repr_html_())
+    (selector,) = re.findall(r"([^{}]*)\{text-align:left", style)
+    assert selector.count(".") == 2
 
 
 def test_what_is_found_in_files_shows_in_short_and_unfolds(image, tmp_path):

@@ -237,9 +237,9 @@ class MetadataDifference:
                 yield f"{name}: only in {side}: {short(value)}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
-    """What differs between two products. It prints as a report.
+    """What differs between two products. It prints as a report, also at a prompt.
 
     Attributes
     ----------
@@ -302,6 +302,8 @@ class Comparison:
             lines.append(f"  not compared: {', '.join(self.metadata.ignored)}")
         lines.append(self._conclusion())
         return "\n".join(lines)
+
+    __repr__ = __str__
 
     def _conclusion(self) -> str:
         return "A and B are the same" if self.same else "A and B differ"

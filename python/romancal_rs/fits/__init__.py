@@ -28,7 +28,7 @@ __all__ = ["Exported", "SipFit", "export", "fit_sip", "keywords", "separation", 
 __dir__ = _lazy.listing(__all__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Exported:
     """What was written.
 
@@ -57,6 +57,8 @@ class Exported:
         if self.left_out:
             lines.append(f"  left out: {', '.join(self.left_out)}")
         return "\n".join(lines)
+
+    __repr__ = __str__
 
 
 def to_hdulist(model: DataModel, *, everything: bool = False) -> fits.HDUList:

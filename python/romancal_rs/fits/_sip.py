@@ -38,7 +38,7 @@ _N_FITTED = 32
 _LEFT_OUT = ("NAXIS", "NAXIS1", "NAXIS2", "MJDREF", "SIPMXERR", "SIPIVERR")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SipFit:
     """The keywords of a WCS, and how true they are.
 
@@ -66,6 +66,9 @@ class SipFit:
         if self.error > _FAR:
             return f"{what}, up to {self.error:.1g} pixel from the image's own WCS: no astrometry"
         return f"{what}, within {self.error:.1g} pixel of the image's own WCS"
+
+    def __repr__(self) -> str:
+        return f"<SipFit: {self}>"
 
 
 def fit_sip(wcs: WCS, shape: tuple[int, int]) -> SipFit:
