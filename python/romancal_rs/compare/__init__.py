@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import _lazy, datamodels
 from ..datamodels import DataModel, UnknownModelError
-from ..datamodels._base import read_any
+from ..datamodels._kinds import read_any
 from ..datamodels._schema import kind_of
 from ..errors import InputError
 from ._arrays import Tolerance, compare_arrays

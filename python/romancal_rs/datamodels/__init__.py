@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .. import _lazy
 from ..border import BORDER
 from ._asdf import knows_descriptions, load_libraries, load_objects
-from ._base import DataModel, open
+from ._base import DataModel
 from ._defaults import Replacement, is_unknown
 from ._encoding import ENCODING_ARRAYS, Encoding, encoding_offset
 from ._errors import (
@@ -21,16 +21,16 @@ from ._errors import (
     UnknownModelError,
     ValidationError,
 )
+from ._exposure_parts import add_second_flags, check_arrays
 from ._exposures import (
     ImageModel,
     RampFitOutputModel,
     RampModel,
     ScienceRawModel,
-    add_second_flags,
-    check_arrays,
 )
 from ._inputs import can_open, path_of
 from ._nodes import DNode, LNode
+from ._opening import open
 from ._references import (
     ApcorrRefModel,
     BamRefModel,

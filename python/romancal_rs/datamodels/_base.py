@@ -1,4 +1,4 @@
-"""What all models have in common, and `open`."""
+"""What all models have in common."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ import numpy as np
 
 from .._files import existing_or_local
 from .._tagged import Tagged
-from . import _asdf, _display, _eras, _io, _outline, _quantities, _schema, _writing
+from . import _asdf, _display, _outline, _quantities, _schema, _writing
 from ._defaults import Replacement, conform
-from ._errors import ModelError, ModelTypeError, UnknownModelError
+from ._errors import ModelError, ModelTypeError
+from ._kinds import CLASSES, class_for, read, words
 from ._nodes import DNode, plain
-from ._tree import TODAY, Described, Origin, Tree, UnreadObject, copy_containers, deep_copy, flatten
+from ._tree import TODAY, Described, Tree, UnreadObject, copy_containers, deep_copy, flatten
 
 if TYPE_CHECKING:
     from asdf.search import AsdfSearchResult
     from astropy.units import Quantity
-
-#: The classes by the name in their tags.
-CLASSES: dict[str, type[DataModel]] = {}
 
 
 class DataModel:
@@ -68,7 +66,7 @@ class DataModel:
         elif isinstance(init, Mapping):
             tree = Tree(plain(init), self.new_tag())
         else:
-            tree = _read(init)
+            tree = read(init)
         try:
             self._check_kind(tree)
         except ModelError:
@@ -93,7 +91,7 @@ class DataModel:
 
     @classmethod
     def _check_kind(cls, tree: Tree) -> None:
-        found = _class_of(tree)
+        found = class_for(tree)
         if found is not cls:
             where = f"{tree.source}: " if tree.source else ""
             raise ModelTypeError(
@@ -479,112 +477,3 @@ class DataModel:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def words(cls: type[DataModel]) -> str:
-    return f"{cls.__name__} ({cls._kind})"
-
-
-def class_of(tree: Tree) -> type[DataModel] | None:
-    """The class for a tree; None where there is none, or not the schema of its series."""
-    known = _schema.schema_uri(tree.tag) is not None if tree.tag else False
-    return CLASSES.get(_schema.kind_of(tree.tag)) if known else None
-
-
-def _class_of(tree: Tree) -> type[DataModel]:
-    cls = CLASSES.get(_schema.kind_of(tree.tag))
-    where = f"{tree.source}: " if tree.source else ""
-    if cls is None:
-        known = ", ".join(sorted(c.__name__ for c in CLASSES.values()))
-        raise UnknownModelError(
-            f"{where}a Roman file of kind {_schema.kind_of(tree.tag)!r}, which has no model here; "
-            f"known are {known}"
-        )
-    if _schema.schema_uri(tree.tag) is None:
-        raise UnknownModelError(
-            f"{where}written by the schema {tree.tag.removeprefix(_schema.TAGS)}, which the "
-            "installed `rad` does not have; a newer version of `rad` may"
-        )
-    return cls
-
-
-def read_any(path: str | os.PathLike[str]) -> Tree:
-    """The tree of any ASDF file, whether there is a model for it or not, and of other missions.
-
-    Files of before 2025 for which there is a model are converted to today's structure. The tree of
-    a file without Roman data has no tag.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    FileFormatError
-        If the file is not ASDF, or is damaged.
-    InputError
-        If it is a URL.
-    """
-    return _read(path, of_any=True)
-
-
-def _read(source: str | os.PathLike[str] | IO[bytes], *, of_any: bool = False) -> Tree:
-    tree = _io.read(source, of_any=of_any)
-    try:
-        known = _schema.kind_of(tree.tag) in CLASSES
-        if known and (era := _eras.era_of(tree)) != TODAY:
-            tree.origin = Origin(era, tree.tag)
-            _eras.to_today(tree)
-    except Exception as error:
-        tree.close()
-        where = tree.source or "the given model"
-        if isinstance(error, ModelError):
-            raise ModelError(f"{where}: {error}") from error
-        if isinstance(error, (KeyError, TypeError, AttributeError)):
-            raise ModelError(
-                f"{where}: looks like a file of 2022 to 2024, but its structure is not: {error!r}"
-            ) from error
-        raise
-    return tree
-
-
-def open(source: str | os.PathLike[str] | IO[bytes] | DataModel) -> DataModel:
-    """Open a file as the model that fits its content.
-
-    Files of today and of 2022 to 2024 are read; the latter are converted to today's structure in
-    memory. Opening reads the metadata only: arrays, transforms and the WCS are read when they are
-    first touched. Changes in memory never reach the file.
-
-    Parameters
-    ----------
-    source : str, path, binary file, DataModel or model of roman_datamodels
-        ``~`` and ``$VARIABLES`` in a path are expanded, unless there is a file of just that name. A
-        file that is open is read from where it stands, and left there; it has to stay open until
-        all is read. Of a model of the mission's library the arrays are shared, not copied. A model
-        of this package is returned as a second view of the same content; closing that view leaves
-        the model open.
-
-    Returns
-    -------
-    DataModel
-        Use it in a ``with`` statement, so that its file is closed.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    FileFormatError
-        If the file is not ASDF, is damaged, or holds no Roman data.
-    UnknownModelError
-        If there is no model for its kind.
-    ModelTypeError
-        If it is an association.
-    InputError
-        If it is a URL.
-    """
-    if isinstance(source, DataModel):
-        return type(source)(source)
-    tree = _read(source)
-    try:
-        return _class_of(tree)._view(tree, owner=True)
-    except ModelError:
-        tree.close()
-        raise

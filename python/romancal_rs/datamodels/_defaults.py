@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _schema
+from . import _checks, _schema
 from ._errors import ValidationError
 from ._places import Place
 
@@ -141,7 +141,7 @@ def conform(
 
 def _problem(value: object, place: Place) -> ValidationError | None:
     try:
-        _schema.validate(value, place.schema, place.path)
+        _checks.validate(value, place.schema, place.path)
     except ValidationError as error:
         return error
     return None

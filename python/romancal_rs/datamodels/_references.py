@@ -11,9 +11,10 @@ import numpy as np
 
 from ..reference_types import TYPES, ReferenceType, type_of
 from . import _schema
-from ._base import CLASSES, DataModel
+from ._base import DataModel
 from ._defaults import complete
 from ._errors import UnknownModelError
+from ._kinds import CLASSES
 from ._tree import ERA_2022, Tree, Unread
 
 if TYPE_CHECKING:

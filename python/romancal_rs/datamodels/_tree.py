@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .._tagged import Tagged
-from . import _asdf, _schema
+from . import _asdf, _checks, _schema
 from ._defaults import is_unknown
 from ._errors import ModelError, ValidationError
 from ._places import Place, root
@@ -212,7 +212,7 @@ class Tree:
             raise ValidationError(
                 _schema.dotted(path), value, f"read-only: it follows from {DERIVED[path].source}"
             )
-        _schema.validate(value, self.schema(path), path)
+        _checks.validate(value, self.schema(path), path)
 
     def validate(self, *, metadata: bool = True) -> None:
         """Check all of the content, or all but the metadata; the error names the file."""
@@ -220,7 +220,7 @@ class Tree:
         if not metadata:
             data, schema = {**data, "meta": {}}, self.place().beside_meta
         try:
-            _schema.validate(data, schema, ())
+            _checks.validate(data, schema, ())
         except ValidationError as error:
             raise ValidationError(error.path, error.value, error.rule, self.source) from None
 

@@ -17,7 +17,7 @@ from .._tagged import Tagged
 from .._yaml_head import read_text
 from ..datamodels import ModelError
 from ..datamodels import _schema as schemas
-from ..datamodels._base import class_of, read_any
+from ..datamodels._kinds import class_of, read_any
 from ..datamodels._tree import TODAY, Tree, Unread, UnreadObject, UnreadQuantity, flatten
 from ..errors import one_line
 from ._description import ArrayDescription, Column, FileDescription, Plain, Table, as_plain

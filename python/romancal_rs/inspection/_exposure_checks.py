@@ -10,7 +10,7 @@ import numpy as np
 
 from ..border import BORDER
 from ..datamodels import DataModel, ImageModel, RampModel, ScienceRawModel
-from ..datamodels._exposures import shape_problem
+from ..datamodels._exposure_parts import shape_problem
 from ..datamodels._tree import Tree, flatten
 from ..errors import RomancalError
 from ..exposure import check_ramp, read_pattern

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..datamodels import _asdf, _display, _schema
-from ..datamodels._base import class_of, read_any
+from ..datamodels._kinds import class_of, read_any
 
 
 def print_tree(path: str | os.PathLike[str]) -> None:

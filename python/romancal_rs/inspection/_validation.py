@@ -14,9 +14,9 @@ from .. import _html
 from .._asdf_damage import damage
 from .._files import existing_or_local, open_regular
 from .._yaml_head import HeadError
-from ..datamodels import DataModel, ModelError
+from ..datamodels import DataModel, ModelError, _checks
 from ..datamodels import _schema as schemas
-from ..datamodels._base import class_of, read_any
+from ..datamodels._kinds import class_of, read_any
 from ..datamodels._tree import TODAY, Tree, Unread, flatten
 from ..errors import InputError, RomancalError, one_line, shortened
 from ..reference_types import KNOWN_TYPES, type_of
@@ -229,7 +229,7 @@ def _foreign(path: str, tree: Tree) -> Iterator[Finding]:
 
 
 def _schema_findings(tree: Tree, *, is_as_stored: bool) -> Iterator[Finding]:
-    for problem in schemas.problems(tree.data, tree.place().schema, ()):
+    for problem in _checks.problems(tree.data, tree.place().schema, ()):
         yield Finding(problem.path, problem.rule)
     for name, value in flatten(tree.data) if is_as_stored else ():
         if isinstance(value, Unread) and hasattr(value, "dtype"):

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...border import BORDER
 from ...errors import InputError
-from .. import _exposures
+from .. import _exposure_parts, _exposures
 from .._base import DataModel
 from .._defaults import UNKNOWN_NUMBER
 from .._nodes import DNode
@@ -74,7 +74,7 @@ def _reads(
 
 
 def _border(n_resultants: int, n_rows: int, n_cols: int) -> dict[str, np.ndarray[Any, Any]]:
-    border = _exposures.border_shapes(n_rows, n_cols)
+    border = _exposure_parts.border_shapes(n_rows, n_cols)
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     for side, shape in border.items():
         arrays[f"border_ref_pix_{side}"] = np.zeros((n_resultants, *shape), np.float32)
@@ -117,7 +117,7 @@ def create_ramp(
     shape, read_pattern = _reads(shape, read_pattern, arrays)
     model = _exposures.RampModel
     made_up = _exposure_meta(detector, optical_element, exposure_type, read_pattern, "l1", model)
-    made_up["cal_step"] = _exposures.steps_to_do(Tree({}, model.new_tag()))
+    made_up["cal_step"] = _exposure_parts.steps_to_do(Tree({}, model.new_tag()))
     content = {
         "data": np.zeros(shape, np.float32),
         "pixeldq": np.zeros(shape[1:], np.uint32),
@@ -146,7 +146,7 @@ def create_wfi_image(
         read_pattern = [[1], [2]]
     model = _exposures.ImageModel
     made_up = _exposure_meta(detector, optical_element, exposure_type, read_pattern, "l2", model)
-    made_up["cal_step"] = _exposures.steps_to_do(Tree({}, model.new_tag()))
+    made_up["cal_step"] = _exposure_parts.steps_to_do(Tree({}, model.new_tag()))
     made_up["cal_logs"] = ["2020-01-01T00:00:00.000Z : ? : INFO : made up"]
     made_up["wcs"] = None
     names = ("err", "var_poisson", "var_rnoise", "var_flat", "chisq", "dumo")
