@@ -91,3 +91,29 @@ def test_an_array_without_a_unit_is_an_error(image, tmp_path):
         with pytest.raises(ModelError, match=r"a_cal\.asdf: the schema"):
             opened.quantity("chisq")
         assert opened.rate_error.dtype == np.float32
+
+
+def test_a_rate_that_is_changed_in_place_is_no_error_afterwards(image):
+    data = image.data
+    image.rate *= 2
+    assert image.data is data or np.shares_memory(image.data, data)
+    before = data.copy()
+    image.rate -= 0.5 * u.Unit("DN/s")
+    image.rate_error /= 2
+    assert np.array_equal(image.data, before - np.float32(0.5))
+    assert np.array_equal(data, image.data)
+
+
+def test_what_is_assigned_as_a_rate_is_in_its_unit(image):
+    image.rate = np.full(image.shape, 3, np.float32) * u.Unit("DN/min")
+    assert image.data.dtype == np.float32
+    assert image.data == pytest.approx(0.05)
+    for value, message in (
+        (image.data, r"rate: expected a Quantity \[DN / s\], got ndarray; plain .* to data"),
+        (image.rate * u.s, r"rate: expected a Quantity \[DN / s\], got DN"),
+    ):
+        with pytest.raises(ModelError, match=f"^{message}$"):
+            image.rate = value
+    assert image.data == pytest.approx(0.05)
+    with pytest.raises(AttributeError, match="surface_brightness"):
+        image.surface_brightness = image.rate

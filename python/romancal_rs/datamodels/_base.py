@@ -199,7 +199,11 @@ class DataModel:
         return getattr(self._node, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if hasattr(type(self), name):
+        own = getattr(type(self), name, None)
+        if isinstance(own, property) and own.fset is not None:
+            own.fset(self, value)
+            return
+        if own is not None:
             raise AttributeError(
                 f"{name!r} belongs to every model and cannot be set; "
                 f"content of that name is model[{name!r}]"

@@ -239,14 +239,23 @@ class ImageModel(DataModel):
     def rate(self) -> Quantity:
         """`data` with its unit [DN/s]: a view, not a copy.
 
-        A `ModelError` where the data were converted to MJy/sr.
+        What is assigned to it is a Quantity of such a unit. A `ModelError` where the data were
+        converted to MJy/sr.
         """
         return _quantities.rate(self._tree, self["data"], "data")
+
+    @rate.setter
+    def rate(self, value: Quantity) -> None:
+        self["data"] = _quantities.plain(self.rate, value, "rate", "data")
 
     @property
     def rate_error(self) -> Quantity:
         """`err` with its unit [DN/s], as `rate`."""
         return _quantities.rate(self._tree, self["err"], "err")
+
+    @rate_error.setter
+    def rate_error(self, value: Quantity) -> None:
+        self["err"] = _quantities.plain(self.rate_error, value, "rate_error", "err")
 
     @property
     def surface_brightness(self) -> Quantity:

@@ -60,6 +60,24 @@ def rate(tree: Tree, array: Any, name: str) -> Quantity:
     return quantity(tree, array, name)
 
 
+def plain(now: Quantity, value: Any, name: str, array: str) -> Any:
+    """The numbers of what is assigned in place of an array with a unit, in that unit.
+
+    ``image.rate *= 2`` assigns too: to the array that it has changed already.
+    """
+    import astropy.units as u
+
+    if not isinstance(value, u.Quantity):
+        raise ModelError(
+            f"{name}: expected a Quantity [{now.unit}], got {type(value).__name__}; plain numbers "
+            f"are assigned to {array}"
+        )
+    try:
+        return value.to_value(now.unit)
+    except u.UnitConversionError:
+        raise ModelError(f"{name}: expected a Quantity [{now.unit}], got {value.unit}") from None
+
+
 def surface_brightness(tree: Tree, array: Any) -> Quantity:
     """The data of an image [MJy/sr]."""
     import astropy.units as u
