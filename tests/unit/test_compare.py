@@ -133,6 +133,14 @@ def test_tolerances_are_those_of_numpy(a, b, tolerance, n_differ):
     assert difference(found, "dq").n_differ == 1  # flags are never near
 
 
+def test_no_finite_number_is_near_an_infinite_one(a, b):
+    a.data[0, :4] = (1.0, np.inf, np.inf, -np.inf)
+    b.data[0, :4] = (-np.inf, 1.0, np.inf, np.inf)
+    found = difference(compare(a, b, rtol=1e-3, atol=1e-3), "data")
+    close = np.isclose(a.data, b.data, rtol=1e-3, atol=1e-3)
+    assert found.n_differ == np.count_nonzero(~close) == 3
+
+
 def test_a_tolerance_is_no_negative_number(a):
     with pytest.raises(InputError, match="rtol = -1: expected a number from 0"):
         compare(a, a, rtol=-1)
