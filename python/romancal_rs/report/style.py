@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["STYLE"]
 
 #: Rules begin with ``.rr``, the class of the page, so that those of a notebook stay as they are.
+#: Twice where JupyterLab, whose rules have two classes, would have it otherwise.
 STYLE = """
 .rr { --ink: #1b1f24; --soft: #59636e; --paper: #ffffff; --card: #f6f8fa; --line: #d1d9e0;
   --warn-ink: #7d4e00; --warn-paper: #fff8c5; --warn-line: #d4a72c;
@@ -58,10 +59,10 @@ body.rr { margin: 0; }
 .rr .scroll { overflow-x: auto; margin: 0.6rem 0; }
 .rr table { border-collapse: collapse; font-size: 0.93em; }
 .rr caption { text-align: left; color: var(--soft); padding: 0.2rem 0; }
-.rr th, .rr td { padding: 0.2rem 0.7rem 0.2rem 0; text-align: left; vertical-align: top;
+.rr.rr th, .rr.rr td { padding: 0.2rem 0.7rem 0.2rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); background: none; }
 .rr tbody th { font-weight: 500; }
-.rr th.number, .rr td.number { text-align: right; font-variant-numeric: tabular-nums; }
+.rr.rr th.number, .rr.rr td.number { text-align: right; font-variant-numeric: tabular-nums; }
 .rr td.number { white-space: nowrap; }
 .rr .brief { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 4;
   overflow: hidden; }
