@@ -199,7 +199,7 @@ def test_keywords_are_those_of_hst_and_jwst(tmp_path):
         "READPATT": "1,2-3,5+7",
         "S_FLAT": "COMPLETE",
         "R_DARK": "roman_wfi_dark_0001.asdf",
-        "TITLE": "E?mission of " + "very " * 30 + "distant galaxies",
+        "TITLE": "Emission of " + "very " * 30 + "distant galaxies",
     }
     assert {name: header[name] for name in expected} == pytest.approx(expected)
     assert "TARG_RA" not in header  # nobody knows it
@@ -292,3 +292,12 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
 def test_an_image_without_a_wcs_has_none_in_fits():
     image = ImageModel(testing.create_wfi_image(shape=(8, 8)))
     assert "CTYPE1" not in to_hdulist(image)["SCI"].header
+
+
+def test_accents_are_left_out_and_leave_no_question_marks():
+    image = image_of()
+    image.meta.program.investigator_name = "\u00c5ngstr\u00f6m, \u2603 & Zo\u00eb"
+    image.meta.program.title = "two\nlines"
+    header = to_hdulist(image)[0].header
+    assert header["PI_NAME"] == "Angstrom, ? & Zoe"
+    assert header["TITLE"] == "two lines"

@@ -206,9 +206,10 @@ def rows(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def text_of(value: Any) -> str:
-    """A value in letters of ASCII, which is all that FITS has, in one line."""
-    text = str(getattr(value, "isot", value))
-    text = unicodedata.normalize("NFKD", text).encode("ascii", "replace").decode()
+    """A value in letters of ASCII, which is all that FITS has, without accents, in one line."""
+    parts = unicodedata.normalize("NFKD", str(getattr(value, "isot", value)))
+    letters = "".join(part for part in parts if not unicodedata.combining(part))
+    text = letters.encode("ascii", "replace").decode()
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
