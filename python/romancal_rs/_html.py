@@ -40,6 +40,11 @@ def text(value: object) -> Html:
     return Html(escape(words))
 
 
+def lines(values: Iterable[object]) -> Html:
+    """Values under each other, each as `text`."""
+    return Html("<br>".join(map(text, values)))
+
+
 def heading(name: str, *notes: object) -> Html:
     """The first line: what it is, and what is said of it."""
     rest = "".join(f" · {text(note)}" for note in notes if note)

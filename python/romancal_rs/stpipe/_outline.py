@@ -167,7 +167,7 @@ def _reports(reports: Iterable[StepReport]) -> Html:
             report.name,
             report.status,
             f"{report.seconds:.2f}",
-            ", ".join(f"{kind}: {name}" for kind, name in report.references.items()),
+            _html.lines(f"{kind}: {name}" for kind, name in report.references.items()),
         )
         for report in reports
     ]
