@@ -133,6 +133,14 @@ def test_tolerances_are_those_of_numpy(a, b, tolerance, n_differ):
     assert difference(found, "dq").n_differ == 1  # flags are never near
 
 
+def test_a_model_is_not_taken_for_the_file_that_it_came_from(a, tmp_path):
+    path = str(a.save(tmp_path / "a_cal.asdf"))
+    with ImageModel(path) as image:
+        found = compare(path, image)
+    assert (found.a, found.b) == (path, f"{path} (in memory)")
+    assert compare(a, a).a == "A (in memory)"
+
+
 def test_no_finite_number_is_near_an_infinite_one(a, b):
     a.data[0, :4] = (1.0, np.inf, np.inf, -np.inf)
     b.data[0, :4] = (-np.inf, 1.0, np.inf, np.inf)

@@ -85,7 +85,7 @@ def compare(
     with ExitStack() as stack:
         first, second = (stack.enter_context(_open(source)) for source in (a, b))
         kinds = [kind_of(model.tag).rpartition("/")[2] for model in (first, second)]
-        names = [_name(model, side) for model, side in ((first, "A"), (second, "B"))]
+        names = [_name(a, first, "A"), _name(b, second, "B")]
         if kinds[0] != kinds[1]:
             raise InputError(
                 f"{names[0]} is a {kinds[0]}, {names[1]} a {kinds[1]}: only products of one kind "
@@ -116,8 +116,11 @@ def _open(source: Any) -> DataModel:
         return DataModel._view(read_any(source), owner=True)
 
 
-def _name(model: DataModel, side: str) -> str:
-    return model.source or f"{side} (in memory)"
+def _name(given: Any, model: DataModel, side: str) -> str:
+    """The file, or of a model where it came from: it may have been changed since."""
+    if model.source and not isinstance(given, DataModel):
+        return model.source
+    return f"{model.source or side} (in memory)"
 
 
 def _missing(name: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> Side | None:
