@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..datamodels._errors import ModelError
+from ..datamodels._quantities import unit_of as stated_unit
+
 if TYPE_CHECKING:
     from ..datamodels import DataModel
 
@@ -18,11 +21,8 @@ _IN_FITS = {
 
 def unit_of(model: DataModel, name: str) -> str:
     """The unit of an array as FITS headers have it, such as ``DN/s``; empty if there is none."""
-    from ..datamodels._errors import ModelError
-    from ..datamodels._quantities import unit_of as stated_unit_of
-
     try:
-        stated = stated_unit_of(model._tree, name)
+        stated = stated_unit(model._tree, name)
     except ModelError:
         return ""
     return _IN_FITS.get(stated, stated.replace(" ", ""))
