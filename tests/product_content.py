@@ -9,7 +9,7 @@ def content(image) -> dict[str, object]:
     """All that a product holds, without the times of its making."""
     found = {}
     for name, value in image.to_flat_dict().items():
-        if re.fullmatch(r"meta\.cal_runs\.\d+\.date", name):
+        if re.fullmatch(r"meta\.cal_runs\.\d+\.(date|seconds\..*)", name):
             continue
         if name.startswith("meta.cal_logs."):
             found[name] = re.sub(r"\d+\.\d+ s$", "", value.partition(" :: ")[2])

@@ -93,7 +93,10 @@ def took_one_pass(image) -> bool:
 #: Lines with times, when the run was, and what tells the runs of a test apart.
 OF_THE_RUN = tuple(
     f"meta.{name}"
-    for name in ("cal_logs", "cal_runs.0.date", "cal_runs.0.inputs", "cal_runs.0.parameters.fused")
+    for name in (
+        "cal_logs",
+        *(f"cal_runs.0.{key}" for key in ("date", "seconds", "inputs", "parameters.fused")),
+    )
 )
 
 

@@ -93,6 +93,8 @@ def test_what_a_product_says(product, data):
     assert run["class"] == "romancal_rs.pipeline.exposure_pipeline.ExposurePipeline"
     assert [step["name"] for step in run["steps"]] == list(ExposurePipeline.step_defs)
     assert run["threads"] == kernels.num_threads()
+    assert set(run["seconds"]) >= {"read", "refpix", "rampfit", "ExposurePipeline"}
+    assert all(seconds >= 0 for seconds in run["seconds"].values())
     assert [entry["path"] for entry in run["inputs"]] == [str(data[0])]
     used = run["references"]["rampfit"]
     assert set(used) == {"gain", "readnoise"}

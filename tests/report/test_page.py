@@ -133,10 +133,12 @@ def test_references_have_their_digests_and_changed_parameters_their_defaults(pag
 def test_steps_are_in_their_order_with_their_seconds(page):
     rows = rows_of(page, "Steps in their order")
     names = [row[0] for row in rows]
+    assert {"read", "ExposurePipeline"} < set(names)
     assert names.index("dq_init") < names.index("rampfit") < names.index("flatfield")
     told = {name: (status, seconds) for name, status, seconds in rows}
     assert told["flatfield"][0] == "COMPLETE"
-    assert float(told["flatfield"][1]) >= 0
+    worked = [seconds for status, seconds in told.values() if status == "COMPLETE"]
+    assert all(float(seconds) >= 0 for seconds in worked)
     assert told["jump"][0] == "not needed: the fit finds jumps"
     assert told["wfi18_transient"][0].endswith("not for WFI01")
 

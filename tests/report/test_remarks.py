@@ -99,6 +99,23 @@ def test_the_log_tells_of_seconds_and_of_what_was_skipped():
     assert record.groups == [("dq_init", "rampfit", "3.5")]
 
 
+def test_steps_of_one_pass_have_the_seconds_that_their_run_recorded():
+    logged = ["Step refpix done, together with others", "Step rampfit done in 3.50 s"]
+    seconds = {"read": 0.5, "refpix": 1.25, "rampfit": 2.0, "A": 0.125, "write": "soon"}
+    meta = {
+        "cal_logs": [f"2027 :: stpipe.A :: INFO :: {text}" for text in logged],
+        "cal_runs": [
+            {"name": "A", "steps": [{"name": "refpix"}, {"name": "rampfit"}], "seconds": seconds}
+        ],
+    }
+    record = Record.of(SimpleNamespace(meta=meta))
+    assert [(step.name, step.seconds) for step in record.steps] == [
+        ("refpix", "1.25"),
+        ("rampfit", "2.00"),
+    ]
+    assert record.besides == [("read", "0.50"), ("A", "0.12")]
+
+
 def test_without_a_record_the_statuses_are_there():
     meta = {"cal_step": {"flat_field": "COMPLETE"}, "calibration_software_name": "RomanCAL"}
     record = Record.of(SimpleNamespace(meta={**meta, "calibration_software_version": "1.1.0"}))

@@ -93,6 +93,8 @@ def steps(of: Gathered) -> Html | None:
         elif step.status == "INCOMPLETE" and step.name in LEFT_OUT.get(record.recipe, ()):
             status = f"not in the recipe {record.recipe}"
         rows.append((step.name, status, step.seconds))
+    # A pipeline's own time is what it does besides its steps.
+    rows += [(name, "", seconds) for name, seconds in record.besides]
     parts: list[Html] = [table("Steps in their order", ("step", "status", "seconds"), rows, "llr")]
     for first, last, seconds in record.groups:
         parts.append(element("p", f"{first} to {last} in one pass: {seconds} s together."))

@@ -86,7 +86,8 @@ class StepRecord:
     status : str
         Of ``meta.cal_step``.
     seconds : str
-        As it is recorded; in words where it was done together with others.
+        As the record of its run has them. Where that has none, as the log tells; in words where it
+        was done together with others.
     note : str
         Why it was skipped.
     references : list of Reference
@@ -140,6 +141,15 @@ class Record:
             for reference in step.references
             if reference.path in _UNKNOWN
         ]
+
+    @property
+    def besides(self) -> list[tuple[str, str]]:
+        """What else than its steps the last run took time for, and the seconds."""
+        if not self.runs:
+            return []
+        steps = {step.name for step in self.steps}
+        taken = _recorded_seconds(self.runs[-1]).items()
+        return [(name, seconds) for name, seconds in taken if name not in steps]
 
     @property
     def masked_rows(self) -> int:
@@ -226,9 +236,10 @@ def _steps(
     status = {
         str(key): text_of(value) for key, value in mapping(plain_of(meta, "cal_step")).items()
     }
-    seconds, notes = _told(messages)
+    told_seconds, notes = _told(messages)
     records: dict[str, StepRecord] = {}
     for run in runs:
+        seconds = told_seconds | _recorded_seconds(run)
         parts = [part for part in sequence(run.get("steps")) if isinstance(part, Mapping)]
         for part in parts or [run]:
             name = text_of(part.get("name"))
@@ -248,6 +259,15 @@ def _steps(
     if not runs:
         for entry, told in status.items():
             yield StepRecord(entry, told)
+
+
+def _recorded_seconds(run: Mapping[str, Any]) -> dict[str, str]:
+    """What a run took for each of its steps, and for other things by their names."""
+    return {
+        str(name): f"{taken:.2f}"
+        for name, taken in mapping(run.get("seconds")).items()
+        if isinstance(taken, int | float)
+    }
 
 
 def _told(messages: Sequence[Message]) -> tuple[dict[str, str], dict[str, str]]:

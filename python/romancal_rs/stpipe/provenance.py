@@ -69,6 +69,7 @@ def record(step: RomanStep, args: tuple[Any, ...], result: DataModel) -> dict[st
             **_versions(),
         },
         "threads": _core.num_threads(),
+        "seconds": {name: round(taken, 3) for name, taken in step._run.seconds.items()},
         "inputs": [_describe_input(arg, step._run) for arg in args],
         "references": _describe_references(step, result),
     }
