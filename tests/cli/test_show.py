@@ -9,6 +9,7 @@ import matplotlib
 import pytest
 
 from romancal_rs.cli import main
+from romancal_rs.cli.options import pixel_flags
 from romancal_rs.datamodels import ImageModel, testing
 from romancal_rs.dqflags import pixel
 
@@ -90,6 +91,12 @@ def test_what_cannot_be_is_told_in_one_line(product, capsys, options, message):
     assert message in error
     assert error.count("\n") == 1
     assert not Path("a.png").exists()
+
+
+def test_the_shell_completes_flags_in_the_case_that_was_begun():
+    assert pixel_flags("NO_S") == ["NO_SAT_CHECK"]
+    assert pixel_flags("hot,no_l") == ["hot,no_lin_corr"]
+    assert not any("RESERVED" in name for name in pixel_flags(""))
 
 
 def test_windows_need_a_display(product, capsys, monkeypatch):

@@ -188,6 +188,7 @@ def flagged():
     dq[700] = pixel["DO_NOT_USE"]
     dq[3, 5] = pixel["JUMP_DET"]
     dq[:10, 1000:1010] |= pixel["SATURATED"]
+    dq[700, 5] |= pixel["SATURATED"]
     dq[1399, 1399] = pixel["WARM"]
     return dq
 
@@ -196,10 +197,32 @@ def test_flags_are_counted_in_the_legend():
     image = ImageModel(testing.create_wfi_image((1400, 1400), dq=flagged()))
     texts = texts_of(show.picture(image))
     assert "do not use: 1,400 pixels (0.071%)" in texts
-    assert "saturated: 100 pixels (0.0051%)" in texts
+    assert "saturated: 101 pixels (0.0052%)" in texts
     assert "jump: 1 pixel (5.1e-05%)" in texts
     assert "other flag: 1 pixel (5.1e-05%)" in texts
     assert texts.count("not usable: 1,400 pixels (0.071%)") == 3
+
+
+def test_a_saturated_field_is_counted_as_saturated_though_a_graver_flag_covers_it():
+    dq = np.full((40, 40), pixel["SATURATED"] | pixel["DO_NOT_USE"], np.uint32)
+    dq[0, 0] = pixel["WARM"]
+    texts = texts_of(show.picture(ImageModel(testing.create_wfi_image((40, 40), dq=dq))))
+    assert "saturated: 1,599 pixels (99.9%)" in texts
+    assert "do not use: 1,599 pixels (99.9%)" in texts
+    assert "other flag: 1 pixel (0.062%)" in texts
+    assert any("colour of its gravest flag" in text for text in texts)
+
+
+def test_a_chi_squared_that_has_no_number_is_left_out():
+    chisq = np.full((40, 40), np.nan, np.float32)
+    figure = show.picture(ImageModel(testing.create_wfi_image((40, 40), chisq=chisq)))
+    assert titles(figure) == ["Rate", "Error of the rate", "Flags"]
+
+
+def test_an_image_without_a_usable_pixel_has_no_scale_of_colours():
+    dq = np.full((40, 40), pixel["DO_NOT_USE"], np.uint32)
+    figure = show.picture(ImageModel(testing.create_wfi_image((40, 40), dq=dq)))
+    assert len(figure.axes) == len(titles(figure)) == 3
 
 
 def test_a_lone_pixel_and_a_row_stand_out_in_the_map_of_a_large_detector():

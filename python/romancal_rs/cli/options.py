@@ -137,6 +137,15 @@ def detectors(prefix: str, **_: Any) -> list[str]:
     return _in_list(prefix, [f"WFI{number:02}" for number in range(1, 19)])
 
 
+def pixel_flags(prefix: str, **_: Any) -> list[str]:
+    """Completes to flags of pixels, in the case that was typed; after a comma, to another one."""
+    from .. import dqflags
+
+    found = _in_list(prefix, [name for name in dqflags.pixel if "RESERVED" not in name])
+    last = prefix.rpartition(",")[2]
+    return [words.lower() for words in found] if last.islower() else found
+
+
 def exposure_types(prefix: str, **_: Any) -> list[str]:
     """Completes to exposure types of the mission."""
     from ..simulate.config import EXPOSURE_TYPES

@@ -18,14 +18,15 @@ from typing import Any
 
 from ..errors import InputError
 from . import show_ramp
-from .options import path
+from .options import completed_by, path, pixel_flags, products
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
+    files = parser.add_argument(
         "files", metavar="FILE", nargs="+", type=path, help="ASDF files of exposures or references"
     )
+    completed_by(files, products)
     parser.add_argument(
         "-o",
         "--output",
@@ -43,13 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="draw this array alone, or this plane (coeffs.2); may be given again",
     )
-    parser.add_argument(
+    flag = parser.add_argument(
         "--flag",
         metavar="NAME[,NAME]",
         action="append",
         default=[],
         help="draw a map of each of these flags alone",
     )
+    completed_by(flag, pixel_flags)
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument(
         "--preview",

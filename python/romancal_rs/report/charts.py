@@ -65,6 +65,7 @@ _STYLE: Any = {
 #: the same for all, which spares matplotlib to draw each twice for its layout [inches].
 WIDTH, HEIGHT = 4.6, 2.9
 _LEFT, _BOTTOM, _TOP, _RIGHT = 0.66, 0.47, 0.1, 0.12
+_FOR_LEGEND = 0.3
 _SUPERSCRIPTS = str.maketrans("-0123456789", "\N{SUPERSCRIPT MINUS}⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -75,7 +76,9 @@ def style() -> Any:
     return matplotlib.rc_context(_STYLE)
 
 
-def new_figure(height: float = HEIGHT, right: float = _RIGHT) -> tuple[Figure, Axes]:
+def new_figure(
+    height: float = HEIGHT, right: float = _RIGHT, *, has_legend: bool = False
+) -> tuple[Figure, Axes]:
     """A figure with axes, in `style`.
 
     Parameters
@@ -84,13 +87,16 @@ def new_figure(height: float = HEIGHT, right: float = _RIGHT) -> tuple[Figure, A
         Of the figure; 0 for axes that are a square.
     right : float, optional
         What is left free beside the axes [inches].
+    has_legend : bool, optional
+        Whether there is room for a line above the axes, for what would hide curves inside.
     """
     from matplotlib.figure import Figure
 
     across = WIDTH - _LEFT - right
-    height = height or across + _BOTTOM + _TOP
+    top = _FOR_LEGEND if has_legend else _TOP
+    height = height or across + _BOTTOM + top
     figure = Figure(figsize=(WIDTH, height))
-    up = height - _BOTTOM - _TOP
+    up = height - _BOTTOM - top
     place = (_LEFT / WIDTH, _BOTTOM / height, across / WIDTH, up / height)
     return figure, figure.add_axes(place)
 
@@ -194,7 +200,7 @@ def histogram(
         What the legend calls it.
     """
     with style():
-        figure, axes = new_figure()
+        figure, axes = new_figure(has_legend=expected is not None)
         axes.stairs(found.counts, found.edges, fill=True, color=SERIES[0], alpha=0.35)
         axes.stairs(found.counts, found.edges, color=SERIES[0], label="measured")
         if found.is_logarithmic:
@@ -204,10 +210,10 @@ def histogram(
             middle = (found.edges[:-1] + found.edges[1:]) / 2
             axes.plot(middle, expected, color=SERIES[1], linestyle="--", label=expected_label)
             top = max(top, float(expected.max(initial=0)))
-            axes.legend(loc="upper right")
+            _legend_above(axes)
         axes.axvline(found.numbers.median, color=INK, linewidth=0.8, linestyle=":")
         log_axis(axes, "y")
-        axes.set_ylim(0.7, max(top, 1.0) * (4 if expected is not None else 2))
+        axes.set_ylim(0.7, max(top, 1.0) * 2)
         axes.set_xlim(found.edges[0], found.edges[-1])
         axes.set_xlabel(label)
         axes.set_ylabel("pixels")
@@ -232,6 +238,8 @@ def log_axis(axes: Axes, which: str) -> None:
 
 def bars(counts: Sequence[float], key: str, title: str, ylabel: str, first: int = 1) -> Html:
     """A bar for each resultant; `first` is the number of the first one."""
+    from matplotlib.ticker import MaxNLocator
+
     with style():
         figure, axes = new_figure(2.5)
         numbers = np.arange(first, first + len(counts))
@@ -240,22 +248,30 @@ def bars(counts: Sequence[float], key: str, title: str, ylabel: str, first: int 
         resultant_axis(axes, numbers)
         axes.set_ylabel(ylabel)
         axes.set_ylim(0, max(1.0, 1.08 * float(max(counts, default=0))))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
         return svg(figure, key, title)
 
 
 def lines(series: dict[str, NDArray[np.float64]], key: str, title: str, ylabel: str) -> Html:
     """A line for each series over the resultants."""
     with style():
-        figure, axes = new_figure(2.6)
+        has_legend = len(series) > 1
+        figure, axes = new_figure(2.6, has_legend=has_legend)
         markers = ("o", "s", "^")
         for (label, values), colour, marker in zip(series.items(), SERIES, markers, strict=False):
             numbers = np.arange(1, len(values) + 1)
             axes.plot(numbers, values, color=colour, marker=marker, label=label)
             resultant_axis(axes, numbers)
         axes.set_ylabel(ylabel)
-        if len(series) > 1:
-            axes.legend(loc="best")
+        if has_legend:
+            _legend_above(axes)
         return svg(figure, key, title)
+
+
+def _legend_above(axes: Axes) -> None:
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=len(SERIES), borderaxespad=0.1, borderpad=0.1
+    )
 
 
 def resultant_axis(axes: Axes, numbers: NDArray[Any]) -> None:

@@ -30,8 +30,8 @@ def pictures_of(of: Gathered) -> Html | None:
     shown = [
         figure(
             pictures.image(data, bad, "rate", "The rate", f"rate [{unit}]"),
-            "Rate. Pixels that are not to be used are left out; the scale shows the noise of "
-            "the sky, and what is bright compressed.",
+            "Rate. The scale shows the noise of the sky, and what is bright compressed. Red "
+            "is where no pixel can be used.",
         )
     ]
     if "err" in model:
@@ -41,7 +41,7 @@ def pictures_of(of: Gathered) -> Html | None:
                     *(model.stored("err"), bad, "err", "The error", f"error [{unit}]"),
                     colours="viridis",
                 ),
-                "Standard error of the rate.",
+                "Standard error of the rate; red as in the rate.",
             )
         )
     if dq is not None:

@@ -47,7 +47,7 @@ def image(
     ----------
     values : ndarray, (n_rows, n_cols)
     bad : ndarray, (n_rows, n_cols), bool, optional
-        Pixels that are left out; where a cell has no other the page shows through.
+        Pixels that are left out; a cell that has no other is red.
     key, title : str
         See `charts.svg`.
     label : str
@@ -62,7 +62,7 @@ def image(
     norm = stretch(means)
     with style():
         figure, axes = new_figure(0, right=_BESIDE)
-        colour_map = colormaps[colours].resampled(_COLOURS).with_extremes(bad=(0, 0, 0, 0))
+        colour_map = colormaps[colours].resampled(_COLOURS).with_extremes(bad=CATEGORY_COLOURS[-1])
         axes.imshow(
             means,
             origin="lower",

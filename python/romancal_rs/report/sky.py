@@ -102,7 +102,7 @@ def draw_footprint(footprint: Footprint, key: str, title: str) -> Html:
                 xytext=tuple(origin),
                 arrowprops={"arrowstyle": "->", "color": SERIES[1], "linewidth": 1.2},
             )
-            inwards = (places.mean(axis=0) - origin) * 0.14
+            inwards = (places.mean(axis=0) - origin) * 0.22
             axes.annotate(
                 name,
                 tuple(origin + direction * 1.15 + inwards),

@@ -80,7 +80,8 @@ def _image(figure: Figure, slot: Slot, panel: kinds.Image, theme: Theme) -> Axes
     colours = colormaps[theme.sky if panel.is_sky else theme.map]
     norm = stretch(panel.cells)
     shown = _show(axes, panel, panel.cells, colours.with_extremes(bad=theme.unusable), norm)
-    _colour_bar(figure, slot, panel.shape, right, shown, panel.unit)
+    if np.isfinite(panel.cells).any():
+        _colour_bar(figure, slot, panel.shape, right, shown, panel.unit)
     handles = []
     if panel.n_unusable:
         total = panel.shape[0] * panel.shape[1]
@@ -107,7 +108,8 @@ def _flag_map(figure: Figure, slot: Slot, panel: kinds.FlagMap, theme: Theme) ->
         )
         for category, count, colour in zip(CATEGORIES, panel.counts, theme.categories, strict=True)
     ]
-    _legend(axes, slot, handles[::-1], [*_of_cells(panel), *panel.notes], theme)
+    notes = ["a pixel has the colour of its gravest flag", *_of_cells(panel), *panel.notes]
+    _legend(axes, slot, handles[::-1], notes, theme)
     return axes
 
 

@@ -31,7 +31,9 @@ def image_panels(image: ImageModel) -> list[Panel]:
         panels.append(Image.of("Error of the rate", image.stored("err"), bad=bad, unit="DN / s"))
     panels.append(FlagMap.of("Flags", dq))
     if "chisq" in image:
-        panels.append(Image.of("Chi squared of the fit", image.stored("chisq"), bad=bad))
+        chisq = Image.of("Chi squared of the fit", image.stored("chisq"), bad=bad)
+        if np.isfinite(chisq.cells).any():  # other software may leave it empty
+            panels.append(chisq)
     return panels
 
 

@@ -12,7 +12,15 @@ from ..dqflags import DO_NOT_USE, JUMP_DET, SATURATED, pixel
 from ..errors import ArgumentError, nearest
 from .scaling import check_image, strips
 
-__all__ = ["CATEGORIES", "Category", "categorize", "category_shares", "flag_share", "flag_values"]
+__all__ = [
+    "CATEGORIES",
+    "Category",
+    "categorize",
+    "category_shares",
+    "flag_share",
+    "flag_values",
+    "flagged_pixels",
+]
 
 
 @dataclass(frozen=True)
@@ -137,6 +145,28 @@ def category_shares(dq: NDArray[Any], cell: int) -> tuple[NDArray[np.float32], l
             counts[index] += int(np.count_nonzero(chosen))
             shares[index, row] = _share(chosen, cell)
     return shares, counts
+
+
+def flagged_pixels(dq: NDArray[Any]) -> list[int]:
+    """How many pixels have a flag of each of the `CATEGORIES`, whatever else they have.
+
+    Of the first, flags that are of no other category.
+
+    Parameters
+    ----------
+    dq : ndarray, (n_rows, n_cols), uint8 or uint32
+        Flags.
+    """
+    named = [kind.bits for kind in CATEGORIES[1:]]
+    chosen = [CATEGORIES[0].bits & ~sum(named), *named]
+    of_type = [dq.dtype.type(bits & np.iinfo(dq.dtype).max) for bits in chosen]
+    found = [0] * len(CATEGORIES)
+    for rows in strips(dq.shape[0], 64):
+        strip = np.asarray(dq[rows])
+        if strip.any():
+            for index, bits in enumerate(of_type):
+                found[index] += int(np.count_nonzero(strip & bits))
+    return found
 
 
 def _empty_shares(shape: tuple[int, ...], cell: int, planes: int) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dqflags import DO_NOT_USE, counts
-from .flags import category_shares, flag_share
+from .flags import category_shares, flag_share, flagged_pixels
 from .scaling import cell_for, shrink_and_count, strips
 from .sky import Sky
 
@@ -124,7 +124,7 @@ class FlagMap(Pixels):
     ----------
     shares : ndarray, (n_categories, rows, cols), float32
     counts : list of int
-        Pixels of each category.
+        Pixels that have a flag of each category, also where a graver one covers it.
     """
 
     shares: NDArray[np.float32]
@@ -146,7 +146,8 @@ class FlagMap(Pixels):
             found = [f"{name}\u00a0{number:,}" for name, number in counts(dq).items()]
             notes = shorten(", ".join(found) or "no flags", 3)
         shape = dq.shape[0], dq.shape[1]
-        return cls(title, shape, cell, *category_shares(dq, cell), notes=notes)
+        shares, _ = category_shares(dq, cell)
+        return cls(title, shape, cell, shares, flagged_pixels(dq), notes=notes)
 
 
 @dataclass
