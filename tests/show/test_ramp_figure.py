@@ -13,7 +13,10 @@ from romancal_rs.show.segments import Segment
 
 pytest.importorskip("matplotlib")
 
+from matplotlib.colors import to_hex
+
 from romancal_rs.show.ramp_figure import draw_pixel_ramp
+from romancal_rs.show.theme import LIGHT
 
 JUMP, SATURATED, BAD = dqflags.JUMP_DET, dqflags.SATURATED, dqflags.DO_NOT_USE
 TIMES = np.array([5.0, 15.0, 25.0, 35.0, 45.0, 55.0])
@@ -75,6 +78,16 @@ CASES = {
         "notes": ["GAIN: /a/long/path/to/references/roman_wfi_gain_0009.asdf in place of " * 3],
     },
 }
+
+
+def test_neighbours_that_are_not_to_be_used_have_a_colour_of_their_own():
+    pixels = np.arange(21 * 21, dtype=np.float32).reshape(21, 21)
+    pixels[3, 4] = np.nan
+    figure = draw_pixel_ramp(made_by_hand(neighbourhood=pixels))
+    (axes,) = (axes for axes in figure.axes if "neighbours" in axes.get_title())
+    assert axes.get_title().endswith("; red: not to be used")
+    (image,) = axes.get_images()
+    assert to_hex(image.to_rgba(image.get_array())[3, 4]) == LIGHT.unusable.lower()
 
 
 @pytest.fixture(params=CASES)

@@ -86,6 +86,14 @@ def test_a_mask_names_its_flags_and_counts_them():
     assert told == "DO_NOT_USE 2, DEAD 2, REFERENCE_PIXEL 120"
 
 
+def test_the_lines_below_a_mask_with_all_flags_are_within_the_picture():
+    dq = np.zeros((720, 700), np.uint32)
+    dq[0, :32] = 1 << np.arange(32, dtype=np.uint32)
+    figure = show.picture(reference("MASK", dq=dq))
+    assert_legible(figure)
+    assert any(text.startswith("cells of 2 x 2") for text in texts_of(figure))
+
+
 def test_pixels_without_a_number_are_told_apart_from_flagged_ones():
     data = np.ones((20, 20), np.float32)
     data[3, 3:6] = np.nan

@@ -164,9 +164,10 @@ def _curves(figure: Figure, slot: Slot, panel: kinds.Curves, theme: Theme) -> Ax
     axes.set_axisbelow(True)
     labelled = [curve for curve in panel.curves if curve.label]
     if labelled:
-        # Many lines leave no room for their names among them.
+        # Many lines leave no room for their names among them; few may run below these.
         beside = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "borderaxespad": 0}
-        axes.legend(**(beside if len(labelled) > 3 else {"loc": "best"}))
+        within = {"loc": "best", "frameon": True, "edgecolor": "none", "framealpha": 0.85}
+        axes.legend(**(beside if len(labelled) > 3 else within))
     return axes
 
 

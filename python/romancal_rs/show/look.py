@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import dqflags
 from ..border import BORDER
 from ..errors import InputError, one_line
 from ..exposure import read_pattern
@@ -219,7 +220,12 @@ class _Look:
         flags = int(again.image.dq[row, col])
         after = rates_after(again.image, *how, self.notes)
         product = self._product(after[-1][1] if after else fitted["rate"])
-        pixels = again.image.data if product is None else model.data[area.in_image]
+        if product is None:
+            pixels, pixel_flags = again.image.data, again.image.dq
+        else:
+            pixels = model.data[area.in_image]
+            pixel_flags = model.dq[area.in_image] if "dq" in model else np.uint32(0)
+        is_usable = (pixel_flags & np.uint32(dqflags.DO_NOT_USE)) == 0
         return PixelRamp(
             name=Path(model.source).name,
             title=", ".join(heading(model)[1]),
@@ -236,7 +242,7 @@ class _Look:
             segments=_segments(again, samples, times, found, fitted, (row, col)),
             after=after,
             product=product,
-            neighbourhood=np.array(pixels, np.float32),
+            neighbourhood=np.where(is_usable, pixels, np.float32(np.nan)),
             corner=(area.first_col, area.first_row),
             notes=list(dict.fromkeys(self.notes)),
         )

@@ -46,6 +46,7 @@ _SIDE = 4.6
 _LEFT, _RIGHT, _BELOW, _ABOVE = 0.95, 1.6, 1.45, 0.75
 _TITLE_SIZE, _LINE_SIZE = 13, 9
 _LINE_HEIGHT = 1.5  # of the size of its letters
+_ABOVE_NOTES, _NOTE_HEIGHT = 0.92, 0.175
 _MOST_ALONE = 12  # planes of an array that was asked for
 _POINTS = 72  # an inch
 
@@ -244,7 +245,10 @@ def _lay_out(figure: Figure, panels: list[Panel], lines: list[list[str]], theme:
         for text in wrapped(items, width - 2 * _MARGIN, _measure(size, weight))
     ]
     top = _MARGIN + sum(size * _LINE_HEIGHT / _POINTS for _, size, _ in words)
-    height = top + n_rows * (_ABOVE + _SIDE + _BELOW)
+    # Two more may tell how to read a map of flags.
+    most_notes = max(len(panel.notes) for panel in panels) + 2
+    space_below = max(_BELOW, _ABOVE_NOTES + most_notes * _NOTE_HEIGHT)
+    height = top + n_rows * (_ABOVE + _SIDE + space_below)
     figure.set_dpi(DPI)
     figure.set_size_inches(width, height)
     below = height - _MARGIN
@@ -255,7 +259,7 @@ def _lay_out(figure: Figure, panels: list[Panel], lines: list[list[str]], theme:
         row, column = divmod(index, n_cols)
         slot = Slot(
             _LEFT + column * (_LEFT + _SIDE + _RIGHT),
-            height - top - (row + 1) * (_ABOVE + _SIDE) - row * _BELOW,
+            height - top - (row + 1) * (_ABOVE + _SIDE) - row * space_below,
             _SIDE,
             (width, height),
         )

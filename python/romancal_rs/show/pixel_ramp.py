@@ -93,7 +93,8 @@ class PixelRamp:
     product : Product or None
         None where the file is no Level 2 image.
     neighbourhood : ndarray, (n_rows, n_cols), float32
-        Rates around the pixel [DN/s]: of the Level 2 image, or made anew where there is none.
+        Rates around the pixel [DN/s]: of the Level 2 image, or made anew where there is none. NaN
+        where a pixel is not to be used.
     corner : (int, int)
         Column and row of its first pixel in the image.
     notes : list of str

@@ -215,6 +215,7 @@ def _mark_hits(axes: Axes, ramp: PixelRamp, theme: Theme) -> None:
 
 
 def _draw_neighbours(axes: Axes, ramp: PixelRamp, theme: Theme) -> None:
+    from matplotlib import colormaps
     from matplotlib.patches import Rectangle
 
     pixels = ramp.neighbourhood
@@ -225,7 +226,7 @@ def _draw_neighbours(axes: Axes, ramp: PixelRamp, theme: Theme) -> None:
     image = axes.imshow(
         pixels,
         origin="lower",
-        cmap=theme.map,
+        cmap=colormaps[theme.map].with_extremes(bad=theme.unusable),
         vmin=low,
         vmax=high if high > low else low + 1.0,
         extent=(left - 0.5, left + n_cols - 0.5, bottom - 0.5, bottom + n_rows - 0.5),
@@ -241,7 +242,10 @@ def _draw_neighbours(axes: Axes, ramp: PixelRamp, theme: Theme) -> None:
             )
         )
     of_what = "product" if ramp.product is not None else "made anew"
-    axes.set_title(f"rate of the neighbours ({of_what})", fontsize=9)
+    title = f"rate of the neighbours ({of_what})"
+    if finite.size < pixels.size:
+        title += "; red: not to be used"
+    axes.set_title(title, fontsize=9)
     axes.set_xlabel("X [pixel]")
     axes.set_ylabel("Y [pixel]")
     axes.locator_params(axis="x", integer=True, nbins=max(n_cols // 4, 1))
