@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from romancal_rs import dqflags
 from romancal_rs.report.border import residuals
@@ -61,6 +62,14 @@ def test_values_beyond_the_end_of_a_histogram_are_counted():
     assert found is not None
     assert (found.below, found.counts.sum(), found.above) == (1, 3, 1)
     assert (found.edges[0], found.edges[-1]) == (0, 10)
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 6, 7, 43, 200])
+def test_chi_squared_is_distributed_as_scipy_has_it(degrees):
+    theirs, ours = scipy.stats.chi2(degrees), ChiSquare(degrees)
+    assert ours.median == pytest.approx(theirs.median(), rel=1e-12)
+    edges = np.linspace(0, 3 * degrees, 50)
+    np.testing.assert_allclose(ours.counts(edges, 1), np.diff(theirs.cdf(edges)), atol=1e-13)
 
 
 def test_chi_squared_of_two_degrees_of_freedom_is_an_exponential():

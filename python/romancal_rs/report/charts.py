@@ -66,6 +66,8 @@ _STYLE: Any = {
 WIDTH, HEIGHT = 4.6, 2.9
 _LEFT, _BOTTOM, _TOP, _RIGHT = 0.66, 0.47, 0.1, 0.12
 _FOR_LEGEND = 0.3
+#: Up to so many pixels powers of ten alone would be too few numbers on an axis.
+_FINE_TICKS = 1000.0
 _SUPERSCRIPTS = str.maketrans("-0123456789", "\N{SUPERSCRIPT MINUS}⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -199,6 +201,8 @@ def histogram(
     expected_label : str
         What the legend calls it.
     """
+    from matplotlib.ticker import NullLocator
+
     with style():
         figure, axes = new_figure(has_legend=expected is not None)
         axes.stairs(found.counts, found.edges, fill=True, color=SERIES[0], alpha=0.35)
@@ -214,6 +218,8 @@ def histogram(
         axes.axvline(found.numbers.median, color=INK, linewidth=0.8, linestyle=":")
         log_axis(axes, "y")
         axes.set_ylim(0.7, max(top, 1.0) * 2)
+        if top > _FINE_TICKS:
+            axes.yaxis.set_minor_locator(NullLocator())  # which take a third of the drawing
         axes.set_xlim(found.edges[0], found.edges[-1])
         axes.set_xlabel(label)
         axes.set_ylabel("pixels")

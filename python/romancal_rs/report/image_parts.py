@@ -120,13 +120,14 @@ def histograms(of: Gathered) -> Html | None:
         return None
     of.findings.n_pixels, of.findings.n_usable = usable.size, int(np.count_nonzero(usable))
     unit = of.unit
+    ones = np.ones(usable.shape, np.float32)
     shown: list[Html] = []
     rows: list[tuple[str, ...]] = []
     for name, title, label in (
         ("data", "Rate", f"rate [{unit}]"),
         ("err", "Error", f"error [{unit}]"),
     ):
-        found = distribution(model.stored(name), usable) if name in model else None
+        found = distribution(model.stored(name), usable, ones=ones) if name in model else None
         if found is None:
             continue
         if name == "data":
@@ -137,7 +138,7 @@ def histograms(of: Gathered) -> Html | None:
         shown.append(figure(drawn, f"{title} of usable pixels.{_outside(found)}"))
         rows.append(_row(f"{title} [{unit}]", found))
     if "chisq" in model:
-        chart, row = _chi_square(of, model.stored("chisq"), usable, dq)
+        chart, row = _chi_square(of, model.stored("chisq"), usable, dq, ones)
         shown.append(chart)
         rows += row
     if not rows:
@@ -152,7 +153,11 @@ def histograms(of: Gathered) -> Html | None:
 
 
 def _chi_square(
-    of: Gathered, chisq: NDArray[Any], usable: NDArray[np.bool_], dq: NDArray[np.uint32]
+    of: Gathered,
+    chisq: NDArray[Any],
+    usable: NDArray[np.bool_],
+    dq: NDArray[np.uint32],
+    ones: NDArray[np.float32],
 ) -> tuple[Html, list[tuple[str, ...]]]:
     """Of the pixels whose differences are all used: of others the number is not kept."""
     whole = usable & usable_image(dq, dqflags.IN_SAMPLE_AND_PIXEL)
@@ -163,7 +168,7 @@ def _chi_square(
     if algorithm in ("gls", "likely") and degrees > 0:
         expected = ChiSquare(degrees)
     top = None if expected is None else degrees + 6 * (2 * degrees) ** 0.5
-    found = distribution(chisq, whole, top=top)
+    found = distribution(chisq, whole, top=top, ones=ones)
     if found is None:
         told = "Chi squared: not known of any usable pixel that has all of its samples."
         return element("figure", element("figcaption", told)), []

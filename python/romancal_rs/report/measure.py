@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -80,16 +81,35 @@ class ChiSquare:
 
     @property
     def median(self) -> float:
-        from scipy.special import gammaincinv
-
-        return float(2 * gammaincinv(self.degrees_of_freedom / 2, 0.5))
+        low, high = 0.0, float(self.degrees_of_freedom)  # the mean lies above it
+        while (middle := (low + high) / 2) not in (low, high):
+            if self._below(np.array([middle]))[0] < 0.5:
+                low = middle
+            else:
+                high = middle
+        return middle
 
     def counts(self, edges: NDArray[np.float64], count: int) -> NDArray[np.float64]:
         """How many of `count` values are expected between neighbouring edges."""
-        from scipy.special import gammainc
+        return np.asarray(count * np.diff(self._below(np.maximum(edges, 0))))
 
-        below = gammainc(self.degrees_of_freedom / 2, np.maximum(edges, 0) / 2)
-        return np.asarray(count * np.diff(below))
+    def _below(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The share that lies below each value: P(k / 2, x / 2), the incomplete gamma function.
+
+        By P(a + 1, x) = P(a, x) - x^a exp(-x) / Gamma(a + 1) from P(1/2, x) = erf(sqrt(x)) or
+        P(1, x) = 1 - exp(-x) (Abramowitz & Stegun 6.5.21), which spares the import of scipy.
+        """
+        half = np.asarray(values, np.float64) / 2
+        power = 0.5 if self.degrees_of_freedom % 2 else 1.0
+        below = -np.expm1(-half)
+        if power == 0.5:
+            below = np.array([math.erf(root) for root in np.sqrt(half)])
+        term = half**power * np.exp(-half) / math.gamma(power + 1)
+        while power < self.degrees_of_freedom / 2:
+            below = below - term
+            power += 1
+            term = term * half / power
+        return np.maximum(below, 0)
 
 
 def strips(n_rows: int) -> Iterator[slice]:
@@ -114,7 +134,11 @@ def usable_image(dq: NDArray[np.uint32], bits: int = dqflags.DO_NOT_USE) -> NDAr
 
 
 def distribution(
-    values: NDArray[Any], usable: NDArray[np.bool_], *, top: float | None = None
+    values: NDArray[Any],
+    usable: NDArray[np.bool_],
+    *,
+    top: float | None = None,
+    ones: NDArray[np.float32] | None = None,
 ) -> Distribution | None:
     """The distribution of what is finite in an image; None where nothing is.
 
@@ -125,6 +149,8 @@ def distribution(
         Pixels that count.
     top : float, optional
         Where the histogram ends, which then begins at 0 and is linear.
+    ones : ndarray, (n_rows, n_cols), float32, optional
+        Ones; for several images of a shape they need to be made but once.
     """
     values = np.ascontiguousarray(values, np.float32)
     ends = _ends(values, usable) if top is None else (0.0, top)
@@ -150,8 +176,10 @@ def distribution(
     if not count:
         return None
     # An error of 1 makes every pixel good that is finite and not flagged.
-    flags = np.where(usable, np.uint32(0), np.uint32(dqflags.DO_NOT_USE))
-    spread = kernels.image_statistics(values, flags, np.ones(values.shape, np.float32))
+    flags = np.multiply(~usable, np.uint32(dqflags.DO_NOT_USE), dtype=np.uint32)
+    if ones is None:
+        ones = np.ones(values.shape, np.float32)
+    spread = kernels.image_statistics(values, flags, ones)
     numbers = Numbers(count, float(minimum), spread.median, float(maximum), spread.rms)
     edges = np.linspace(first, last, _BINS + 1)
     edges = 10**edges if is_logarithmic else edges

@@ -45,7 +45,8 @@ body.rr { margin: 0; }
 .rr .grid { display: grid; gap: 1rem; align-items: start;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)); }
 .rr .small-grid { display: grid; gap: 0.8rem; align-items: start;
-  grid-template-columns: repeat(auto-fill, minmax(8.5rem, 13rem)); }
+  grid-template-columns: repeat(auto-fill, minmax(min(45%, 10.5rem), 1fr)); }
+.rr .small-grid > * { max-width: 13rem; }
 .rr .columns { display: flex; flex-wrap: wrap; gap: 0 2.5rem; }
 .rr .columns > * { min-width: 0; max-width: 100%; }
 .rr .wide { flex: 1 1 22rem; }
@@ -85,5 +86,7 @@ body.rr { margin: 0; }
 .rr .gallery img, .rr .no-picture { width: 100%; aspect-ratio: 1; margin-bottom: 0.3rem; }
 .rr .no-picture { display: flex; align-items: center; justify-content: center; text-align: center;
   color: var(--soft); border: 1px dashed var(--line); box-sizing: border-box; padding: 0.3rem; }
+@media (max-width: 30rem) { .rr table { font-size: 0.84em; }
+  .rr th, .rr td { padding-right: 0.45rem; } .rr td { min-width: 0; } }
 @media print { .rr nav { display: none; } }
 """
