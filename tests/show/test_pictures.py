@@ -213,6 +213,14 @@ def test_a_saturated_field_is_counted_as_saturated_though_a_graver_flag_covers_i
     assert any("colour of its gravest flag" in text for text in texts)
 
 
+def test_an_image_without_errors_and_flags_is_drawn_and_has_a_thumbnail():
+    image = ImageModel(testing.create_wfi_image((40, 40)))
+    del image["err"], image["dq"]
+    assert titles(show.picture(image))[0] == "Rate"
+    assert not {"Flags", "Error of the rate"} & set(titles(show.picture(image)))
+    assert show.thumbnail(image).shape[2] == 3
+
+
 def test_a_chi_squared_that_has_no_number_is_left_out():
     chisq = np.full((40, 40), np.nan, np.float32)
     figure = show.picture(ImageModel(testing.create_wfi_image((40, 40), chisq=chisq)))

@@ -456,3 +456,12 @@ def test_hooks_of_the_product_are_told_and_not_run(tmp_path, simulated):
     assert len(calls) == 1
     assert len(ramp.notes) == 1
     assert ramp.notes[0].startswith("linearity ran with post_hooks")
+
+
+@pytest.mark.parametrize("name", ["data", "dq", "err"])
+def test_an_array_that_a_product_does_not_have_is_named(simple, tmp_path, name):
+    head, line, rest = simple.read_bytes().partition(f"\n  {name}:".encode())
+    path = tmp_path / simple.name
+    path.write_bytes(head + line.replace(b"  ", b"  x", 1)[:-2] + b":" + rest)
+    with pytest.raises(datamodels.ValidationError, match=f"validating {name} .* required"):
+        pixel_ramp(path, 20, 10)

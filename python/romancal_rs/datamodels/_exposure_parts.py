@@ -13,12 +13,22 @@ from ._errors import ModelError, ValidationError
 from ._tree import Tree, deep_copy
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ._base import DataModel
     from ._exposures import ImageModel, RampModel, ScienceRawModel
 
 
-def check_arrays(exposure: ScienceRawModel | RampModel | ImageModel) -> None:
+def check_arrays(
+    exposure: ScienceRawModel | RampModel | ImageModel, *, optional: Collection[str] = ()
+) -> None:
     """Checks the arrays that steps use: that they are there, of their types, and fit each other.
+
+    Parameters
+    ----------
+    exposure : ScienceRawModel, RampModel or ImageModel
+    optional : collection of str, optional
+        Arrays that need not be there.
 
     Raises
     ------
@@ -29,7 +39,7 @@ def check_arrays(exposure: ScienceRawModel | RampModel | ImageModel) -> None:
     needed = tree.place().required
     for name in exposure._for_steps:
         if name not in tree.data:
-            if name in needed:
+            if name in needed and name not in optional:
                 raise ValidationError(name, None, "required but missing", tree.source)
             continue
         array = tree.data[name]

@@ -23,13 +23,14 @@ _SAMPLED = 256
 
 
 def image_panels(image: ImageModel) -> list[Panel]:
-    """Rate, error, flags and, where it is there, chi squared of the fit."""
-    dq = image.stored("dq")
-    bad = unusable(dq)
+    """Rate, and where they are there error, flags and chi squared of the fit."""
+    dq = image.stored("dq") if "dq" in image else None
+    bad = None if dq is None else unusable(dq)
     panels: list[Panel] = [_rate_panel(image, bad)]
     if "err" in image:
         panels.append(Image.of("Error of the rate", image.stored("err"), bad=bad, unit="DN / s"))
-    panels.append(FlagMap.of("Flags", dq))
+    if dq is not None:
+        panels.append(FlagMap.of("Flags", dq))
     if "chisq" in image:
         chisq = Image.of("Chi squared of the fit", image.stored("chisq"), bad=bad)
         if np.isfinite(chisq.cells).any():  # other software may leave it empty
@@ -37,7 +38,7 @@ def image_panels(image: ImageModel) -> list[Panel]:
     return panels
 
 
-def _rate_panel(image: ImageModel, bad: NDArray[np.bool_]) -> Image:
+def _rate_panel(image: ImageModel, bad: NDArray[np.bool_] | None) -> Image:
     """The rate with its place on the sky, and what it is in MJy/sr."""
     factor = image.get("meta.photometry.conversion_megajanskys")
     notes = []

@@ -97,6 +97,8 @@ def pixel_ramp(
             x, y = pixel_at(model, *sky)
         if x is None or y is None:
             raise InputError("no pixel is named: give x and y, or sky")
+        if isinstance(model, datamodels.ImageModel):
+            datamodels.check_arrays(model)
         return _Look(model, area_of(model, x, y), references, stack).at_pixel(raw)
 
 
@@ -224,7 +226,7 @@ class _Look:
             pixels, pixel_flags = again.image.data, again.image.dq
         else:
             pixels = model.data[area.in_image]
-            pixel_flags = model.dq[area.in_image] if "dq" in model else np.uint32(0)
+            pixel_flags = model.dq[area.in_image]
         is_usable = (pixel_flags & np.uint32(dqflags.DO_NOT_USE)) == 0
         return PixelRamp(
             name=Path(model.source).name,

@@ -189,7 +189,7 @@ def representative(model: DataModel) -> tuple[NDArray[Any], NDArray[Any] | None]
     """
     _check(model)
     if isinstance(model, ImageModel):
-        return model.stored("data"), model.stored("dq")
+        return model.stored("data"), model.stored("dq") if "dq" in model else None
     if isinstance(model, (ScienceRawModel, RampModel)):
         return signal(model)[1], None
     shapes = {name: array.shape for name, array in model.arrays() if array.dtype.kind in "iuf"}
@@ -204,8 +204,13 @@ def representative(model: DataModel) -> tuple[NDArray[Any], NDArray[Any] | None]
 
 
 def _check(model: DataModel) -> None:
-    """Checks that the arrays of an exposure are there and fit each other."""
-    if isinstance(model, (ImageModel, RampModel, ScienceRawModel)):
+    """Checks that the arrays of an exposure fit each other; of an image the data have to be there.
+
+    Other software may leave out what its readers can do without.
+    """
+    if isinstance(model, ImageModel):
+        check_arrays(model, optional=("dq", "err"))
+    elif isinstance(model, (RampModel, ScienceRawModel)):
         check_arrays(model)
 
 
