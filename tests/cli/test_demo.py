@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from romancal_rs import show
 from romancal_rs.cli import main
 
 ROOT = "r0000101001001001001_0001_wfi01_f158"
@@ -102,6 +103,16 @@ def test_impossible_sizes_end_in_one_line(command, tmp_path, capsys):
     assert "rows: must be between 9 and 4096, got 5" in error
     assert error.count("\n") == 1
     assert not out.exists()
+
+
+def test_the_picture_of_a_demo_is_named_after_the_image_that_it_shows(tmp_path, monkeypatch):
+    drawn = []
+    save = show.save
+    monkeypatch.setattr(
+        show, "save", lambda figure, path: drawn.append(figure) or save(figure, path)
+    )
+    assert main(["demo", "--output-dir", str(tmp_path), "--size", "150", "--resultants", "3"]) == 0
+    assert drawn[0].texts[0].get_text() == f"{ROOT}_cal.asdf"
 
 
 def test_a_demo_without_matplotlib_leaves_the_picture_out_and_tells_how_it_comes(

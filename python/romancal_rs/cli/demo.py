@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     with result as image:
         calibrated = time.perf_counter()
         bins, groups, jumps = compare_with_truth(config, made, image)
-        picture = write_picture(config, made, image)
+        picture = write_picture(config, made)
     recipe = image.meta.cal_runs[-1]["recipe"]
     print(f"Recipe {recipe['name']}: {recipe['reason']}")
     print_rates(bins, groups)
@@ -174,8 +174,8 @@ def compare_with_truth(
     return compare_by_rate(*images, clean), groups, jumps
 
 
-def write_picture(config: SimulationConfig, made: SimulatedExposure, image: ImageModel) -> str:
-    """Draw the calibrated image, where that can be.
+def write_picture(config: SimulationConfig, made: SimulatedExposure) -> str:
+    """Draw the file of the calibrated image, where that can be.
 
     Returns
     -------
@@ -186,7 +186,7 @@ def write_picture(config: SimulationConfig, made: SimulatedExposure, image: Imag
     from ..show import picture, save
 
     try:
-        figure = picture(image)
+        figure = picture(made.exposure.with_name(f"{config.root}_cal.asdf"))
     except PlotExtraError as error:
         print(f"No picture: {error}")
         return ""
