@@ -266,7 +266,7 @@ def _recorded_seconds(run: Mapping[str, Any]) -> dict[str, str]:
     return {
         str(name): f"{taken:.2f}"
         for name, taken in mapping(run.get("seconds")).items()
-        if isinstance(taken, int | float)
+        if isinstance(taken, float)
     }
 
 
