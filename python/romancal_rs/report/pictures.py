@@ -29,7 +29,8 @@ _COLOURS = 128
 _SHADES = 32
 #: Room for a colour scale, or a legend, beside an image [inches].
 _BESIDE = 0.9
-_FAINTEST = 0.1
+#: Opacity of a cell with a lone flagged pixel, which is to be seen.
+_FAINTEST = 0.45
 _JPEG_QUALITY = 82
 
 
@@ -181,7 +182,7 @@ def thumbnail(values: NDArray[Any], bad: NDArray[np.bool_] | None) -> str:
 def _opacity(share: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Of a share of a cell, in steps."""
     steps = np.ceil(np.sqrt(share) * _SHADES) / _SHADES
-    return np.round(255 * np.maximum(steps, _FAINTEST)).astype(np.uint8)
+    return np.round(255 * (_FAINTEST + (1 - _FAINTEST) * steps)).astype(np.uint8)
 
 
 def extent_of(shape: Sequence[int], cell: int) -> tuple[float, float, float, float]:
