@@ -259,7 +259,7 @@ def _write_facts(axes: Axes, ramp: PixelRamp, theme: Theme) -> None:
     for name, text in ramp.facts().items():
         if name in _IN_HEADING:
             continue
-        first, *others = textwrap.wrap(text, _FACT_WIDTH) or [""]
+        first, *others = textwrap.wrap(text.replace("+-", "±"), _FACT_WIDTH) or [""]
         rows += [(name, first), *(("", line) for line in others)]
     for number, row in enumerate(rows):
         for text, right, colour in zip(row, (0, _NAME_WIDTH), ("grey", theme.text), strict=True):
