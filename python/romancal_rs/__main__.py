@@ -1,5 +1,22 @@
-"""``python -m romancal_rs`` is ``romancal-rs``."""
+"""``romancal-rs``, and ``python -m romancal_rs``, from their first moment.
 
-from .cli import script
+Nothing is imported before Ctrl-C is looked after: it may come at once.
+"""
 
-script()
+from __future__ import annotations
+
+import sys
+
+
+def script() -> None:
+    """The command, as a process of its own."""
+    try:
+        from .cli import script as command
+    except KeyboardInterrupt:
+        sys.stderr.write("romancal-rs: interrupted\n")
+        sys.exit(130)
+    command()
+
+
+if __name__ == "__main__":
+    script()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from romancal_rs import datamodels
+from romancal_rs.cli import info, main
 
 MOMENTS = 8
 #: Only so that a fault does not hang the tests: nothing is proved by it.
@@ -143,6 +144,42 @@ def test_a_signal_that_is_ignored_stays_so():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "goes on True\n"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_that_makes_something_else_fail_is_told_as_such(
+    capsys, monkeypatch, number, status
+):
+    """An ImportError of numpy was told, or an AttributeError of argparse."""
+
+    def fail(_: object) -> None:
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt:
+            raise ImportError("could not import module datetime") from None
+
+    monkeypatch.setattr(info, "run", fail)
+    assert main(["info", "FILE"]) == status
+    assert capsys.readouterr().err in (
+        "romancal-rs: interrupted\n",
+        "romancal-rs: terminated\n",
+    )
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_while_the_command_is_imported_is_told_in_a_line():
+    """Python told where it was."""
+    code = (
+        "import sys, signal\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'romancal_rs.cli': signal.raise_signal(signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from romancal_rs.__main__ import script\n"
+        "script()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "romancal-rs: interrupted\n")
 
 
 def test_what_a_handler_raises_while_a_kernel_works_is_what_comes_back():

@@ -56,9 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         Ctrl-C, 143 after SIGTERM, 129 after SIGHUP. Wrong usage exits with 2.
     """
     wants_traceback = False
+    interrupts: list[KeyboardInterrupt] = []
     try:
         complete()
-        with ending_as_ctrl_c(), named_output():
+        with ending_as_ctrl_c() as interrupts, named_output():
             if "_ARGCOMPLETE" in os.environ:
                 if not can_complete():
                     return 1
@@ -70,8 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         return _interrupted(interrupt)
     except Exception as error:
-        if isinstance(error.__cause__, KeyboardInterrupt):  # while something was imported
-            return _interrupted(error.__cause__)
+        if interrupts:  # what was at work has made something else of it, as imports do
+            return _interrupted(interrupts[-1])
         if isinstance(error, BrokenPipeError) and error.filename is OUTPUT:
             return 1  # whoever read our output has gone: say nothing more
         if wants_traceback:

@@ -40,22 +40,32 @@ def terminate(number: int, frame: FrameType | None = None) -> None:
 
 
 @contextlib.contextmanager
-def ending_as_ctrl_c() -> Iterator[None]:
+def ending_as_ctrl_c() -> Iterator[list[KeyboardInterrupt]]:
     """In the block, SIGTERM and SIGHUP raise a `Terminated`.
 
     One that is ignored stays so (nohup ignores SIGHUP), and one that somebody handles is his.
+    Gives a list of what was raised, by Ctrl-C too: what is interrupted may fail with an error
+    of its own, as compiled modules do while they are imported, and the parser of arguments.
     """
+    raised: list[KeyboardInterrupt] = []
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread hears of signals
+        yield raised  # only the main thread hears of signals
         return
-    ours = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raised.append(KeyboardInterrupt() if number == signal.SIGINT else Terminated(number))
+        raise raised[-1]
+
+    usual = {number: signal.SIG_DFL for number in _ENDING}
+    usual[signal.SIGINT] = signal.default_int_handler
+    ours = {number: of for number, of in usual.items() if signal.getsignal(number) is of}
     try:
         for number in ours:
-            signal.signal(number, terminate)
-        yield
+            signal.signal(number, end)
+        yield raised
     finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
+        for number, before in ours.items():
+            signal.signal(number, before)
 
 
 def how_it_ended(interrupt: BaseException) -> tuple[str, int]:

@@ -105,7 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     content.add_argument(
         "--encoded",
         action="store_true",
-        help="as flight exposures are sent: differences to a reference read, offset, guide window",
+        help="as flight sends them: differences, guide window",
     )
     seldom(
         content.add_argument(
@@ -117,7 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--readout",
         metavar="KIND",
         default="flight",
-        help="flight, or ideal: without what the flight recipe's steps remove (flight)",
+        help="flight, or ideal: without what steps remove (flight)",
     )
     completed_by(of_readout, one_of("flight", "ideal"))
     for name, what in _READOUT_OPTIONS.items():

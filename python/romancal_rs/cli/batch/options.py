@@ -140,7 +140,7 @@ def add_scratch(parser: argparse._ActionsContainer) -> None:
 
 def add_arguments_of_target(parser: argparse.ArgumentParser, arguments: list[str]) -> None:
     """Adds the parameters of the class that the first word names, or of the default one."""
-    parser.usage = f"{parser.prog} [{_TARGET}] SOURCE ... --to DEST [--PARAMETER=VALUE ...]"
+    parser.usage = f"{parser.prog} [{_TARGET}] SOURCE ... --to DEST [options]"
     for word in arguments:
         if (option := word.partition("=")[0]).replace("_", "-") in _PLACES:
             parser.error(f"{option}: in a batch, --to DEST says where the products go")

@@ -47,18 +47,20 @@ CALL_AGAIN = 75
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_shared_arguments(parser)
-    add_quiet(parser, "print errors only; the exit status tells the rest")
+    add_quiet(parser)
     seldom(
         parser.add_argument(
             "--run", metavar="ID", dest="run_id", help="without SOURCE: the run to go on with"
         )
     )
     group = parser.add_argument_group("how it is done")
-    group.add_argument(
-        "--engine",
-        choices=("processes", "serial", "dask"),
-        default="processes",
-        help="processes of this machine (default), serial: in this process, or a dask cluster",
+    seldom(
+        group.add_argument(
+            "--engine",
+            choices=("processes", "serial", "dask"),
+            default="processes",
+            help="processes of this machine (default), serial: in this process, or a dask cluster",
+        )
     )
     seldom(
         group.add_argument(
@@ -116,11 +118,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         group.add_argument("--fail-fast", action="store_true", help="stop after the first failure")
     )
     group.add_argument("--dry-run", action="store_true", help="say what would be done, and why")
-    group.add_argument(
-        "--progress",
-        choices=("auto", "bar", "lines", "json", "none"),
-        default="auto",
-        help="auto: a bar on a terminal, else a line every 10 s",
+    seldom(
+        group.add_argument(
+            "--progress",
+            choices=("auto", "bar", "lines", "json", "none"),
+            default="auto",
+            help="auto: a bar on a terminal, else a line every 10 s",
+        )
     )
     seldom(
         group.add_argument(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..._files import write_text
 from ..options import path
+from ..parser import seldom
 from .kinds import RERUN, positive, seconds, size
 from .options import add_arguments_of_target as add_arguments_of_target
 from .options import add_shared_arguments, check_place
@@ -60,33 +61,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive,
         help="number of jobs (default: as many as there are detectors)",
     )
-    slurm.add_argument(
-        "--shard-by",
-        choices=("detector", "exposure"),
-        help="whether a job has whole detectors, so that it opens few references (default: yes, "
-        "where no --array is given)",
+    seldom(
+        slurm.add_argument(
+            "--shard-by",
+            choices=("detector", "exposure"),
+            help="whether a job has whole detectors, so that it opens few references (default: "
+            "yes, where no --array is given)",
+        )
     )
     slurm.add_argument(
         "--cpus-per-task", metavar="N", type=positive, default=1, help="CPUs of a job (default: 1)"
     )
-    slurm.add_argument(
-        "--workers",
-        metavar="N",
-        type=positive,
-        help="worker processes of a job, which share its CPUs (default: one for each)",
+    seldom(
+        slurm.add_argument(
+            "--workers",
+            metavar="N",
+            type=positive,
+            help="worker processes of a job, which share its CPUs (default: one for each)",
+        )
     )
     for name, (metavar, text) in _DIRECTIVES.items():
         slurm.add_argument(f"--{name}", metavar=metavar, help=text)
-    slurm.add_argument(
-        "--sbatch",
-        metavar="NAME=VALUE",
-        type=_directive,
-        action="append",
-        default=[],
-        help="another option of sbatch, such as qos=long",
+    seldom(
+        slurm.add_argument(
+            "--sbatch",
+            metavar="NAME=VALUE",
+            type=_directive,
+            action="append",
+            default=[],
+            help="another option of sbatch, such as qos=long",
+        )
     )
-    slurm.add_argument(
-        "--scratch", metavar="DIR", help="directory of each host (default: the job's own)"
+    seldom(
+        slurm.add_argument(
+            "--scratch", metavar="DIR", help="directory of each host (default: the job's own)"
+        )
     )
     slurm.add_argument(
         "--output", metavar="FILE", type=path, help="write the script there, and do not submit it"
@@ -96,10 +105,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     handed_on = parser.add_argument_group("handed on to batch run")
     for name, (metavar, kind, text) in _OF_RUN.items():
-        handed_on.add_argument(f"--{name}", metavar=metavar, type=_as_given(kind), help=text)
-    handed_on.add_argument("--rerun", choices=RERUN, help="what is done again")
+        seldom(
+            handed_on.add_argument(f"--{name}", metavar=metavar, type=_as_given(kind), help=text)
+        )
+    seldom(handed_on.add_argument("--rerun", choices=RERUN, help="what is done again"))
     for name, text in _FLAGS_OF_RUN.items():
-        handed_on.add_argument(f"--{name}", action="store_true", help=text)
+        seldom(handed_on.add_argument(f"--{name}", action="store_true", help=text))
 
 
 def run(options: argparse.Namespace) -> int:
