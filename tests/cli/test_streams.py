@@ -134,3 +134,14 @@ def test_main_leaves_standard_output_as_it_was():
     before = sys.stdout
     assert main(["steps"]) == 0
     assert sys.stdout is before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_log_file_on_a_full_disk_is_told_once_and_the_run_goes_on(simulated, tmp_path, capsys):
+    """Each message had a traceback, and the run ended as failed, with its products written."""
+    words = [str(simulated.exposure), "--references", str(simulated.references)]
+    where = ["--output-dir", str(tmp_path), "--log-file", "/dev/full"]
+    assert main(["calibrate", *words, *where]) == 0
+    told = capsys.readouterr().err
+    assert told == "--log-file /dev/full: No space left on device; it gets no more messages\n"
+    assert len(list(tmp_path.iterdir())) == 2

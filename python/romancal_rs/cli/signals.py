@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 #: What ends a command, besides Ctrl-C, and what it is called. Windows has no SIGHUP.
 _ENDING = {
@@ -56,7 +57,7 @@ def ending_as_ctrl_c() -> Iterator[list[KeyboardInterrupt]]:
         raised.append(KeyboardInterrupt() if number == signal.SIGINT else Terminated(number))
         raise raised[-1]
 
-    usual = {number: signal.SIG_DFL for number in _ENDING}
+    usual: dict[int, Any] = {number: signal.SIG_DFL for number in _ENDING}
     usual[signal.SIGINT] = signal.default_int_handler
     ours = {number: of for number, of in usual.items() if signal.getsignal(number) is of}
     try:

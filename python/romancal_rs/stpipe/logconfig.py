@@ -16,15 +16,17 @@ the more specific wins: the one with more characters that are not wildcards, the
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, ClassVar, TextIO
+from typing import Any, ClassVar
 
 from configobj import ConfigObj, ConfigObjError
 
@@ -252,7 +254,7 @@ class _Destinations:
         self._config = config
         self._stack = ExitStack()
         #: How a file was asked for, and the open file, by its path.
-        self._files: dict[str, tuple[str, TextIO]] = {}
+        self._files: dict[str, tuple[str, _LogFile]] = {}
         self.display = functools.cache(self._display)
         self._handler = functools.cache(self._make_handler)
 
@@ -284,9 +286,10 @@ class _Destinations:
             raise LogConfigError(
                 f"{where}: the directory {os.path.dirname(path)} does not exist; make it first"
             )
-        file = stack.enter_context(_opened(path, where))
+        file = _LogFile(path, where)
+        stack.callback(file.close)
         if kind == "file":
-            file.truncate(0)
+            file.empty()
         self._files[path] = (kind, file)
 
     def _display(self, logger_name: str) -> Display:
@@ -308,18 +311,56 @@ class _Destinations:
             if self._config.overrides.is_quiet:
                 level = max(level, logging.ERROR)
         else:
-            made = logging.StreamHandler(self._files[_file_of(handler)[1]][1])
+            file: Any = self._files[_file_of(handler)[1]][1]
+            made = logging.StreamHandler(file)
             made.setFormatter(logging.Formatter(format))
         made.setLevel(level)
         return made
 
 
-def _opened(path: str, where: str) -> TextIO:
-    """The file, to append to: so what others write into it meanwhile is not overwritten."""
-    try:
-        return open(path, "a", encoding="utf-8")
-    except OSError as error:
-        raise LogConfigError(f"{where}: cannot write {path}: {error.strerror}") from error
+class _LogFile:
+    """A file that messages are added to: what others write into it meanwhile is not overwritten.
+
+    Where it takes no more, as on a full disk, that is told once, and the run goes on.
+
+    Parameters
+    ----------
+    path : str
+    where : str
+        What asked for it, for messages.
+    """
+
+    def __init__(self, path: str, where: str) -> None:
+        try:
+            self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115
+        except OSError as error:
+            raise LogConfigError(f"{where}: cannot write {path}: {error.strerror}") from error
+        self._where = where
+        self._is_lost = False
+
+    def empty(self) -> None:
+        with contextlib.suppress(OSError):  # a pipe, or a device
+            self._file.truncate(0)
+
+    def write(self, text: str) -> None:
+        if self._is_lost:
+            return
+        try:
+            self._file.write(text)
+            self._file.flush()
+        except OSError as error:
+            self._is_lost = True
+            if sys.stderr is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    print(
+                        f"{self._where}: {error.strerror}; it gets no more messages",
+                        file=sys.stderr,
+                        flush=True,
+                    )
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # what could not be written is still in its memory
+            self._file.close()
 
 
 def _file_of(handler: str) -> tuple[str, str]:
