@@ -293,3 +293,18 @@ def test_wrong_values_of_options_are_wrong_usage(simulated, capsys, option):
 def test_flags_before_the_target_may_be_abbreviated(run, simulated, tmp_path):
     run("--verb", "dq_init", simulated.exposure)
     assert product(tmp_path, "dqinit")
+
+
+@pytest.mark.parametrize("inside", ["", "/sub"])
+def test_a_file_where_the_output_should_go_is_told_before_the_work(
+    simulated, tmp_path, capsys, inside
+):
+    """One on the way to the directory was found when all had been calculated."""
+    file = tmp_path / "file"
+    file.touch()
+    words = [str(simulated.exposure), "--references", str(simulated.references)]
+    shown = ["--log-level", "info", "--output-dir", f"{file}{inside}"]
+    assert main(["calibrate", *words, *shown]) == 2
+    *told, error = capsys.readouterr().err.splitlines()
+    assert error.endswith(f"output_dir = '{file}{inside}': {file} is no directory")
+    assert not any("running in one pass" in line for line in told)

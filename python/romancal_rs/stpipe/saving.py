@@ -66,9 +66,16 @@ class SavingStep(StepBase):
     # --- saving
 
     def _check_output_dir(self) -> None:
-        path = self.output_dir
-        if path is not None and os.path.exists(path) and not os.path.isdir(path):
-            raise ParameterError(f"{self.name}: output_dir = {path!r}: that is a file")
+        """Errs where it can be neither made nor written to: before the work, not after it."""
+        if self.output_dir is None:
+            return
+        place = Path(self.output_dir)
+        while not os.path.lexists(place) and place != place.parent:
+            place = place.parent
+        if os.path.isdir(place) and (os.access(place, os.W_OK | os.X_OK) or not self.save_results):
+            return
+        what = "cannot be written to" if os.path.isdir(place) else "is no directory"
+        raise ParameterError(f"{self.name}: output_dir = {self.output_dir!r}: {place} {what}")
 
     @staticmethod
     def _as_list(result: Any) -> list[Any]:
