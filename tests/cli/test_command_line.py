@@ -113,8 +113,34 @@ def test_a_mark_stays_with_a_parameter_that_is_declared_again():
 def test_help_of_commands_with_many_options_leaves_some_out(capsys, monkeypatch, words):
     first, whole = (help_of(capsys, monkeypatch, *words, option) for option in ("-h", "--help-all"))
     assert len(first.splitlines()) <= SCREEN
-    assert max(map(len, first.splitlines())) <= 81 if words[-1] == "submit" else 80
+    assert max(map(len, first.splitlines())) <= 81
     assert options_in(first) < options_in(whole)
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("--steps.jump.foo=4", "--help-all shows all that there are"),
+        ("--steps.jump.rejection-treshold=4", "did you mean '--steps.jump.rejection_threshold'?"),
+        ("--steps.rampfitt.skip=true", "did you mean '--steps.rampfit.skip'?"),
+        ("--steps.foo.bar=2", "the steps are " + ", ".join(ExposurePipeline.step_defs)),
+    ],
+)
+def test_what_is_meant_by_a_wrong_parameter_is_sought_in_its_step(capsys, word, hint):
+    """For jump.foo it was jump.suffix, and for foo.bar photom.recipe."""
+    with pytest.raises(SystemExit):
+        main(["calibrate", "FILE", word])
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message == f"romancal-rs calibrate: error: unrecognized argument {word}; {hint}"
+
+
+def test_a_file_without_a_name_is_told_as_such(capsys):
+    """It was taken for the current directory."""
+    with pytest.raises(SystemExit):
+        main(["calibrate", ""])
+    assert capsys.readouterr().err.endswith(
+        "FILE: an empty name; expected that of a file or directory\n"
+    )
 
 
 def test_the_overview_fits_a_terminal(capsys, monkeypatch):

@@ -17,6 +17,8 @@ Completer: TypeAlias = Callable[..., list[str]]
 
 def path(word: str) -> str:
     """The path that a word means; a URL is wrong usage."""
+    if not word:
+        raise argparse.ArgumentTypeError("an empty name; expected that of a file or directory")
     try:
         return local_path(word)
     except InputError as error:

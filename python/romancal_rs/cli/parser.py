@@ -119,9 +119,27 @@ class Parser(argparse.ArgumentParser):
             option = word.partition("=")[0]
             hint = self.explain(option) if self.explain is not None else ""
             if not hint and word.startswith("-"):
-                hint = nearest(option, self._option_string_actions)
+                hint = self._nearest(option)
             self.error(f"unrecognized argument {word}{hint}")
         return options
+
+    def _nearest(self, option: str) -> str:
+        """The option that was meant; of a step, by the names of the step and of the parameter."""
+        known = list(self._option_string_actions)
+        section, dot, name = option.rpartition(".")
+        of_steps: dict[str, list[str]] = {}
+        for other in known:
+            of_steps.setdefault(other.rpartition(".")[0], []).append(other.rpartition(".")[2])
+        if not dot or section.count(".") != 1 or len(of_steps) == 1:
+            return nearest(option, known)
+        if section in of_steps:
+            hint = nearest(name, of_steps[section])
+            return hint.replace("'", f"'{section}.", 1) or "; --help-all shows all that there are"
+        shown = [o for o, of in self._option_string_actions.items() if of.help != argparse.SUPPRESS]
+        steps = list(dict.fromkeys(other.split(".")[1] for other in shown if "." in other))
+        if not steps or nearest(section.partition(".")[2], steps):
+            return nearest(option, known)
+        return f"; the steps are {', '.join(steps)}"
 
     def offer_hyphens(self) -> None:
         """Has a shell complete the names of options with hyphens, too."""
