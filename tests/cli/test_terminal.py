@@ -18,7 +18,7 @@ from romancal_rs.cli import terminal
 from romancal_rs.cli.progress import RunProgress
 from romancal_rs.cli.summary import step_rows
 from romancal_rs.pipeline import ExposurePipeline
-from romancal_rs.stpipe import ReferencePool, RomanPipeline, Run
+from romancal_rs.stpipe import Progress, ReferencePool, RomanPipeline, Run
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -280,9 +280,13 @@ def test_a_run_of_any_kind_is_counted_to_its_end(simulated, tmp_path, name):
 
 
 def test_the_one_pass_is_named_by_its_steps_and_rows(simulated):
+    """While it got ready it was named by its last step, and then stood at no rows."""
     step = ExposurePipeline(references=str(simulated.references))
     _, _, described = followed(step, simulated.exposure)
-    assert "dq_init to rampfit: 0 of 64 rows" in described
+    ready = described.index("dq_init to rampfit: getting ready")
+    assert "rampfit" not in described[ready:]
+    half = Progress("dq_init to rampfit", 1032, 2064, "rows")
+    assert str(half) == "dq_init to rampfit: 1,032 of 2,064 rows"
 
 
 def test_where_the_time_of_a_run_went_adds_up_to_all_of_it(simulated, tmp_path):

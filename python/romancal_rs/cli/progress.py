@@ -98,7 +98,8 @@ class RunProgress:
         if progress.unit == "bytes read":
             self._read = max(self._read, share)
         elif progress.unit == "rows":
-            self._read = 1.0  # what is read later counts no more: files that are mapped never do
+            if progress.done:  # what is read later counts no more: files that are mapped never do
+                self._read = 1.0
             to_come = [name for name in progress.steps if name in self._names]
             going_on = set(to_come) - self._ended
             self._under_way = share * sum(map(_weight, going_on))

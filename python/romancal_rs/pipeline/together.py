@@ -90,6 +90,7 @@ def _together(steps: Sequence[RomanStep], model: DataModel, work: Any) -> Any:
     def process(input: Any) -> Any:
         nonlocal of_others
         started = time.perf_counter()
+        last._run.rows_told(steps, input.shape)
         with ExitStack() as stack:
             reasons = {
                 step: step.why_skip_is_set() if step.skip else step.reason_to_skip(input)

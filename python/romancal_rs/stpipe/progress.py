@@ -42,6 +42,8 @@ class Progress:
     steps: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        if self.unit == "rows" and self.done == 0:  # files are opened, and some look ahead
+            return f"{self.what}: getting ready"
         if self.unit == "rows":
             return f"{self.what}: {self.done:,} of {self.total:,} rows"
         return self.what
