@@ -116,6 +116,20 @@ def test_the_tree_of_a_file_without_a_model(tmp_path, capsys):
     assert "flux (NDArrayType): shape=(3,), dtype=float64" in out
 
 
+def test_control_characters_of_a_file_do_not_reach_the_terminal(image, capsys):
+    """The tree had them as they were; times had digits of rounding."""
+    with datamodels.open(image) as model:
+        model.meta.program.title = "\x1b[31mred\a"
+        model.meta.exposure.exposure_time = 139.14867999999998
+        model.save(image)
+    for words in ([], ["--tree"], ["-1"], ["--stats"]):
+        out = printed(capsys, *words, image)
+        assert "\x1b" not in out
+        assert "\a" not in out
+    assert r"title (str): \x1b[31mred\x07" in printed(capsys, "--tree", image)
+    assert "exposure [s]    139.14868\n" in printed(capsys, image)
+
+
 def test_other_files_say_what_they_are(tmp_path, capsys):
     import asdf
 

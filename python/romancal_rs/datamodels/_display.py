@@ -67,7 +67,9 @@ def shown(value: Any, path: tuple[str | int, ...], kind: str) -> Any:
     """The tree to print for a value; `path` and `kind` as for `class_name`."""
     if isinstance(value, dict):
         cls = _dict_class(class_name(path, kind))
-        items = {key: shown(item, (*path, key), kind) for key, item in value.items()}
+        items = {
+            shown(key, (), kind): shown(item, (*path, key), kind) for key, item in value.items()
+        }
         # As in the manual, the metadata come before the arrays.
         return cls({"meta": items["meta"], **items} if "meta" in items else items)
     if isinstance(value, list):
@@ -76,6 +78,8 @@ def shown(value: Any, path: tuple[str | int, ...], kind: str) -> Any:
         return NDArrayType(lambda: value, value.shape, value.dtype)
     if hasattr(value, "read") and hasattr(value, "dtype"):
         return NDArrayType(value.read, value.shape, value.dtype)
+    if type(value) is str:  # a terminal obeys control characters
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in value)
     return value
 
 
