@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import _lazy, dqflags
@@ -12,6 +13,7 @@ from .exposure import check_for_step, check_ramp
 from .guide_window import GuideWindow
 from .stpipe import RomanStep
 from .stpipe.recipes import OF_2022
+from .stpipe.run import run_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,9 +95,11 @@ class DQInitStep(RomanStep):
         return dq
 
     def _tell(self, flags: np.ndarray) -> None:
-        """Says what the MASK has."""
+        """Says what the MASK has: once of a run, which may begin anew."""
         n_bad = n_flagged(flags, dqflags.DO_NOT_USE)
-        self.log.info("%d of %d pixels are DO_NOT_USE by the MASK", n_bad, flags.size)
+        run = run_of(self)
+        tell = self.log.info if run is None else partial(run.tell_once, self.log)
+        tell("%d of %d pixels are DO_NOT_USE by the MASK", n_bad, flags.size)
 
     def skip_input(self, input: Any) -> RampModel:
         from . import datamodels

@@ -44,6 +44,14 @@ def test_each_step_says_in_one_message_what_it_did(image):
     assert {name: len(said(image, name)) for name in done} == dict.fromkeys(done, 1)
 
 
+def test_of_a_field_that_is_saturated_throughout_the_mask_is_told_once(simulated):
+    """The one pass begins, and then the steps begin anew: it was told of both."""
+    with datamodels.open(simulated.exposure) as exposure:
+        exposure.data[:, 4:-4, 4:-4] = 65535
+        image = ExposurePipeline(references=str(simulated.references)).run(exposure)
+    assert len(said(image, "dq_init")) == len(said(image, "saturation")) == 1
+
+
 def test_the_numbers_of_the_flags_are_those_of_the_files(image, simulated):
     mask = reference(simulated, "mask")["dq"]
     (of_mask,) = said(image, "dq_init")
