@@ -46,15 +46,20 @@ def _without_main() -> Iterator[None]:
 
 @contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Has what this thread starts ignore Ctrl-C in a terminal, which is for who starts it."""
+    """Has what this thread starts ignore what a terminal sends to all: it is for who starts it.
+
+    That is Ctrl-C, and SIGHUP when it is closed: workers that end by themselves leave locks behind.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # which has no say in that
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)]
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 class _SpawnProcess(SpawnProcess):
