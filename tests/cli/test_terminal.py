@@ -89,6 +89,20 @@ def words(simulated, tmp_path):
     return [sys.executable, "-W", "ignore", "-c", AT_ONCE, *run, f"--output_dir={place}"]
 
 
+@pytest.fixture(scope="module")
+def image(simulated, tmp_path_factory):
+    """A product of the pipeline."""
+    place = tmp_path_factory.mktemp("image")
+    ExposurePipeline.call(
+        simulated.exposure,
+        references=simulated.references,
+        output_dir=str(place),
+        save_results=True,
+    ).close()
+    (path,) = place.glob("*_cal.asdf")
+    return path
+
+
 def held(frames):
     """Checks the states of a bar: never back, never beyond the end, and full at last."""
     shares = [share for share, _ in frames]
@@ -185,6 +199,32 @@ def test_a_plan_counts_the_heads_that_are_read(simulated, tmp_path):
     assert shown.status == 0, shown.raw
     assert all(share <= 100 for share, _ in shown.frames)
     assert any("3 exposures" in line for line in shown.others)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["show", "IMAGE"], "drawing"),
+        (["show", "IMAGE", "IMAGE", "--thumbnail", "-o", "."], "drawing: 0 of 2"),
+        (["show", "IMAGE", "--ramp=3,4", "--table"], "fitting the ramp anew"),
+        (["report", "IMAGE"], "looking at the exposure"),
+        (["diff", "IMAGE", "IMAGE"], "comparing"),
+        (["export", "IMAGE", "one.fits"], "writing one.fits"),
+        (["info", "--stats", "IMAGE", "IMAGE"], "reading: 0 of 2"),
+        (["validate", "IMAGE"], "reading"),
+    ],
+)
+def test_whatever_may_take_long_says_what_goes_on(image, tmp_path, monkeypatch, words, named):
+    monkeypatch.chdir(tmp_path)
+    if words[-1] == ".":  # two files of a name are one picture
+        other = tmp_path / f"other_{image.name}"
+        other.write_bytes(image.read_bytes())
+        words = [words[0], "IMAGE", str(other), *words[3:]]
+    words = [str(image) if word == "IMAGE" else word for word in words]
+    shown = on_terminal([sys.executable, "-W", "ignore", "-c", AT_ONCE, *words], 80)
+    assert shown.status == 0, shown.raw
+    assert re.search(rf"\d:\d\d {named}", "\n".join(shown.lines)), shown.raw
+    assert shown.raw.count("\x1b[?25h") >= shown.raw.count("\x1b[?25l") > 0
 
 
 def test_what_takes_no_second_shows_no_bar():

@@ -52,10 +52,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     from ..compare import compare
+    from .terminal import working
 
-    found = compare(
-        options.a, options.b, rtol=options.rtol, atol=options.atol, all_meta=options.all_meta
-    )
+    with working("comparing"):
+        found = compare(
+            options.a, options.b, rtol=options.rtol, atol=options.atol, all_meta=options.all_meta
+        )
     if options.json:
         import json
 

@@ -37,15 +37,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from ..errors import InputError
     from ..fits import export
+    from .terminal import working
 
     if options.output and options.named:
         raise InputError(f"two files to write: {options.output} and {options.named}; give one")
     output = options.named or options.output or Path(options.file).with_suffix(".fits").name
     if Path(output).exists() and not options.overwrite:
         raise InputError(f"{output}: there is a file of this name; --overwrite replaces it")
-    exported = export(
-        options.file, output, everything=options.everything, overwrite=options.overwrite
-    )
+    with working(f"writing {output}"):
+        exported = export(
+            options.file, output, everything=options.everything, overwrite=options.overwrite
+        )
     if not options.quiet:
         print(exported)
     return 0

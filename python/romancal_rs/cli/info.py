@@ -72,19 +72,22 @@ def each(files: Sequence[str], look: Callable[[str], None]) -> tuple[dict[str, s
     """
     from ..errors import RomancalError, one_line, shortened
     from .streams import OUTPUT
+    from .terminal import working
 
     failed: dict[str, str] = {}
-    for file in files:
-        try:
-            look(file)
-        except (RomancalError, OSError) as error:
-            filename = getattr(error, "filename", None)
-            if filename is OUTPUT:
-                raise
-            text = getattr(error, "strerror", None) if filename else None
-            message = shortened(f"{filename}: {text}" if text else one_line(error))
-            failed[file] = message
-            complain(f"romancal-rs: error: {message}")
+    with working("reading", len(files) if len(files) > 1 else None) as work:
+        for file in files:
+            try:
+                look(file)
+            except (RomancalError, OSError) as error:
+                filename = getattr(error, "filename", None)
+                if filename is OUTPUT:
+                    raise
+                text = getattr(error, "strerror", None) if filename else None
+                message = shortened(f"{filename}: {text}" if text else one_line(error))
+                failed[file] = message
+                complain(f"romancal-rs: error: {message}")
+            work.advance()
     return failed, 1 if failed else 0
 
 

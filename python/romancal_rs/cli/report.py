@@ -73,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _write_page(options: argparse.Namespace) -> Path:
     from .. import report
+    from .terminal import working
 
     for name in ("pages", "thumbnails", "run_id"):
         if getattr(options, name) not in (None, False):
@@ -80,7 +81,8 @@ def _write_page(options: argparse.Namespace) -> Path:
             options.parser.error(f"--{option} is for the directory of a batch, not for a file")
     file = options.destination
     output = Path(options.output or f"{Path(file).stem}.html")
-    return report.write(file, output, raw=options.raw)
+    with working("looking at the exposure"):
+        return report.write(file, output, raw=options.raw)
 
 
 def _write_batch(options: argparse.Namespace) -> Path:

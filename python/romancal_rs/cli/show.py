@@ -91,10 +91,14 @@ def run(options: argparse.Namespace) -> int:
     require_matplotlib("romancal-rs show")
     if options.window:
         return _show_windows(options)
+    from .terminal import working
+
     targets = targets_of(options)
-    for file, target in zip(options.files, targets, strict=True):
-        _write(file, target, options)
-        print(f"wrote {target}", flush=True)
+    with working("drawing", len(targets) if len(targets) > 1 else None) as work:
+        for file, target in zip(options.files, targets, strict=True):
+            _write(file, target, options)
+            print(f"wrote {target}", flush=True)
+            work.advance()
     return 0
 
 

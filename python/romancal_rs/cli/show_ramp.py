@@ -111,11 +111,13 @@ def run(options: argparse.Namespace) -> int:
     if to_file and Path(options.table).suffix.lower() not in TABLES:
         raise InputError(f"--table={options.table}: expected a name in {' or '.join(TABLES)}")
     from ..show.look import pixel_ramp
+    from .terminal import working
 
     x, y = options.ramp or (None, None)
-    ramp = pixel_ramp(
-        options.file, x, y, sky=options.sky, raw=options.raw, references=options.references
-    )
+    with working("fitting the ramp anew"):
+        ramp = pixel_ramp(
+            options.file, x, y, sky=options.sky, raw=options.raw, references=options.references
+        )
     if to_file:
         write_table(ramp, Path(options.table))
         print(f"wrote {options.table}")
