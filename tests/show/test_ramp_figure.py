@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from romancal_rs import dqflags
-from romancal_rs.show.pixel_ramp import PixelRamp, Product
+from romancal_rs.show.ramp_record import PixelRamp, Product
 from romancal_rs.show.segments import Segment
 
 pytest.importorskip("matplotlib")
@@ -199,6 +199,12 @@ def test_a_figure_of_the_callers_is_drawn_into():
 
 
 # --- the numbers in words
+
+
+def test_a_notebook_shows_the_facts_and_unfolds_the_numbers():
+    html = made_by_hand()._repr_html_()
+    assert "<td>rate of the fit</td><td>2 +- 0.05 DN/s (gls)</td>" in html
+    assert html.index("<details><summary>numbers") < html.index("100.000")
 
 
 def test_the_table_has_the_numbers():

@@ -13,7 +13,7 @@ from ..errors import InputError
 from .options import path
 
 if TYPE_CHECKING:
-    from ..show.pixel_ramp import PixelRamp
+    from ..show import PixelRamp
 
 #: What `--table` writes.
 TABLES = (".csv", ".ecsv")
@@ -110,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
     to_file = options.table not in (None, ON_TERMINAL)
     if to_file and Path(options.table).suffix.lower() not in TABLES:
         raise InputError(f"--table={options.table}: expected a name in {' or '.join(TABLES)}")
-    from ..show.look import pixel_ramp
+    from ..show import pixel_ramp
     from .terminal import working
 
     x, y = options.ramp or (None, None)

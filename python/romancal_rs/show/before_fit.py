@@ -26,7 +26,7 @@ from ..reference_types import CHANNEL_COLS
 from ..refpix import RefPixStep
 from ..stpipe import RampStep, RomanStep
 from ..wfi18_transient import WFI18TransientStep
-from .pixel_ramp import AS_READ
+from .ramp_record import AS_READ
 
 if TYPE_CHECKING:
     from ..datamodels import DataModel, RampModel, ScienceRawModel

@@ -26,7 +26,7 @@ from ..stpipe.recipes import AUTO, recipe_for
 from .before_fit import Area, to_the_fit
 from .fit_again import FitAgain, fit_again, rates_after
 from .heading import heading
-from .pixel_ramp import AS_FITTED, AS_READ, PixelRamp, Product
+from .ramp_record import AS_FITTED, AS_READ, PixelRamp, Product
 from .segments import Segment, lines_of_rate, lines_of_segments, runs, usable_samples
 from .sources import Record, ReferenceFinder, find_ramp, find_raw
 

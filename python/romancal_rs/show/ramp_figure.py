@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from .pixel_ramp import PixelRamp
+    from .ramp_record import PixelRamp
 
 __all__ = ["draw_pixel_ramp"]
 

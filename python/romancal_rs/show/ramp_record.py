@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import dqflags
+from .. import _html, dqflags
 from ..border import BORDER
 from .segments import Segment
 
@@ -165,7 +165,7 @@ class PixelRamp:
         """Names of the flags of a sample."""
         return dqflags.names(int(self.groupdq[resultant]), dqflags.group)
 
-    def columns(self) -> dict[str, tuple[Any, str]]:
+    def columns(self) -> dict[str, tuple[np.ndarray | list[str], str]]:
         """The numbers of each resultant: values and their unit, by name."""
         names = [" ".join(self.flag_names(g)) for g in range(len(self.times))]
         return {
@@ -207,6 +207,12 @@ class PixelRamp:
         flags = self.flags if self.product is None else self.product.flags
         facts["flags"] = " ".join(dqflags.names(flags)) or "none"
         return facts
+
+    def _repr_html_(self) -> str:
+        numbers = _html.details("numbers", _html.preformatted(self.table()))
+        return _html.block(
+            _html.heading("PixelRamp"), _html.table(list(self.facts().items())), numbers
+        )
 
     def table(self) -> str:
         """`facts`, a row for each resultant, and `notes`, in aligned columns."""
