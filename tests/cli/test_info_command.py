@@ -8,8 +8,8 @@ import pytest
 
 from romancal_rs import datamodels, dqflags
 from romancal_rs.cli import main
-from romancal_rs.cli.info import reads
 from romancal_rs.datamodels import testing
+from romancal_rs.inspection._text import reads
 
 SEED_ERA = Path(__file__).parents[1] / "data" / "seed_era"
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from astropy.io.fits import Header
 
-from romancal_rs import datamodels, kernels
+from romancal_rs import cli, datamodels, kernels
 from romancal_rs.batch import Batch, Kind, Outcome, Plan
 from romancal_rs.batch.plan import Pin, PlannedExposure, Problem, ReferenceSet, Settings
 from romancal_rs.batch.state import RunDirectory
@@ -21,6 +21,7 @@ from romancal_rs.flatfield import FlatFieldStep
 from romancal_rs.inspection import describe_file, validate_file
 from romancal_rs.jump import JumpStep
 from romancal_rs.pipeline import ExposurePipeline
+from romancal_rs.report import Report
 from romancal_rs.stpipe import Run, StepReport
 
 EVIL = "<script>alert('x')</script>&\x1b[31m"
@@ -377,3 +378,14 @@ def test_what_is_found_in_files_shows_in_short_and_unfolds(image, tmp_path):
         html = found._repr_html_()
         assert word in Page(html).text
         assert "script" not in Page(html).tags
+
+
+def test_what_is_found_in_a_file_prints_as_the_command_does(image, tmp_path, capsys):
+    file = str(image.save(tmp_path / "one_cal.asdf"))
+    for words, found in (
+        (["info", file], describe_file(file)),
+        (["validate", file], validate_file(file)),
+    ):
+        assert cli.main(words) == 0
+        assert capsys.readouterr().out == f"{found!r}\n"
+    assert repr(Report(file)) == f"<Report of {file}>"

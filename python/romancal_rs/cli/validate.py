@@ -35,22 +35,9 @@ def run(options: argparse.Namespace) -> int:
         verdicts.append(verdict)
         told[file] = verdict.to_json()
         if not options.json:
-            print("\n".join(lines_of(verdict)), flush=True)
+            print(verdict, flush=True)
 
     failed, status = each(options.files, look)
     if options.json:
         print_json(options.files, told, failed)
     return status or int(not all(verdict.is_sound for verdict in verdicts))
-
-
-def lines_of(verdict: Verdict) -> list[str]:
-    """What is wrong with a file, a line each, and how much that is in the last."""
-    numbers = [
-        f"{len(found)} {word}{'' if len(found) == 1 else 's'}"
-        for word, found in (("error", verdict.errors), ("note", verdict.notes))
-        if found
-    ]
-    if verdict.is_sound:
-        numbers.insert(0, "nothing is wrong")
-    lines = [f"{verdict.file}: {finding}" for finding in verdict.findings]
-    return [*lines, f"{verdict.file}: {', '.join(numbers)}"]

@@ -176,6 +176,13 @@ class FileDescription:
         n_complete = done.count("COMPLETE")
         return "complete" if n_complete == len(done) else f"{n_complete}/{len(done)}"
 
+    def __str__(self) -> str:
+        from ._text import lines_of
+
+        return "\n".join([self.file, *lines_of(self)])
+
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         told = self.to_json()
         shape = [(a.name, a.dtype, " x ".join(map(str, a.shape))) for a in self.arrays]

@@ -62,6 +62,19 @@ class Verdict:
         """Whether there is no error."""
         return not self.errors
 
+    def __str__(self) -> str:
+        numbers = [
+            _html.number_of(found, word)
+            for word, found in (("error", self.errors), ("note", self.notes))
+            if found
+        ]
+        if self.is_sound:
+            numbers.insert(0, "nothing is wrong")
+        lines = [f"{self.file}: {finding}" for finding in self.findings]
+        return "\n".join([*lines, f"{self.file}: {', '.join(numbers)}"])
+
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         told = _html.number_of(self.errors, "error"), _html.number_of(self.notes, "note")
         rows = [("error" if f.is_error else "note", f.place, f.problem) for f in self.findings]

@@ -65,6 +65,11 @@ class Report:
         self._exposure = exposure
         self._raw = None if raw is None else existing_or_local(raw)
 
+    def __repr__(self) -> str:
+        exposure = self._exposure
+        what = os.fspath(exposure) if isinstance(exposure, str | os.PathLike) else repr(exposure)
+        return f"<Report of {what}>"
+
     def html(self) -> str:
         """The whole page."""
         from .exposure import page
