@@ -8,8 +8,10 @@ from pathlib import Path
 import matplotlib
 import pytest
 
+from romancal_rs import show
 from romancal_rs.cli import main
 from romancal_rs.cli.options import pixel_flags
+from romancal_rs.cli.show import fit_window
 from romancal_rs.datamodels import ImageModel, testing
 from romancal_rs.dqflags import pixel
 
@@ -110,6 +112,15 @@ def test_windows_need_a_display(product, capsys, monkeypatch):
     monkeypatch.setitem(matplotlib.rcParams, "backend", "agg")
     assert main(["show", product, "--window"]) == 1
     assert "leave it out to write a PNG" in capsys.readouterr().err
+
+
+def test_a_window_is_no_larger_than_screens_are(product):
+    """It was as large as the file is, of which screens show a corner."""
+    figure = show.picture(product)
+    width, height = figure.get_size_inches()
+    fit_window(figure)
+    assert figure.bbox.height == pytest.approx(900)
+    assert figure.bbox.width == pytest.approx(900 * width / height)
 
 
 def test_without_matplotlib_the_extra_is_named_before_anything_is_read(capsys, monkeypatch):

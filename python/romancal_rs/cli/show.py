@@ -14,11 +14,18 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from . import show_ramp
 from .options import completed_by, path, pixel_flags, products
+from .signals import end_at_once_from_now_on
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Of the picture in a window [pixel].
+_WINDOW_HEIGHT = 900
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -158,8 +165,17 @@ def _show_windows(options: argparse.Namespace) -> int:
                 "(pip install PyQt6); leave it out to write a PNG"
             )
         show.picture(file, figure=figure, **_choice(options))
+        fit_window(figure)
+    # The loop of a window's toolkit takes no exceptions.
+    end_at_once_from_now_on()
     pyplot.show()
     return 0
+
+
+def fit_window(figure: Figure) -> None:
+    """Makes a picture as large as it is whole on most screens: a file has finer pixels."""
+    figure.set_dpi(min(figure.get_dpi(), _WINDOW_HEIGHT / figure.get_figheight()))
+    figure.set_size_inches(figure.get_figwidth(), figure.get_figheight(), forward=True)
 
 
 def _has_display() -> bool:
