@@ -11,7 +11,7 @@ import pytest
 from romancal_rs import show
 from romancal_rs.cli import main
 from romancal_rs.cli.options import pixel_flags
-from romancal_rs.cli.show import fit_window
+from romancal_rs.cli.windows import fit_window
 from romancal_rs.datamodels import ImageModel, testing
 from romancal_rs.dqflags import pixel
 
@@ -110,8 +110,16 @@ def test_windows_need_a_display(product, capsys, monkeypatch):
     monkeypatch.setenv("DISPLAY", ":0")  # and a matplotlib that draws into files alone
     monkeypatch.setenv("MPLBACKEND", "agg")
     monkeypatch.setitem(matplotlib.rcParams, "backend", "agg")
-    assert main(["show", product, "--window"]) == 1
-    assert "leave it out to write a PNG" in capsys.readouterr().err
+    for words in ([], ["--ramp=3,4"]):
+        assert main(["show", product, "--window", *words]) == 1
+        assert "leave it out to write a PNG" in capsys.readouterr().err
+
+
+def test_what_draws_a_whole_file_is_not_for_the_ramp_of_a_pixel(product, capsys):
+    for option in ("--preview", "--thumbnail", "--array=data", "--flag=HOT"):
+        assert main(["show", product, "--ramp=3,4", option]) == 1
+        name = option.partition("=")[0]
+        assert f"{name} is for pictures of a whole FILE" in capsys.readouterr().err
 
 
 def test_a_window_is_no_larger_than_screens_are(product):

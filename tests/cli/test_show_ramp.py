@@ -28,6 +28,7 @@ def parse(*words: str) -> argparse.Namespace:
     parser.add_argument("file")
     parser.add_argument("-o", "--output")
     parser.add_argument("--dark", action="store_true")
+    parser.add_argument("--window", action="store_true")
     show_ramp.add_arguments(parser)
     return parser.parse_args(words)
 

@@ -12,20 +12,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import InputError
 from . import show_ramp
 from .options import completed_by, path, pixel_flags, products
-from .signals import end_at_once_from_now_on
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-#: Of the picture in a window [pixel].
-_WINDOW_HEIGHT = 900
+from .windows import fit_window, new_window, show_windows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,6 +76,9 @@ def run(options: argparse.Namespace) -> int:
     if options.ramp is not None or options.sky is not None:
         if len(options.files) > 1:
             raise InputError(f"--ramp draws a pixel of one FILE, got {len(options.files)} of them")
+        for name in ("preview", "thumbnail", "array", "flag"):
+            if getattr(options, name):
+                raise InputError(f"--{name} is for pictures of a whole FILE; leave out --ramp")
         options.file = options.files[0]
         return show_ramp.run(options)
     for name in ("raw", "references", "table"):
@@ -152,37 +148,14 @@ def _write(file: str, target: Path, options: argparse.Namespace) -> None:
 
 
 def _show_windows(options: argparse.Namespace) -> int:
-    from matplotlib import pyplot
-
     from .. import show
 
     for file in options.files:
-        figure = pyplot.figure(num=file) if _has_display() else None
-        if figure is None or figure.canvas.required_interactive_framework is None:
-            pyplot.close("all")
-            raise InputError(
-                "--window: there is no display, or matplotlib has nothing to open windows with "
-                "(pip install PyQt6); leave it out to write a PNG"
-            )
+        figure = new_window(file)
         show.picture(file, figure=figure, **_choice(options))
         fit_window(figure)
-    # The loop of a window's toolkit takes no exceptions.
-    end_at_once_from_now_on()
-    pyplot.show()
+    show_windows()
     return 0
-
-
-def fit_window(figure: Figure) -> None:
-    """Makes a picture as large as it is whole on most screens: a file has finer pixels."""
-    figure.set_dpi(min(figure.get_dpi(), _WINDOW_HEIGHT / figure.get_figheight()))
-    figure.set_size_inches(figure.get_figwidth(), figure.get_figheight(), forward=True)
-
-
-def _has_display() -> bool:
-    """Whether windows can open, as far as the environment tells."""
-    if sys.platform in ("win32", "darwin"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _choice(options: argparse.Namespace) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from .options import path
+from .windows import fit_window, new_window, show_windows
 
 if TYPE_CHECKING:
     from ..show import PixelRamp
@@ -95,16 +96,18 @@ def run(options: argparse.Namespace) -> int:
     ----------
     options : argparse.Namespace
         Besides what `add_arguments` adds: ``file``; ``output``, a file or directory that the
-        picture goes to, or None; ``dark``, whether it is on dark ground. Without ``output`` it is
+        picture goes to, or None; ``dark``, whether it is on dark ground; ``window``, whether to
+        show it rather than write it. Without ``output`` it is
         ``<root>_ramp_<X>_<Y>.png`` in the current directory, unless the numbers are asked for.
     """
     from .._plotting import require_matplotlib
 
-    is_drawn = options.output is not None or options.table is None
+    is_drawn = options.output is not None or options.table is None or options.window
     if is_drawn:
         require_matplotlib("romancal-rs show")
         from ..show import format_of
 
+        window = new_window(options.file) if options.window else None
         if not _is_directory(options.output):
             format_of(Path(options.output))
     to_file = options.table not in (None, ON_TERMINAL)
@@ -127,12 +130,17 @@ def run(options: argparse.Namespace) -> int:
         from ..show import save
         from ..show.ramp_figure import draw_pixel_ramp
 
+        figure = draw_pixel_ramp(ramp, dark=options.dark, figure=window)
+        for note in [] if options.table == ON_TERMINAL else ramp.notes:
+            print(f"note: {note}")
+        if window is not None:
+            fit_window(window)
+            show_windows()
+            return 0
         picture = Path(options.output or "")
         if _is_directory(options.output):
             picture /= _name_of_picture(ramp)
-        save(draw_pixel_ramp(ramp, dark=options.dark), picture)
-        for note in [] if options.table == ON_TERMINAL else ramp.notes:
-            print(f"note: {note}")
+        save(figure, picture)
         print(f"wrote {picture}")
     return 0
 
