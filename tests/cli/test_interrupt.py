@@ -72,7 +72,7 @@ def test_ctrl_c(command, seconds, tmp_path, moment):
         assert len(files) == 2
     else:
         # By the signal itself: while the interpreter shuts down.
-        assert run.returncode in (130, -signal.SIGINT)
+        assert run.returncode in (130, -signal.SIGINT), told
         assert "Traceback" not in told
         assert len(files) <= 2
     for path, kind in zip(files, (datamodels.ImageModel, datamodels.WfiWcsModel), strict=False):
