@@ -7,7 +7,7 @@ import json
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -325,12 +325,26 @@ def _speed(summary: Summary) -> Iterator[str]:
     yield ""
     yield "### The slowest"
     yield ""
+    yield from _table(*slowest(summary, lambda it: _code(base_name(it.input), True)))
+
+
+def slowest(
+    summary: Summary, name_of: Callable[[Outcome], str]
+) -> tuple[tuple[str, ...], list[tuple[str, ...]], str]:
+    """The table of the exposures that took longest: its heading, rows, and sides of the columns.
+
+    Parameters
+    ----------
+    summary : Summary
+    name_of : callable
+        What stands for an exposure in its row.
+    """
     parts = sorted({part for outcome in summary.slowest for part in outcome.seconds})
     order: list[str] = [part for part in ("read", "compute", "wcs", "write") if part in parts]
     order += [part for part in parts if part not in order]
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
-            _code(base_name(outcome.input), True),
+            name_of(outcome),
             outcome.kind.value,
             f"{outcome.wall_s:.2f}",
             f"{outcome.cpu_s:.2f}",
@@ -340,7 +354,7 @@ def _speed(summary: Summary) -> Iterator[str]:
         for outcome in summary.slowest
     ]
     heading = ("exposure", "outcome", "wall s", "CPU s", *order, "host")
-    yield from _table(heading, rows, "llrr" + "r" * len(order) + "l")
+    return heading, rows, "llrr" + "r" * len(order) + "l"
 
 
 def told_pace(pace: Pace) -> str:

@@ -26,6 +26,7 @@ from ..batch.report import (
     iso_time,
     log_of,
     numeral,
+    slowest,
     told_pace,
     told_size,
 )
@@ -351,22 +352,7 @@ class BatchPage:
         }
         if totals.peak_rss_anon:
             told["memory of a worker, at most"] = told_size(totals.peak_rss_anon)
-        parts = sorted({part for outcome in summary.slowest for part in outcome.seconds})
-        order: list[str] = [part for part in ("read", "compute", "wcs", "write") if part in parts]
-        order += [part for part in parts if part not in order]
-        rows = [
-            (
-                self._name(outcome),
-                outcome.kind.value,
-                f"{outcome.wall_s:.2f}",
-                f"{outcome.cpu_s:.2f}",
-                *(f"{outcome.seconds[p]:.2f}" if p in outcome.seconds else "" for p in order),
-                outcome.host,
-            )
-            for outcome in summary.slowest
-        ]
-        heading = ("exposure", "outcome", "wall s", "CPU s", *order, "host")
-        align = "llrr" + "r" * len(order) + "l"
+        heading, rows, align = slowest(summary, self._name)
         return section(
             "speed",
             "Speed",
