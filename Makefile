@@ -3,11 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: build demo test test-busy test-jdaviz test-lowest lint format bench bench-peers validate validate-peer validate-sample validate-flight crds-answers torture torture-batch hostile fuzz wheel check-wheel deny clean
+.PHONY: build demo test test-busy test-jdaviz test-lowest lint docs format bench bench-peers validate validate-peer validate-sample validate-flight crds-answers torture torture-batch hostile fuzz wheel check-wheel deny clean
 
 # Compiles the crate and installs the package, with everything its tests need, into .venv.
 build: $(BIN)/maturin
-	$(BIN)/maturin develop --release --locked --extras test,dev
+	$(BIN)/maturin develop --release --locked --extras test,dev,docs
 
 $(BIN)/maturin:
 	$(PYTHON) -m venv $(VENV)
@@ -70,6 +70,10 @@ format:
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The site, in build/docs. Without network.
+docs: build
+	$(BIN)/sphinx-build -W --keep-going -b html -d build/doctrees docs build/docs
+
 # Prints; nothing passes or fails. The first run simulates a full-size exposure. The whole matrix of
 # exposures takes a quarter of an hour and 3 GB of disk.
 bench: build
@@ -98,8 +102,8 @@ $(FLIGHT_PEERS_ENV)/bin/python:
 	$(FLIGHT_PEERS_ENV)/bin/pip install --quiet "romancal==1.1.0" "stcal==1.20.0" "roman_datamodels==1.1.0" \
 	    "rad==1.1.0" "stpipe==1.1.0" || { rm -rf $(FLIGHT_PEERS_ENV); exit 1; }
 
-# Holds 50 simulated exposures against an independent simulation, and writes docs/validation.md with its
-# plots; then the fits against the best that ramps allow, for docs/validation-fits.md. Ten minutes.
+# Holds 50 simulated exposures against an independent simulation, and writes docs/explanation/validation.md with its
+# plots; then the fits against the best that ramps allow, for docs/explanation/validation-fits.md. Ten minutes.
 validate: build
 	PYTHONPATH=tests $(BIN)/python -m validation
 	PYTHONPATH=tests $(BIN)/python -m validation.fits

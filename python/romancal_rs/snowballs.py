@@ -87,7 +87,7 @@ def expand_large_events(
     References
     ----------
     `expand_large_events` of the ramp fit of romancal 1.1.0 and stcal 1.20.0;
-    ``docs/deviations.md`` lists what differs.
+    ``docs/explanation/deviations.md`` lists what differs.
     """
     import numpy as np
 

@@ -137,7 +137,8 @@ def page(simulated, tmp_path, monkeypatch, capsys) -> Page:
 def ramps(page, products) -> None:
     """The exposures are ramps, although their names say raw.
 
-    The manual runs steps such as jump on raw exposures, which docs/deviations.md makes an error.
+    The manual runs steps such as jump on raw exposures, which
+    docs/explanation/deviations.md makes an error.
     """
     for name in (FIRST, SECOND):
         exposure = page.directory / f"{name}_uncal.asdf"

@@ -1,7 +1,7 @@
 """dark_current, flatfield and photom of flight against those of romancal 1.1.0.
 
 The files hold what these made of images of 24 x 40 pixels. Where they are wrong is said in
-``docs/deviations.md``; there the pixels are held against the rule that is told in it.
+``docs/explanation/deviations.md``; there the pixels are held against the rule that is told in it.
 """
 
 import json

@@ -1,6 +1,6 @@
 """The steps against functions of today's system, romancal 1.1, by file (``tests/data/flight``).
 
-Where that is wrong is said in ``docs/deviations.md``, and left out here.
+Where that is wrong is said in ``docs/explanation/deviations.md``, and left out here.
 """
 
 from pathlib import Path

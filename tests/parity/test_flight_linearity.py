@@ -1,7 +1,8 @@
 """Linearity by reads against the step of romancal 1.1 (``tests/data/flight``).
 
 Where samples are DO_NOT_USE or no numbers, that takes the rate from them all the same
-(``docs/deviations.md``): such pixels are held against its formula with the rate of ours.
+(``docs/explanation/deviations.md``): such pixels are held against its formula with the rate of
+ours.
 """
 
 from pathlib import Path

@@ -1,6 +1,7 @@
 """The refpix step against that of romancal 1.1.0, by file (``tests/data/flight``).
 
-Where that is wrong is said in ``docs/deviations.md``; here its rule of what is missing is on.
+Where that is wrong is said in ``docs/explanation/deviations.md``;
+here its rule of what is missing is on.
 """
 
 from pathlib import Path

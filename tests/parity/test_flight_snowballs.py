@@ -1,6 +1,6 @@
 """Snowballs against those of today's system, romancal 1.1, by file (``tests/data/flight``).
 
-What differs is told in ``docs/deviations.md``.
+What differs is told in ``docs/explanation/deviations.md``.
 """
 
 from pathlib import Path

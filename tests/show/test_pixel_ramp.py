@@ -304,7 +304,7 @@ def test_the_rate_of_the_third_party_sample(number, tmp_path):
         assert ramp.product.agrees, (x, y)
     if number == "0001":
         told = pixel_ramp(product, 32, 262).table().splitlines()
-        page = (DOCS / "pixel-ramps.md").read_text()
+        page = (DOCS / "how-to/pixel-ramps.md").read_text()
         _, shown, _ = page.split("```", 2)
         shown = [line for line in shown.splitlines()[2:] if "..." not in line]
         assert len(shown) > 12

@@ -49,8 +49,8 @@ def headings(page: Path) -> set[str]:
 def links() -> list[tuple[str, str]]:
     """Of the pages to one another."""
     return [
-        (page.name, target)
-        for page in sorted(DOCS.glob("*.md"))
+        (page.relative_to(DOCS).as_posix(), target)
+        for page in sorted(DOCS.rglob("*.md"))
         for target in re.findall(r"\]\(([\w./-]*(?:#[\w-]+)?)\)", page.read_text())
     ]
 
@@ -58,14 +58,14 @@ def links() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("page", "target"), links())
 def test_links_lead_somewhere(page, target):
     name, _, heading = target.partition("#")
-    path = DOCS / name if name else DOCS / page
+    path = (DOCS / page).parent / name if name else DOCS / page
     assert path.exists()
     if heading:
         assert heading in headings(path)
 
 
 def test_the_examples_of_kernels_run(capsys):
-    names = run_examples("kernels.md")
+    names = run_examples("reference/kernels.md")
     np.testing.assert_allclose(names["image"].slope, 2.5, rtol=1e-5)
     rate = names["calibrated"].fit.slope
     np.testing.assert_allclose(rate, 250 * 1.1 - 0.1, rtol=1e-5)
@@ -77,8 +77,10 @@ def test_the_examples_of_kernels_run(capsys):
 
 
 def test_the_table_of_kernels_is_true():
-    names = run_examples("kernels.md")
-    told = re.findall(r"^\| (`.*?) \| .* \| (`.*?) \|$", (DOCS / "kernels.md").read_text(), re.M)
+    names = run_examples("reference/kernels.md")
+    told = re.findall(
+        r"^\| (`.*?) \| .* \| (`.*?) \|$", (DOCS / "reference/kernels.md").read_text(), re.M
+    )
     changed = {name: changes for names, changes in told for name in re.findall(r"\w+", names)}
     for kernel in names["steps"]:
         assert re.findall(r"\w+", changed[kernel.name]) == kernel.changes
@@ -90,7 +92,7 @@ def test_the_examples_of_steps_run(simulated, tmp_path, monkeypatch):
     Path("my_gain.asdf").symlink_to(next(simulated.references.glob("*_gain_*.asdf")))
     ramp = DQInitStep.call(simulated.exposure, references="refs")
     ramp.save("exposure_linearity.asdf")
-    names = run_examples("steps.md", "exposure_linearity.asdf")
+    names = run_examples("reference/steps.md", "exposure_linearity.asdf")
     assert [(report.name, report.status) for report in names["run"].reports] == [
         ("RampFitStep", "COMPLETE")
     ]
@@ -100,7 +102,7 @@ def test_the_examples_of_steps_run(simulated, tmp_path, monkeypatch):
 
 @pytest.fixture
 def of_writing_steps() -> dict:
-    return run_examples("writing-steps.md", "class ")
+    return run_examples("how-to/writing-steps.md", "class ")
 
 
 def test_the_step_of_writing_steps_runs(of_writing_steps, simulated):
@@ -143,7 +145,7 @@ def test_the_ramp_step_of_writing_steps_is_taken_together_with_the_others(
 
 
 def test_the_log_of_walls_is_what_steps_shows(simulated, tmp_path):
-    (shown,) = [block for block in blocks("steps.md", "") if "the ramp is seen" in block]
+    (shown,) = [block for block in blocks("reference/steps.md", "") if "the ramp is seen" in block]
     steps = {"linearity": {"save_results": True}}
     image = ExposurePipeline(
         references=str(simulated.references), output_dir=str(tmp_path), steps=steps
@@ -155,14 +157,14 @@ def test_the_log_of_walls_is_what_steps_shows(simulated, tmp_path):
 
 
 def test_walls_are_told_for_the_parameters_that_make_them():
-    page = (DOCS / "steps.md").read_text()
+    page = (DOCS / "reference/steps.md").read_text()
     for parameter in (*plan.BEFORE, *plan.AFTER):
         assert re.search(rf"^\| .*`{parameter}`", page, flags=re.MULTILINE)
 
 
 def test_the_deviations_are_numbered_in_order_and_name_tests_that_there_are():
     """Numbers stood several times, and a list began anew."""
-    text = (DOCS / "deviations.md").read_text()
+    text = (DOCS / "explanation/deviations.md").read_text()
     entries = re.findall(r"^(\d+)\. (.*?)(?=^\d+\. |^#|^$|\Z)", text, re.MULTILINE | re.DOTALL)
     assert [int(number) for number, _ in entries] == list(range(1, len(entries) + 1))
     for number, entry in entries[8:]:  # the first have one file for them all
@@ -176,7 +178,7 @@ def test_the_deviations_are_numbered_in_order_and_name_tests_that_there_are():
 
 
 #: The pages on batches.
-OF_BATCHES = ("batch.md", "remote.md")
+OF_BATCHES = ("how-to/batch.md", "how-to/remote.md")
 
 
 def commands(page: str) -> list[str]:
@@ -220,7 +222,7 @@ def test_options_that_the_pages_on_batches_name_exist(page):
 
 
 def test_python_and_json_of_the_pages_on_batches_fit():
-    examples = blocks("batch.md")
+    examples = blocks("how-to/batch.md")
     calls = [
         node
         for example in examples
@@ -231,7 +233,7 @@ def test_python_and_json_of_the_pages_on_batches_fit():
     for call in calls:
         given = {keyword.arg: None for keyword in call.keywords}
         inspect.signature(calibrate_all).bind(*call.args, **given)
-    assert all(isinstance(json.loads(block), dict) for block in blocks("batch.md", "json"))
+    assert all(isinstance(json.loads(block), dict) for block in blocks("how-to/batch.md", "json"))
 
 
 def test_the_examples_of_batches_on_a_laptop_run(simulated, tmp_path, monkeypatch, capsys):
@@ -241,18 +243,18 @@ def test_the_examples_of_batches_on_a_laptop_run(simulated, tmp_path, monkeypatc
     Path("refs").symlink_to(simulated.references)
     Path("raw").mkdir()
     shutil.copy(simulated.exposure, "raw")
-    shown = blocks("batch.md", "sh")
+    shown = blocks("how-to/batch.md", "sh")
     for block, told in ((shown[1], "1 new"), (shown[0], "1 done"), (shown[0], "1 current")):
         assert cli.main(shlex.split(block)[1:]) == 0
         assert told in capsys.readouterr().out
-    (notebook,) = [block for block in blocks("batch.md") if "list(batch)" in block]
+    (notebook,) = [block for block in blocks("how-to/batch.md") if "list(batch)" in block]
     names: dict = {}
-    exec(compile(notebook, "batch.md", "exec"), names)
+    exec(compile(notebook, "how-to/batch.md", "exec"), names)
     assert [outcome.kind for outcome in names["outcomes"]] == ["current"]
     for task in ("status", "report"):
-        (command,) = {line for line in commands("batch.md") if f"batch {task}" in line}
+        (command,) = {line for line in commands("how-to/batch.md") if f"batch {task}" in line}
         assert cli.main(shlex.split(command)[1:]) == 0
-    rows = re.findall(r"^\| (`.*?) \|", (DOCS / "batch.md").read_text(), flags=re.MULTILINE)
+    rows = re.findall(r"^\| (`.*?) \|", (DOCS / "how-to/batch.md").read_text(), flags=re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert {field for field in vars(names["outcomes"][0]) if not field.startswith("_")} <= named
 
@@ -271,10 +273,10 @@ def test_the_examples_of_compare_and_fits_run(simulated, tmp_path, monkeypatch, 
     capsys.readouterr()
     with datamodels.open("r1_cal.asdf") as image:
         names = {"image": image, "datamodels": datamodels, "SkyCoord": SkyCoord}
-        for example in blocks("compare.md"):
-            exec(compile(example, "compare.md", "exec"), names)
+        for example in blocks("how-to/compare.md"):
+            exec(compile(example, "how-to/compare.md", "exec"), names)
         assert "A and B are the same" in capsys.readouterr().out
-        for example in blocks("fits.md"):
+        for example in blocks("how-to/fits.md"):
             if "Imviz" in example:  # tested with jdaviz
                 continue
             # The place of the text is that of the pages' exposure.
@@ -282,7 +284,7 @@ def test_the_examples_of_compare_and_fits_run(simulated, tmp_path, monkeypatch, 
                 'SkyCoord("17h57m25.6s +66d07m37s")',
                 "SkyCoord(*image.meta.wcs(30.0, 20.0), unit='deg')",
             ).replace("(1200, 800), (50, 80)", "(60, 30), (20, 40)")
-            exec(compile(example, "fits.md", "exec"), names)
+            exec(compile(example, "how-to/fits.md", "exec"), names)
     assert names["part"].shape == (20, 40)
     assert names["ccd"].meta["DETECTOR"] == "WFI01"
     assert (tmp_path / "image.fits").exists()

@@ -20,7 +20,7 @@ from romancal_rs.stpipe.hooks import HookError
 from romancal_rs.stpipe.importing import import_object
 from romancal_rs.stpipe.subproc import SystemCall
 
-DOCS = Path(__file__).parents[2] / "docs" / "hooks.md"
+DOCS = Path(__file__).parents[2] / "docs" / "how-to/hooks.md"
 
 
 class Add(Step):

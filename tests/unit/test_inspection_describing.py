@@ -396,7 +396,7 @@ def test_no_asdf_file(start, what, tmp_path):
 
 
 def test_the_page_names_all_keys():
-    page = (Path(__file__).parents[2] / "docs" / "info.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "how-to/info.md").read_text()
     listed = dict(re.findall(r"^\| (`.*?) \| (.*) \|$", page, re.MULTILINE))
     keys = set(re.findall(r"`(\w+)`", " ".join(listed)))
     assert keys == {item.name for item in dataclasses.fields(FileDescription)} | {"status"}

@@ -1,7 +1,7 @@
 """Where the kernels follow the manual rather than the library of the 2022 system.
 
-One hand-computed test for each entry of ``docs/deviations.md``. Gain 1, 10 s from one resultant to
-the next, one read in each, unless a test says otherwise.
+One hand-computed test for each entry of ``docs/explanation/deviations.md``.
+Gain 1, 10 s from one resultant to the next, one read in each, unless a test says otherwise.
 """
 
 import numpy as np

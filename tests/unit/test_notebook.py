@@ -335,7 +335,7 @@ def test_a_fit_without_pixels_shows_too():
 
 def test_the_page_about_notebooks_works(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    page = (Path(__file__).parents[2] / "docs" / "python.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "reference/python.md").read_text()
     names: dict = {}
     for block in re.findall(r"^```python\n(.*?)^```$", page, flags=re.DOTALL | re.MULTILINE):
         exec(block, names)

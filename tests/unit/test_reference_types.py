@@ -18,7 +18,7 @@ from romancal_rs.references import ReferenceMismatchError
 from romancal_rs.references.librarian import check
 from romancal_rs.stpipe import RomanStep
 
-DOCS = Path(__file__).parents[2] / "docs" / "references.md"
+DOCS = Path(__file__).parents[2] / "docs" / "reference/references.md"
 WITH_MODEL = sorted(KNOWN_TYPES)
 #: Those whose arrays no step of 2022 used.
 TODAYS = [

@@ -164,7 +164,7 @@ def test_a_type_that_a_step_did_not_declare_is_found(refs):
         step.get_reference_file(image("F062", "WFI01", "2027-01-01"), "gain")
 
 
-# --- all detectors in one directory, as docs/simulate.md promises
+# --- all detectors in one directory, as docs/how-to/simulate.md promises
 
 DETECTORS = [f"WFI{number:02d}" for number in range(1, 19)]
 

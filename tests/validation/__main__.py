@@ -1,4 +1,4 @@
-"""Runs the plan and writes `docs/validation.md`: ``make validate``.
+"""Runs the plan and writes `docs/explanation/validation.md`: ``make validate``.
 
 With ``--gain-factor`` or ``--threshold`` the product is told something wrong, to see how it shows;
 then, and with other random numbers (``--repeat``), nothing is written.
@@ -19,7 +19,7 @@ from .compare import Comparison, Row, beyond, completeness, measure
 from .plan import Exposure, plan
 from .report import NAMES, all_z, combined, write
 
-PAGE = Path(__file__).parents[2] / "docs" / "validation.md"
+PAGE = Path(__file__).parents[2] / "docs" / "explanation/validation.md"
 REPEATS = 10
 
 

@@ -1,8 +1,9 @@
 """Holds the fits against the best that the ramps allow: part of ``make validate``.
 
-Writes `docs/validation-fits.md` and the table of goals in `docs/validation.md`. What romancal
-1.1.0 makes of the same ramps is kept in `fits_peer.json`, which ``--peer PYTHON`` writes anew
-with an environment that has it (``make validate-peer``).
+Writes `docs/explanation/validation-fits.md` and the table of goals in
+`docs/explanation/validation.md`. What romancal 1.1.0 makes of the same ramps is kept in
+`fits_peer.json`, which ``--peer PYTHON`` writes anew with an environment that has it
+(``make validate-peer``).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .goals import GOALS
 from .ramps import PATTERNS
 from .yardsticks import SATURATING, Case, Measures, Results, of_ramps, of_saturating
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "explanation"
 PEER_FILE = Path(__file__).with_name("fits_peer.json")
 
 
@@ -114,7 +115,7 @@ def main() -> None:
         print(f"{goal.verdict(results):16} {goal.quantity}")
     if scale == 1:
         write(DOCS / "validation-fits.md", DOCS / "validation.md", results)
-        print(f"wrote docs/validation-fits.md in {time.perf_counter() - start:.0f} s")
+        print(f"wrote docs/explanation/validation-fits.md in {time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":

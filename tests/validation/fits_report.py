@@ -1,4 +1,4 @@
-"""Tables and plots of `docs/validation-fits.md`, and the goals in `docs/validation.md`."""
+"""Tables and plots of `docs/explanation/validation-fits.md`, and the goals in `validation.md`."""
 
 from __future__ import annotations
 

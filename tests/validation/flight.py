@@ -1,10 +1,10 @@
 """How far rates are off after the flight steps, for all 18 detectors: ``make validate-flight``.
 
-Each detector is simulated with all that the flight steps remove (`docs/simulate.md`), and with the
-peculiarities of its own: maps, bias, channels, the direction in which its rows are read, the decay
-of its dark signal, the converters, and, of WFI18, the transient. The sky is a staircase: every
-pixel has one of the rates of `RATES`, in turn, so that each channel, row and column has all of
-them. There are no stars, hits or defects, and jumps are not looked for: what is measured is what
+Each detector is simulated with all that the flight steps remove (`docs/how-to/simulate.md`), and
+with the peculiarities of its own: maps, bias, channels, the direction in which its rows are read,
+the decay of its dark signal, the converters, and, of WFI18, the transient. The sky is a staircase:
+every pixel has one of the rates of `RATES`, in turn, so that each channel, row and column has all
+of them. There are no stars, hits or defects, and jumps are not looked for: what is measured is what
 the steps up to the fit leave.
 
 **Bias** is the mean of (rate - true rate) over its root mean square about that mean; its standard

@@ -1,4 +1,4 @@
-"""The tables and plots of `docs/validation.md`."""
+"""The tables and plots of `docs/explanation/validation.md`."""
 
 from __future__ import annotations
 

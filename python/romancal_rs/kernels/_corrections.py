@@ -178,7 +178,7 @@ def correct_reference_pixels(
 
     References
     ----------
-    The refpix step of romancal 1.1.0; ``docs/deviations.md`` lists what differs.
+    The refpix step of romancal 1.1.0; ``docs/explanation/deviations.md`` lists what differs.
     """
     kernel = refpix(
         amp33,

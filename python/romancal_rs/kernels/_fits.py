@@ -251,7 +251,8 @@ def fit_likelihood(
 
     References
     ----------
-    Brandt 2024, PASP 136, 045004 (fit) and 045005 (hits). docs/estimator.md explains the method.
+    Brandt 2024, PASP 136, 045004 (fit) and 045005 (hits).
+    docs/explanation/estimator.md explains the method.
     """
     planes = _core.fit_likelihood(
         data,

@@ -235,7 +235,7 @@ def divide_by_flat(
 
     References
     ----------
-    The flatfield step of romancal 1.1.0; ``docs/deviations.md`` lists what differs.
+    The flatfield step of romancal 1.1.0; ``docs/explanation/deviations.md`` lists what differs.
     """
     return _core.divide_by_flat(
         data,

@@ -93,7 +93,7 @@ class SimulationConfig:
     dark_current : float
         electron / s / pixel.
     pedestal : float
-        Signal at reset [DN]. See `docs/simulate.md`.
+        Signal at reset [DN]. See `docs/how-to/simulate.md`.
     full_well : float
         Charge at which a pixel saturates [electron].
     nonlinearity : float
@@ -107,7 +107,7 @@ class SimulationConfig:
     readout : str
         ``flight`` simulates what the steps of the flight recipe remove, and writes the references
         that this needs; ``ideal`` leaves it out, and the following values unused: for the recipe of
-        2022. See `docs/simulate.md`.
+        2022. See `docs/how-to/simulate.md`.
     bias_pattern : float
         Mean of what pixels hold at reset besides the pedestal [DN].
     correlated_noise : float

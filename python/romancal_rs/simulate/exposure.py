@@ -36,7 +36,7 @@ class SimulatedExposure:
     references : Path
         The directory of reference files.
     truth : Path
-        The truth, an ``.npz`` file; `docs/simulate.md` lists its arrays.
+        The truth, an ``.npz`` file; `docs/how-to/simulate.md` lists its arrays.
     reference_files : dict of str to Path
         Each reference type with its file.
     """

@@ -5,7 +5,7 @@
 //! `q_m` are those of I about the line's value at time 0, times powers of the rate. So the reads are at
 //! `sum_m q_m (t_k^m - mean(t^m))` from their mean, where the brackets are the same for all pixels.
 //!
-//! Source: romancal 1.1.0, with the corrections that `docs/deviations.md` tells.
+//! Source: romancal 1.1.0, with the corrections that `docs/explanation/deviations.md` tells.
 
 use std::ops::Range;
 

@@ -15,7 +15,7 @@
 //! linear term is 0; by both if the reference says NO_LIN_CORR. Samples that are SATURATED stay what
 //! they are. Beyond 1e6 DN a sample is cut and flagged DO_NOT_USE, and so is one that is NaN.
 //!
-//! Source: romancal 1.1.0, with the corrections that `docs/deviations.md` tells.
+//! Source: romancal 1.1.0, with the corrections that `docs/explanation/deviations.md` tells.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -11,7 +11,7 @@
 //! amplifier, all of them without the mean over the resultants, and without their own line. The
 //! coefficients, for each frequency of each channel, are the reference file's.
 //!
-//! Source: the refpix step of romancal 1.1.0; `docs/deviations.md` says what differs.
+//! Source: the refpix step of romancal 1.1.0; `docs/explanation/deviations.md` says what differs.
 //!
 //! - `fft`: the transforms,
 //! - `frame`: what is seen of the border, and which of its samples are valid,
