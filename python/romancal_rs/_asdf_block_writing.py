@@ -8,10 +8,11 @@ import hashlib
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import IO, TYPE_CHECKING
 
 from ._asdf_blocks import INDEX, NO_CHECKSUM, Block
+from ._threads import Threads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +45,7 @@ def write_blocks(
 
     positions: list[int] = []
     large: list[Block] = []
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="compress") as pool:
+    with Threads(os.cpu_count() or 1, thread_name_prefix="compress") as pool:
         for array in arrays:
             positions.append(file.tell())
             data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
@@ -124,7 +125,7 @@ def _compressed(
 def _write_checksums(file: IO[bytes], blocks: Sequence[Block]) -> None:
     """Completes the headers of blocks, with several threads, while the file goes to the disk."""
     file.flush()
-    with ThreadPoolExecutor(1 + (os.cpu_count() or 1), thread_name_prefix="md5") as pool:
+    with Threads(1 + (os.cpu_count() or 1), thread_name_prefix="md5") as pool:
         pool.submit(os.fsync, file.fileno())
         digests = list(pool.map(lambda block: _md5(file.fileno(), block), blocks))
     for block, digest in zip(blocks, digests, strict=True):

@@ -10,10 +10,10 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from ._threads import Threads
 from .errors import RomancalError
 
 if TYPE_CHECKING:
@@ -321,6 +321,6 @@ def _read_lz4(stored: memoryview, size: int) -> np.ndarray:
     def decompress(part: memoryview, start: int, length: int) -> None:
         view[start : start + length] = _decompress_lz4(part)
 
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="lz4") as pool:
+    with Threads(os.cpu_count() or 1, thread_name_prefix="lz4") as pool:
         list(pool.map(lambda part: decompress(*part), parts))
     return data

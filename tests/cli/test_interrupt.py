@@ -146,17 +146,22 @@ def test_a_signal_that_is_ignored_stays_so():
     assert done.stdout == "goes on True\n"
 
 
+class Panic(BaseException):
+    """As what Rust raises in Python: no `Exception`."""
+
+
+@pytest.mark.parametrize("made_of_it", [ImportError, Panic, SystemExit])
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_that_makes_something_else_fail_is_told_as_such(
-    capsys, monkeypatch, number, status
+    capsys, monkeypatch, number, status, made_of_it
 ):
-    """An ImportError of numpy was told, or an AttributeError of argparse."""
+    """An ImportError of numpy was told, an AttributeError of argparse, or a panic."""
 
     def fail(_: object) -> None:
         try:
             signal.raise_signal(number)
         except KeyboardInterrupt:
-            raise ImportError("could not import module datetime") from None
+            raise made_of_it("could not import module datetime") from None
 
     monkeypatch.setattr(info, "run", fail)
     assert main(["info", "FILE"]) == status

@@ -6,7 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ import yaml
 from .. import _yaml_head
 from .._asdf_blocks import Block, digest_of_head
 from .._files import open_regular
+from .._threads import Threads
 from .._yaml_head import HeadError
 from ..border import BORDER
 from ..errors import RomancalError, one_line
@@ -171,7 +172,7 @@ def read_heads(
         files that it pays.
     """
     if any(map(remote.is_url, inputs)):
-        with ThreadPoolExecutor(_AT_A_TIME) as threads:
+        with Threads(_AT_A_TIME) as threads:
             yield from threads.map(read_head, inputs)
         return
     if processes is None:

@@ -6,11 +6,11 @@ import heapq
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from .._asdf_blocks import head_digest
+from .._threads import Threads
 from ..errors import InputError
 from . import remote
 from .causes import Cause, causes
@@ -276,7 +276,7 @@ def contradictions(outcomes: Iterable[Outcome]) -> Iterator[Contradiction]:
         If a server does not answer for a reason that may pass, also after a while.
     """
     made = [outcome for outcome in outcomes if outcome.kind in (Kind.DONE, Kind.CURRENT)]
-    with ThreadPoolExecutor(_AT_A_TIME) as threads:
+    with Threads(_AT_A_TIME) as threads:
         are_remote = any(remote.is_url(outcome.product) for outcome in made)
         found = threads.map(_what_is_wrong, made) if are_remote else map(_what_is_wrong, made)
         for outcome, what in zip(made, found, strict=True):

@@ -17,13 +17,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._files import write_text
+from .._threads import Threads
 from . import identity, remote
 from .alarm import alarm
 from .memory import MemoryWatch
@@ -186,8 +187,8 @@ class Worker:
         self._passage = Passage(job.settings.destination, self._scratch)
         self._store: PinnedStore | None = None
         self._memory = MemoryWatch(job.memory_limit if job.may_exit else None)
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="write")
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="read")
+        self._writer = Threads(1, thread_name_prefix="write")
+        self._reader = Threads(1, thread_name_prefix="read")
         self._threads = 0
         # What a hook raises must not end more than its exposure; here Ctrl-C is nobody else's.
         self._failures = (Exception, KeyboardInterrupt) if job.may_exit else (Exception,)

@@ -70,9 +70,12 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return module.run(options)
     except KeyboardInterrupt as interrupt:
         return _interrupted(interrupt)
-    except Exception as error:
-        if interrupts:  # what was at work has made something else of it, as imports do
+    except BaseException as error:
+        # What was at work may have made something else of it: an ImportError, a panic of a library.
+        if interrupts:
             return _interrupted(interrupts[-1])
+        if not isinstance(error, Exception):
+            raise
         if isinstance(error, BrokenPipeError) and error.filename is OUTPUT:
             return 1  # whoever read our output has gone: say nothing more
         if wants_traceback:

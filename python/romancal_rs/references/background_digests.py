@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
+from .._threads import Threads
 from .digest import Digests
 
 
@@ -16,7 +17,7 @@ class BackgroundDigests:
     """
 
     def __init__(self) -> None:
-        self._executor: ThreadPoolExecutor | None = None
+        self._executor: Threads | None = None
         self._beside = Digests()
         self._elsewhere = Digests(beside=False)
 
@@ -30,7 +31,7 @@ class BackgroundDigests:
             Whether what is worked out may be kept beside the file: not in a CRDS cache.
         """
         if self._executor is None:
-            self._executor = ThreadPoolExecutor(1, thread_name_prefix="sha256")
+            self._executor = Threads(1, thread_name_prefix="sha256")
         return self._executor.submit((self._beside if beside else self._elsewhere).of, path)
 
     def close(self) -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .. import dqflags
+from .._threads import Threads
 from .._version import software_version
 from ..batch.causes import base_name
 from ..batch.outcome import Kind
@@ -217,7 +217,7 @@ class BatchPage:
         made = [outcome for outcome in self._outcomes if outcome.product and outcome.kind.is_good]
         shown = made[: self._thumbnails]
         cards = []
-        with ThreadPoolExecutor(_AT_A_TIME) as threads:
+        with Threads(_AT_A_TIME) as threads:
             for done, card in enumerate(threads.map(card_of, shown), 1):
                 cards.append(card)
                 self._progress(done, len(shown))

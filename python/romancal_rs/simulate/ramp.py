@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._threads import Threads
 from .config import SimulationConfig
 from .cosmic_rays import CosmicRays
 from .detector import AD_LIMIT, Detector, raw_signal
@@ -76,7 +76,7 @@ def expose(
     def expose_band(start: int) -> None:
         _expose_band(config, detector, electron_rate, cosmic_rays, electronics, ramp, start)
 
-    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+    with Threads(threads or os.cpu_count()) as pool:
         starts = range(0, config.rows, BAND_ROWS)
         # An error in a band is raised here.
         for start, _ in zip(starts, pool.map(expose_band, starts), strict=True):

@@ -6,11 +6,11 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 from ..._files import replacing
+from ..._threads import Threads
 from ..._yaml_head import HeadError
 from ...errors import InputError
 from ...references import DirectoryStore, ExposureKeys, Match, ReferenceNotFoundError
@@ -134,7 +134,7 @@ def _renew(heads: Path, files: list[tuple[str, RemoteStat]]) -> None:
         with replacing(heads / name, durable=False) as file:
             file.write(head)
 
-    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+    with Threads(_AT_A_TIME) as pool:
         list(pool.map(keep, there))
     for path in heads.glob("*.asdf"):
         if path.name not in there:
