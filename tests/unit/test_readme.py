@@ -30,9 +30,15 @@ def test_the_pipeline_example_runs(simulated, tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == [name, "refs"]
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\((\w[\w/]*\.md)\)", README))
+@pytest.mark.parametrize("target", re.findall(r"\]\((?!https)([\w./-]*(?:#[\w-]+)?)\)", README))
 def test_links_lead_somewhere(target):
-    assert (ROOT / target).is_file()
+    name, _, heading = target.partition("#")
+    page = ROOT / (name or "README.md")
+    assert page.is_file()
+    if heading:
+        headings = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE)
+        anchors = [re.sub(r"[^\w -]", "", text).lower().replace(" ", "-") for text in headings]
+        assert heading in anchors
 
 
 def test_commands_are_in_the_makefile():
