@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: build demo test test-busy test-jdaviz test-lowest lint docs format bench bench-peers validate validate-peer validate-sample validate-flight crds-answers torture torture-batch hostile fuzz wheel check-wheel deny clean
+.PHONY: build demo test test-busy test-jdaviz test-lowest lint docs format bench bench-peers validate validate-peer validate-sample validate-flight crds-answers torture torture-batch hostile fuzz wheel check-wheel deny lint-recipe clean
 
 # Compiles the crate and installs the package, with everything its tests need, into .venv.
 build: $(BIN)/maturin
@@ -194,6 +194,10 @@ deny: build/tools/bin/cargo-deny
 
 build/tools/bin/cargo-deny:
 	cargo install cargo-deny --locked --quiet --root build/tools
+
+# The conda recipe, as the parser of rattler-build understands it.
+lint-recipe: build
+	$(BIN)/python recipe/check.py
 
 clean:
 	rm -rf target $(VENV) build dist demo-output
