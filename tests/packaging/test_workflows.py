@@ -1,12 +1,28 @@
 """The workflows are what their schema says, and build for all systems that the README names."""
 
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
-WORKFLOWS = Path(__file__).parents[2] / ".github" / "workflows"
+from romancal_rs import cli
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = ROOT / ".github" / "workflows"
+
+
+def commands() -> list[str]:
+    """The lines that workflows run, of all jobs."""
+    found = []
+    for path in sorted(WORKFLOWS.glob("*.yml")):
+        for job in yaml.safe_load(path.read_text())["jobs"].values():
+            for step in job["steps"]:
+                found += step.get("run", "").splitlines()
+    return found
 
 
 def test_they_fit_the_schema():
@@ -30,6 +46,36 @@ def test_wheels_are_built_for_every_system():
     targets = {entry["target"] for entry in jobs["wheel"]["strategy"]["matrix"]["include"]}
     systems = ("unknown-linux-gnu", "apple-darwin", "pc-windows-msvc")
     assert targets == {f"{cpu}-{name}" for cpu in ("x86_64", "aarch64") for name in systems}
+
+
+def test_what_they_make_is_in_the_makefile():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = [line.split()[1] for line in commands() if line.startswith("make ")]
+    assert {"docs", "lint-recipe", "test", "test-lowest"} <= set(targets)
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+def test_the_gate_is_run():
+    assert ".ci/run" in commands()
+
+
+def test_the_container_is_tried_by_commands_that_work(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    tried = [shlex.split(line)[1:] for line in commands() if line.startswith("run ")]
+    assert [words[0] for words in tried] == ["simulate", "calibrate", "show"]
+    for words in tried:
+        assert cli.main(words) == 0, capsys.readouterr().err
+    (made,) = [line.split()[-1] for line in commands() if line.startswith("test -s ")]
+    assert (tmp_path / Path(made).name).stat().st_size > 0
+
+
+def test_changes_of_what_is_packed_start_the_packages():
+    workflow = yaml.safe_load((WORKFLOWS / "packages.yml").read_text())
+    # YAML 1.1 takes "on" for true.
+    for pattern in workflow[True]["pull_request"]["paths"]:
+        assert list(ROOT.glob(pattern)), pattern
 
 
 def test_only_the_job_that_publishes_may_do_more_than_read():
