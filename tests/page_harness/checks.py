@@ -1,0 +1,1 @@
+"""What is looked at after a page ran, beyond what it shows itself."""
