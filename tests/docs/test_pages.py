@@ -11,7 +11,7 @@ from __future__ import annotations
 import pytest
 from page_harness import comparing, exceptions
 from page_harness.blocks import Block, blocks_of
-from page_harness.pages import PAGES, blocks, page_names
+from page_harness.pages import PAGES, blocks, page_names, path_of
 from page_harness.running import BlockError, PageRun
 
 pytestmark = pytest.mark.slow
@@ -24,7 +24,7 @@ def test_the_blocks_of_a_page_do_what_it_says(page, page_run):
             page_run.run(block)
     check = PAGES[page].check if page in PAGES else None
     if check:
-        check(page_run)
+        check(page_run, blocks(page), path_of(page).read_text(encoding="utf-8"))
 
 
 def test_no_exception_is_out_of_date():

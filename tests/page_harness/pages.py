@@ -22,11 +22,26 @@ class Page:
     """Names of what its directory has besides what all have, of `worlds.EXTRAS`."""
     rewrite: Mapping[str, str] = field(default_factory=dict)
     """Texts of its commands, and what they are in the test."""
-    check: Callable[[PageRun], None] | None = None
-    """Looks at the state after all blocks ran."""
+    check: Callable[[PageRun, list[Block], str], None] | None = None
+    """Looks at the state after all blocks ran: given it, the blocks, and the text of the page."""
 
 
-PAGES: dict[str, Page] = {}
+PAGES: dict[str, Page] = {
+    "how-to/batch.md": Page(
+        extras=("s3", "schedulers"),
+        rewrite={"/efs/": "efs/"},
+        check=checks.batches_are_complete,
+    ),
+    "how-to/fits.md": Page(check=checks.exports_and_cut_outs),
+    "how-to/hooks.md": Page(check=checks.hooks_did_their_work),
+    "how-to/remote.md": Page(extras=("s3",), check=checks.products_are_on_s3),
+    "how-to/report.md": Page(extras=("batch",)),
+    "how-to/writing-steps.md": Page(extras=("ramp",), check=checks.own_steps_work),
+    "reference/kernels.md": Page(check=checks.kernels_give_known_rates),
+    "reference/python.md": Page(check=checks.metadata_print_as_a_tree),
+    "reference/steps.md": Page(extras=("ramp",), check=checks.a_run_tells_of_its_step),
+    "README.md": Page(check=checks.python_saves_nothing),
+}
 
 
 def page_names() -> list[str]:
@@ -35,6 +50,9 @@ def page_names() -> list[str]:
     return ["README.md", "CONTRIBUTING.md", *of_site]
 
 
+def path_of(page: str) -> Path:
+    return ROOT / page if page in ("README.md", "CONTRIBUTING.md") else DOCS / page
+
+
 def blocks(page: str) -> list[Block]:
-    path = ROOT / page if page in ("README.md", "CONTRIBUTING.md") else DOCS / page
-    return blocks_of(path, page)
+    return blocks_of(path_of(page), page)

@@ -66,6 +66,9 @@ class PageRun:
         self.names: dict[str, object] = {"__name__": "__main__"}
         self.rewrite = rewrite or {}
         self.printed = ""
+        """What the last command or block of Python printed."""
+        self.transcript = ""
+        """What all of them printed."""
         self.status = 0
         self.in_background: list[subprocess.Popen[bytes]] = []
 
@@ -109,6 +112,7 @@ class PageRun:
                         place = f"{block.page}:{statement.lineno}"
                         raise BlockError(f"{place}: says {said[0]!r}, but it is {got!r}")
             self.printed = printed()
+        self.transcript += self.printed
         if tree.body and isinstance(tree.body[-1], ast.Expr) and value is not None:
             self.printed += f"{value!r}\n"
 
@@ -182,6 +186,7 @@ class PageRun:
             self._ours(self._expanded(command)[1:])
         else:
             self._others(command)
+        self.transcript += self.printed
         fine = _STATUSES.get(words[1] if len(words) > 1 else "", {0})
         if self.status not in fine and not may_fail:
             raise BlockError(f"{block}: {command}\nended with {self.status}:\n{self.printed}")

@@ -117,6 +117,10 @@ def _schedulers(directory: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
     ``SLURMCluster`` has one worker on this machine.
     """
     programs = directory.parent / "bin"
+    patch.setenv("SLURM_ARRAY_TASK_ID", "7")
+    patch.setenv("AWS_BATCH_JOB_ARRAY_INDEX", "0")
+    (directory / "exposures.txt").write_text(f"raw/{RAW}\n")
+    linked(directory / "refs", directory / "efs" / "refs")
     for name, does in {"sbatch": "echo 4711", "srun": 'exec "$@"', "scontrol": "exit 0"}.items():
         (programs / name).write_text(f"#!/bin/sh\n{does}\n")
         (programs / name).chmod(0o755)
@@ -128,8 +132,8 @@ def _schedulers(directory: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
                 n_workers=0, threads_per_worker=cores, memory_limit=0, dashboard_address=None
             )
 
-        def scale(self, *, jobs):
-            super().scale(min(jobs, 1))
+        def scale(self, n=None, *, jobs=None):
+            super().scale(min(jobs, 1) if n is None else n)
 
     module = types.ModuleType("dask_jobqueue")
     module.SLURMCluster = SLURMCluster  # type: ignore[attr-defined]
