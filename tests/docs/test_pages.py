@@ -1,9 +1,8 @@
-"""Every code block of every page runs, or is checked: see `page_harness`.
+"""Every code block of every page runs, or is checked.
 
-The examples of a page run one after the other in one directory, as its reader would run them. What
-a block may be is told in `page_harness/running.py`, what its directory holds in `page_harness/worlds.py`, what
-pages need besides in `page_harness/pages.py`, and what does not run, and why, in
-`page_harness/exceptions.py`.
+The examples of a page run one after the other in one directory, as its reader would run them. In
+`tests/page_harness`, `running.py` says what a block may be, `worlds.py` what the directory holds,
+`pages.py` what single pages need besides, and `exceptions.py` what does not run, and why.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import re
 VARYING = re.compile(
     r"\d+(?:\.\d+)? (?:s|ms|min|MB|kB|KB|MiB|KiB|GB|CPU s)\b"
     r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?"
-    r"|\d+\.\d+\.\d+\+g[0-9a-f]+(?:\.dirty)?"
+    r"|(?<=romancal-rs )\d+\.\d+\.\d+(?:\+g[0-9a-f]+)?(?:\.dirty)?"
     r"|\b[0-9a-f]{64}\b"
 )
 #: Colours of a terminal.

@@ -107,10 +107,10 @@ class PageRun:
                 said = _SAID.search(lines[(statement.end_lineno or 0) - 1])
                 is_print = value is None and len(printed()) > begin
                 got = printed()[begin:].rstrip("\n") if is_print else repr(value)
-                if said and isinstance(statement, ast.Expr) and _is_value(said[0]):
-                    if differences(said[0], got):
-                        place = f"{block.page}:{statement.lineno}"
-                        raise BlockError(f"{place}: says {said[0]!r}, but it is {got!r}")
+                is_told = isinstance(statement, ast.Expr) and said and _is_value(said[0])
+                if said and is_told and differences(said[0], got):
+                    place = f"{block.page}:{statement.lineno}"
+                    raise BlockError(f"{place}: says {said[0]!r}, but it is {got!r}")
             self.printed = printed()
         self.transcript += self.printed
         if tree.body and isinstance(tree.body[-1], ast.Expr) and value is not None:

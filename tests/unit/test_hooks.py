@@ -2,7 +2,6 @@
 
 import functools
 import json
-import logging
 import re
 import sys
 import textwrap
@@ -19,8 +18,6 @@ from romancal_rs.stpipe import ParameterError, Pipeline, RomanStep, Step
 from romancal_rs.stpipe.hooks import HookError
 from romancal_rs.stpipe.importing import import_object
 from romancal_rs.stpipe.subproc import SystemCall
-
-DOCS = Path(__file__).parents[2] / "docs" / "how-to/hooks.md"
 
 
 class Add(Step):
@@ -499,44 +496,3 @@ def test_what_is_no_dotted_path(path):
 def test_a_submodule_that_does_not_exist_names_the_nearest():
     with pytest.raises(ParameterError, match=r"no module romancal_rs\.jumpp.*did you mean 'jump'"):
         import_object("romancal_rs.jumpp.JumpStep")
-
-
-# --- the page about hooks
-
-
-def doc_examples(language):
-    """The code blocks of a language on the page."""
-    return re.findall(rf"```{language}\n(.*?)```", DOCS.read_text(), flags=re.DOTALL)
-
-
-def check_doc_result(model, result, records):
-    # Added 1 before, clipped at 0 after; the command printed the beginning of the saved result.
-    assert result.data.tolist() == np.maximum(model.data + 1, 0).tolist()
-    assert "#ASDF" in [record.getMessage() for record in records]
-
-
-@pytest.fixture
-def spread_ramp():
-    model = ramp()
-    model.data[:] = np.linspace(-5, 5, model.data.size, dtype=np.float32).reshape(model.data.shape)
-    return model
-
-
-def test_the_python_example_of_the_docs_runs(spread_ramp, tmp_path, monkeypatch, caplog):
-    module, script = doc_examples("python")
-    (tmp_path / "my_hooks.py").write_text(module)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    namespace = {"ramp": spread_ramp}
-    with caplog.at_level(logging.INFO, logger="stpipe"):
-        exec(compile(script, str(DOCS), "exec"), namespace)
-    monkeypatch.delitem(sys.modules, "my_hooks")
-    check_doc_result(spread_ramp, namespace["result"], caplog.records)
-
-
-def test_the_parameter_file_of_the_docs_runs(spread_ramp, tmp_path, caplog):
-    (tmp_path / "my_hooks.py").write_text(doc_examples("python")[0])
-    config = tmp_path / "linearity.cfg"
-    config.write_text(doc_examples("ini")[0])
-    with caplog.at_level(logging.INFO, logger="stpipe"):
-        result = LinearityStep.call(spread_ramp, config_file=config, override_linearity="N/A")
-    check_doc_result(spread_ramp, result, caplog.records)

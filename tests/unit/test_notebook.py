@@ -4,7 +4,6 @@ import inspect
 import re
 import rlcompleter
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -328,23 +327,6 @@ def test_a_fit_without_pixels_shows_too():
     empty = np.zeros((0, 0), np.float32)
     fit = kernels.RampFit(empty, empty.astype(np.uint32), *[empty] * 5)
     assert ["slope", "float32", "", "DN/s"] in Page(fit._repr_html_()).rows
-
-
-# --- the page about it
-
-
-def test_the_page_about_notebooks_works(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    page = (Path(__file__).parents[2] / "docs" / "reference/python.md").read_text()
-    names: dict = {}
-    for block in re.findall(r"^```python\n(.*?)^```$", page, flags=re.DOTALL | re.MULTILINE):
-        exec(block, names)
-        for line in block.splitlines():  # what a comment says that a line prints, or is
-            code, _, said = line.partition("  # ")
-            if said[:1] in tuple("<[("):
-                value = eval(code.removeprefix("print"), names)
-                assert repr(value) == said
-    assert "├─exposure (" in capsys.readouterr().out
 
 
 def test_a_comparison_and_an_export_print_as_reports_at_a_prompt(image, tmp_path):
