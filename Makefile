@@ -82,6 +82,7 @@ bench: build
 	$(BIN)/python tests/bench/kernels.py
 	$(BIN)/python tests/bench/pipeline.py
 	$(BIN)/python tests/bench/flight.py
+	$(BIN)/python tests/bench/small.py
 	$(BIN)/python tests/bench/batch.py
 
 # Beside the numeric library of the system of 2022, and beside romancal 1.1.0, each in an environment of

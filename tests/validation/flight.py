@@ -46,6 +46,7 @@ PATTERN = ((1,), (2, 3), (4, 5), (6, 7, 8), (9, 10, 11), (12, 13), (15, 16))
 #: Steps that are not what is measured.
 LEFT_OUT = {
     "rampfit": {"use_ramp_jump_detection": False},
+    "jump": {"skip": True},
     "flatfield": {"skip": True},
     "photom": {"skip": True},
 }
@@ -67,7 +68,13 @@ class Bin:
 
 
 def configuration(
-    detector: str, rows: int, cols: int, seed: int, *, even: bool = False
+    detector: str,
+    rows: int,
+    cols: int,
+    seed: int,
+    *,
+    even: bool = False,
+    correlated_noise: float = 2.0,
 ) -> SimulationConfig:
     return SimulationConfig(
         rows=rows,
@@ -79,6 +86,7 @@ def configuration(
         star_density=0.0,
         cosmic_ray_rate=0.0,
         bad_pixel_fraction=0.0,
+        correlated_noise=correlated_noise,
     )
 
 
@@ -107,13 +115,14 @@ def make(config: SimulationConfig, directory: Path) -> tuple[Path, NDArray[np.fl
     return path, (light.astype(np.float64) / detector.gain)[SCIENCE]
 
 
-def residuals(config: SimulationConfig) -> tuple[NDArray[np.float64], ...]:
+def residuals(config: SimulationConfig, fit: str = "gls") -> tuple[NDArray[np.float64], ...]:
     """True rate, measured minus true, and stated error of each good pixel [DN/s]."""
     with tempfile.TemporaryDirectory() as directory:
         path, rate = make(config, Path(directory))
         references = str(path.parent / "references")
+        steps = LEFT_OUT | {"rampfit": {**LEFT_OUT["rampfit"], "algorithm": fit}}
         with ExposurePipeline.call(
-            str(path), references=references, recipe="flight", steps=LEFT_OUT
+            str(path), references=references, recipe="flight", steps=steps
         ) as image:
             good = np.asarray(image.dq) == 0
             measured = np.asarray(image.data, np.float64)
@@ -146,13 +155,17 @@ def main() -> None:
     parser.add_argument("--exposures", type=int, default=4, help="of each detector")
     parser.add_argument("--detectors", nargs="*", default=DETECTORS)
     parser.add_argument("--even", action="store_true", help="8 resultants of 8 reads instead")
+    parser.add_argument("--fit", default="gls", help="rampfit.algorithm: gls, likely or ols")
+    parser.add_argument("--correlated-noise", type=float, default=2.0, help="of a read [DN]")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     print(f"{'bias, sigma':12}" + "".join(f"{rate:>9g}" for rate in RATES) + "  DN/s")
     together: list[tuple[NDArray[np.float64], ...]] = []
     for detector in options.detectors:
+        size = (detector, options.rows, options.cols)
+        kind = {"even": options.even, "correlated_noise": options.correlated_noise}
         exposures = [
-            residuals(configuration(detector, options.rows, options.cols, seed, even=options.even))
+            residuals(configuration(*size, seed, **kind), options.fit)
             for seed in range(1, options.exposures + 1)
         ]
         together += exposures
