@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from . import _lazy
+from ._exit_status import ExitStatus
 
 __all__ = [
     "ArgumentError",
@@ -33,13 +34,13 @@ class RomancalError(Exception):
         What the command line returns for it.
     """
 
-    exit_status: ClassVar[int] = 1
+    exit_status: ClassVar[int] = ExitStatus.ERROR
 
 
 class NoScienceDataError(RomancalError):
     """The exposure holds nothing to calibrate: no resultants, or no usable science pixel."""
 
-    exit_status = 64
+    exit_status = ExitStatus.NO_SCIENCE_DATA
 
 
 class InputError(RomancalError, ValueError):

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
+from .._exit_status import ExitStatus
 from ..errors import NoScienceDataError, RomancalError, as_list, one_line
 from ..references import ReferenceFileError
 from . import _outline
@@ -65,7 +66,7 @@ _TRANSIENT_ERRORS = frozenset(
 class TransientError(RomancalError):
     """The surroundings failed, not the exposure: it may go better the next time."""
 
-    exit_status = 75
+    exit_status = ExitStatus.CALL_AGAIN
 
 
 class TooLongError(RomancalError):

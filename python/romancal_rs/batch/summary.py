@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .._asdf_blocks import head_digest
+from .._exit_status import ExitStatus
 from .._threads import Threads
 from ..errors import InputError
 from . import remote
@@ -225,15 +226,15 @@ class Summary:
         return sum(count for kind, count in self.counts.items() if not kind.is_good)
 
     @property
-    def exit_status(self) -> int:
-        """0 where all is good, 1 where an exposure failed for good, 75 where more may come of it.
+    def exit_status(self) -> ExitStatus:
+        """OK where all is good, ERROR where one failed for good, CALL_AGAIN where more may come.
 
-        75 (EX_TEMPFAIL) is that of a batch with exposures left or in work, or whose failures may
-        end otherwise when they are tried again.
+        CALL_AGAIN (75, EX_TEMPFAIL) is that of a batch with exposures left or in work, or whose
+        failures may end otherwise when they are tried again.
         """
         if any(not (kind.is_good or kind.may_change) for kind in self.counts):
-            return 1
-        return 0 if self.n_good == self.n_exposures else 75
+            return ExitStatus.ERROR
+        return ExitStatus.OK if self.n_good == self.n_exposures else ExitStatus.CALL_AGAIN
 
 
 def outcomes_of(plan: Plan, state: RunState) -> dict[str, Outcome]:

@@ -12,10 +12,11 @@ import importlib
 import os
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
+from .._exit_status import ExitStatus, of_command
 from ..errors import RomancalError, as_list, one_line, shortened
 from .completion import can_complete
 from .parser import Parser
@@ -52,8 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, 1 for an error, 64 where the exposure holds no science data, 130 after
-        Ctrl-C, 143 after SIGTERM, 129 after SIGHUP. Wrong usage exits with 2.
+        An `ExitStatus`, or the number of one. Wrong usage exits with WRONG_USAGE.
     """
     wants_traceback = False
     interrupts: list[KeyboardInterrupt] = []
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with ending_as_ctrl_c() as interrupts, named_output():
             if "_ARGCOMPLETE" in os.environ:
                 if not can_complete():
-                    return 1
+                    return ExitStatus.ERROR
                 _complete(os.environ.get("COMP_LINE", ""))
             module, options = _parse(list(sys.argv[1:] if argv is None else argv))
             wants_traceback = getattr(options, "verbose", False) or getattr(options, "debug", False)
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not isinstance(error, Exception):
             raise
         if isinstance(error, BrokenPipeError) and error.filename is OUTPUT:
-            return 1  # whoever read our output has gone: say nothing more
+            return ExitStatus.ERROR  # whoever read our output has gone: say nothing more
         if wants_traceback:
             raise
         return _report(error)
@@ -108,11 +108,49 @@ def _parse(arguments: list[str]) -> tuple[Any, argparse.Namespace]:
         if task not in module.TASKS:
             _overview_of_tasks(command, module).parse_args(arguments[1:] or ["--help"])
         module, command, arguments = module.TASKS[task], f"{command} {task}", arguments[1:]
-    parser = Parser(prog=f"romancal-rs {command}", description=module.__doc__)
+    parser = parser_of(command, module, arguments[1:])
+    return module, parser.parse_args(arguments[1:])
+
+
+def parser_of(command: str, module: Any, arguments: list[str]) -> Parser:
+    """The parser of a command's arguments, which knows those that follow from what was typed.
+
+    Parameters
+    ----------
+    command : str
+        Its name, with that of the task: ``batch plan``.
+    module : module
+        The module, or task, that runs it.
+    arguments : list of str
+        What follows the command's name. What it names may have options of its own.
+    """
+    parser = Parser(
+        prog=f"romancal-rs {command}", description=module.__doc__, epilog=_told_statuses(command)
+    )
     module.add_arguments(parser)
     if hasattr(module, "add_arguments_of_target"):
-        module.add_arguments_of_target(parser, arguments[1:])
-    return module, parser.parse_args(arguments[1:])
+        module.add_arguments_of_target(parser, arguments)
+    return parser
+
+
+def all_commands() -> Iterator[tuple[str, Any]]:
+    """Each command, or task of one, with the module that runs it."""
+    for command in COMMANDS:
+        module: Any = importlib.import_module(f".{command}", __name__)
+        if hasattr(module, "TASKS"):
+            yield from ((f"{command} {name}", task) for name, task in module.TASKS.items())
+        else:
+            yield command, module
+
+
+def _told_statuses(command: str) -> str | None:
+    """What the help of a command says of its exit status; None where there is nothing special."""
+    meanings = of_command(command)
+    lines = [
+        textwrap.fill(f"  {status:<5}{meaning}", MENU_WIDTH, subsequent_indent=" " * 7)
+        for status, meaning in meanings.items()
+    ]
+    return "\n".join(["exit status:", *lines]) if lines else None
 
 
 def _complete(line: str) -> None:
@@ -199,4 +237,4 @@ def _report(error: Exception) -> int:
     complain(shortened(f"romancal-rs: error: {message}"))
     if not expected:
         complain("romancal-rs: --verbose shows the traceback")
-    return getattr(error, "exit_status", 1)
+    return getattr(error, "exit_status", ExitStatus.ERROR)

@@ -1,7 +1,5 @@
 """Compare two products of the same kind: arrays, flags, WCS and metadata.
 
-Exit status: 0 where they are the same, 1 where they differ, 2 for trouble, as of diff.
-
 Numbers have to be equal (NaN is equal to NaN), unless --rtol or --atol is given. Rows and columns
 are counted from 0."""
 
@@ -9,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 
+from .._exit_status import ExitStatus
 from .options import path
 
 
@@ -46,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         return _compare(options)
     except Exception as error:
         # 1 would say that the files differ.
-        error.__dict__["exit_status"] = 2
+        error.__dict__["exit_status"] = ExitStatus.WRONG_USAGE
         raise
 
 

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
+from .._exit_status import ExitStatus
 from ..errors import nearest, shortened
 from .streams import complain
 
@@ -69,7 +70,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         complain(self.format_usage().rstrip())
         complain(shortened(f"{self.prog}: error: {message.removeprefix('argument ')}"))
-        self.exit(2)
+        self.exit(ExitStatus.WRONG_USAGE)
 
     def format_usage(self) -> str:
         """What has to be given, in a line."""

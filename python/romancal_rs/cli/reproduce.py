@@ -2,7 +2,7 @@
 
 It holds all parameters, and names the reference files that the run used. What stands in the way of
 the same result is listed: files that are gone or have changed, other versions of the software, what
-the run was given in memory. The parameter file is written all the same; the exit status is 1 then.
+the run was given in memory. The parameter file is written all the same.
 Classes and hooks that are not of this package are listed, too: whoever made the product chose them.
 """
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from .._exit_status import ExitStatus
+
 #: What ends a command, besides Ctrl-C, and what it is called. Windows has no SIGHUP.
 _ENDING = {
     getattr(signal, name): said
@@ -73,7 +75,7 @@ def how_it_ended(interrupt: BaseException) -> tuple[str, int]:
     """What to say of a command that was asked to end, and its exit status: as a shell has it."""
     if isinstance(interrupt, Terminated):
         return _ENDING.get(signal.Signals(interrupt.number), "terminated"), 128 + interrupt.number
-    return "interrupted", 130
+    return "interrupted", ExitStatus.INTERRUPTED
 
 
 def end_at_once_from_now_on() -> None:

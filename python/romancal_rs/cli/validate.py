@@ -1,8 +1,8 @@
 """Tell what is wrong with files, if anything is.
 
 FILE is read whole: its blocks and their checksums, its content by the mission's schema, the shapes
-and numbers of its arrays, its times, reads and world coordinates. The exit status is 1 if there is
-an error; notes, of what may be as it should, do not count.
+and numbers of its arrays, its times, reads and world coordinates. Notes tell of what may be as it
+should: they are no errors.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from typing import Any, ClassVar
 
 from configobj import ConfigObj, ConfigObjError
 
+from .._exit_status import ExitStatus
 from .._files import local_path
 from ..errors import RomancalError, nearest
 from . import ini, runlog
@@ -46,7 +47,7 @@ _CONSOLES = ("stdout", "stderr")
 class LogConfigError(RomancalError, ValueError):
     """A logging configuration file cannot be read, is wrong, or names a file that cannot be."""
 
-    exit_status: ClassVar[int] = 2
+    exit_status: ClassVar[int] = ExitStatus.WRONG_USAGE
 
 
 @dataclass(frozen=True)

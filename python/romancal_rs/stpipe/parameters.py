@@ -30,6 +30,7 @@ from configobj import ConfigObj
 from configobj.validate import ValidateError
 
 from .. import _html
+from .._exit_status import ExitStatus
 from .._files import local_path
 from ..errors import InputError, RomancalError, nearest
 from . import _outline, elsewhere
@@ -98,7 +99,7 @@ REQUIRED = _Required()
 class ParameterError(RomancalError, ValueError):
     """A parameter was given a value that its spec forbids."""
 
-    exit_status: ClassVar[int] = 2
+    exit_status: ClassVar[int] = ExitStatus.WRONG_USAGE
 
 
 class UnknownParameterError(ParameterError, AttributeError):

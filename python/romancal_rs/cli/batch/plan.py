@@ -2,8 +2,6 @@
 
 No pixel is touched: the heads of the exposures are read, and their references found. The plan is
 kept in the directory of its run, with which `batch run` of the same begins.
-
-The exit status is 0 where all exposures can be calibrated; 1 where one cannot; 2 for wrong usage.
 """
 
 from __future__ import annotations

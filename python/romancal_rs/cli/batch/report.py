@@ -4,9 +4,6 @@ report.md is to be read, report.json is for programs; the table has a row for ea
 ended, as Parquet, CSV or JSON lines. They go to the directory of the run's records, or to --output.
 
 ``romancal-rs report DEST`` writes a page to look at in a browser, with pictures of the products.
-
-The exit status is 0 where they are written; with --check it is 1 where a product is not what its
-row says; it is 2 where no batch is there.
 """
 
 from __future__ import annotations

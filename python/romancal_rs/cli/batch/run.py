@@ -2,10 +2,6 @@
 
 Called again it goes on where it was: what is done, and would be the same, is not done again.
 Without a SOURCE it carries out the newest plan of the destination.
-
-Exit status: 0 all are done, current, or hold no data; 1 some failed; 2 wrong usage; 75 what is left
-may go better the next time (call it again), also after SIGTERM; 130 interrupted; 143 ended by a
-second SIGTERM.
 """
 
 from __future__ import annotations
@@ -21,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from ..._exit_status import ExitStatus
 from ...errors import ArgumentError, InputError, RomancalError
 from ..options import add_quiet
 from ..parser import seldom
@@ -40,9 +37,6 @@ if TYPE_CHECKING:
 
 #: What comes within this time of the first signal is the same request [s]: `timeout` sends two.
 _ONCE = 1.0
-
-#: To be called again: what is left may go better then.
-CALL_AGAIN = 75
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -147,7 +141,7 @@ def run(options: argparse.Namespace) -> int:
         if is_lasting or getattr(options, "verbose", False) or isinstance(error, BrokenPipeError):
             raise
         complain(f"romancal-rs: error: {message_of(error)}")
-        return CALL_AGAIN
+        return ExitStatus.CALL_AGAIN
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -177,7 +171,7 @@ def _run(options: argparse.Namespace) -> int:
     _tell(batch, counts, options)
     if signals:
         complain("romancal-rs: terminated: what was in work has ended; the same command goes on")
-        return CALL_AGAIN
+        return ExitStatus.CALL_AGAIN
     return _status(batch, counts, why)
 
 
@@ -341,6 +335,6 @@ def _status(batch: Batch, counts: Counter[str], why: str) -> int:
         complain(f"romancal-rs: stopped: {why}")
     bad = [Kind(name) for name in counts if not Kind(name).is_good]
     if any(not kind.may_change for kind in bad):
-        return 1
+        return ExitStatus.ERROR
     is_short = counts.total() < len(batch.exposures)
-    return CALL_AGAIN if bad or is_short else 0
+    return ExitStatus.CALL_AGAIN if bad or is_short else ExitStatus.OK

@@ -1,10 +1,6 @@
 """Tell how far a batch is, and what failed, and why.
 
 Any host that sees the records may ask, at any time; nothing is changed.
-
-The exit status is 0 where all exposures are done, current or without data; 1 where one failed for
-good; 75 where the rest is left, in work or may end otherwise when it is tried again; 2 where no
-batch is there.
 """
 
 from __future__ import annotations
