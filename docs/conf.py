@@ -13,6 +13,8 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS / "_ext"))
 
+from romancal_docs import public  # noqa: E402
+
 from romancal_rs import __version__  # noqa: E402
 
 project = "romancal-rs"
@@ -33,10 +35,6 @@ extensions = [
 exclude_patterns = ["_build", "_ext", "_templates", "inventories"]
 templates_path = ["_templates"]
 nitpicky = True
-nitpick_ignore_regex = [
-    # Names that NumPy, Python and others have no page for.
-    ("py:.*", r"numpy\.typing\..*"),
-]
 
 # --- pages
 
@@ -57,18 +55,26 @@ nb_ipywidgets_js = {}  # which pages would load from elsewhere
 default_role = "py:obj"
 autodoc_typehints = "none"  # the docstrings tell of types, with shapes and units
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 autosummary_generate = True
 autosummary_ignore_module_all = False
 autosummary_imported_members = True  # packages offer what their modules define
+autosummary_context = {"elsewhere": public.offered_elsewhere()}
 numpydoc_show_class_members = False  # each has an entry on the page of its class
 numpydoc_xref_param_type = True
 numpydoc_xref_ignore = "all"  # but for what is listed here
 numpydoc_xref_aliases = {
-    "ndarray": "numpy.ndarray",
+    "bool": ":class:`python:bool`",
+    "callable": "collections.abc.Callable",
+    "iterable": "collections.abc.Iterable",
+    "mapping": "collections.abc.Mapping",
+    "sequence": "collections.abc.Sequence",
+    "array_like": "numpy.typing.ArrayLike",
     "Quantity": "astropy.units.Quantity",
     "Path": "pathlib.Path",
     "HDUList": "astropy.io.fits.HDUList",
     "WCS": "gwcs.wcs.WCS",
+    **public.pages(),
 }
 
 # --- other projects: what we name of them is in text files, which need no network

@@ -9,7 +9,17 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from . import commands, constants, exit_statuses, flags, mathml, names, parameters, reference_types
+from . import (
+    commands,
+    constants,
+    exit_statuses,
+    flags,
+    mathml,
+    names,
+    parameters,
+    public,
+    reference_types,
+)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -24,4 +34,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("reference-arrays", reference_types.ReferenceArrays)
     mathml.setup(app)
     names.setup(app)
+    public.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

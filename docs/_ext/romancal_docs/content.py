@@ -33,9 +33,7 @@ class Generated(SphinxDirective):
     def section(self, title: str, name: str, content: Iterable[nodes.Node]) -> nodes.section:
         """A section that other pages link to as ``#name``."""
         section = nodes.section("", nodes.title(title, title), *content, ids=[name], names=[name])
-        self.env.domains.standard_domain.note_hyperlink_target(
-            name, self.env.docname, name, title
-        )
+        self.env.domains.standard_domain.note_hyperlink_target(name, self.env.docname, name, title)
         return section
 
 

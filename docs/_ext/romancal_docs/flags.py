@@ -24,7 +24,5 @@ class Flags(Generated):
         rows = []
         for value in sorted(names):
             flag = getattr(flags, names[value][0])
-            rows.append(
-                (str(flag.bit_number), code(str(value)), codes(names[value]), flag.meaning)
-            )
+            rows.append((str(flag.bit_number), code(str(value)), codes(names[value]), flag.meaning))
         yield table(("bit", "value", "name", "meaning"), rows)

@@ -11,7 +11,7 @@ from romancal_rs.stpipe.checks import expected
 from romancal_rs.stpipe.parameters import REQUIRED, Parameter, reference_types
 from romancal_rs.stpipe.registry import aliases, classes
 
-from .content import Generated, Cell, class_link, code, codes, paragraph, prose, table
+from .content import Cell, Generated, class_link, code, codes, paragraph, prose, table
 
 HEAD = ("parameter", "value", "default", "meaning")
 
@@ -22,9 +22,7 @@ class StepParameters(Generated):
     def content_nodes(self) -> Iterable[nodes.Node]:
         shared = shared_parameters()
         rows = [_row("all", parameter) for parameter in shared.values()]
-        yield self.section(
-            "Of all steps and pipelines", "parameters-of-all", [table(HEAD, rows)]
-        )
+        yield self.section("Of all steps and pipelines", "parameters-of-all", [table(HEAD, rows)])
         for path, step_class in classes().items():
             names = [alias for alias, its_path in aliases().items() if its_path == path]
             own = [p for name, p in step_class.parameters.items() if name not in shared]
