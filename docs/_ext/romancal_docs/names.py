@@ -42,7 +42,7 @@ def _resolve(
         return domain.resolve_xref(
             env, node["refdoc"], app.builder, node["reftype"], found[0], node, content
         )
-    if node["reftype"] == "obj" and ("." not in target or is_in_code(target, module)):
+    if node["reftype"] == "obj" and ("." not in target or is_code(target, module)):
         return content
     return None
 
@@ -56,24 +56,29 @@ def candidates(target: str, module: str) -> list[str]:
     return [*found, f"{_PACKAGE}.{target}"]
 
 
-def is_in_code(target: str, module: str) -> bool:
-    """Whether the code has something of this name, as private parts of it."""
-    return any(map(_exists, [target, *candidates(target, module)]))
+def is_code(target: str, module: str) -> bool:
+    """Whether a dotted name without a page is as it should be.
+
+    It may be that of a private part of the package, or one that does not begin with a module, as
+    ``optional.crmag`` of a result. Any other may be wrong.
+    """
+    full = [target, *candidates(target, module)]
+    if any(_exists(name) for name in full if name.startswith(f"{_PACKAGE}.")):
+        return True
+    first = target.partition(".")[0]
+    return not any(_exists(name.removesuffix(target) + first) for name in full)
 
 
 def _exists(full: str) -> bool:
     path, *names = full.split(".")
     try:
         part = importlib.import_module(path)
+        for name in names:
+            path = f"{path}.{name}"
+            part = getattr(part, name, None) or importlib.import_module(path)
     except ImportError:
         return False
-    for name in names:
-        path = f"{path}.{name}"
-        try:
-            part = getattr(part, name, None) or importlib.import_module(path)
-        except ImportError:
-            return False
-    return full.startswith(f"{_PACKAGE}.")
+    return True
 
 
 def _only_one(found: list[str]) -> list[str]:

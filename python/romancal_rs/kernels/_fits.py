@@ -147,7 +147,7 @@ def fit_ramps(
     -------
     RampFit
         With `slope`, `dq`, `var_poisson`, `var_rnoise`, `err`, `chisq`, `dumo` and `optional`. All
-        but `dq` and ``optional.crmag`` are 0 where a pixel could not be fitted: no usable sample, or
+        but `dq` and `optional.crmag` are 0 where a pixel could not be fitted: no usable sample, or
         a read noise that is not finite (DO_NOT_USE), or a gain that is not finite or not positive
         (NO_GAIN_VALUE and DO_NOT_USE). The segments of such pixels count nevertheless for the
         length of the arrays in `optional`.
