@@ -70,7 +70,8 @@ format:
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The site, in build/docs. Without network.
+# The site, in build/docs. Without network. Notebooks run, but those that have not changed since;
+# DOCS_NOTEBOOKS=off shows them without results.
 docs: build
 	$(BIN)/sphinx-build -W --keep-going -b html -d build/doctrees docs build/docs
 

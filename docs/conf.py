@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tomllib
 from pathlib import Path
 
 DOCS = Path(__file__).parent
@@ -97,10 +98,19 @@ html_title = "romancal-rs"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
+ADDRESSES = tomllib.loads((DOCS.parent / "pyproject.toml").read_text("utf-8"))["project"].get(
+    "urls", {}
+)
 html_theme_options = {
+    "icon_links": [
+        {"name": "Source", "url": ADDRESSES[name], "icon": "fa-solid fa-code"}
+        for name in ("Repository", "Source")
+        if name in ADDRESSES
+    ][:1],
     "navbar_end": ["theme-switcher", "navbar-icon-links"],
     "show_prev_next": True,
     "show_toc_level": 2,
+    "collapse_navigation": True,  # the pages of the API would list all of it
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
