@@ -338,8 +338,8 @@ def test_each_missing_reference_is_told_its_own_way_out(simulated, tmp_path):
         run(simulated.exposure, tmp_path)
     assert str(told.value).splitlines()[-1].strip() == (
         "What would help: --override_inverselinearity=N/A does without; --override_mask=N/A skips "
-        "what needs it; --override_gain=FILE or another directory, as there is no image without; "
-        "--recipe=2022 runs the steps of 2022, which need no INVERSELINEARITY"
+        "what needs it; --override_gain=FILE or another directory, as no image can be made without "
+        "it; --recipe=2022 runs the steps of 2022, which need no INVERSELINEARITY"
     )
 
 

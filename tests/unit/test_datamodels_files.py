@@ -631,3 +631,16 @@ def test_container_check_leaves_the_file_where_it_was(raw_file):
     with raw_file.open("rb") as file:
         _io._read_container(file, "x")
         assert file.tell() == 0
+
+
+def test_a_copy_of_a_reference_that_is_saved_has_its_own_name(tmp_path):
+    gain = datamodels.GainRefModel(testing.create_gain(shape=(8, 8)))
+    assert "filename" not in gain.meta
+    gain.save(tmp_path / "first.asdf")
+    with datamodels.open(tmp_path / "first.asdf") as first:
+        assert "filename" not in first.meta
+        again = first.copy()
+    again.meta.filename = "first.asdf"
+    again.save(tmp_path / "second.asdf")
+    with datamodels.open(tmp_path / "second.asdf") as second:
+        assert second.meta.filename == "second.asdf"

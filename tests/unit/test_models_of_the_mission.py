@@ -71,7 +71,7 @@ def test_a_model_of_the_missions_library_may_be_an_override(mission, simulated, 
             fused=fused,
         )
     np.testing.assert_array_equal(result.data, expected.data)
-    assert result.meta.ref_file.gain == path.name
+    assert result.meta.ref_file.gain == f"{path.name} (in memory)"
 
 
 def test_flags_of_2022_that_are_in_memory_are_widened(mission, tmp_path):

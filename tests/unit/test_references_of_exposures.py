@@ -20,7 +20,7 @@ from romancal_rs.pipeline import ExposurePipeline
 from romancal_rs.reference_types import TYPES, type_of
 from romancal_rs.references import ReferenceFileError
 from romancal_rs.simulate import SimulationConfig, simulate
-from romancal_rs.stpipe import RomanPipeline, RomanStep
+from romancal_rs.stpipe import ParameterError, RomanPipeline, RomanStep
 
 #: Element, detector, useafter and value of each FLAT.
 FLATS = [
@@ -148,6 +148,24 @@ def test_a_model_of_the_missions_library_is_an_override(refs):
         pytest.raises(ReferenceFileError, match="WFI02"),
     ):
         FlatFieldStep.call(image(*EXPOSURES[0][:3]), override_flat=flat)
+
+
+def test_a_changed_copy_of_a_reference_is_not_recorded_as_its_file(refs):
+    with datamodels.open(refs / "flat_3.asdf") as opened:
+        flat = opened.copy()
+    flat.meta.filename = "flat_3.asdf"
+    flat.data = 2 * flat.data
+    result = FlatFieldStep.call(image(*EXPOSURES[0][:3]), override_flat=flat)
+    assert result.meta.ref_file.flat == "flat_3.asdf (in memory)"
+
+
+def test_an_array_as_an_override_is_refused_by_its_name():
+    with pytest.raises(ParameterError) as told:
+        FlatFieldStep(override_flat=np.ones((8, 8), np.float32))
+    assert str(told.value) == (
+        "FlatFieldStep: override_flat = a value of type ndarray: expected a file, a data model, "
+        "or N/A"
+    )
 
 
 def test_another_object_with_metadata_is_no_override():

@@ -75,25 +75,26 @@ def _find(options: argparse.Namespace) -> int:
     for step in idle_steps(keys, recipe.name):
         print(f"  {step} does not run on {keys.exposure_type}")
     place: Store | None = None
+    width = max((len(choice.reftype) for choice in choices), default=0)
     for choice in choices:
         if choice.place is not None and choice.place is not place:
             place = choice.place
             print(f"from {place.location}")
-        print("\n".join(_lines_of(choice)))
+        print("\n".join(_lines_of(choice, width)))
     missing = [choice.reftype for choice in choices if choice.error is not None]
     if missing:
         return _failed(f"{options.file}: no reference for {', '.join(missing)}")
     return 0
 
 
-def _lines_of(choice: Choice) -> Iterable[str]:
+def _lines_of(choice: Choice, width: int) -> Iterable[str]:
     steps = ", ".join(choice.steps)
     if choice.match is None:
-        yield f"  {choice.reftype:<12} MISSING  (for {steps})"
+        yield f"  {choice.reftype:<{width}}  MISSING  (for {steps})"
         yield f"    {choice.error}"
         return
     reference = choice.match.reference
-    yield f"  {choice.reftype:<12} {getattr(reference, 'name', reference)}  (for {steps})"
+    yield f"  {choice.reftype:<{width}}  {getattr(reference, 'name', reference)}  (for {steps})"
     if choice.match.rule:
         yield f"    by: {choice.match.rule}"
     yield f"    else: {choice.match.runner_up or 'nothing'}"

@@ -456,7 +456,8 @@ class DataModel:
         meta = dict(tree.data.get("meta", {}))
         known = tree.place("meta")
         for name, value in _writing.stamps(type(self).__name__, path).items():
-            if known.child(name).schema:
+            # The schemas of references have no name; one that was copied would tell the old one.
+            if known.child(name).schema or (name == "filename" and name in meta):
                 meta[name] = value
         tree.data["meta"] = meta
         _writing.write(tree, path, compression=compression)

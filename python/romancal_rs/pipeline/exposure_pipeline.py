@@ -317,7 +317,7 @@ class ExposurePipeline(RomanPipeline):
             ),
             _ways(
                 (name for name in types if name in needed),
-                *("=FILE", "or another directory, as there is no image without"),
+                *("=FILE", "or another directory, as no image can be made without it"),
             ),
         ]
         only_flight = [name for name in types if name in self._only_in_flight(missing)]

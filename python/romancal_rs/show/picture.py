@@ -221,14 +221,14 @@ def _picture(
     theme: Theme,
     figure: Figure | None,
 ) -> Figure:
-    from matplotlib.figure import Figure
+    from .notebook import Picture
 
     panels = panels_of(model, arrays, flags)
     if not panels:
         raise InputError(_nothing_in(model, "nothing that can be drawn"))
     with theme.applied():
         if figure is None:
-            figure = Figure()
+            figure = Picture()
         figure.set_facecolor(theme.background)
         _lay_out(figure, panels, heading(model), theme)
     return figure

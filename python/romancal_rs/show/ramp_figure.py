@@ -53,12 +53,12 @@ def draw_pixel_ramp(ramp: PixelRamp, *, dark: bool = False, figure: Figure | Non
     matplotlib.figure.Figure
         With the ramp above what the fit leaves of it, and the neighbourhood above the facts.
     """
-    from matplotlib.figure import Figure
+    from .notebook import Picture
 
     theme = DARK if dark else LIGHT
     with theme.applied():
         if figure is None:
-            figure = Figure()
+            figure = Picture()
         figure.set_facecolor(theme.background)
         figure.set_size_inches(_SIZE)
         figure.set_layout_engine("constrained")

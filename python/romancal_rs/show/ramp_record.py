@@ -50,7 +50,7 @@ class Product:
         return f"{text} ({difference / self.err:+.2g} sigma)" if self.err > 0 else text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PixelRamp:
     """The ramp of one pixel, and its fit.
 
@@ -207,6 +207,9 @@ class PixelRamp:
         flags = self.flags if self.product is None else self.product.flags
         facts["flags"] = " ".join(dqflags.names(flags)) or "none"
         return facts
+
+    def __repr__(self) -> str:
+        return f"<PixelRamp of {self.name}, X {self.x}, Y {self.y}>"
 
     def _repr_html_(self) -> str:
         numbers = _html.details("numbers", _html.preformatted(self.table()))

@@ -46,6 +46,17 @@ class SimulatedExposure:
     truth: Path
     reference_files: dict[str, Path]
 
+    def _repr_html_(self) -> str:
+        from .. import _html
+
+        places = [(name, getattr(self, name)) for name in ("exposure", "references", "truth")]
+        files = [(reftype, path.name) for reftype, path in self.reference_files.items()]
+        return _html.block(
+            _html.heading("SimulatedExposure", self.exposure.name),
+            _html.table(places),
+            _html.details("reference files", _html.table(files)),
+        )
+
 
 def simulate(
     config: SimulationConfig,

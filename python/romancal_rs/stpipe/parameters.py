@@ -69,6 +69,8 @@ _ROLES_OF_TYPES = {
     "hooks": Role.HOOKS,
 }
 _ROLE = re.compile(r",?\s*role\s*=\s*'?(\w+)'?\s*\)$")
+#: A value with more characters is not written out in a message.
+_LONGEST_VALUE = 200
 
 
 class Shown(IntEnum):
@@ -184,7 +186,8 @@ class Parameter:
         origin = ""
         if isinstance(value, Setting):
             value, origin = value.value, f" ({value.origin})"
-        empty = value is None or value == "None" or (self.is_path and value == "")
+        is_text = isinstance(value, str)
+        empty = value is None or (is_text and (value == "None" or (self.is_path and value == "")))
         if empty and self.default is None:
             return None
         if value is None:
@@ -199,13 +202,21 @@ class Parameter:
             reason = wrong(error, self.check)
             if hint := elsewhere.told_of_value(self.name, value):
                 reason += f" ({hint})"
-            raise ParameterError(f"{owner}: {self.name} = {value!r}{origin}: {reason}") from None
+            raise ParameterError(
+                f"{owner}: {self.name} = {_told(value)}{origin}: {reason}"
+            ) from None
 
     def _as_list(self, value: Any) -> Any:
         """A list written as one string, as on a command line: ``1, 2, 3``."""
         if self.type_name.endswith("list") and isinstance(value, str):
             return [item.strip() for item in value.strip("[] ").split(",") if item.strip()]
         return value
+
+
+def _told(value: Any) -> str:
+    """A value in a message: what it is where it is long, as an array is."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"a value of type {type(value).__name__}"
 
 
 class ParameterSpec(Mapping[str, Parameter]):

@@ -354,7 +354,9 @@ def _recorded_name(match: Match) -> str:
     """How the metadata of a result name a reference."""
     reference = match.reference
     if hasattr(reference, "meta"):
-        return str(reference.meta.get("filename") or f"{type(reference).__name__} in memory")
+        # The name of its file alone would hide that the model may have been changed.
+        name = reference.meta.get("filename")
+        return f"{name} (in memory)" if name else f"{type(reference).__name__} in memory"
     if reference == NOT_APPLICABLE:
         return NOT_APPLICABLE
     name = os.path.basename(reference)
