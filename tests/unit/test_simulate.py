@@ -129,6 +129,49 @@ def test_noiseless_exposure_gives_the_true_rate(tmp_path):
     )
 
 
+def test_a_uniform_sky_is_uniform_after_the_flat(tmp_path):
+    """The flat holds the gain of the pixels too, as one that is made of counts does."""
+    config = SimulationConfig(rows=64, cols=256, background=1.9, gain=1.9, star_density=0.0)
+    made = simulate(config, tmp_path)
+    with np.load(made.truth) as truth:
+        kinds = [PIXEL_KINDS.index(name) for name in ("good", "hot", "warm", "low_qe")]
+        usable = np.isin(truth["pixel_kind"], kinds)
+        assert truth["rate_before_flat"][usable].std() > 0.01
+        np.testing.assert_allclose(truth["rate"][usable], 1.0, rtol=1e-5)
+
+
+def test_magnitudes_of_stars_follow_from_the_photometry_of_the_reference(tmp_path):
+    from astropy import units as u
+
+    from romancal_rs import datamodels
+
+    config = SimulationConfig(rows=40, cols=40, n_resultants=2, n_reads=1, star_density=0.02)
+    made = simulate(config, tmp_path)
+    with np.load(made.truth) as file:
+        truth = dict(file)
+    with datamodels.open(made.reference_files["PHOTOM"]) as photom:
+        row = photom.phot_table.F158
+        brightness = truth["star_flux"] / config.gain * row.photmjsr * u.MJy / u.sr
+        expected = (brightness * row.pixelareasr * u.sr).to_value(u.ABmag)
+    assert truth["star_ab_mag"].size > 10
+    np.testing.assert_allclose(truth["star_ab_mag"], expected, atol=1e-9)
+
+
+def test_stars_have_no_magnitude_where_light_is_dispersed(tmp_path):
+    config = SimulationConfig(
+        rows=40,
+        cols=40,
+        n_resultants=2,
+        n_reads=1,
+        star_density=0.02,
+        optical_element="GRISM",
+        exposure_type="WFI_SPECTRAL",
+    )
+    with np.load(simulate(config, tmp_path).truth) as truth:
+        assert truth["star_ab_mag"].size == truth["star_flux"].size > 10
+        assert np.isnan(truth["star_ab_mag"]).all()
+
+
 def test_truth_lists_the_hits(tmp_path):
     from romancal_rs import datamodels
 

@@ -61,7 +61,7 @@ class Detector:
     dark_current : ndarray
         electron / s; 0 in reference pixels.
     response : ndarray
-        Relative sensitivity to light, the true flat field; 0 where a pixel sees nothing.
+        Relative sensitivity to light; 0 where a pixel sees nothing.
     full_well : ndarray
         electron.
     nonlinearity : ndarray
@@ -82,6 +82,24 @@ class Detector:
         for name in names:
             mask |= self.kind == PIXEL_KINDS.index(name)
         return mask
+
+
+def flat_field(detector: Detector, gain: float) -> NDArray[np.float32]:
+    """What pixels count in uniform light, relative to one of response 1 and a gain.
+
+    A flat is made of counts, so that it holds what pixels differ by in their gain as well.
+
+    Parameters
+    ----------
+    detector : Detector
+    gain : float
+        electron / DN.
+
+    Returns
+    -------
+    ndarray, (rows, cols), float32
+    """
+    return detector.response * (np.float32(gain) / detector.gain)
 
 
 def make_detector(config: SimulationConfig) -> Detector:

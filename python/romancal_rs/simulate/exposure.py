@@ -12,13 +12,13 @@ import numpy as np
 from .._files import local_path, replacing
 from .config import SimulationConfig
 from .cosmic_rays import CosmicRays, make_cosmic_rays
-from .detector import PIXEL_KINDS, Detector, make_detector
+from .detector import PIXEL_KINDS, Detector, flat_field, make_detector
 from .electronics import make_electronics
 from .encoding import encode
 from .metadata import exposure_metadata
 from .pointing import point
 from .ramp import Ramp, expose
-from .references import write_references
+from .references import ab_magnitudes, write_references
 from .scene import Scene, make_scene
 
 #: Which share of the work of a full frame is done, about, when these are.
@@ -147,7 +147,9 @@ def _save_truth(
     rate_before_flat = scene.rate * detector.response / detector.gain
     # Without a flat value the pipeline leaves a pixel as it is.
     flat = np.where(
-        detector.is_kind("dead", "no_flat", "reference"), np.float32(1), detector.response
+        detector.is_kind("dead", "no_flat", "reference"),
+        np.float32(1),
+        flat_field(detector, config.gain),
     )
     with replacing(path) as file:
         np.savez(
@@ -167,4 +169,5 @@ def _save_truth(
             star_x=scene.star_x,
             star_y=scene.star_y,
             star_flux=scene.star_flux,
+            star_ab_mag=ab_magnitudes(config, scene.star_flux),
         )

@@ -25,6 +25,7 @@ from .config import (
 from .correlated_noise import has_correlated_noise, refpix_coefficients, residual_noise
 from .detector import (
     Detector,
+    flat_field,
     inverse_linearity_coefficients,
     largest_nonlinearity,
     linearity_coefficients,
@@ -33,6 +34,9 @@ from .detector import (
 from .electronics import INL_NODES, N_CHANNELS, make_converters, make_dark_decays
 from .pointing import PIXEL_SCALE, Pointing, distortion
 from .streams import Stream, generator
+
+AB_ZERO_POINT = 10 ** (23 - 0.4 * 48.6)
+"""Flux density of an AB magnitude of 0 [Jy]: 48.60 is its constant in erg / s / cm^2 / Hz."""
 
 FLAT_ERROR = 0.001
 DARK_RELATIVE_ERROR = 0.06
@@ -168,7 +172,7 @@ def _with_border(
         yield "DARKDECAYSIGNAL", {"decay_table": decays}
     yield "DISTORTION", {"coordinate_distortion_transform": distortion(config, pointing)}
 
-    flat = with_nan(detector.response, is_kind("no_flat", "dead"))
+    flat = with_nan(flat_field(detector, config.gain), is_kind("no_flat", "dead"))
     yield (
         "FLAT",
         {
@@ -266,6 +270,30 @@ def photometry_table(config: SimulationConfig) -> dict[str, dict[str, Any]]:
         }
     table["DARK"] = dict.fromkeys(table["F158"])
     return table
+
+
+def ab_magnitudes(config: SimulationConfig, flux: NDArray[np.float64]) -> NDArray[np.float64]:
+    """AB magnitudes of stars, by the photometry of the optical element.
+
+    A star of `flux` makes ``flux / gain`` DN/s in all its pixels together; by `photometry_table`
+    that is a flux density, of which an AB magnitude follows (Oke & Gunn 1983, ApJ 266, 713).
+
+    Parameters
+    ----------
+    config : SimulationConfig
+    flux : ndarray
+        Count rates [electron / s].
+
+    Returns
+    -------
+    ndarray
+        NaN for an optical element without a flux conversion.
+    """
+    row = photometry_table(config)[config.optical_element]
+    if row["photmjsr"] is None:
+        return np.full(flux.shape, np.nan)
+    jansky = flux / config.gain * row["photmjsr"] * row["pixelareasr"] * 1e6
+    return -2.5 * np.log10(jansky / AB_ZERO_POINT)
 
 
 def with_nan(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
