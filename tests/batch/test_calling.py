@@ -65,6 +65,8 @@ def test_batches_and_outcomes_show_in_a_line_what_they_are(many, tmp_path):
     batch = call(many, tmp_path, detectors=1)
     assert repr(batch) == f"<Batch of 2 exposures to {tmp_path}/out>"
     assert repr(batch.remaining) == "<Remaining: 0 current, 2 new>"
+    batch.remaining.problems.append(batch.remaining.todo.pop())
+    assert repr(batch.remaining).endswith("new, 1 cannot be calibrated>")
     outcome = Outcome("/raw/a_uncal.asdf", Kind.BAD_INPUT, "cut off")
     assert repr([outcome]) == "[<Outcome bad_input of /raw/a_uncal.asdf: cut off>]"
 

@@ -12,8 +12,10 @@ from batch.records import BEGIN, begun, ended, outcome_of, plan_of, planned, run
 from report.pages import Page, rows_of
 from report.test_browser import BROWSER, measured
 
+from romancal_rs.batch import Batch
 from romancal_rs.batch.outcome import Kind
 from romancal_rs.cli import main
+from romancal_rs.errors import InputError
 from romancal_rs.report import write_batch
 
 EVIL = "<script>alert(1)</script>&\"'"
@@ -149,6 +151,20 @@ def test_a_batch_of_which_nothing_has_ended_has_a_page(tmp_path):
     html = write_batch(run, tmp_path / "report.html").read_text()
     assert "No exposure has ended yet." in html
     assert "Nothing was calibrated yet." in html
+
+
+def test_a_run_may_be_named_by_the_directory_of_its_products(batch, tmp_path):
+    """A directory of records was to be looked up, by functions that are not for users."""
+    destination, run = batch
+    pages = [tmp_path / "by_run.html", tmp_path / "by_path.html", tmp_path / "by_batch.html"]
+    for named, path in zip((run, str(destination), Batch(run.read_plan(), run)), pages, strict=True):
+        write_batch(named, path, now=BEGIN + 10)
+    assert len({path.read_text() for path in pages}) == 1
+
+
+def test_a_directory_of_no_batch_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no batch has its products here"):
+        write_batch(tmp_path, tmp_path / "report.html")
 
 
 @pytest.mark.skipif(not BROWSER, reason="neither chromium nor google-chrome is there")

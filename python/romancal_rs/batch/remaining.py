@@ -101,7 +101,8 @@ class Remaining:
             self.redone[", ".join(reason_of(line) for line in reasons)] += 1
 
     def __repr__(self) -> str:
-        return f"<Remaining: {self}>"
+        problems = f", {len(self.problems)} cannot be calibrated" if self.problems else ""
+        return f"<Remaining: {self}{problems}>"
 
     def __str__(self) -> str:
         """In one line: ``412 current, 36 new, 17 would be redone: references``."""

@@ -19,6 +19,7 @@ from .._plotting import require_matplotlib
 from ..errors import InputError, RomancalError
 
 if TYPE_CHECKING:
+    from ..batch import Batch
     from ..batch.state import RunDirectory
     from ..datamodels import DataModel
 
@@ -152,7 +153,7 @@ def write(
 
 
 def write_batch(
-    run: RunDirectory,
+    run: str | os.PathLike[str] | Batch | RunDirectory,
     output: str | os.PathLike[str],
     *,
     thumbnails: int = THUMBNAILS,
@@ -164,8 +165,9 @@ def write_batch(
 
     Parameters
     ----------
-    run : romancal_rs.batch.state.RunDirectory
-        Such as the last of ``romancal_rs.batch.state.run_directories(state)``.
+    run : path, Batch or romancal_rs.batch.state.RunDirectory
+        The directory of the products, for the run that was asked for last; what `calibrate_all`
+        gave; or one of ``romancal_rs.batch.state.run_directories(state)``.
     output : path
         The file to write. Links in it are relative, so that it may move with the products.
     thumbnails : int, optional
@@ -190,10 +192,12 @@ def write_batch(
     OSError
         If a page cannot be written.
     InputError
-        If the plan cannot be read.
+        If the plan cannot be read, or the directory has none.
     """
     require_matplotlib("a report")
     from .batch import BatchPage, products_of
+
+    run = _run_directory(run)
 
     def told(what: str) -> Callable[[int, int], None]:
         return lambda done, total: progress(what, done, total) if progress else None
@@ -204,6 +208,20 @@ def write_batch(
     page = BatchPage(run, path.parent, thumbnails=thumbnails, now=now, progress=told("pictures"))
     _write(path, page.write())
     return path
+
+
+def _run_directory(run: str | os.PathLike[str] | Batch | RunDirectory) -> RunDirectory:
+    from ..batch import Batch
+    from ..batch.state import run_directories, state_of
+
+    if isinstance(run, Batch):
+        return run.directory
+    if not isinstance(run, str | os.PathLike):
+        return run
+    directories = run_directories(state_of(existing_or_local(run)))
+    if not directories:
+        raise InputError(f"{os.fspath(run)}: no batch has its products here; name their directory")
+    return directories[-1]
 
 
 def _write_pages(products: list[Path], told: Callable[[int, int], None]) -> None:
