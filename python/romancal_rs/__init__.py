@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         saturation,
         show,
         simulate,
+        step,
         stpipe,
         wfi18_transient,
     )
@@ -73,6 +74,7 @@ __all__ = [
     "saturation",
     "show",
     "simulate",
+    "step",
     "stpipe",
     "wfi18_transient",
 ]

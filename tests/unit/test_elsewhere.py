@@ -130,9 +130,21 @@ def test_a_step_that_is_not_here_may_only_be_skipped(given):
     with pytest.raises(ParameterError, match=f"tweakreg {NOT_HERE}"):
         ExposurePipeline(steps={"tweakreg": given})
     with pytest.raises(AttributeError, match=f"tweakreg {NOT_HERE}"):
-        _ = ExposurePipeline().tweakreg
+        _ = ExposurePipeline().tweakreg.minobj
     with pytest.raises(ParameterError, match=f"source_catalog {NOT_HERE}"):
         ExposurePipeline().step("source_catalog")
+
+
+def test_a_step_that_is_not_here_may_be_skipped_as_an_attribute():
+    pipeline = ExposurePipeline()
+    pipeline.tweakreg.skip = True
+    assert pipeline.tweakreg.skip is True
+    assert repr(pipeline.tweakreg) == ("<step 'tweakreg', which is not in this package: skip=True>")
+    for name, value in {"skip": False, "minobj": 3}.items():
+        with pytest.raises(ParameterError, match=f"tweakreg {NOT_HERE}"):
+            setattr(pipeline.tweakreg, name, value)
+    with pytest.raises(AttributeError, match="no_such_step"):
+        _ = pipeline.no_such_step
 
 
 @pytest.mark.parametrize("step", [{"name": "tweakreg"}, {"class": "romancal.step.TweakRegStep"}])

@@ -27,7 +27,7 @@ PACKAGES = [
     *("romancal_rs.dq_init", "romancal_rs.errors", "romancal_rs.exposure"),
     *("romancal_rs.flatfield", "romancal_rs.jump", "romancal_rs.linearity", "romancal_rs.photom"),
     *("romancal_rs.ramp_fitting", "romancal_rs.refpix", "romancal_rs.saturation"),
-    "romancal_rs.wfi18_transient",
+    *("romancal_rs.step", "romancal_rs.wfi18_transient"),
 ]
 
 

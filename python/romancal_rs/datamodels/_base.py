@@ -11,7 +11,7 @@ import numpy as np
 
 from .._files import existing_or_local
 from .._tagged import Tagged
-from . import _asdf, _display, _outline, _quantities, _schema, _writing
+from . import _asdf, _display, _exchange, _outline, _quantities, _schema, _writing
 from ._defaults import Replacement, conform
 from ._errors import ModelError, ModelTypeError
 from ._kinds import CLASSES, class_for, read, words
@@ -256,6 +256,40 @@ class DataModel:
             name: self[name] if isinstance(value, Described) else value
             for name, value in self.items()
         }
+
+    def get_crds_parameters(self) -> dict[str, Any]:
+        """What CRDS chooses references by: texts and numbers of ``meta``, and times as texts.
+
+        Returns
+        -------
+        dict
+            By the names that CRDS has for them, such as ``"roman.meta.instrument.detector"``.
+        """
+        return _exchange.crds_parameters(self._tree.data)
+
+    def schema_info(self, key: str = "description", path: str | None = None) -> dict[str, Any]:
+        """What the mission's schema says of a place in the model.
+
+        Parameters
+        ----------
+        key : str
+            A keyword of the schema: ``"description"``, ``"title"``, ``"unit"``, ``"enum"``, ...
+        path : str, optional
+            Of the place, such as ``"roman.meta.wcsinfo"``; without one, of the whole model, which
+            is then under ``"roman"``.
+
+        Returns
+        -------
+        dict
+            That keyword of the place, under `key`, and of what is below it, under their names;
+            what the schema does not say is left out.
+
+        Raises
+        ------
+        KeyError
+            If the model has no such place.
+        """
+        return _exchange.schema_info(self._tree, key, path)
 
     # -- looking at it --
 

@@ -90,7 +90,7 @@ class Pipeline(Step):
 
     def __getattr__(self, name: str) -> Any:
         if type(self).is_absent(name):
-            raise UnknownParameterError(self._absence(name))
+            return _AbsentStep(self, name)
         if name in type(self).step_aliases:
             return self.step(name)
         return super().__getattr__(name)
@@ -117,6 +117,29 @@ class Pipeline(Step):
             **super().get_pars(),
             "steps": {name: self.step(name).get_pars() for name in self.step_defs},
         }
+
+
+class _AbsentStep:
+    """A step of other software, in its place in a pipeline: ``pipeline.tweakreg.skip = True``.
+
+    It runs nowhere, so that ``skip`` is True; nothing else is there, and no other value fits.
+    """
+
+    skip = True
+
+    def __init__(self, pipeline: Pipeline, name: str) -> None:
+        self.__dict__.update(_pipeline=pipeline, _name=name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self._pipeline.check_skipped(self._name, value if name == "skip" else None)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise UnknownParameterError(self._pipeline._absence(self._name))
+
+    def __repr__(self) -> str:
+        return f"<step {self._name!r}, which is not in this package: skip=True>"
 
 
 def _defaults(spec: ParameterSpec) -> dict[str, Any]:

@@ -187,7 +187,10 @@ class Step(SavingStep):
         """The run at hand."""
         run = runs.run_of(self)
         if run is None:
-            raise RunError(f"{self.name}: this is for the time of a run, and there is none")
+            raise RunError(
+                f"{self.name}: this is for the time of a run, and there is none: "
+                "run(...) or call(...) makes one, process(...) does not"
+            )
         return run
 
     @property
