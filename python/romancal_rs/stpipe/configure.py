@@ -115,6 +115,10 @@ def apply_config(
     for name, setting in settings.items():
         if name in ("pre_hooks", "post_hooks") and isinstance(setting, Setting) and setting.value:
             _refuse_from_store(from_store, setting, name)
+        if isinstance(setting, Setting) and elsewhere.changes_nothing(
+            type(step), name, setting.value
+        ):
+            continue
         if from_store:
             setting = _without_unknown(step, step.parameters, name, setting)
         if setting is not None:

@@ -41,6 +41,14 @@ _PARAMETERS = {
     "RomanStep": (TODAY, ("update_version",)),
 }
 
+#: Of parameters of today's package, the values that change nothing: the files that it exports list
+#: all parameters, these among them.
+_WITHOUT_EFFECT = {
+    "on_disk": False,
+    "update_version": False,
+    "threshold_constant": None,
+    "threshold_intercept": None,
+}
 
 #: Values of parameters by parameter and value, with what is to be said of them.
 _VALUES = {
@@ -68,3 +76,11 @@ def version_with(step_class: type, parameter: str) -> str | None:
         if parameter in names:
             return version
     return None
+
+
+def changes_nothing(step_class: type, parameter: str, value: object) -> bool:
+    """Whether today's package has that parameter, and that value of it changes nothing there."""
+    if version_with(step_class, parameter) != TODAY or parameter not in _WITHOUT_EFFECT:
+        return False
+    # A file in ConfigObj's form has texts.
+    return str(value).capitalize() == str(_WITHOUT_EFFECT[parameter])
