@@ -68,11 +68,12 @@ class DQInitStep(RomanStep):
     def first_flags(
         self, exposure: ScienceRawModel, mask: MaskRefModel | None
     ) -> np.ndarray | None:
-        """The flags that the step gives the pixels of a raw exposure.
+        """The flags that the step gives to the pixels of a raw exposure.
 
         Parameters
         ----------
         exposure : ScienceRawModel
+            The raw exposure.
         mask : MaskRefModel or None
             None where it is N/A.
 

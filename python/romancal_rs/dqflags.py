@@ -304,12 +304,37 @@ Bit 7 is left out: WFI18_TRANSIENT of a sample, OUTLIER of a pixel.
 
 
 def names(flags: SupportsIndex, kind: Flags = pixel) -> list[str]:
-    """Names of the flags that are set: ``kind.names(flags)``, see `Flags.names`."""
+    """Names of the flags that are set in a number, see `Flags.names`.
+
+    Parameters
+    ----------
+    flags : int
+        The number.
+    kind : Flags, optional
+        `pixel` or `group`.
+
+    Returns
+    -------
+    list of str
+    """
     return kind.names(flags)
 
 
 def counts(flags: NDArray[np.unsignedinteger], kind: Flags = pixel) -> dict[str, int]:
-    """How many pixels each flag has that is set: ``kind.counts(flags)``, see `Flags.counts`."""
+    """How many pixels have each flag, see `Flags.counts`.
+
+    Parameters
+    ----------
+    flags : ndarray, any shape, uint8 or uint32
+        Flags of each pixel or sample.
+    kind : Flags, optional
+        `pixel` or `group`.
+
+    Returns
+    -------
+    dict of str to int
+        Numbers of pixels by name, for the flags that are set.
+    """
     return kind.counts(flags)
 
 

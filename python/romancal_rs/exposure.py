@@ -39,13 +39,28 @@ __dir__ = _lazy.listing(__all__)
 
 
 def describe(model: DataModel) -> str:
-    """What a model is called in messages: the file it came from, else its file name."""
+    """What messages call a model: the file it came from, else its file name.
+
+    Parameters
+    ----------
+    model : DataModel
+        The model.
+
+    Returns
+    -------
+    str
+    """
     filename = model.meta.get("filename")
     return model.source or (str(filename) if filename not in (None, "?") else "the exposure")
 
 
 def check_ramp(model: ScienceRawModel | RampModel) -> None:
-    """Checks that there are resultants, and pixels inside the border.
+    """Check that there are resultants, and pixels inside the border.
+
+    Parameters
+    ----------
+    model : ScienceRawModel or RampModel
+        The exposure.
 
     Raises
     ------
@@ -100,7 +115,12 @@ def _is_used(place: str, names: tuple[str, ...] = _USED) -> bool:
 
 
 def check_for_step(model: ScienceRawModel | RampModel | ImageModel) -> None:
-    """Checks what any step on an exposure goes by: its arrays, and a few of its metadata.
+    """Check what every step needs: the arrays of an exposure, and a few of its metadata.
+
+    Parameters
+    ----------
+    model : ScienceRawModel, RampModel or ImageModel
+        The exposure.
 
     Raises
     ------
@@ -130,7 +150,7 @@ def check_exposure(
 
     Parameters
     ----------
-    model
+    model : ScienceRawModel or RampModel
         The exposure.
     warn : callable, optional
         Called with a message for each place in the metadata that breaks the mission's schema and
@@ -185,12 +205,16 @@ def invalid(model: DataModel, error: ValidationError, *, is_hinted: bool) -> Inp
 
     Parameters
     ----------
-    model
+    model : DataModel
         What it is named after.
-    error
+    error : ValidationError
         What its check told.
-    is_hinted
+    is_hinted : bool
         Whether to say so where ``validate = warn`` would go on.
+
+    Returns
+    -------
+    InputError
     """
     problems = model.metadata_problems() if is_hinted and error.path.startswith("meta") else []
     can_go_on = problems and not any(_is_used(problem.place) for problem in problems)
@@ -205,7 +229,7 @@ def make_product_valid(model: DataModel, warn: Callable[[str], None]) -> None:
 
     Parameters
     ----------
-    model
+    model : DataModel
         The product.
     warn : callable
         Called with a message for each such place.
@@ -227,6 +251,15 @@ def read_pattern(model: ScienceRawModel | RampModel) -> ReadPattern:
 
     Files of 2022 state the time between resultants (``group_time``), today's do not.
 
+    Parameters
+    ----------
+    model : ScienceRawModel or RampModel
+        The exposure.
+
+    Returns
+    -------
+    ReadPattern
+
     Raises
     ------
     InputError
@@ -237,9 +270,18 @@ def read_pattern(model: ScienceRawModel | RampModel) -> ReadPattern:
 
 
 def read_order(model: ScienceRawModel | RampModel) -> ReadPattern:
-    """The same for what asks which reads there are, and not when: a read may take any time.
+    """The reads of the resultants, for callers that do not need their times.
 
     Where the exposure does not state how long one takes, it is the unit of time.
+
+    Parameters
+    ----------
+    model : ScienceRawModel or RampModel
+        The exposure.
+
+    Returns
+    -------
+    ReadPattern
 
     Raises
     ------
@@ -291,6 +333,15 @@ def is_fully_saturated(model: RampModel) -> bool:
 
     The reference pixels of the border see no light, and bad pixels and pixels without a saturation
     check need not saturate: they do not count.
+
+    Parameters
+    ----------
+    model : RampModel
+        The ramp.
+
+    Returns
+    -------
+    bool
     """
     exempt = dqflags.DO_NOT_USE | dqflags.NO_SAT_CHECK
     counted = (model.pixeldq[SCIENCE] & exempt) == 0
@@ -306,6 +357,7 @@ def check_usable(model: ImageModel, name: str = "") -> None:
     Parameters
     ----------
     model : ImageModel
+        The image.
     name : str
         What messages call the exposure that it was made of.
 
@@ -321,12 +373,17 @@ def check_usable(model: ImageModel, name: str = "") -> None:
 
 
 def thread_cap(maximum_cores: str | int) -> int | None:
-    """How many bands may be in flight: None for as many as the pool has threads.
+    """How many bands of rows may be processed at the same time.
 
     Parameters
     ----------
     maximum_cores : "none", "quarter", "half", "all", or int
         The steps' parameter; fractions are of the machine's cores.
+
+    Returns
+    -------
+    int or None
+        None for as many as the pool has threads.
     """
     if maximum_cores == "none":
         return None

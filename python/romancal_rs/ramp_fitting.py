@@ -78,7 +78,17 @@ class RampFitStep(FitStep):
     weighting = "optimal"
 
     def algorithm_for(self, exposure: Any) -> str:
-        """What `algorithm` means for an exposure: gls, likely or ols."""
+        """The fit algorithm for an exposure: gls, likely or ols.
+
+        Parameters
+        ----------
+        exposure : ScienceRawModel or RampModel
+            The exposure; its recipe decides where the parameter is ``default``.
+
+        Returns
+        -------
+        str
+        """
         if self.algorithm != "auto":
             return self.algorithm
         return OLS if self.recipe_of(exposure) == OF_2022 else "gls"
@@ -121,9 +131,18 @@ class RampFitStep(FitStep):
         )
 
     def takes_lone_samples(self, exposure: Any) -> bool:
-        """Whether a rate may be that of a single sample: by the manual, which knows no bias.
+        """Whether a rate may come from a single sample, as in the recipe ``2022``.
 
         Today's counts begin at thousands of DN: a single sample would turn those into light.
+
+        Parameters
+        ----------
+        exposure : ScienceRawModel or RampModel
+            The exposure.
+
+        Returns
+        -------
+        bool
         """
         return self.recipe_of(exposure) == OF_2022
 

@@ -60,7 +60,17 @@ class SaturationStep(RampStep):
         self.log.info("Saturated by the last resultant: %s%s", of_all, first)
 
     def partial_rule(self, exposure: Any) -> str:
-        """What `partial` means for an exposure, where it is left to the recipe."""
+        """The rule for resultants that saturate in part.
+
+        Parameters
+        ----------
+        exposure : ScienceRawModel or RampModel
+            The exposure; its recipe decides where the parameter `partial` does not.
+
+        Returns
+        -------
+        str
+        """
         if self.partial != "auto":
             return self.partial
         return "concave" if self.recipe_of(exposure) == FLIGHT else "none"

@@ -91,8 +91,7 @@ def calibrate_all(
     engine : str or distributed.Client
         ``processes`` of this machine, ``serial`` in this process, ``dask``, or the client of a
         Dask cluster.
-    workers, threads, scheduler, retries, timeout, rerun, ignore, keep_going, fail_fast, scratch, \
-    scratch_limit, memory_limit : optional
+    workers, threads, scheduler, retries, timeout, rerun, ignore, keep_going, fail_fast, scratch,     scratch_limit, memory_limit : optional
         As in `BatchOptions`.
     shard, shard_by : str, optional
         ``I/N``: only this part of the exposures, by ``exposure`` or by ``detector``.

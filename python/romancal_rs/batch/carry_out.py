@@ -148,19 +148,35 @@ class Batch:
         return self._records
 
     def stop(self, why: str) -> None:
-        """Has no more exposures begin; the iteration ends with those in work."""
+        """Start no more exposures; the iteration ends with those in progress.
+
+        Parameters
+        ----------
+        why : str
+            The reason, for the log and the record.
+        """
         if self._supervisor is not None:
             self._supervisor.stop(why)
 
     def in_work(self) -> list[str]:
-        """The inputs that are worked on."""
+        """The inputs in progress.
+
+        Returns
+        -------
+        list of str
+        """
         return [] if self._supervisor is None else self._supervisor.in_work()
 
     def __iter__(self) -> Iterator[Outcome]:
         return self.outcomes()
 
     def outcomes(self) -> Generator[Outcome]:
-        """Calibrates what is left, and gives what becomes of each exposure, as it ends.
+        """Calibrate what is left, and yield what became of each exposure as it ends.
+
+        Yields
+        ------
+        Outcome
+            One for each exposure.
 
         Raises
         ------

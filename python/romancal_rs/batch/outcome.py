@@ -202,19 +202,45 @@ class Outcome:
         return _outline.outcome_as_html(self)
 
     def failed_by(self, error: BaseException) -> Outcome:
-        """The same with the class and message of an error, in place."""
+        """Add the class and message of an error, in place.
+
+        Parameters
+        ----------
+        error : Exception
+            What ended the exposure.
+
+        Returns
+        -------
+        Outcome
+            The same object.
+        """
         self.kind = kind_of_error(error)
         self.message = message_of(error)
         self.error = type(error).__name__
         return self
 
     def as_row(self) -> dict[str, Any]:
-        """What JSON can hold of it."""
+        """The outcome as a dict of values that JSON can hold.
+
+        Returns
+        -------
+        dict of str to object
+        """
         return {**asdict(self), "kind": self.kind.value}
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Outcome:
-        """The outcome of a row; what a later version wrote beside is left out."""
+        """The outcome that a row of a record describes.
+
+        Parameters
+        ----------
+        row : dict of str to object
+            As `as_row` makes it; items that a later version added are ignored.
+
+        Returns
+        -------
+        Outcome
+        """
         values = {name: value for name, value in row.items() if name in _ATTRIBUTES}
         return cls(**{**values, "kind": Kind(values["kind"])})
 

@@ -247,9 +247,19 @@ class Plan:
         return _outline.plan_as_html(self)
 
     def write(self, directory: Path) -> Path:
-        """Writes it into the directory of its run, which is made; the same plan stays.
+        """Write the plan into the directory of its run, which is made if needed.
 
         It is the newest one then, also if it was made before. What is damaged is replaced.
+
+        Parameters
+        ----------
+        directory : path
+            Directory of the run. If it holds the same plan already, nothing is written.
+
+        Returns
+        -------
+        path
+            The file.
         """
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / PLAN_NAME
@@ -291,6 +301,11 @@ class Plan:
     @classmethod
     def read(cls, path: Path) -> Plan:
         """Reads a plan.
+
+        Parameters
+        ----------
+        path : path
+            The plan file.
 
         Raises
         ------

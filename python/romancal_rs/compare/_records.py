@@ -108,7 +108,13 @@ class ArrayDifference:
         )
 
     def lines(self) -> Iterator[str]:
-        """What to tell of it."""
+        """The lines of the report about this array.
+
+        Yields
+        ------
+        str
+            One line.
+        """
         if self.missing_in is not None:
             yield f"only in {'B' if self.missing_in == 'A' else 'A'}"
             return
@@ -189,7 +195,13 @@ class TransformDifference:
         return self.missing_in is None and self.largest <= limit
 
     def lines(self) -> Iterator[str]:
-        """What to tell of it."""
+        """The lines of the report about this transform.
+
+        Yields
+        ------
+        str
+            One line.
+        """
         if self.missing_in is not None:
             yield f"only in {'B' if self.missing_in == 'A' else 'A'}"
         elif self.same:
@@ -227,7 +239,13 @@ class MetadataDifference:
         return not (self.only_a or self.only_b or self.differing)
 
     def lines(self) -> Iterator[str]:
-        """What to tell of it."""
+        """The lines of the report about the metadata.
+
+        Yields
+        ------
+        str
+            One line.
+        """
         if self.same:
             yield f"same {self.n_compared} values"
         for name, (a, b) in self.differing.items():
@@ -266,7 +284,12 @@ class Comparison:
         return self.metadata.same and all(part.same for part in parts)
 
     def to_dict(self) -> dict[str, object]:
-        """All of it as plain dicts and lists, which JSON takes; what is not finite is None."""
+        """The comparison as plain dicts and lists for JSON; numbers that are not finite are None.
+
+        Returns
+        -------
+        dict of str to object
+        """
         parts: list[ArrayDifference | TransformDifference] = [*self.arrays, *self.transforms]
         n_arrays = len(self.arrays)
         records = [{**asdict(part), "same": part.same} for part in parts]

@@ -87,6 +87,13 @@ class DataModel:
 
     @classmethod
     def new_tag(cls) -> str:
+        """The tag of a model of this class that is made in memory.
+
+        Returns
+        -------
+        str
+            A tag of the mission; its last part is the version.
+        """
         return f"{_schema.TAGS}{cls._kind}-{cls._new_version}"
 
     @classmethod
@@ -159,7 +166,7 @@ class DataModel:
         self._to_write().validate(metadata=metadata)
 
     def metadata_problems(self, blocks: Collection[str] | None = None) -> list[Replacement]:
-        """What in ``meta`` breaks the schema: all of it, where `validate` tells the first.
+        """All places in ``meta`` that break the schema; `validate` reports only the first.
 
         Each comes with the value that says "unknown" in its place. Nothing is changed.
 
@@ -167,11 +174,22 @@ class DataModel:
         ----------
         blocks : collection of str, optional
             What to look at alone, such as ``("instrument", "exposure")``.
+
+        Returns
+        -------
+        list of Replacement
+            Each place with its problem and the value that says "unknown".
         """
         return self._conformed(blocks)[1]
 
     def make_metadata_valid(self) -> list[Replacement]:
-        """Sets what in ``meta`` breaks the schema to "unknown", in place, and tells what it was."""
+        """Set all places in ``meta`` that break the schema to "unknown", in place.
+
+        Returns
+        -------
+        list of Replacement
+            What was replaced.
+        """
         self._tree.data["meta"], replaced = self._conformed()
         return replaced
 
@@ -243,15 +261,38 @@ class DataModel:
         return _outline.model_as_html(self._tree, type(self).__name__, self.shape)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The item of that (dotted) name, or `default`."""
+        """The item with a (dotted) name, or a default.
+
+        Parameters
+        ----------
+        key : str
+            Name, such as ``"meta.exposure.type"``.
+        default : object, optional
+            Returned if there is no such item.
+
+        Returns
+        -------
+        object
+        """
         return self._node.get(key, default)
 
     def items(self) -> Iterator[tuple[str, Any]]:
-        """Dotted name and value of everything in the model. Arrays are not read for this."""
+        """The dotted name and the value of everything in the model. No array is read.
+
+        Returns
+        -------
+        iterator of (str, object)
+            An array that was not read has only ``shape`` and ``dtype``.
+        """
         return flatten(self._tree.data)
 
     def to_flat_dict(self) -> dict[str, Any]:
-        """`items` as a dict. Nothing is read from a file for this."""
+        """The `items` as a dict. No array is read.
+
+        Returns
+        -------
+        dict of str to object
+        """
         return {
             name: self[name] if isinstance(value, Described) else value
             for name, value in self.items()
@@ -306,13 +347,13 @@ class DataModel:
 
         Parameters
         ----------
-        max_rows
+        max_rows : int, tuple or None, optional
             Greatest number of lines, or one number for each depth; None for all.
-        max_cols
+        max_cols : int or None, optional
             Greatest length of a line.
-        show_values
+        show_values : bool, optional
             Whether to print the values.
-        show_blocks
+        show_blocks : bool, optional
             Taken because ``asdf.info`` has it; a model has no blocks to print.
         """
         with _asdf.configured(_asdf.NOTHING):
@@ -328,10 +369,12 @@ class DataModel:
 
         Parameters
         ----------
-        key, value
+        key : str or object, optional
             A regular expression (str) or an object that must be equal.
-        type
+        type : type or str, optional
             A class, or a regular expression for its full name.
+        value : str or object, optional
+            A regular expression (str) or an object that must be equal.
 
         Returns
         -------
@@ -353,19 +396,28 @@ class DataModel:
     # -- copying, saving, closing --
 
     def copy(self) -> Self:
-        """A copy that shares nothing with this model nor with its file."""
+        """A copy that shares nothing with this model or its file.
+
+        Returns
+        -------
+        same class
+        """
         data = deep_copy(self._tree.data)
         old = self._tree
         tree = Tree(data, self.tag, header=old.header, source=old.source, origin=old.origin)
         return self._view(tree, owner=True)
 
     def copy_for_change(self, arrays: Iterable[str]) -> Self:
-        """A model to work on: the metadata and the arrays named are copies, the rest is shared.
+        """A model to change: the metadata and the named arrays are copies, the rest is shared.
 
         Parameters
         ----------
         arrays : iterable of str
             Arrays that are going to be changed in place; those the model lacks are passed over.
+
+        Returns
+        -------
+        same class
         """
         data = copy_containers(self._tree.data)
         old = self._tree
@@ -448,7 +500,13 @@ class DataModel:
         self._tree.read_objects()
 
     def arrays(self) -> Iterator[tuple[str, Any]]:
-        """Name and array of all arrays of the model; what is unread has but shape and dtype."""
+        """The name and the array of all arrays of the model. No array is read.
+
+        Returns
+        -------
+        iterator of (str, ndarray)
+            An array that was not read has only ``shape`` and ``dtype``.
+        """
         return ((name, item) for name, item in self.items() if hasattr(item, "dtype"))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -463,9 +521,9 @@ class DataModel:
 
         Parameters
         ----------
-        path
+        path : str or path
             Name of the file, ending in .asdf; ``~`` and ``$VARIABLES`` are expanded.
-        compression
+        compression : str or None, optional
             Of the arrays: "lz4", as the mission's files have it, "zlib", "bzp2", or None, for
             arrays that can be mapped into memory.
 

@@ -22,7 +22,17 @@ _MISSING = "required but missing"
 
 
 def is_unknown(value: object) -> bool:
-    """Whether a value is the placeholder of a number that nobody knows."""
+    """Whether a value is the placeholder of an unknown number.
+
+    Parameters
+    ----------
+    value : object
+        The value: -999999 is the placeholder.
+
+    Returns
+    -------
+    bool
+    """
     return isinstance(value, (int, float, np.number)) and bool(value == UNKNOWN_NUMBER)
 
 

@@ -62,7 +62,16 @@ class Encoding:
 
     @classmethod
     def of(cls, raw: ScienceRawModel | RampModel) -> Encoding:
-        """The encoding that a Level 1 exposure states, or a ramp that `is_encoded`.
+        """The encoding that a Level 1 exposure, or a ramp that `is_encoded`, states.
+
+        Parameters
+        ----------
+        raw : ScienceRawModel or RampModel
+            The exposure.
+
+        Returns
+        -------
+        Encoding
 
         Raises
         ------
@@ -145,7 +154,17 @@ class Encoding:
 
 
 def encoding_offset(exposure: ScienceRawModel | RampModel) -> int:
-    """What was added to the counts on board [DN], as ``meta.instrument`` states it; 0 if nothing.
+    """What was added to the counts on board [DN], as ``meta.instrument`` states it.
+
+    Parameters
+    ----------
+    exposure : ScienceRawModel or RampModel
+        The exposure.
+
+    Returns
+    -------
+    int
+        0 if nothing was added.
 
     Raises
     ------

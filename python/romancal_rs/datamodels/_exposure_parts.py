@@ -27,6 +27,7 @@ def check_arrays(
     Parameters
     ----------
     exposure : ScienceRawModel, RampModel or ImageModel
+        The exposure; its arrays are not read.
     optional : collection of str, optional
         Arrays that need not be there.
 
@@ -83,9 +84,9 @@ def add_second_flags(exposure: RampModel | ImageModel, reference: DataModel) -> 
 
     Parameters
     ----------
-    exposure
+    exposure : RampModel or ImageModel
         Its `pixeldq2` or `dq2`, (n_rows, n_cols), uint32.
-    reference
+    reference : DataModel
         Its `dq2` is of the same pixels, or also of the border around them.
 
     Raises

@@ -61,7 +61,7 @@ class RampModel(DataModel):
 
         Parameters
         ----------
-        raw
+        raw : ScienceRawModel or RampModel
             The exposure. A RampModel is returned as it is.
 
         Returns
@@ -102,9 +102,9 @@ class RampModel(DataModel):
 
         Parameters
         ----------
-        raw
+        raw : ScienceRawModel
             The exposure.
-        share_file
+        share_file : bool, optional
             Whether `amp33` may stay in the file of `raw`, which then must not be closed. The models
             that have it keep the file open.
 
@@ -283,18 +283,24 @@ class ImageModel(DataModel):
 
         Parameters
         ----------
-        ramp
+        ramp : RampModel
             Where the metadata (copied), `amp33`, the border reference pixels and content that no
             schema knows (shared) come from, and `dq2`, which is its `pixeldq2` without the border.
             It also fixes the series of the tag.
-        data, err, dumo : ndarray, (n_rows, n_cols), float32
+        data : ndarray, (n_rows, n_cols), float32
             Rate, its error, and the difference of the uniform fit to it [DN/s].
         dq : ndarray, (n_rows, n_cols), uint32
             Flags.
-        var_poisson, var_rnoise : ndarray, (n_rows, n_cols), float32
+        err : ndarray, (n_rows, n_cols), float32
+            Rate, its error, and the difference of the uniform fit to it [DN/s].
+        var_poisson : ndarray, (n_rows, n_cols), float32
+            Variances [DN^2/s^2].
+        var_rnoise : ndarray, (n_rows, n_cols), float32
             Variances [DN^2/s^2].
         chisq : ndarray, (n_rows, n_cols), float32
             Chi squared of the fit.
+        dumo : ndarray, (n_rows, n_cols), float32
+            Rate, its error, and the difference of the uniform fit to it [DN/s].
 
         Returns
         -------
@@ -407,7 +413,7 @@ class RampFitOutputModel(DataModel):
 
         Parameters
         ----------
-        ramp
+        ramp : RampModel
             Where the metadata come from. They are brought to the older schema of this product:
             what it requires and nobody knows is filled in as unknown.
         **arrays : ndarray, float32

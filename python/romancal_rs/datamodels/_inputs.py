@@ -25,14 +25,34 @@ def is_open_file(source: object) -> bool:
 
 
 def can_open(source: object) -> bool:
-    """Whether `open` takes it, and it is neither a path nor a model of this package."""
+    """Whether `open` takes an object that is neither a path nor a model of this package.
+
+    Parameters
+    ----------
+    source : object
+        An open file, or a model of another library, for example.
+
+    Returns
+    -------
+    bool
+    """
     return is_open_file(source) or is_of_the_mission(source)
 
 
 def path_of(source: object) -> str | None:
-    """The path of an open file whose content, from where it stands, is that of the file there.
+    """The path of an open file that is read from its beginning.
 
     None for anything else: what unpacks or fetches as it is read, or a file that was renamed.
+
+    Parameters
+    ----------
+    source : object
+        An open file, or anything else.
+
+    Returns
+    -------
+    str or None
+        None if it is no such file.
     """
     if not isinstance(source, io.IOBase) or source.closed or not is_plain(cast("Any", source)):
         return None

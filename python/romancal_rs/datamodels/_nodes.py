@@ -111,7 +111,19 @@ class DNode(MutableMapping[str, Any]):
         del node._data[name]
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The item of that (dotted) name, or `default`."""
+        """The item with a (dotted) name, or a default.
+
+        Parameters
+        ----------
+        key : str
+            Name, such as ``"exposure.type"``.
+        default : object, optional
+            Returned if there is no such item.
+
+        Returns
+        -------
+        object
+        """
         if key not in self:  # told without a search for names that are nearly the same
             return default
         return self[key]
@@ -196,16 +208,38 @@ class DNode(MutableMapping[str, Any]):
         show_values: bool = True,
         show_blocks: bool = False,
     ) -> None:
-        """Print what is below this node; the parameters are those of `DataModel.info`."""
+        """Print what is below this node.
+
+        Parameters
+        ----------
+        max_rows : int, tuple or None, optional
+            Greatest number of lines, or one number for each depth; None for all.
+        max_cols : int or None, optional
+            Greatest length of a line.
+        show_values : bool, optional
+            Whether to print the values.
+        show_blocks : bool, optional
+            Accepted because ``asdf.info`` has it; ignored.
+        """
         name = type(self).__name__
         _display.print_node(self._shown(), name, max_rows, max_cols, show_values)
 
     def copy(self) -> dict[str, Any]:
-        """A deep copy, as plain dicts and lists."""
+        """A deep copy, as plain dicts and lists.
+
+        Returns
+        -------
+        dict of str to object
+        """
         return deep_copy(self._data)
 
     def to_flat_dict(self) -> dict[str, Any]:
-        """All values below this node by dotted name."""
+        """All values below this node by dotted name.
+
+        Returns
+        -------
+        dict of str to object
+        """
         return dict(flatten(self._data))
 
 
@@ -237,7 +271,15 @@ class LNode(MutableSequence[Any]):
         self._change(lambda items: items.__delitem__(index))
 
     def insert(self, index: int, value: object) -> None:
-        """Put a value before `index`."""
+        """Insert a value before a position.
+
+        Parameters
+        ----------
+        index : int
+            Position of the item that will follow the new one.
+        value : object
+            What is inserted.
+        """
         self._change(lambda items: items.insert(index, plain(value)))
 
     def __len__(self) -> int:

@@ -158,12 +158,32 @@ class WfiImgPhotomRefModel(ReferenceModel, reftype="PHOTOM"):
 
 
 def noise_of_one_read(noise_of_two: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The noise of one read, of which that of a difference of two reads is sqrt(2) times."""
+    """The noise of one read, from that of the difference of two reads.
+
+    Parameters
+    ----------
+    noise_of_two : ndarray, any shape, float32
+        Noise of the difference of two reads (correlated double sampling) [DN].
+
+    Returns
+    -------
+    ndarray, same shape, float32
+        `noise_of_two` divided by sqrt(2) [DN].
+    """
     return noise_of_two / np.float32(np.sqrt(2.0))
 
 
 def reference_model(reftype: str) -> type[DataModel]:
-    """The class for a reference type, such as "dark" or "PHOTOM".
+    """The model class of a reference type.
+
+    Parameters
+    ----------
+    reftype : str
+        Reference type, such as ``"dark"`` or ``"PHOTOM"``.
+
+    Returns
+    -------
+    subclass of DataModel
 
     Raises
     ------

@@ -32,7 +32,7 @@ class WfiWcsModel(DataModel):
 
         Parameters
         ----------
-        image
+        image : ImageModel
             Where the WCS (shared) and the metadata (copied) come from, of which the product has
             what its schema names. It also fixes the series of the tag; the first one that has such
             products where its own has none.

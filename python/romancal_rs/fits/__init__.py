@@ -126,7 +126,7 @@ def export(
     ----------
     source : str, path or DataModel
         What `to_hdulist` takes, or its file.
-    path
+    path : str or path
         Name of the FITS file, ending in .fits; ``~`` and ``$VARIABLES`` are expanded.
     everything : bool
         See `to_hdulist`.

@@ -161,7 +161,17 @@ _TELL_NOT_APPLICABLE = ("cal_step.", "ref_file.")
 
 
 def keywords(model: DataModel) -> Header:
-    """What the metadata of an exposure are called in FITS, with their values, without titles."""
+    """The metadata of an exposure as FITS keywords, without the titles between them.
+
+    Parameters
+    ----------
+    model : DataModel
+        The exposure.
+
+    Returns
+    -------
+    astropy.io.fits.Header
+    """
     from astropy.io.fits import Header
 
     header = primary_header(model)

@@ -160,9 +160,25 @@ def _polynomial(coefficients: Any, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 def separation(
     ra: ArrayLike, dec: ArrayLike, other_ra: ArrayLike, other_dec: ArrayLike
 ) -> NDArray[np.float64]:
-    """The angles between positions on the sky; all in degrees.
+    """The angles between positions on the sky.
 
     By half-angles, which keep their digits where positions nearly coincide.
+
+    Parameters
+    ----------
+    ra : array_like
+        Right ascensions [deg].
+    dec : array_like
+        Declinations [deg].
+    other_ra : array_like
+        Right ascensions of the other positions [deg].
+    other_dec : array_like
+        Declinations of the other positions [deg].
+
+    Returns
+    -------
+    ndarray, float64
+        The angles [deg].
     """
     ra, dec, other_ra, other_dec = (np.deg2rad(a) for a in (ra, dec, other_ra, other_dec))
     across = np.cos(dec) * np.cos(other_dec) * np.sin((other_ra - ra) / 2) ** 2

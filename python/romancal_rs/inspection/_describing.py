@@ -37,16 +37,20 @@ _SHOWN_VALUES = 100
 
 
 def describe_file(path: str | os.PathLike[str], *, statistics: bool = False) -> FileDescription:
-    """What a file holds: kind, metadata, arrays and tables.
+    """Describe what a file holds: kind, metadata, arrays and tables.
 
     Parameters
     ----------
-    path
+    path : str or path
         An ASDF file, an association (.json) or a catalogue (.parquet). ``~`` and ``$VARIABLES`` are
         expanded.
-    statistics
+    statistics : bool, optional
         Whether to read the arrays, for their least, median and greatest values, and for counts of
         their flags. Of a Level 2 image pixels that are DO_NOT_USE are left out.
+
+    Returns
+    -------
+    FileDescription
 
     Raises
     ------

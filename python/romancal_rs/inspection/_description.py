@@ -191,9 +191,13 @@ class FileDescription:
         return _html.block(_html.heading(self.file, self.kind, self.status), arrays, rest)
 
     def to_json(self) -> dict[str, Plain]:
-        """As JSON has it: numbers that are not finite are null; what is not there is left out.
+        """The description as JSON has it: numbers that are not finite are null.
 
         `file`, `size`, `format`, `kind` and `status` are always there.
+
+        Returns
+        -------
+        dict of str to object
         """
         told = as_plain(self)
         assert isinstance(told, dict)

@@ -58,6 +58,10 @@ def array_statistics(values: Values, excluded: Values | None = None) -> ArraySta
     excluded : ndarray of bool, optional
         Of the same shape: what to leave out.
 
+    Returns
+    -------
+    ArrayStatistics
+
     Raises
     ------
     ArgumentTypeError

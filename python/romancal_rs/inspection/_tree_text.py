@@ -11,6 +11,11 @@ from ..datamodels._kinds import class_of, read_any
 def print_tree(path: str | os.PathLike[str]) -> None:
     """Print the whole tree of an ASDF file.
 
+    Parameters
+    ----------
+    path : str or path
+        Name of the file.
+
     Raises
     ------
     FileFormatError

@@ -51,10 +51,12 @@ class Verdict:
 
     @property
     def errors(self) -> tuple[Finding, ...]:
+        """What breaks the rules of the mission."""
         return tuple(finding for finding in self.findings if finding.is_error)
 
     @property
     def notes(self) -> tuple[Finding, ...]:
+        """What is odd, but breaks no rule."""
         return tuple(finding for finding in self.findings if not finding.is_error)
 
     @property
@@ -81,7 +83,13 @@ class Verdict:
         return _html.block(_html.heading(self.file, *told), _html.table(rows))
 
     def to_json(self) -> dict[str, Plain]:
-        """As JSON has it: `file`, `is_sound`, `errors` and `notes`, each with place and problem."""
+        """The verdict as JSON has it.
+
+        Returns
+        -------
+        dict of str to object
+            ``file``, ``is_sound``, ``errors`` and ``notes``, each with place and problem.
+        """
 
         def plain(findings: tuple[Finding, ...]) -> list[Plain]:
             return [{"place": found.place, "problem": found.problem} for found in findings]
@@ -95,7 +103,7 @@ class Verdict:
 
 
 def validate_file(path: str | os.PathLike[str]) -> Verdict:
-    """All that is wrong with a file, which is read whole.
+    """Find all that is wrong with a file, which is read whole.
 
     Looked at are, as far as the file has them: its blocks and their checksums; all that breaks the
     mission's schema; types and shapes of arrays; the read pattern, times and WCS of an exposure;
@@ -104,7 +112,7 @@ def validate_file(path: str | os.PathLike[str]) -> Verdict:
 
     Parameters
     ----------
-    path
+    path : str or path
         An ASDF file, an association (.json) or a catalogue (.parquet). ``~`` and ``$VARIABLES`` are
         expanded.
 

@@ -175,6 +175,8 @@ def correct_reference_pixels(
     ArgumentTypeError, ShapeError, ArgumentError
         If an array does not fit; see `flag_saturation`. With a single resultant nothing could be
         told from its mean: it is an error.
+    ArgumentError
+        If the coefficients do not fit the numbers of columns and rows.
 
     References
     ----------

@@ -188,7 +188,18 @@ class Transient:
 
     @classmethod
     def of_found(cls, found: Mapping[str, float]) -> Transient | None:
-        """What the kernel found; None where it flagged rows instead."""
+        """The transient that the kernel found.
+
+        Parameters
+        ----------
+        found : dict of str to float
+            Numbers by name, as `Calibrated.found` has them.
+
+        Returns
+        -------
+        Transient or None
+            None if the kernel flagged rows instead.
+        """
         if "amplitude_1" not in found:
             return None
         return cls(

@@ -251,12 +251,29 @@ class ExposurePipeline(RomanPipeline):
             self.log.warning("%s: what is given for %s is of no use", why, of_no_use)
 
     def setup_output(self, model: DataModel) -> None:
-        """Decides what the result's name ends with: ``cal``, or ``ramp`` where no fit was made."""
+        """Decide the suffix of the result: ``cal``, or ``ramp`` if no fit was made.
+
+        Parameters
+        ----------
+        model : DataModel
+            The result.
+        """
         fitted = model.meta.cal_step.get("ramp_fit") == "COMPLETE"
         self.decide_suffix("cal" if fitted else "ramp")
 
     def products_beside(self, result: Any) -> Iterator[tuple[str, DataModel]]:
-        """In the recipe of flight the WCS of an image that has one, as ``_wcs.asdf``."""
+        """The WCS of an image as ``_wcs.asdf``, in the recipe ``flight``.
+
+        Parameters
+        ----------
+        result : data model
+            The result of the step.
+
+        Yields
+        ------
+        (str, WfiWcsModel)
+            Suffix of the file name, and the model; nothing if the image has no WCS.
+        """
         from ..datamodels import ImageModel, WfiWcsModel
 
         if not self.save_wcs or not isinstance(result, ImageModel):
@@ -337,7 +354,22 @@ class ExposurePipeline(RomanPipeline):
         }
 
     def check_use(self, step: Step, match: Match, exposure: DataModel) -> None:
-        """A DARK that is to be subtracted from an image has to hold a rate."""
+        """Check that a DARK to be subtracted from an image holds a rate.
+
+        Parameters
+        ----------
+        step : Step
+            The step.
+        match : Match
+            The reference that was chosen.
+        exposure : DataModel
+            The exposure.
+
+        Raises
+        ------
+        ReferenceMismatchError
+            If the DARK holds no rate.
+        """
         dark = match.reference
         if not isinstance(step, DarkCurrentStep) or dark == NOT_APPLICABLE:
             return

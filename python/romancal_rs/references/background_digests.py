@@ -22,13 +22,19 @@ class BackgroundDigests:
         self._elsewhere = Digests(beside=False)
 
     def start(self, path: Path, *, beside: bool) -> Future[str]:
-        """Begin with a file; the result is its SHA-256 in hexadecimal, or an `OSError`.
+        """Begin to compute the digest of a file.
 
         Parameters
         ----------
         path : Path
+            The file.
         beside : bool
             Whether what is worked out may be kept beside the file: not in a CRDS cache.
+
+        Returns
+        -------
+        concurrent.futures.Future of str
+            The SHA-256 in hexadecimal, or an `OSError`.
         """
         if self._executor is None:
             self._executor = Threads(1, thread_name_prefix="sha256")

@@ -27,10 +27,22 @@ class StoreChain:
 
     @property
     def location(self) -> str:
+        """The places, for messages."""
         return ", then ".join(store.location for store in self.stores)
 
     def find(self, reftype: str, keys: ExposureKeys) -> Match:
         """Find the reference of one type that fits an exposure.
+
+        Parameters
+        ----------
+        reftype : str
+            Reference type, such as ``"flat"``, in any case.
+        keys : ExposureKeys
+            What references are chosen by.
+
+        Returns
+        -------
+        Match
 
         Raises
         ------
@@ -50,11 +62,27 @@ class StoreChain:
         raise ReferenceNotFoundError("; and ".join(failures))
 
     def is_current(self) -> bool:
-        """Whether all places are as they were."""
+        """Whether all places are as they were.
+
+        Returns
+        -------
+        bool
+        """
         return all(isinstance(s, LastingStore) and s.is_current() for s in self.stores)
 
     def distinguishing(self, keys: ExposureKeys) -> Hashable:
-        """What of the keys counts in any of the places."""
+        """The part of the keys on which the choice depends in any of the places.
+
+        Parameters
+        ----------
+        keys : ExposureKeys
+            What references are chosen by.
+
+        Returns
+        -------
+        Hashable
+            Equal for two exposures that get the same references.
+        """
         return tuple(distinguishing(store, keys) for store in self.stores)
 
     @property
@@ -63,7 +91,20 @@ class StoreChain:
         return bool(self._with_parameters)
 
     def find_parameters(self, reftypes: Iterable[str], keys: ExposureKeys) -> Path | None:
-        """Find the parameter reference of a step in the first place that has one."""
+        """Find the parameter reference of a step in the first place that has one.
+
+        Parameters
+        ----------
+        reftypes : iterable of str
+            Reference types in the order in which they are tried.
+        keys : ExposureKeys
+            What references are chosen by.
+
+        Returns
+        -------
+        path or None
+            None if no place has one.
+        """
         reftypes = list(reftypes)
         for store in self._with_parameters:
             if path := store.find_parameters(reftypes, keys):

@@ -46,13 +46,18 @@ class ReferenceMismatchError(ReferenceFileError):
 
 
 def all_in_one(failures: Iterable[ReferenceFileError], hint: str = "") -> ReferenceFileError:
-    """One error that tells all that failed (at least one failure), each once.
+    """One error that tells all failures, each once.
 
     Parameters
     ----------
     failures : iterable of ReferenceFileError
+        At least one.
     hint : str
         What would help, told at the end.
+
+    Returns
+    -------
+    ReferenceFileError
     """
     error = _one_of(list(failures))
     if hint:

@@ -67,7 +67,17 @@ class ExposureKeys:
 
     @classmethod
     def from_model(cls, model: Any) -> ExposureKeys:
-        """Take the keys from the metadata of an exposure (a data model with ``meta``)."""
+        """Take the keys from the metadata of a data model.
+
+        Parameters
+        ----------
+        model : data model
+            The exposure, of this or another library.
+
+        Returns
+        -------
+        ExposureKeys
+        """
         instrument, exposure = model.meta.instrument, model.meta.exposure
         number = getattr(exposure, "ma_table_number", None)
         name = getattr(exposure, "ma_table_name", None)
@@ -88,6 +98,11 @@ class ExposureKeys:
     def from_file(cls, path: str | Path) -> ExposureKeys:
         """Take the keys from the YAML head of an exposure's file, of today or of 2022.
 
+        Parameters
+        ----------
+        path : str or path
+            Name of the file.
+
         Raises
         ------
         InputError
@@ -100,7 +115,12 @@ class ExposureKeys:
 
     @classmethod
     def from_tree(cls, tree: Any) -> ExposureKeys:
-        """Take the keys from the head of an exposure's file, as `_yaml_head.parse` gives it.
+        """Take the keys from the parsed YAML head of an exposure's file.
+
+        Parameters
+        ----------
+        tree : dict
+            The head of the file, parsed.
 
         Raises
         ------

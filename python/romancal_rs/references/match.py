@@ -46,7 +46,14 @@ class Store(Protocol):
         """Where it is, for messages and logs."""
 
     def find(self, reftype: str, keys: ExposureKeys) -> Match:
-        """Find the reference of one type (``"flat"``, in any case) that fits an exposure.
+        """Find the reference of one type that fits an exposure.
+
+        Parameters
+        ----------
+        reftype : str
+            Reference type, such as ``"flat"``, in any case.
+        keys : ExposureKeys
+            What references are chosen by.
 
         Raises
         ------
@@ -63,13 +70,14 @@ class Store(Protocol):
         """Whether it holds parameter references."""
 
     def find_parameters(self, reftypes: Iterable[str], keys: ExposureKeys) -> Path | None:
-        """Find the parameter reference of a step, which there need not be.
+        """Find the parameter reference of a step; there need not be one.
 
         Parameters
         ----------
         reftypes : iterable of str
             What it may be called, such as ``PARS-JUMPSTEP``; the first that fits is taken.
         keys : ExposureKeys
+            What references are chosen by.
         """
 
 
@@ -82,9 +90,21 @@ class LastingStore(Store, Protocol):
 
 
 def distinguishing(store: Store | None, keys: ExposureKeys) -> Hashable:
-    """What of an exposure's keys counts in a store: where it is the same, so is all that is found.
+    """The part of an exposure's keys on which the choice of references in a store depends.
 
     A store says it by a method of this name. One that has none may ask for anything.
+
+    Parameters
+    ----------
+    store : Store or None
+        The store.
+    keys : ExposureKeys
+        What references are chosen by.
+
+    Returns
+    -------
+    Hashable
+        Exposures for which it is equal get the same references.
     """
     if store is None:
         return None

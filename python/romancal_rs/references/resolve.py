@@ -69,13 +69,18 @@ def open_store(
 
 
 def with_cache(store: Store, context: str | None = None) -> Store | None:
-    """A store that is open, and after it the CRDS cache of the environment, if there is one.
+    """A store, followed by the CRDS cache of the environment if there is one.
 
     Parameters
     ----------
     store : Store
+        The open store.
     context : str or None
         As of `open_store`, which says what is raised.
+
+    Returns
+    -------
+    Store or None
     """
     return _chained(store, CrdsCache.from_environment(), context)
 
@@ -133,8 +138,11 @@ def check_reference(reference: DataModel, reftype: str, keys: ExposureKeys, name
     Parameters
     ----------
     reference : data model
+        The open reference.
     reftype : str
+        The wanted reference type.
     keys : ExposureKeys
+        The keys of the exposure.
     name : str
         How an error message names the reference: a file or an argument.
 

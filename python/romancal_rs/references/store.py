@@ -71,6 +71,11 @@ class DirectoryStore:
         reftype : str
             Such as ``"flat"``; upper or lower case.
         keys : ExposureKeys
+            What references are chosen by.
+
+        Returns
+        -------
+        Match
 
         Raises
         ------
@@ -94,11 +99,27 @@ class DirectoryStore:
         )
 
     def is_current(self) -> bool:
-        """Whether each file of the directory has the size and time that the store knows."""
+        """Whether each file of the directory still has the size and time that the store knows.
+
+        Returns
+        -------
+        bool
+        """
         return self._index.is_current()
 
     def distinguishing(self, keys: ExposureKeys) -> Hashable:
-        """What of the keys counts here: all but the start, of which only the files before it do."""
+        """The part of the keys on which the choice of references depends.
+
+        Parameters
+        ----------
+        keys : ExposureKeys
+            What references are chosen by.
+
+        Returns
+        -------
+        Hashable
+            All keys; of the start time only which files come before it.
+        """
         useafters = self._useafters_for(keys.detector)
         same = replace(keys, start_time=datetime.min, metadata={})
         return same, bisect_right(useafters, keys.start_time)
@@ -122,13 +143,19 @@ class DirectoryStore:
         return any(is_parameter_type(reftype) for reftype in self._index.reftypes)
 
     def find_parameters(self, reftypes: Iterable[str], keys: ExposureKeys) -> Path | None:
-        """Find the parameter reference of a step, which there need not be.
+        """Find the parameter reference of a step; there need not be one.
 
         Parameters
         ----------
         reftypes : iterable of str
             What it may be called, such as ``PARS-JUMPSTEP``; the first that fits is taken.
         keys : ExposureKeys
+            What references are chosen by.
+
+        Returns
+        -------
+        path or None
+            None if there is none.
 
         Raises
         ------

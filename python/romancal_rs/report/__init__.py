@@ -72,7 +72,12 @@ class Report:
         return f"<Report of {what}>"
 
     def html(self) -> str:
-        """The whole page."""
+        """The whole page as HTML.
+
+        Returns
+        -------
+        str
+        """
         from .exposure import page
 
         return self._of_model(page)
@@ -83,7 +88,12 @@ class Report:
         return self._of_model(fragment)
 
     def write(self, output: str | os.PathLike[str]) -> Path:
-        """Writes the page; a file of that name is replaced when the page is complete.
+        """Write the page; an existing file is replaced when the page is complete.
+
+        Parameters
+        ----------
+        output : str or path
+            Name of the file.
 
         Returns
         -------

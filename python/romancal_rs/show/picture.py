@@ -108,13 +108,19 @@ def picture(
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
-    """Writes a picture, whole or not at all.
+    """Write a picture, whole or not at all.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
+        The picture.
     path : path
         Ends in one of `FORMATS`, which says what is written.
+
+    Returns
+    -------
+    path
+        Where it was written.
 
     Raises
     ------
@@ -130,7 +136,17 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
-    """What of `FORMATS` a file is, by the end of its name.
+    """The picture format that a file name asks for by its ending.
+
+    Parameters
+    ----------
+    path : str or path
+        The file name.
+
+    Returns
+    -------
+    str
+        One of `FORMATS`.
 
     Raises
     ------

@@ -83,7 +83,18 @@ def preview(
 
 
 def as_png(pixels: NDArray[np.uint8]) -> bytes:
-    """An image of `thumbnail` or `preview` as the content of a PNG file."""
+    """Encode an image of `thumbnail` or `preview` as a PNG file.
+
+    Parameters
+    ----------
+    pixels : ndarray, (n_rows, n_cols), uint8
+        Grey values; row 0 is at the top.
+
+    Returns
+    -------
+    bytes
+        The content of the file.
+    """
     from matplotlib.image import imsave
 
     file = io.BytesIO()

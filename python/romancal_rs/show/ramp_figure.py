@@ -43,6 +43,7 @@ def draw_pixel_ramp(ramp: PixelRamp, *, dark: bool = False, figure: Figure | Non
     Parameters
     ----------
     ramp : PixelRamp
+        What to draw, see `pixel_ramp`.
     dark : bool, optional
         On dark ground.
     figure : matplotlib.figure.Figure, optional

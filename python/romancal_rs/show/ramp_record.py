@@ -162,11 +162,27 @@ class PixelRamp:
         return self.corrected.astype(np.float64) - self.line
 
     def flag_names(self, resultant: int) -> list[str]:
-        """Names of the flags of a sample."""
+        """Names of the flags of a sample.
+
+        Parameters
+        ----------
+        resultant : int
+            Number of the resultant, from 0.
+
+        Returns
+        -------
+        list of str
+        """
         return dqflags.names(int(self.groupdq[resultant]), dqflags.group)
 
     def columns(self) -> dict[str, tuple[np.ndarray | list[str], str]]:
-        """The numbers of each resultant: values and their unit, by name."""
+        """The values of each resultant.
+
+        Returns
+        -------
+        dict of str to tuple of (ndarray or list of str, str)
+            By name, the values and their unit.
+        """
         names = [" ".join(self.flag_names(g)) for g in range(len(self.times))]
         return {
             "resultant": (np.arange(1, len(self.times) + 1), ""),
@@ -179,7 +195,13 @@ class PixelRamp:
         }
 
     def facts(self) -> dict[str, str]:
-        """What there is to say of the pixel and its fit, in words, by what it is."""
+        """Facts about the pixel and its fit in words.
+
+        Returns
+        -------
+        dict of str to str
+            By what they are about.
+        """
         facts = {
             "file": self.name,
             "exposure": self.title,
@@ -218,7 +240,12 @@ class PixelRamp:
         )
 
     def table(self) -> str:
-        """`facts`, a row for each resultant, and `notes`, in aligned columns."""
+        """A text table: the `facts`, a row for each resultant, and the `notes`.
+
+        Returns
+        -------
+        str
+        """
         facts = self.facts()
         width = max(map(len, facts))
         lines = [f"{name:<{width}}  {text}" for name, text in facts.items()]

@@ -344,13 +344,17 @@ def check_read_pattern(pattern: Sequence[Sequence[int]]) -> ReadPatternTable:
 
 
 def parse_read_pattern(text: str) -> ReadPatternTable:
-    """Read a pattern as it is written on a command line.
+    """Parse a read pattern as it is written on a command line.
 
     Parameters
     ----------
     text : str
         Resultants separated by semicolons, reads by commas, ranges with a hyphen (``1;2-3;4-8``),
         or JSON (``[[1], [2, 3]]``).
+
+    Returns
+    -------
+    ReadPatternTable
 
     Raises
     ------

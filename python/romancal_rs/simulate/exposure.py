@@ -70,6 +70,7 @@ def simulate(
     Parameters
     ----------
     config : SimulationConfig
+        What to simulate.
     output_dir : path
         Made where it does not exist. Files of the same names are replaced. Exposures of several
         detectors may share it; those of another size, seed or optical element of the same detector

@@ -104,14 +104,39 @@ class StepBase(metaclass=_StepType):
     # --- parameters
 
     def set_parameters(self, values: Mapping[str, object]) -> None:
-        """Sets several parameters; an unknown name is an error that names the nearest."""
+        """Set several parameters.
+
+        Parameters
+        ----------
+        values : dict
+            Values by name.
+
+        Raises
+        ------
+        ParameterError
+            If the spec forbids a value.
+        UnknownParameterError
+            If there is no such parameter; the message names the nearest.
+        """
         for key, value in values.items():
             if key not in self.parameters and key not in self.parameters.sections:
                 raise self.unknown_parameter(key, value)
             setattr(self, key, value)
 
     def unknown_parameter(self, name: str, value: object = None) -> UnknownParameterError:
-        """The error for a value that is given to a parameter that the step has not."""
+        """The error for a value of a parameter that the step does not have.
+
+        Parameters
+        ----------
+        name : str
+            The unknown name.
+        value : object, optional
+            The value; the message says where it comes from, if that is known.
+
+        Returns
+        -------
+        UnknownParameterError
+        """
         return self.parameters.unknown(
             name,
             self.name,
@@ -159,7 +184,13 @@ class StepBase(metaclass=_StepType):
         return [*super().__dir__(), *self.parameters, *self.step_aliases]
 
     def get_pars(self) -> dict[str, Any]:
-        """All parameters with their values; those that have none yet are left out."""
+        """All parameters with their values; parameters without a value are left out.
+
+        Returns
+        -------
+        dict of str to object
+            Values by name.
+        """
         names = [*self.parameters, *self.parameters.sections]
         return {name: self.__dict__[name] for name in names if name in self.__dict__}
 
@@ -190,7 +221,18 @@ class StepBase(metaclass=_StepType):
         return self if self.parent is None else self.parent.root
 
     def search_attr(self, name: str) -> Any:
-        """The first value that is not None, of the step or the pipelines around it."""
+        """The first value that is not None, of the step or of the pipelines around it.
+
+        Parameters
+        ----------
+        name : str
+            Name of the attribute.
+
+        Returns
+        -------
+        object
+            None if all of them are.
+        """
         value = getattr(self, name, None)
         if value is None and self.parent is not None:
             return self.parent.search_attr(name)
@@ -198,9 +240,24 @@ class StepBase(metaclass=_StepType):
 
     @classmethod
     def is_absent(cls, name: str) -> bool:
-        """Whether a step is one of other software, that can only be skipped."""
+        """Whether a name is that of a step of other software, which can only be skipped.
+
+        Parameters
+        ----------
+        name : str
+            Name of a step.
+
+        Returns
+        -------
+        bool
+        """
         return name in cls.absent_steps and name not in cls.step_defs
 
     def substeps(self) -> list[Step]:
-        """The steps that it is made of, in the order of ``step_defs``."""
+        """The steps of a pipeline, in the order of ``step_defs``.
+
+        Returns
+        -------
+        list of Step
+        """
         return [self.__dict__[name] for name in self.step_defs]

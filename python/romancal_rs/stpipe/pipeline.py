@@ -43,7 +43,13 @@ class Pipeline(Step):
         self.set_parameters({"steps": steps or {}})
 
     def set_parameters(self, values: Mapping[str, object]) -> None:
-        """Sets several parameters; ``steps`` holds those of the steps."""
+        """Set several parameters; ``steps`` holds those of the steps.
+
+        Parameters
+        ----------
+        values : dict
+            Values by name.
+        """
         values = dict(values)
         steps = values.pop("steps", None) or {}
         for name, parameters in _mapping(steps, f"{self.name}: steps").items():
@@ -62,7 +68,22 @@ class Pipeline(Step):
         super().__setattr__(name, value)
 
     def step(self, name: str) -> Step:
-        """The step of that name, or of that other name."""
+        """The step with a name, or with an alias of it.
+
+        Parameters
+        ----------
+        name : str
+            Name of the step.
+
+        Returns
+        -------
+        Step
+
+        Raises
+        ------
+        UnknownParameterError
+            If the pipeline has no such step.
+        """
         name = self.step_aliases.get(name, name)
         if self.is_absent(name):
             raise UnknownParameterError(self._absence(name))
@@ -74,7 +95,14 @@ class Pipeline(Step):
         return self.__dict__[name]
 
     def check_skipped(self, name: str, skip: object) -> None:
-        """Checks that a step which is absent is skipped: `skip` is what was given for it.
+        """Check that a step which this package does not have is skipped.
+
+        Parameters
+        ----------
+        name : str
+            Name of the step.
+        skip : object
+            The value of its parameter ``skip``.
 
         Raises
         ------
@@ -112,7 +140,12 @@ class Pipeline(Step):
         return other
 
     def get_pars(self) -> dict[str, Any]:
-        """All parameters with their values, those of the steps under ``steps``."""
+        """All parameters with their values; ``steps`` holds those of the steps.
+
+        Returns
+        -------
+        dict of str to object
+        """
         return {
             **super().get_pars(),
             "steps": {name: self.step(name).get_pars() for name in self.step_defs},

@@ -103,7 +103,16 @@ class ReferencePool:
     # --- for runs
 
     def hold(self, path: str | os.PathLike[str]) -> HeldReference:
-        """A reference file as it is now; it stays open until it is let go.
+        """Open a reference file, or share it; it stays open until `let_go`.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+
+        Returns
+        -------
+        HeldReference
 
         Raises
         ------
@@ -130,7 +139,13 @@ class ReferencePool:
             return held
 
     def let_go(self, held: Iterable[HeldReference]) -> None:
-        """Ends what `hold` began."""
+        """Release references, so that they can be closed.
+
+        Parameters
+        ----------
+        held : iterable of HeldReference
+            What `hold` returned.
+        """
         with self._lock:
             for reference in held:
                 reference.n_holders -= 1
@@ -141,7 +156,17 @@ class ReferencePool:
             self._close_unused()
 
     def start_digest(self, reference: HeldReference, path: Path, *, beside: bool) -> None:
-        """Begins with the SHA-256 of a file, unless that was begun with before."""
+        """Begin to compute the SHA-256 of a file, unless that has begun.
+
+        Parameters
+        ----------
+        reference : HeldReference
+            What `hold` returned for the file.
+        path : path
+            The file.
+        beside : bool
+            Whether the digest may be kept in a file beside it.
+        """
         with self._lock:
             if reference.digest is None:
                 reference.digest = self._digests.start(path, beside=beside)
@@ -149,15 +174,22 @@ class ReferencePool:
     def store(
         self, place: Any, context: str | None, open_store: Callable[[], Store | None]
     ) -> Store | None:
-        """The store that a place and a context name, opened anew where it is not current.
+        """The store for a place and a context, opened again if it is not current.
 
         Parameters
         ----------
-        place, context
+        place : str, path, Store or None
+            As `romancal_rs.references.open_store` takes them. Of the environment all is taken into
+            account that may say where references are.
+        context : str or None
             As `romancal_rs.references.open_store` takes them. Of the environment all is taken into
             account that may say where references are.
         open_store : callable
             Opens it.
+
+        Returns
+        -------
+        Store or None
         """
         if not (place is None or isinstance(place, str | os.PathLike)):
             return open_store()  # the caller's own

@@ -38,6 +38,11 @@ class RampStep(RomanStep):
             What it is for; only its metadata and shape are to be used.
         references : mapping of str to data model
             The step's references by type.
+
+        Returns
+        -------
+        Kernel
+            See `romancal_rs.kernels`.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define kernel()")
 
@@ -65,10 +70,26 @@ class RampStep(RomanStep):
         """
 
     def save_more(self, exposure: DataModel, references: Mapping[str, Any]) -> None:
-        """Saves what else the step's parameters ask for, made of the same as the kernel."""
+        """Save further products that the step's parameters ask for.
+
+        Parameters
+        ----------
+        exposure : ScienceRawModel or RampModel
+            The exposure, as `kernel` gets it.
+        references : dict of str to data model
+            The references of the step, by reference type.
+        """
 
     def process_image(self, image: ImageModel, references: Mapping[str, Any]) -> None:
-        """The work on an image, where it `takes_images`: ``data``, ``dq`` change in place."""
+        """Do the work on an image, if the step `takes_images`.
+
+        Parameters
+        ----------
+        image : ImageModel
+            The image; ``data`` and ``dq`` change in place.
+        references : dict of str to data model
+            The references of the step, by reference type.
+        """
 
     def process(self, input: Any) -> RampModel | ImageModel:
         from ..datamodels import DataModel, ImageModel, RampModel
@@ -105,19 +126,66 @@ class FitStep(RomanStep):
     maximum_cores: str | int = "none"
 
     def fit(self, exposure: DataModel, references: Mapping[str, Any]) -> _core.Fit:
-        """The fit for an exposure; parameters as those of `RampStep.kernel`."""
+        """The fit for an exposure.
+
+        Parameters
+        ----------
+        exposure : ScienceRawModel or RampModel
+            The exposure; only its metadata and shape may be used.
+        references : dict of str to data model
+            The references of the step, by reference type.
+
+        Returns
+        -------
+        Fit
+            See `romancal_rs.kernels`.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define fit()")
 
     def finds_jumps(self, exposure: DataModel) -> bool:
-        """Whether the fit itself finds jumps, so that no step before it has to."""
+        """Whether the fit itself finds jumps, so that no earlier step has to.
+
+        Parameters
+        ----------
+        exposure : DataModel
+            The exposure.
+
+        Returns
+        -------
+        bool
+        """
         return False
 
     def needs_ramp(self, exposure: DataModel) -> str:
-        """Which parameter asks for more than an image, so that the ramp has to be there."""
+        """Which parameter asks for more than an image, so that the whole ramp is needed.
+
+        Parameters
+        ----------
+        exposure : DataModel
+            The exposure.
+
+        Returns
+        -------
+        str
+            Name of the parameter; empty if there is none.
+        """
         return ""
 
     def fit_ramp(self, ramp: RampModel, references: Mapping[str, Any]) -> kernels.Calibrated:
-        """Fits a ramp that is there by itself, as it is where `needs_ramp` says so."""
+        """Fit a whole ramp in memory.
+
+        Parameters
+        ----------
+        ramp : RampModel
+            The ramp.
+        references : dict of str to data model
+            The references of the step, by reference type.
+
+        Returns
+        -------
+        Calibrated
+            See `romancal_rs.kernels.calibrate`.
+        """
         fit = self.fit(ramp, references)
         return calibrate_ramp(ramp, ramp.groupdq, fit, self.maximum_cores)
 
@@ -128,10 +196,30 @@ class FitStep(RomanStep):
         references: Mapping[str, Any],
         found: Mapping[str, Any],
     ) -> None:
-        """Completes the image of an exposure, in place, by what the fit found besides."""
+        """Complete the image of an exposure, in place, with what the fit found.
+
+        Parameters
+        ----------
+        image : ImageModel
+            The image, which changes in place.
+        exposure : DataModel
+            The exposure.
+        references : dict of str to data model
+            The references of the step, by reference type.
+        found : dict of str to object
+            Numbers and arrays, by the names that the fit gives them.
+        """
 
     def save_more(self, ramp: RampModel, references: Mapping[str, Any]) -> None:
-        """Saves what that parameter asks for."""
+        """Save the product that the parameter of `needs_ramp` asks for.
+
+        Parameters
+        ----------
+        ramp : RampModel
+            The ramp.
+        references : dict of str to data model
+            The references of the step, by reference type.
+        """
 
     def process(self, input: Any) -> ImageModel | RampModel:
         from ..datamodels import RampModel

@@ -34,7 +34,18 @@ class ReferencingStep(Step):
     # --- finding
 
     def reference_types_for(self, exposure: DataModel) -> list[str]:
-        """Those of ``reference_file_types`` that the step uses for an exposure."""
+        """The types of ``reference_file_types`` that the step uses for an exposure.
+
+        Parameters
+        ----------
+        exposure : DataModel
+            The exposure.
+
+        Returns
+        -------
+        list of str
+            Reference types, in the order in which they are opened.
+        """
         return list(self.reference_file_types)
 
     def prefetch(self, model: DataModel, steps: Iterable[Step] = ()) -> None:
@@ -84,14 +95,16 @@ class ReferencingStep(Step):
         return [name for name in absent if name not in self.optional_references] or types
 
     def check_use(self, step: Step, match: Match, exposure: DataModel) -> None:
-        """Checks what is asked of a reference that fits the exposure, for what a step does with it.
+        """Check that a step can use a reference that was chosen for an exposure.
 
         Parameters
         ----------
         step : Step
             One of those whose references are found before the work begins.
         match : Match
+            The reference that was chosen.
         exposure : DataModel
+            The exposure.
 
         Raises
         ------
@@ -100,13 +113,19 @@ class ReferencingStep(Step):
         """
 
     def help_without(self, missing: Sequence[tuple[Step, str]], exposure: DataModel) -> str:
-        """What would help where references are not there; empty if there is no more to say.
+        """What would help where references are missing.
 
         Parameters
         ----------
         missing : sequence of (Step, str)
             Who needs which types.
         exposure : DataModel
+            The exposure.
+
+        Returns
+        -------
+        str
+            A hint for the error message; empty if there is none.
         """
         return ""
 
@@ -126,9 +145,19 @@ class ReferencingStep(Step):
             return run.found_references[key]
 
     def overrides(self, reftype: str) -> Any:
-        """What the user named for a reference type in place of the store's choice, or None.
+        """The reference that the user named for a type instead of the store's choice.
 
         A pipeline's override holds for all its steps that have none of their own.
+
+        Parameters
+        ----------
+        reftype : str
+            Reference type, such as ``"flat"``, in any case.
+
+        Returns
+        -------
+        path, data model or None
+            None if the user named none.
         """
         return self.search_attr(f"override_{reftype}")
 
@@ -165,9 +194,19 @@ class ReferencingStep(Step):
         return match.reference if hasattr(match.reference, "meta") else os.fspath(match.reference)
 
     def found_references(self, model: DataModel) -> dict[str, Match]:
-        """What the run at hand found for the step and an exposure, by reference type.
+        """The references that the current run found for the step and an exposure.
 
         Empty for a model that is no exposure.
+
+        Parameters
+        ----------
+        model : DataModel
+            The model.
+
+        Returns
+        -------
+        dict of str to Match
+            By reference type.
         """
         try:
             sought = self._sought(model)
@@ -259,9 +298,21 @@ class ReferencingStep(Step):
     # --- opening
 
     def open_references(self, exposure: DataModel, stack: ExitStack) -> dict[str, Any]:
-        """The models of the step's references by type, open until `stack` ends.
+        """Open the references of the step.
 
         Those that are N/A are left out.
+
+        Parameters
+        ----------
+        exposure : DataModel
+            The exposure.
+        stack : contextlib.ExitStack
+            Keeps the models open until it is closed.
+
+        Returns
+        -------
+        dict of str to data model
+            The models by reference type.
         """
         return {
             reftype: stack.enter_context(self.get_reference_file_model(exposure, reftype))
@@ -271,10 +322,22 @@ class ReferencingStep(Step):
 
     @contextmanager
     def get_reference_file_model(self, model: DataModel, reftype: str) -> Iterator[Any]:
-        """The model of the reference of a type, for a ``with`` block.
+        """Open the reference of a type, for a ``with`` block.
 
         A file is open until the run ends, so that steps that use the same open it once; outside of
         runs until the block ends.
+
+        Parameters
+        ----------
+        model : DataModel
+            The exposure.
+        reftype : str
+            Reference type, such as ``"flat"``, in any case.
+
+        Yields
+        ------
+        data model or None
+            The reference, which must not be changed; None if it is N/A.
         """
         with runs.at_hand(self):
             reference = self.get_reference_file(model, reftype)

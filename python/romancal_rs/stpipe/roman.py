@@ -49,11 +49,16 @@ class RomanStep(ReferencingStep):
     # --- recipe
 
     def recipe_of(self, exposure: DataModel) -> str:
-        """The recipe in which the step works on an exposure: ``2022`` or ``flight``.
+        """The recipe by which the step works on an exposure: ``2022`` or ``flight``.
 
         Parameters
         ----------
         exposure : ScienceRawModel, RampModel or ImageModel
+            The exposure; its metadata decide where the user did not choose a recipe.
+
+        Returns
+        -------
+        str
         """
         return self._recipe(exposure).name
 
@@ -81,9 +86,21 @@ class RomanStep(ReferencingStep):
 
     @classmethod
     def in_recipe(cls, recipe: str, attribute: str) -> Any:
-        """An attribute of the class as it is in a recipe, see `by_recipe`.
+        """The value of a class attribute in a recipe, see `by_recipe`.
 
         What a subclass says wins, be it of the recipe or of all.
+
+        Parameters
+        ----------
+        recipe : str
+            Name of the recipe: ``2022`` or ``flight``.
+        attribute : str
+            Name of the attribute, such as ``"reference_file_types"``.
+
+        Returns
+        -------
+        object
+            The value of the attribute.
         """
         for base in cls.__mro__:
             of_recipe = vars(base).get("by_recipe", {}).get(recipe, {})
@@ -150,6 +167,11 @@ class RomanStep(ReferencingStep):
             not changed: the step gets another with copies of these arrays. What a pipeline hands
             from step to step is its own, and not copied.
 
+        Returns
+        -------
+        RampModel or ImageModel
+            A copy where the input must not change, otherwise the input itself.
+
         Raises
         ------
         InputError
@@ -192,7 +214,17 @@ class RomanStep(ReferencingStep):
         return model
 
     def predecessors(self, exposure: DataModel) -> Sequence[str]:
-        """The entries in ``meta.cal_step`` of the steps that come before this one."""
+        """The steps that come before this one, by their entries in ``meta.cal_step``.
+
+        Parameters
+        ----------
+        exposure : DataModel
+            The exposure.
+
+        Returns
+        -------
+        sequence of str
+        """
         return self._as_for(exposure, "builds_on")
 
     def warn_of_order(self, model: DataModel, done: Collection[str] = ()) -> None:
@@ -238,13 +270,37 @@ class RomanStep(ReferencingStep):
             )
 
     def open_input(self, input: Any) -> Any:
-        """Opens, once, what is neither a path nor a model of ours: open files, models of others."""
+        """Open an input that is neither a path nor one of our models.
+
+        Parameters
+        ----------
+        input : path, file object or data model
+            Open files and models of other libraries are opened once; the rest is passed on.
+
+        Returns
+        -------
+        path or data model
+            What ``process`` gets.
+        """
         from .. import datamodels
 
         return datamodels.open(input) if datamodels.can_open(input) else input
 
     def recorded_input(self, input: Any, opened: Any) -> Any:
-        """The path of a file that the caller opened, where it has one."""
+        """The path of a file that the caller opened, if it has one.
+
+        Parameters
+        ----------
+        input : path, file object or data model
+            The input of the step as the caller gave it.
+        opened : object
+            What `open_input` returned for `input`.
+
+        Returns
+        -------
+        path or data model
+            What the record of the run names as the input.
+        """
         from .. import datamodels
 
         return datamodels.path_of(input) or opened
@@ -256,6 +312,11 @@ class RomanStep(ReferencingStep):
         ----------
         input : path, file object or data model
             Marked in place where a pipeline handed it over, else a copy of its metadata is.
+
+        Returns
+        -------
+        RampModel or ImageModel
+            The input, opened if it was a path.
         """
         from .. import datamodels
         from ..exposure import check_for_step
@@ -275,16 +336,37 @@ class RomanStep(ReferencingStep):
     # --- whether it works on an exposure
 
     def idle(self, exposure: DataModel) -> str:
-        """Why the step has nothing to do for an exposure; empty if it has."""
+        """Why the step has nothing to do for an exposure.
+
+        Parameters
+        ----------
+        exposure : DataModel
+            The exposure.
+
+        Returns
+        -------
+        str
+            The reason in a few words; empty if the step has something to do.
+        """
         exposure_type = exposure.meta.exposure.type
         exposure_types = self._as_for(exposure, "exposure_types")
         is_for_it = not exposure_types or exposure_type in exposure_types
         return "" if is_for_it else f"not for {exposure_type}"
 
     def reason_to_skip(self, exposure: DataModel) -> str:
-        """Why the step does not work on an exposure, in a few words; empty if it does.
+        """Why the step does not work on an exposure.
 
         It is idle, or a reference that it cannot do without is N/A.
+
+        Parameters
+        ----------
+        exposure : DataModel
+            The exposure.
+
+        Returns
+        -------
+        str
+            The reason in a few words; empty if the step works on it.
         """
         if reason := self.idle(exposure):
             return reason
@@ -295,22 +377,41 @@ class RomanStep(ReferencingStep):
         return ""
 
     def end_skipped(self, model: Model, reason: str, *, is_usual: bool = False) -> Model:
-        """Ends a step that cannot do its work: says so, and marks the model, in place.
+        """End a step that cannot do its work: log the reason and mark the model in place.
 
         Parameters
         ----------
         model : RampModel or ImageModel
+            The exposure; its entry in ``meta.cal_step`` changes in place.
         reason : str
             Why, in a few words.
         is_usual : bool
             Whether that is as it should be, and no warning.
+
+        Returns
+        -------
+        Model
+            The same model.
         """
         self.mark(model, False, reason)
         self.tell_skipped(self.status_of(model), reason, is_usual=is_usual)
         return model
 
     def skip_without(self, model: Model, reftype: str) -> Model:
-        """Skips the step, as its reference of that type is N/A."""
+        """Skip the step because its reference of a type is N/A.
+
+        Parameters
+        ----------
+        model : Model
+            The exposure, which is marked in place.
+        reftype : str
+            Reference type, such as ``"flat"``, in any case.
+
+        Returns
+        -------
+        Model
+            The same model.
+        """
         return self.end_skipped(model, f"its {reftype.upper()} is N/A")
 
     # --- status and provenance
@@ -374,9 +475,14 @@ class RomanStep(ReferencingStep):
             fill_statistics(model)
 
     def metadata_warning(self) -> Callable[[str], None] | None:
-        """What tells of metadata that break the schema; None where they are an error.
+        """The function that warns of metadata that break the schema.
 
         ``validate = warn`` of a pipeline holds for its steps.
+
+        Returns
+        -------
+        callable or None
+            Takes the message; None if such metadata are an error.
         """
         if self._chosen("validate") == "error":
             return None
@@ -392,18 +498,44 @@ class RomanStep(ReferencingStep):
             make_product_valid(model, warn)
 
     def keep_log(self, model: DataModel, lines: list[str]) -> None:
-        """Appends the run's messages to ``meta.cal_logs``."""
+        """Append the messages of the run to ``meta.cal_logs``, in place.
+
+        Parameters
+        ----------
+        model : DataModel
+            The model.
+        lines : list of str
+            The log messages of the run so far.
+        """
         model.meta["cal_logs"] = [*model.meta.get("cal_logs", ()), *lines]
 
     def keep_record(self, model: DataModel, args: tuple[Any, ...]) -> None:
-        """Appends what the run was made with to ``meta.cal_runs``."""
+        """Append what the run was made with to ``meta.cal_runs``, in place.
+
+        Parameters
+        ----------
+        model : DataModel
+            The model.
+        args : tuple
+            The inputs of the run.
+        """
         from . import provenance
 
         record = provenance.record(self, args, model)
         model.meta["cal_runs"] = [*model.meta.get("cal_runs", ()), record]
 
     def suffix_of(self, model: Any) -> str | None:
-        """That of the recipe in which the product was made."""
+        """The suffix that the recipe of a product gives its file name.
+
+        Parameters
+        ----------
+        model : data model or None
+            The product.
+
+        Returns
+        -------
+        str or None
+        """
         from .. import datamodels
 
         kinds = datamodels.ScienceRawModel | datamodels.RampModel | datamodels.ImageModel
@@ -435,7 +567,20 @@ class RomanStep(ReferencingStep):
         return getattr(self, name)
 
     def as_saved(self, model: DataModel, lines: list[str]) -> DataModel:
-        """A product that is saved within the run, with the provenance and the log so far."""
+        """A product that is saved during the run, with its provenance and the log so far.
+
+        Parameters
+        ----------
+        model : DataModel
+            The product, which is not changed.
+        lines : list of str
+            The log messages of the run so far.
+
+        Returns
+        -------
+        DataModel
+            A copy to save.
+        """
         if "ref_file" not in model.meta:  # a reference file, which says where it comes from itself
             return model
         saved = model.copy_for_change(())
@@ -458,11 +603,30 @@ class RomanPipeline(Pipeline, RomanStep):
     """Base class of the pipelines of this package."""
 
     def prefetched_steps(self, model: DataModel) -> list[Step]:
-        """The steps that are going to run on an exposure: their references are found first."""
+        """The steps that are going to run on an exposure: their references are found first.
+
+        Parameters
+        ----------
+        model : DataModel
+            The model.
+
+        Returns
+        -------
+        list of Step
+        """
         return self.substeps()
 
     def before_process(self, args: tuple[Any, ...]) -> None:
-        """Finds the references of all steps before a pixel is touched."""
+        """Find the references of all steps before a pixel is touched.
+
+        Parameters
+        ----------
+
+        Parameters
+        ----------
+        args : tuple
+            The inputs of the pipeline.
+        """
         from .. import datamodels
 
         has_exposure = args and isinstance(args[0], str | os.PathLike | datamodels.DataModel)

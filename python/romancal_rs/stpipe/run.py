@@ -215,23 +215,56 @@ class Run:
 
     @property
     def seconds(self) -> dict[str, float]:
+        """Time by what it was spent on [s]."""
         return self._clock.seconds
 
     def timed(self, name: str) -> AbstractContextManager[None]:
-        """Counts the time of the ``with`` block for `name`, but for what is counted inside it."""
+        """Count the time of a ``with`` block, without what is counted inside it.
+
+        Parameters
+        ----------
+        name : str
+            What the time is counted for.
+
+        Returns
+        -------
+        context manager
+        """
         return self._clock.of(name)
 
     def share_out(self, name: str, shares: Mapping[str, float]) -> None:
-        """Gives the time that was counted for `name` to others, in these proportions."""
+        """Divide the time that was counted for a name among others.
+
+        Parameters
+        ----------
+        name : str
+            The name.
+        shares : dict of str to float
+            Names, with their parts of the time in any unit.
+        """
         self._clock.share_out(name, shares)
 
     def notify(self, step: Step, event: Literal["start", "end"]) -> None:
-        """Tells the observer of a step's start or end."""
+        """Tell the observer that a step starts or ends.
+
+        Parameters
+        ----------
+        step : Step
+            The step.
+        event : {"start", "end"}
+            What happens.
+        """
         if self.observer is not None:
             self.observer(step, event)
 
     def tell_plan(self, steps: Sequence[Step]) -> None:
-        """Tells which steps are to come."""
+        """Tell the observer which steps are to come.
+
+        Parameters
+        ----------
+        steps : sequence of Step
+            The steps in their order.
+        """
         if self.progress is not None:
             names = tuple(step.name for step in steps)
             self.progress(Progress(self.step.name, 0, len(steps), "steps", names))
@@ -239,7 +272,20 @@ class Run:
     def rows_told(
         self, steps: Sequence[Step], shape: Sequence[int]
     ) -> Callable[[int], None] | None:
-        """What tells how many of the pixels of an exposure are through steps; None for nobody."""
+        """The function that tells the observer how many pixels have been processed.
+
+        Parameters
+        ----------
+        steps : sequence of Step
+            The steps that work together.
+        shape : sequence of int
+            Shape of the exposure, (n_resultants, n_rows, n_cols).
+
+        Returns
+        -------
+        callable or None
+            Takes the number of rows; None if nobody observes.
+        """
         tell = self.progress
         if tell is None:
             return None
@@ -255,6 +301,15 @@ class Run:
 
     @contextmanager
     def reading(self, name: str, n_bytes: int) -> Iterator[None]:
+        """Tell the observer that a file is going to be read.
+
+        Parameters
+        ----------
+        name : str
+            What it is called in messages.
+        n_bytes : int
+            The number of bytes.
+        """
         self._tell_reading(name)
         with self.timed(READ):
             yield
@@ -269,11 +324,32 @@ class Run:
             self.progress(Progress(what, self._n_bytes_read, total, "bytes read"))
 
     def wrote(self, name: str, n_bytes: int, total: int) -> None:
+        """Tell the observer how much of a file was written.
+
+        Parameters
+        ----------
+        name : str
+            What it is called in messages.
+        n_bytes : int
+            The number of bytes.
+        total : int
+            The number of bytes of the whole file.
+        """
         if self.progress is not None:
             self.progress(Progress(f"writing {name}", n_bytes, total, "bytes written"))
 
     def tell_once(self, log: logging.Logger, message: str, *args: Any) -> None:
-        """Logs a message at level INFO that a logger has not logged before in this run."""
+        """Log a message at level INFO, unless this logger has logged it in this run.
+
+        Parameters
+        ----------
+        log : logging.Logger
+            The logger.
+        message : str
+            The message, with placeholders as of `logging`.
+        *args : object
+            Values for the placeholders.
+        """
         told = log.name, message, args
         with self.lock:
             if told in self._told:
@@ -284,7 +360,17 @@ class Run:
     # --- references and inputs
 
     def is_pinned(self, step: StepBase) -> bool:
-        """Whether a step looks for references in the store that the run was given."""
+        """Whether a step looks for references in the store that the run was given.
+
+        Parameters
+        ----------
+        step : StepBase
+            The step.
+
+        Returns
+        -------
+        bool
+        """
         if self._store is None:
             return False
         owner: StepBase | None = step
@@ -295,7 +381,18 @@ class Run:
         return owner is self.step
 
     def store(self, step: ReferencingStep) -> Store | None:
-        """Where a step's references are looked for; opened once."""
+        """The store where a step looks for its references; it is opened once.
+
+        Parameters
+        ----------
+        step : ReferencingStep
+            The step.
+
+        Returns
+        -------
+        Store or None
+            None if no place is known.
+        """
         key = step._source_key()
         with self.lock:
             if key not in self._stores:
@@ -319,7 +416,17 @@ class Run:
             return self._own_pool
 
     def reference(self, path: str | os.PathLike[str]) -> HeldReference:
-        """A reference file; opened once, and held until the end of the run."""
+        """A reference file, which is opened once and held until the end of the run.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+
+        Returns
+        -------
+        HeldReference
+        """
         name = os.fspath(path)
         with self.lock, self.timed(READ):
             if name not in self._held:
@@ -328,30 +435,76 @@ class Run:
             return self._held[name]
 
     def opened(self, path: str | os.PathLike[str]) -> DataModel:
-        """The model of a reference file; it is not to be changed."""
+        """The model of a reference file; it must not be changed.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+
+        Returns
+        -------
+        DataModel
+        """
         return self.reference(path).model
 
     def keep_input(self, path: str | os.PathLike[str], model: DataModel) -> None:
-        """Keeps the model of an input, which was opened to be checked, for whoever takes it."""
+        """Keep the model of an input that was opened for a check, for `take_input`.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+        model : DataModel
+            The open model.
+        """
         self._inputs[os.fspath(path)] = model
 
     def take_input(self, path: str | os.PathLike[str]) -> DataModel | None:
-        """A model that was kept, to close for whoever takes it; None where there is none."""
+        """A model that `keep_input` kept; the caller has to close it.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+
+        Returns
+        -------
+        DataModel or None
+            None if there is none.
+        """
         return self._inputs.pop(os.fspath(path), None)
 
     def start_digest(self, match: Match) -> None:
-        """Begins with the SHA-256 of the file of a match."""
+        """Begin to compute the SHA-256 of the file of a match.
+
+        Parameters
+        ----------
+        match : Match
+            The reference that was chosen.
+        """
         # Nothing is written into a CRDS cache.
         reference, beside = self.reference(match.reference), not match.context
         self.pool.start_digest(reference, match.reference, beside=beside)
 
     def digest_of(self, path: Path) -> str:
-        """The SHA-256 of a file that was begun with, in hexadecimal; waits for it.
+        """The SHA-256 of a file in hexadecimal, after `start_digest`; waits for it.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+
+        Returns
+        -------
+        str
 
         Raises
         ------
         OSError
             If the file cannot be read.
+        RunError
+            If `start_digest` was not called for it.
         """
         digest = self.reference(path).digest
         if digest is None:

@@ -33,34 +33,77 @@ class SavingStep(StepBase):
     # --- what subclasses may say
 
     def as_saved(self, model: Any, lines: list[str]) -> Any:
-        """What to save of a product while the run goes on, with its log messages so far."""
+        """What to save of a product during the run, with its log messages so far.
+
+        Parameters
+        ----------
+        model : data model
+            The product.
+        lines : list of str
+            The log messages of the run so far.
+
+        Returns
+        -------
+        data model
+            Here the product itself.
+        """
         return model
 
     def write_model(self, model: Any, path: Path) -> None:
-        """Writes a product; subclasses may say how."""
+        """Write a product to a file; subclasses may change how.
+
+        Parameters
+        ----------
+        model : data model
+            The product.
+        path : path
+            Name of the file.
+        """
         model.save(path)
 
     def suffix_of(self, model: Any) -> str | None:
-        """What the name of a product ends with where nobody says more; subclasses may look at it.
+        """The suffix of a product's file name where the parameters give none.
 
         Parameters
         ----------
         model : data model or None
+            The product; subclasses may let the suffix depend on it.
+
+        Returns
+        -------
+        str or None
+            Here ``default_suffix``.
         """
         return self.default_suffix
 
     def products_beside(self, result: Any) -> Iterable[tuple[str, Any]]:
-        """What is saved after a result, wherever that is: suffixes and models.
+        """Further products that are saved together with a result.
 
         Parameters
         ----------
         result : data model
             A result, which is saved already.
+
+        Returns
+        -------
+        iterable of (str, data model)
+            Suffixes of the file names, and models.
         """
         return ()
 
     def remove_suffix(self, name: str) -> str:
-        """Removes a known suffix from a file name without extension."""
+        """Remove a known suffix from a file name without extension.
+
+        Parameters
+        ----------
+        name : str
+            The file name without extension.
+
+        Returns
+        -------
+        str
+            The name without the suffix.
+        """
         return output.remove_suffix(name)
 
     # --- saving
@@ -98,10 +141,15 @@ class SavingStep(StepBase):
                 self.save_model(other, suffix, numbered)
 
     def decide_suffix(self, suffix: str) -> None:
-        """Says what the product's name ends with, where only ``process`` sees what it is.
+        """Decide the suffix of the product's file name during the run.
 
         It holds for the run at hand. The ``suffix`` parameter wins over it, and it over
         ``default_suffix``.
+
+        Parameters
+        ----------
+        suffix : str
+            The suffix, without underscore.
         """
         call = runs.call_of(self)
         if call is not None:
@@ -110,10 +158,23 @@ class SavingStep(StepBase):
     def make_output_path(
         self, suffix: str | None = None, model: Any = None, index: int | None = None
     ) -> Path:
-        """Where a product of this step goes.
+        """The path where a product of this step is saved.
 
         The name derives from ``output_file``, or from the input's name; a known suffix gives way
         to the step's own.
+
+        Parameters
+        ----------
+        suffix : str, optional
+            Suffix of the file name; the step's own by default.
+        model : data model, optional
+            The product, which may name the file (``output_use_model``).
+        index : int, optional
+            Number of the product, where a step makes several.
+
+        Returns
+        -------
+        path
         """
         asked_for = self.search_attr("output_file") if self.search_output_file else self.output_file
         base = asked_for or self.search_attr("_input_name")
@@ -130,11 +191,39 @@ class SavingStep(StepBase):
         return output.output_path(base, suffix, self.output_ext, directory, index)
 
     def save_model(self, model: Any, suffix: str | None = None, index: int | None = None) -> Path:
-        """Saves a product under its derived name."""
+        """Save a product under its derived name, see `make_output_path`.
+
+        Parameters
+        ----------
+        model : data model
+            The product.
+        suffix : str, optional
+            Suffix of the file name; the step's own by default.
+        index : int, optional
+            Number of the product, where a step makes several.
+
+        Returns
+        -------
+        path
+            Where it was saved.
+        """
         return self.save_to(model, self.make_output_path(suffix, model, index))
 
     def save_to(self, model: Any, path: str | os.PathLike[str]) -> Path:
-        """Saves a product under a name of its own; the name's directory is made when missing."""
+        """Save a product under a given name; a missing directory is made.
+
+        Parameters
+        ----------
+        model : data model
+            The product.
+        path : str or path
+            Name of the file; a name without directory goes to ``output_dir``.
+
+        Returns
+        -------
+        path
+            Where it was saved.
+        """
         path = Path(local_path(path))
         directory = self.search_attr("output_dir")
         if directory is not None and not path.parent.parts:

@@ -113,7 +113,18 @@ class Step(SavingStep):
         return run_from_cmdline(arguments, cls).step
 
     def export_config(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the step's parameters to a parameter file, which runs the same again."""
+        """Write the step's parameters to a parameter file, which repeats the run.
+
+        Parameters
+        ----------
+        path : str or path
+            Name of the file; its directory must exist.
+
+        Returns
+        -------
+        path
+            Where the file was written.
+        """
         from . import config
 
         return config.dump(self, path)
@@ -121,10 +132,21 @@ class Step(SavingStep):
     # --- running
 
     def load_modules(self) -> None:
-        """Imports what several threads must not import at once; called where a run is not alone."""
+        """Import modules that several threads must not import at the same time."""
 
     def process(self, *args: Any) -> Any:
-        """The work itself; every step gives its own."""
+        """Do the work of the step; every step defines it.
+
+        Parameters
+        ----------
+        *args : object
+            The inputs: usually one data model.
+
+        Returns
+        -------
+        object
+            The result: usually a data model.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define process()")
 
     def run(self, *args: Any) -> Any:
@@ -199,14 +221,36 @@ class Step(SavingStep):
         return runs.call_of(self) or Call(Run(self), self, None)
 
     def run_as(self, process: Callable[..., Any], *args: Any) -> Any:
-        """Runs the step within the run at hand, but has a function do the work of ``process``.
+        """Run the step within the current run, with another function in place of ``process``.
 
         For a pipeline that takes the steps before this one together with it.
+
+        Parameters
+        ----------
+        process : callable
+            Does the work; takes `args`.
+        *args : object
+            The inputs of the step.
+
+        Returns
+        -------
+        object
+            What `process` returned.
         """
         return self._run_within(self._run, args, process=process)
 
     def hook_of_command(self, command: str) -> Step:
-        """The step that runs a shell command as a hook of this one."""
+        """The step that runs a shell command as a hook of this one.
+
+        Parameters
+        ----------
+        command : str
+            The command, see `SystemCall`.
+
+        Returns
+        -------
+        Step
+        """
         from . import subproc
 
         return subproc.hook_of_command(command, self)
@@ -264,7 +308,13 @@ class Step(SavingStep):
         return result
 
     def report_less(self, seconds: float) -> None:
-        """Takes off the report of this step, the last so far, what others took of its time [s]."""
+        """Subtract the time that other steps took from the last report of this step.
+
+        Parameters
+        ----------
+        seconds : float
+            The time [s].
+        """
         self._run.reports[-1].seconds -= seconds
 
     def begin_together(self) -> None:
@@ -281,6 +331,7 @@ class Step(SavingStep):
         Parameters
         ----------
         result : data model
+            The result, which all these steps made together.
         skipped : str
             Why the step had nothing to do; empty if it had.
         seconds : float
@@ -299,13 +350,14 @@ class Step(SavingStep):
         runs.end_together(self)
 
     def tell_skipped(self, status: str, reason: str, *, is_usual: bool = False) -> None:
-        """Has the log tell that the step does not run: a warning, unless that is as it should be.
+        """Log that the step does not run, as a warning unless that is expected.
 
         Parameters
         ----------
         status : str
             What its entry says: SKIPPED, or N/A for an exposure that it is not for.
         reason : str
+            Why it does not run, in a few words.
         is_usual : bool
             Whether the step says that it is as it should be.
         """
@@ -318,13 +370,31 @@ class Step(SavingStep):
         self.log.log(level, "Step %s skipped: %s", self.name, reason)
 
     def why_skip_is_set(self) -> str:
-        """What the log says of a step that is told not to run."""
+        """The log's words for a step that was told not to run.
+
+        Returns
+        -------
+        str
+        """
         if not self.skipped_by:
             return SKIP_IS_SET
         return f"skip is set by {os.path.basename(self.skipped_by)}, a parameter reference"
 
     def skip_run(self, input: Any, reason: str) -> Any:
-        """Does not run the step: reports it, and returns its input, marked SKIPPED."""
+        """Skip the step: report it, and return its input marked SKIPPED.
+
+        Parameters
+        ----------
+        input : path, file object or data model
+            The input of the step as the caller gave it.
+        reason : str
+            Why, in a few words, for the log.
+
+        Returns
+        -------
+        object
+            The input.
+        """
         self._notify_start()
         self._log_skipped(reason, is_usual=True)
         result = self.skip_input(input)
@@ -339,11 +409,35 @@ class Step(SavingStep):
     # --- what subclasses for one mission fill in
 
     def open_input(self, input: Any) -> Any:
-        """What ``process`` gets of an input; subclasses open what only they know."""
+        """Open an input for ``process``; subclasses open what only they know.
+
+        Parameters
+        ----------
+        input : path, file object or data model
+            The input of the step as the caller gave it.
+
+        Returns
+        -------
+        object
+            What ``process`` gets: here the input itself.
+        """
         return input
 
     def recorded_input(self, input: Any, opened: Any) -> Any:
-        """What the record of a run names as its input, which `open_input` made `opened` of."""
+        """What the record of a run names as its input.
+
+        Parameters
+        ----------
+        input : path, file object or data model
+            The input of the step as the caller gave it.
+        opened : object
+            What `open_input` returned for `input`.
+
+        Returns
+        -------
+        object
+            Here `opened`.
+        """
         return opened
 
     def _open_checkpoint(self, args: tuple[Any, ...]) -> Checkpoint | None:
@@ -351,26 +445,87 @@ class Step(SavingStep):
         return None
 
     def before_process(self, args: tuple[Any, ...]) -> None:
-        """Checks what can go wrong, before the work begins."""
+        """Check what can go wrong before the work begins.
+
+        Parameters
+        ----------
+        args : tuple
+            The inputs of the step.
+        """
 
     def skip_input(self, input: Any) -> Any:
-        """The result of a step that does not run: its input; subclasses mark it."""
+        """The result of a step that does not run: its input, which subclasses mark.
+
+        Parameters
+        ----------
+        input : path, file object or data model
+            The input of the step as the caller gave it.
+
+        Returns
+        -------
+        object
+            The input.
+        """
         return input
 
     def mark(self, model: Any, success: bool, reason: str = "") -> None:
-        """Records in a model that the step was done, or skipped, and for which reason."""
+        """Record in a model, in place, that the step was done or skipped.
+
+        Parameters
+        ----------
+        model : data model
+            The result of the step.
+        success : bool
+            Whether the step was done; otherwise it was skipped.
+        reason : str, optional
+            Why it was skipped.
+        """
 
     def finalize_result(self, model: Any, reference_files_used: list[tuple[str, str]]) -> None:
-        """Completes the metadata of a result before it is saved."""
+        """Completes the metadata of a result before it is saved.
+
+        Parameters
+        ----------
+        model : object
+            The model.
+        reference_files_used : list of (str, str)
+            Reference types and file names.
+        """
 
     def keep_log(self, model: Any, lines: list[str]) -> None:
-        """Adds the run's log messages to a result before it is saved."""
+        """Add the log messages of the run to a result, in place, before it is saved.
+
+        Parameters
+        ----------
+        model : data model
+            The result.
+        lines : list of str
+            The log messages of the run so far.
+        """
 
     def keep_record(self, model: Any, args: tuple[Any, ...]) -> None:
-        """Adds what the run was made with to a result before it is saved."""
+        """Add what the run was made with to a result, in place, before it is saved.
+
+        Parameters
+        ----------
+        model : data model
+            The result.
+        args : tuple
+            The inputs of the run.
+        """
 
     def status_of(self, result: Any) -> str:
-        """COMPLETE or SKIPPED, for the report of a step that ran."""
+        """The status of a step that ran, for its report: COMPLETE or SKIPPED.
+
+        Parameters
+        ----------
+        result : data model
+            The result of the step.
+
+        Returns
+        -------
+        {"COMPLETE", "SKIPPED"}
+        """
         return "COMPLETE"
 
     # --- checks

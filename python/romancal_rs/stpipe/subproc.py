@@ -50,7 +50,12 @@ class SystemCall(Step):
     """
 
     def process(self, *args: Any) -> None:
-        """Runs the command, and logs its output line by line at level INFO.
+        """Run the command, and log its output line by line at level INFO.
+
+        Parameters
+        ----------
+        *args : path, number or data model
+            Values for the placeholders ``{0}``, ``{1}``...
 
         Raises
         ------

@@ -92,7 +92,29 @@ def create_wfi_science_raw(
     meta: Meta | None = None,
     **arrays: ArrayLike,
 ) -> DNode:
-    """A Level 1 exposure; `shape` is (n_resultants, n_rows, n_cols), (2, 16, 16) by default."""
+    """A Level 1 exposure; `shape` is (n_resultants, n_rows, n_cols), (2, 16, 16) by default.
+
+    Parameters
+    ----------
+    shape : sequence of int, optional
+        (n_resultants, n_rows, n_cols) of the ramp; (2, 16, 16) by default.
+    detector : str, optional
+        Name of the detector.
+    optical_element : str, optional
+        Name of the filter, grism or prism.
+    exposure_type : str, optional
+        Type of the exposure.
+    read_pattern : sequence of sequence of int, optional
+        Numbers of the reads of each resultant.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **arrays : ndarray
+        Arrays by name, in place of those that are made up.
+
+    Returns
+    -------
+    DNode
+    """
     shape, read_pattern = _reads(shape, read_pattern, arrays)
     model = _exposures.ScienceRawModel
     made_up = _exposure_meta(detector, optical_element, exposure_type, read_pattern, "l1", model)
@@ -113,7 +135,29 @@ def create_ramp(
     meta: Meta | None = None,
     **arrays: ArrayLike,
 ) -> DNode:
-    """A ramp; `shape` is (n_resultants, n_rows, n_cols), (2, 16, 16) by default."""
+    """A ramp; `shape` is (n_resultants, n_rows, n_cols), (2, 16, 16) by default.
+
+    Parameters
+    ----------
+    shape : sequence of int, optional
+        (n_resultants, n_rows, n_cols) of the ramp; (2, 16, 16) by default.
+    detector : str, optional
+        Name of the detector.
+    optical_element : str, optional
+        Name of the filter, grism or prism.
+    exposure_type : str, optional
+        Type of the exposure.
+    read_pattern : sequence of sequence of int, optional
+        Numbers of the reads of each resultant.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **arrays : ndarray
+        Arrays by name, in place of those that are made up.
+
+    Returns
+    -------
+    DNode
+    """
     shape, read_pattern = _reads(shape, read_pattern, arrays)
     model = _exposures.RampModel
     made_up = _exposure_meta(detector, optical_element, exposure_type, read_pattern, "l1", model)
@@ -138,7 +182,29 @@ def create_wfi_image(
     meta: Meta | None = None,
     **arrays: ArrayLike,
 ) -> DNode:
-    """A Level 2 image without WCS; `shape` is (n_rows, n_cols), (8, 8) by default."""
+    """A Level 2 image without WCS; `shape` is (n_rows, n_cols), (8, 8) by default.
+
+    Parameters
+    ----------
+    shape : sequence of int, optional
+        (n_rows, n_cols).
+    detector : str, optional
+        Name of the detector.
+    optical_element : str, optional
+        Name of the filter, grism or prism.
+    exposure_type : str, optional
+        Type of the exposure.
+    read_pattern : sequence of sequence of int, optional
+        Numbers of the reads of each resultant.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **arrays : ndarray
+        Arrays by name, in place of those that are made up.
+
+    Returns
+    -------
+    DNode
+    """
     if shape is None:
         shape = np.shape(arrays["data"]) if "data" in arrays else (8, 8)
     n_rows, n_cols = shape = checked_shape(shape, 2)
@@ -171,7 +237,29 @@ def create_ramp_fit_output(
     meta: Meta | None = None,
     **arrays: ArrayLike,
 ) -> DNode:
-    """The optional product of the ramp fit; `shape` is (n_segments, n_rows, n_cols)."""
+    """The optional product of the ramp fit; `shape` is (n_segments, n_rows, n_cols).
+
+    Parameters
+    ----------
+    shape : sequence of int, optional
+        (n_segments, n_rows, n_cols).
+    detector : str, optional
+        Name of the detector.
+    optical_element : str, optional
+        Name of the filter, grism or prism.
+    exposure_type : str, optional
+        Type of the exposure.
+    read_pattern : sequence of sequence of int, optional
+        Numbers of the reads of each resultant.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **arrays : ndarray
+        Arrays by name, in place of those that are made up.
+
+    Returns
+    -------
+    DNode
+    """
     shape = checked_shape(shape, 3)
     model = _exposures.RampFitOutputModel
     made_up = _exposure_meta(detector, optical_element, exposure_type, read_pattern, "l2", model)

@@ -54,7 +54,21 @@ def _arrays(reftype: str, shape: Sequence[int], **values: float) -> dict[str, np
 
 
 def create_apcorr(*, detector: str = "WFI01", meta: Meta | None = None, **content: object) -> DNode:
-    """An APCORR with half of the light within 0.1 arcseconds, all within 1, for every filter."""
+    """An APCORR with half of the light within 0.1 arcseconds, all within 1, for every filter.
+
+    Parameters
+    ----------
+    detector : str, optional
+        Name of the detector.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **content : object
+        Content by name, in place of what is made up.
+
+    Returns
+    -------
+    DNode
+    """
     row = {
         "ap_corrections": np.array([2.0, 1.0]),
         "ee_fractions": np.array([0.5, 1.0]),
@@ -75,7 +89,25 @@ def create_area(
     meta: Meta | None = None,
     **arrays: object,
 ) -> DNode:
-    """An AREA of ones; `shape` is (n_rows, n_cols)."""
+    """An AREA of ones; `shape` is (n_rows, n_cols).
+
+    Parameters
+    ----------
+    shape : sequence of int, optional
+        Shape of the main array, (n_rows, n_cols).
+    detector : str, optional
+        Name of the detector.
+    optical_element : str, optional
+        Name of the filter, grism or prism.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **arrays : ndarray
+        Arrays by name, in place of those that are made up.
+
+    Returns
+    -------
+    DNode
+    """
     content = _arrays("AREA", shape, data=1)
     return _reference("AREA", content, arrays, meta, detector, optical_element)
 
@@ -84,7 +116,21 @@ create_pixelarea = create_area
 
 
 def create_bam(*, detector: str = "WFI01", meta: Meta | None = None, **content: object) -> DNode:
-    """A BAM that does not rotate. It needs the schemas of rad 1.2."""
+    """A BAM that does not rotate. It needs the schemas of rad 1.2.
+
+    Parameters
+    ----------
+    detector : str, optional
+        Name of the detector.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **content : object
+        Content by name, in place of what is made up.
+
+    Returns
+    -------
+    DNode
+    """
     made_up = {"bam_quaternion": [0.0, 0.0, 0.0, 1.0]}
     return _reference("BAM", made_up, content, meta, detector)
 
@@ -98,7 +144,27 @@ def create_dark(
     meta: Meta | None = None,
     **arrays: object,
 ) -> DNode:
-    """A DARK of zeros, as a rate; `shape` is (n_rows, n_cols)."""
+    """A DARK of zeros, as a rate; `shape` is (n_rows, n_cols).
+
+    Parameters
+    ----------
+    shape : sequence of int, optional
+        (n_resultants, n_rows, n_cols).
+    detector : str, optional
+        Name of the detector.
+    optical_element : str, optional
+        Name of the filter, grism or prism.
+    exposure_type : str, optional
+        Type of the exposure.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **arrays : ndarray
+        Arrays by name, in place of those that are made up.
+
+    Returns
+    -------
+    DNode
+    """
     content = _arrays("DARK", shape)
     return _reference("DARK", content, arrays, meta, detector, optical_element, exposure_type)
 
@@ -106,7 +172,21 @@ def create_dark(
 def create_darkdecaysignal(
     *, detector: str = "WFI01", meta: Meta | None = None, **content: object
 ) -> DNode:
-    """A DARKDECAYSIGNAL of 0 DN, and of a second, for each of the 18 detectors."""
+    """A DARKDECAYSIGNAL of 0 DN, and of a second, for each of the 18 detectors.
+
+    Parameters
+    ----------
+    detector : str, optional
+        Name of the detector.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **content : object
+        Content by name, in place of what is made up.
+
+    Returns
+    -------
+    DNode
+    """
     row = {"amplitude": 0.0, "time_constant": 1.0}
     table = {f"WFI{number:02d}": dict(row) for number in range(1, 19)}
     return _reference("DARKDECAYSIGNAL", {"decay_table": table}, content, meta, detector)
@@ -119,7 +199,23 @@ def create_distortion(
     meta: Meta | None = None,
     **content: object,
 ) -> DNode:
-    """A DISTORTION: shift and scale, 0.1 arcseconds per pixel. Imports `astropy.modeling`."""
+    """A DISTORTION: shift and scale, 0.1 arcseconds per pixel. Imports `astropy.modeling`.
+
+    Parameters
+    ----------
+    detector : str, optional
+        Name of the detector.
+    optical_element : str, optional
+        Name of the filter, grism or prism.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **content : object
+        Content by name, in place of what is made up.
+
+    Returns
+    -------
+    DNode
+    """
     if "coordinate_distortion_transform" not in content:
         from astropy.modeling.models import Scale, Shift
 
@@ -140,6 +236,23 @@ def create_epsf(
     """An EPSF: all light in one pixel.
 
     `shape` is (n_defocus, n_spectral_types, n_positions, n_rows, n_cols).
+
+    Parameters
+    ----------
+    shape : sequence of int, optional
+        (n_defocus, n_spectral_types, n_positions, n_rows, n_cols).
+    detector : str, optional
+        Name of the detector.
+    optical_element : str, optional
+        Name of the filter, grism or prism.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **arrays : ndarray
+        Arrays by name, in place of those that are made up.
+
+    Returns
+    -------
+    DNode
     """
     content = _arrays("EPSF", shape)
     n_defocus, n_spectral_types, n_positions, n_rows, n_cols = content["psf"].shape
@@ -162,7 +275,25 @@ def create_flat(
     meta: Meta | None = None,
     **arrays: object,
 ) -> DNode:
-    """A FLAT of ones without error; `shape` is (n_rows, n_cols)."""
+    """A FLAT of ones without error; `shape` is (n_rows, n_cols).
+
+    Parameters
+    ----------
+    shape : sequence of int, optional
+        Shape of the main array, (n_rows, n_cols).
+    detector : str, optional
+        Name of the detector.
+    optical_element : str, optional
+        Name of the filter, grism or prism.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **arrays : ndarray
+        Arrays by name, in place of those that are made up.
+
+    Returns
+    -------
+    DNode
+    """
     content = _arrays("FLAT", shape, data=1)
     return _reference("FLAT", content, arrays, meta, detector, optical_element)
 
@@ -174,7 +305,23 @@ def create_gain(
     meta: Meta | None = None,
     **arrays: object,
 ) -> DNode:
-    """A GAIN of 1 e-/DN; `shape` is (n_rows, n_cols)."""
+    """A GAIN of 1 e-/DN; `shape` is (n_rows, n_cols).
+
+    Parameters
+    ----------
+    shape : sequence of int, optional
+        Shape of the main array, (n_rows, n_cols).
+    detector : str, optional
+        Name of the detector.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **arrays : ndarray
+        Arrays by name, in place of those that are made up.
+
+    Returns
+    -------
+    DNode
+    """
     return _reference("GAIN", _arrays("GAIN", shape, data=1), arrays, meta, detector)
 
 
@@ -185,7 +332,23 @@ def create_integralnonlinearity(
     meta: Meta | None = None,
     **content: object,
 ) -> DNode:
-    """An INTEGRALNONLINEARITY that changes nothing, with a node every 64 DN."""
+    """An INTEGRALNONLINEARITY that changes nothing, with a node every 64 DN.
+
+    Parameters
+    ----------
+    n_channels : int, optional
+        Number of channels of the read-out.
+    detector : str, optional
+        Name of the detector.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **content : object
+        Content by name, in place of what is made up.
+
+    Returns
+    -------
+    DNode
+    """
     nodes = np.arange(0, 65536, 64, dtype=np.uint16)
     table = {
         f"science_channel_{number:02d}": {
@@ -206,7 +369,23 @@ def create_inverselinearity(
     meta: Meta | None = None,
     **arrays: object,
 ) -> DNode:
-    """An INVERSELINEARITY that changes nothing; `shape` is (n_coeffs, n_rows, n_cols)."""
+    """An INVERSELINEARITY that changes nothing; `shape` is (n_coeffs, n_rows, n_cols).
+
+    Parameters
+    ----------
+    shape : sequence of int, optional
+        (n_coeffs, n_rows, n_cols).
+    detector : str, optional
+        Name of the detector.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **arrays : ndarray
+        Arrays by name, in place of those that are made up.
+
+    Returns
+    -------
+    DNode
+    """
     content = _arrays("INVERSELINEARITY", shape)
     content["coeffs"][1:2] = 1
     return _reference("INVERSELINEARITY", content, arrays, meta, detector)
@@ -219,7 +398,23 @@ def create_linearity(
     meta: Meta | None = None,
     **arrays: object,
 ) -> DNode:
-    """A LINEARITY that changes nothing; `shape` is (n_coeffs, n_rows, n_cols)."""
+    """A LINEARITY that changes nothing; `shape` is (n_coeffs, n_rows, n_cols).
+
+    Parameters
+    ----------
+    shape : sequence of int, optional
+        (n_coeffs, n_rows, n_cols).
+    detector : str, optional
+        Name of the detector.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **arrays : ndarray
+        Arrays by name, in place of those that are made up.
+
+    Returns
+    -------
+    DNode
+    """
     content = _arrays("LINEARITY", shape)
     content["coeffs"][1:2] = 1
     return _reference("LINEARITY", content, arrays, meta, detector)
@@ -232,12 +427,42 @@ def create_mask(
     meta: Meta | None = None,
     **arrays: object,
 ) -> DNode:
-    """A MASK without flags; `shape` is (n_rows, n_cols)."""
+    """A MASK without flags; `shape` is (n_rows, n_cols).
+
+    Parameters
+    ----------
+    shape : sequence of int, optional
+        Shape of the main array, (n_rows, n_cols).
+    detector : str, optional
+        Name of the detector.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **arrays : ndarray
+        Arrays by name, in place of those that are made up.
+
+    Returns
+    -------
+    DNode
+    """
     return _reference("MASK", _arrays("MASK", shape), arrays, meta, detector)
 
 
 def create_photom(*, detector: str = "WFI01", meta: Meta | None = None, **content: object) -> DNode:
-    """A PHOTOM with 1 MJy/sr per DN/s and a pixel of 1e-12 sr for every filter."""
+    """A PHOTOM with 1 MJy/sr per DN/s and a pixel of 1e-12 sr for every filter.
+
+    Parameters
+    ----------
+    detector : str, optional
+        Name of the detector.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **content : object
+        Content by name, in place of what is made up.
+
+    Returns
+    -------
+    DNode
+    """
     curve = {
         "wavelength": np.ones(2, np.float32),
         "effective_area": np.ones(2, np.float32),
@@ -270,7 +495,25 @@ def create_readnoise(
     meta: Meta | None = None,
     **arrays: object,
 ) -> DNode:
-    """A READNOISE of 1 DN per read; `shape` is (n_rows, n_cols)."""
+    """A READNOISE of 1 DN per read; `shape` is (n_rows, n_cols).
+
+    Parameters
+    ----------
+    shape : sequence of int, optional
+        Shape of the main array, (n_rows, n_cols).
+    detector : str, optional
+        Name of the detector.
+    exposure_type : str, optional
+        Type of the exposure.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **arrays : ndarray
+        Arrays by name, in place of those that are made up.
+
+    Returns
+    -------
+    DNode
+    """
     content = _arrays("READNOISE", shape, data=1)
     return _reference("READNOISE", content, arrays, meta, detector, exposure_type=exposure_type)
 
@@ -285,6 +528,21 @@ def create_refpix(
     """A REFPIX that changes nothing; `shape` is (n_channels, n_frequencies).
 
     There is a channel for 128 columns; of n_rows rows come 70 * n_rows + 1 frequencies.
+
+    Parameters
+    ----------
+    shape : sequence of int, optional
+        (n_channels, n_frequencies).
+    detector : str, optional
+        Name of the detector.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **arrays : ndarray
+        Arrays by name, in place of those that are made up.
+
+    Returns
+    -------
+    DNode
     """
     return _reference("REFPIX", _arrays("REFPIX", shape), arrays, meta, detector)
 
@@ -296,6 +554,22 @@ def create_saturation(
     meta: Meta | None = None,
     **arrays: object,
 ) -> DNode:
-    """A SATURATION at 60000 DN; `shape` is (n_rows, n_cols)."""
+    """A SATURATION at 60000 DN; `shape` is (n_rows, n_cols).
+
+    Parameters
+    ----------
+    shape : sequence of int, optional
+        Shape of the main array, (n_rows, n_cols).
+    detector : str, optional
+        Name of the detector.
+    meta : dict, optional
+        Metadata that replace or extend what is made up.
+    **arrays : ndarray
+        Arrays by name, in place of those that are made up.
+
+    Returns
+    -------
+    DNode
+    """
     content = _arrays("SATURATION", shape, data=60000)
     return _reference("SATURATION", content, arrays, meta, detector)

@@ -71,11 +71,26 @@ class CrdsCache:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> CrdsCache | None:
-        """The cache that the environment names, read now; None if it names none.
+        """The cache that the environment names.
 
         For each of the three directories the first of these counts: ``CRDS_MAPPATH_SINGLE``
         (``REFPATH``, ``CFGPATH``); ``CRDS_MAPPATH`` with ``/roman``; ``CRDS_PATH_SINGLE`` with
         ``/mappings`` (``/references``, ``/config``); ``CRDS_PATH`` with ``/mappings/roman``.
+
+        Parameters
+        ----------
+        environ : dict of str to str, optional
+            The environment variables; ``os.environ`` by default.
+
+        Returns
+        -------
+        CrdsCache or None
+            None if the environment names no cache.
+
+        Raises
+        ------
+        RuleFileError
+            If the directory does not exist.
         """
         environ = os.environ if environ is None else environ
         if not any(environ.get(name) for name in PATH_VARIABLES):
@@ -99,7 +114,17 @@ class CrdsCache:
 
     @classmethod
     def at(cls, directory: Path) -> CrdsCache:
-        """The cache in a directory, laid out as under ``CRDS_PATH``, or ``CRDS_PATH_SINGLE``."""
+        """The cache in a directory, laid out as below ``CRDS_PATH`` or ``CRDS_PATH_SINGLE``.
+
+        Parameters
+        ----------
+        directory : path
+            The directory.
+
+        Returns
+        -------
+        CrdsCache
+        """
         if not (directory / "mappings" / OBSERVATORY).is_dir() and is_cache(directory):
             parts = (directory / part for part in ("mappings", "references", "config"))
             return cls(*parts, ignore_checksum=flag(CHECKSUM_VARIABLE))
@@ -118,6 +143,10 @@ class CrdsCache:
         name : str, optional
             ``roman_0017.pmap``, or ``latest`` (also ``roman-latest``) for the cache's default;
             by default what ``CRDS_CONTEXT`` says, else the cache's default.
+
+        Returns
+        -------
+        str
 
         Raises
         ------
@@ -167,7 +196,13 @@ class CrdsCache:
 
     @cached_property
     def server_config(self) -> dict[str, Any]:
-        """What the server said last, as the cache keeps it; empty where it does not."""
+        """What the server said last, as the cache keeps it; empty if it keeps nothing.
+
+        Raises
+        ------
+        RuleFileError
+            If the file cannot be read, or is not what the server writes.
+        """
         path = self._config_path()
         if path is None or not path.is_file():
             return {}
@@ -182,7 +217,13 @@ class CrdsCache:
         return value
 
     def stamp_of_config(self) -> tuple[int, int] | None:
-        """Size and time of change of ``server_config``; None where there is none."""
+        """Size and time of change of the file ``server_config``.
+
+        Returns
+        -------
+        tuple of (int, int) or None
+            None if there is no such file.
+        """
         path = self._config_path()
         try:
             status = None if path is None else path.stat()
@@ -204,6 +245,15 @@ class CrdsCache:
     def pipeline_map(self, context: str) -> ContextMap:
         """The pipeline map of a context.
 
+        Parameters
+        ----------
+        context : str
+            Name of a pipeline map, such as ``roman_0001.pmap``.
+
+        Returns
+        -------
+        ContextMap
+
         Raises
         ------
         RuleFileError
@@ -212,6 +262,17 @@ class CrdsCache:
 
     def instrument_map(self, context: str, instrument: str) -> ContextMap:
         """The instrument map of a context.
+
+        Parameters
+        ----------
+        context : str
+            Name of a pipeline map, such as ``roman_0001.pmap``.
+        instrument : str
+            Name of the instrument.
+
+        Returns
+        -------
+        ContextMap
 
         Raises
         ------
@@ -227,7 +288,21 @@ class CrdsCache:
         return self._context_map(name, context)
 
     def reference_map(self, context: str, instrument: str, reftype: str) -> ReferenceMap | str:
-        """The rules for a reference type, or ``"N/A"`` or ``"OMIT"`` where there are none needed.
+        """The rules for a reference type.
+
+        Parameters
+        ----------
+        context : str
+            Name of a pipeline map, such as ``roman_0001.pmap``.
+        instrument : str
+            Name of the instrument.
+        reftype : str
+            Reference type, such as ``"flat"``, in any case.
+
+        Returns
+        -------
+        ReferenceMap or str
+            ``"N/A"`` or ``"OMIT"`` if no reference of the type is needed.
 
         Raises
         ------
@@ -277,6 +352,17 @@ class CrdsCache:
     def instrument_of(self, context: str, header: Mapping[str, str]) -> str:
         """The instrument that an exposure's metadata name.
 
+        Parameters
+        ----------
+        context : str
+            Name of a pipeline map, such as ``roman_0001.pmap``.
+        header : dict of str to str
+            Metadata of the exposure by their names in the rules.
+
+        Returns
+        -------
+        str
+
         Raises
         ------
         BadParameterError
@@ -312,15 +398,20 @@ class CrdsCache:
     # --- files
 
     def locate(self, name: str, instrument: str = "wfi", source: str = "the rules") -> Path:
-        """Where the reference file of a name is.
+        """Where the reference file with a name is.
 
         Parameters
         ----------
         name : str
             As the rules have it, without any directory.
         instrument : str
+            Name of the instrument.
         source : str
             The rule file that names it, for messages.
+
+        Returns
+        -------
+        path
 
         Raises
         ------
@@ -341,7 +432,17 @@ class CrdsCache:
         raise MissingFileError(name, places[0], f"the reference file {name}")
 
     def reference_directories(self, instrument: str = "wfi") -> list[Path]:
-        """Where reference files may be, by the layout of the cache."""
+        """Where reference files may be, by the layout of the cache.
+
+        Parameters
+        ----------
+        instrument : str, optional
+            Name of the instrument.
+
+        Returns
+        -------
+        list of path
+        """
         by_instrument, flat = self.references / instrument.lower(), self.references
         mode = self._subdirectory_mode()
         if mode == "flat":

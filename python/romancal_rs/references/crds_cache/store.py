@@ -79,6 +79,7 @@ class CrdsStore:
 
     @property
     def location(self) -> str:
+        """The directory of the cache, for messages."""
         return f"the CRDS cache {self.cache.mappings}, context {self.context}"
 
     def find(self, reftype: str, keys: ExposureKeys) -> Match:
@@ -89,6 +90,11 @@ class CrdsStore:
         reftype : str
             Such as ``"flat"``; upper or lower case.
         keys : ExposureKeys
+            What references are chosen by.
+
+        Returns
+        -------
+        Match
 
         Raises
         ------
@@ -122,14 +128,29 @@ class CrdsStore:
         return Match(path, None, self.context, rule, runner_up)
 
     def is_current(self) -> bool:
-        """Whether the cache has the ``server_config`` that it had, which names the latest context.
+        """Whether the ``server_config`` of the cache, which names the latest context, is the same.
 
         Rule files never change. A server is not asked again.
+
+        Returns
+        -------
+        bool
         """
         return self._server_config == self.cache.stamp_of_config()
 
     def distinguishing(self, keys: ExposureKeys) -> Hashable:
-        """What of the keys counts here: what the rules ask for, and between which dates it lies."""
+        """The part of the keys on which the choice of references depends.
+
+        Parameters
+        ----------
+        keys : ExposureKeys
+            What references are chosen by.
+
+        Returns
+        -------
+        Hashable
+            What the rules ask for, and the interval between two dates of the rules.
+        """
         header = header_of(keys)
         if keys.instrument not in self._asked:
             self._asked[keys.instrument] = self._asked_for(header)
@@ -187,13 +208,19 @@ class CrdsStore:
         )
 
     def find_parameters(self, reftypes: Iterable[str], keys: ExposureKeys) -> Path | None:
-        """Find the parameter reference of a step, which there need not be.
+        """Find the parameter reference of a step; there need not be one.
 
         Parameters
         ----------
         reftypes : iterable of str
             What it may be called, such as ``PARS-JUMPSTEP``; the first that fits is taken.
         keys : ExposureKeys
+            What references are chosen by.
+
+        Returns
+        -------
+        path or None
+            None if there is none.
 
         Raises
         ------

@@ -74,6 +74,10 @@ def build_cache(directory: Path, target: Path) -> BuiltCache:
     target : Path
         The directory of the cache, for ``CRDS_PATH``; made if need be.
 
+    Returns
+    -------
+    BuiltCache
+
     Raises
     ------
     ReferenceNotFoundError

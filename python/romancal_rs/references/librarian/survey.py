@@ -64,12 +64,33 @@ class Choice:
 
 
 def places(store: Store) -> tuple[Store, ...]:
-    """The directory, the CRDS cache, or both in the order in which they are asked."""
+    """The places of a store, in the order in which they are asked.
+
+    Parameters
+    ----------
+    store : Store
+        A directory, a CRDS cache, or a chain of both.
+
+    Returns
+    -------
+    tuple of Store
+    """
     return store.stores if isinstance(store, StoreChain) else (store,)
 
 
 def recipe_of_file(path: str | os.PathLike[str]) -> Recipe:
-    """The recipe in which the exposure pipeline runs on the exposure in a file."""
+    """The recipe by which the exposure pipeline runs on the exposure in a file.
+
+    Parameters
+    ----------
+    path : str or path
+        Name of the file.
+
+    Returns
+    -------
+    str
+        ``2022`` or ``flight``.
+    """
     from ... import datamodels
     from ...stpipe.recipes import recipe_for
 
@@ -78,7 +99,20 @@ def recipe_of_file(path: str | os.PathLike[str]) -> Recipe:
 
 
 def idle_steps(keys: ExposureKeys, recipe: str) -> tuple[str, ...]:
-    """The steps of a recipe of the exposure pipeline that do not run on exposures of this type."""
+    """The steps of a recipe that do not run on exposures of a type.
+
+    Parameters
+    ----------
+    keys : ExposureKeys
+        What references are chosen by.
+    recipe : str
+        Name of the recipe: ``2022`` or ``flight``.
+
+    Returns
+    -------
+    tuple of str
+        Names of steps of the exposure pipeline.
+    """
 
     def is_idle(step_class: Any) -> bool:
         types = step_class.in_recipe(recipe, "exposure_types")
@@ -241,13 +275,19 @@ _COLUMNS = {
 
 
 def check_types(reftypes: Iterable[str], there: Iterable[str] = ()) -> frozenset[str]:
-    """The types that a user named, in capitals.
+    """Check reference types that a user named.
 
     Parameters
     ----------
     reftypes : iterable of str
+        Reference types in any case.
     there : iterable of str
         Types that are known besides those of the pipeline's references.
+
+    Returns
+    -------
+    frozenset of str
+        The types in capitals.
 
     Raises
     ------
@@ -267,11 +307,17 @@ def check_types(reftypes: Iterable[str], there: Iterable[str] = ()) -> frozenset
 
 
 def entries(place: Store) -> tuple[list[Entry], list[str]]:
-    """All reference files that a place knows, sorted, and what of it could not be read.
+    """List all reference files that a place knows.
 
     Parameters
     ----------
     place : DirectoryStore or CrdsStore
+        The place.
+
+    Returns
+    -------
+    tuple of (list of Entry, list of str)
+        The files, sorted, and messages about files that could not be read.
     """
     if isinstance(place, DirectoryStore):
         return sorted(map(_entry_of_file, place.heads)), place.unreadable

@@ -1,0 +1,243 @@
+"""Docstrings of everything public hold to numpydoc's rules: what the API pages and `help` show."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+import re
+import textwrap
+from collections.abc import Iterator
+from enum import Enum
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpydoc.validate
+import pytest
+from numpydoc.docscrape import get_doc_object
+
+import romancal_rs
+from romancal_rs import _core
+from romancal_rs.errors import RomancalError
+
+#: Rules of numpydoc that every public docstring keeps, https://numpydoc.readthedocs.io/en/latest/validation.html.
+KEPT = {
+    *("GL01", "GL02", "GL03", "GL05", "GL06", "GL07", "GL09", "GL10"),  # sections and their order
+    "GL08",  # there is a docstring
+    *("SS01", "SS02", "SS03", "SS04", "SS06"),  # a summary: one sentence on one line
+    *("PR01", "PR02", "PR03"),  # the parameters, all of them, under their names, in their order
+    *("PR04", "PR05", "PR06", "PR10"),  # the type of each
+    *("PR07", "PR08", "PR09"),  # what each is
+    *("RT01", "RT02", "RT04", "RT05", "YD01"),  # what comes back
+}
+#: Rules that are not asked for, and why.
+LEFT_OUT = {
+    "ES01": "a summary that says everything needs no second paragraph",
+    "EX01": "what people use most has examples, which test_doctests.py runs; a property needs none",
+    "RT03": "where the summary says what comes back, a description would repeat it",
+    "SA01": "pages link from the text; most functions have no relative",
+    "SA02": "as SA01",
+    "SA03": "as SA01",
+    "SA04": "as SA01",
+    "SS05": "a guess from a final s: many summaries are nouns, as in 'Units of the arrays.'",
+}
+#: Rules for the modules that are parts of a package: what their docstrings say is right, though
+#: a parameter whose name and type tell everything may be left out.
+KEPT_INSIDE = KEPT - {"PR01", "PR04", "PR07", "PR08", "PR09", "RT01", "YD01"}
+
+
+class Public(NamedTuple):
+    """Something that people reach by a public name."""
+
+    name: str
+    value: Any
+    #: The class that offers it, and None of what a module has.
+    owner: type | None = None
+    #: Whether it is reached by the name of a subclass of that.
+    is_inherited: bool = False
+
+
+def modules() -> Iterator[tuple[ModuleType, bool]]:
+    """Modules that have a list of what they offer, and whether `dir` shows just that list."""
+    for found in [None, *pkgutil.walk_packages(romancal_rs.__path__, "romancal_rs.")]:
+        name = "romancal_rs" if found is None else found.name
+        if any(part.startswith("_") for part in name.split(".")):
+            continue
+        module = importlib.import_module(name)
+        if "__dir__" in vars(module):
+            yield module, True
+        elif hasattr(module, "__all__"):
+            yield module, False
+
+
+def is_ours(value: Any) -> bool:
+    return str(getattr(value, "__module__", "")).startswith("romancal_rs")
+
+
+def members(cls: type, name: str) -> Iterator[Public]:
+    """Its methods and properties, those of base classes of this package too."""
+    for base in cls.__mro__:
+        for member, item in vars(base).items() if is_ours(base) else ():
+            function = inspect.isroutine(item) or isinstance(item, classmethod | staticmethod)
+            is_property = inspect.isdatadescriptor(item) or hasattr(item, "attrname")
+            is_slot = inspect.ismemberdescriptor(item) and is_ours(item)
+            if not member.startswith("_") and (function or is_property) and not is_slot:
+                yield Public(f"{name}.{member}", item, base, base is not cls)
+
+
+def walk(module: ModuleType) -> Iterator[Public]:
+    for name in dir(module) if "__dir__" in vars(module) else module.__all__:
+        value = getattr(module, name)
+        if is_ours(value) and (inspect.isclass(value) or inspect.isroutine(value)):
+            yield Public(f"{module.__name__}.{name}", value)
+            if inspect.isclass(value):
+                yield from members(value, f"{module.__name__}.{name}")
+
+
+def everything(public: bool) -> list[Public]:
+    """Each object once, under its shortest name."""
+    names = [item for module, is_public in modules() if is_public == public for item in walk(module)]
+    # What a class inherits goes by the name of the base class, if that is public too.
+    names.sort(key=lambda item: (item.is_inherited, item.name.count("."), item.name))
+    found: dict[int, Public] = {}
+    for item in names:
+        found.setdefault(id(item.value), item)
+    return list(found.values())
+
+
+PUBLIC = everything(True)
+INSIDE = [item for item in everything(False) if id(item.value) not in {id(p.value) for p in PUBLIC}]
+
+
+def function_of(value: Any) -> Any:
+    """The function of a method or a property."""
+    for attribute in ("__func__", "fget", "func", "__wrapped__"):
+        value = getattr(value, attribute, value)
+    return value
+
+
+def is_inherited(item: Public) -> bool:
+    """Whether it has no docstring because it does what its base class says of it."""
+    if item.owner is None or function_of(item.value).__doc__:
+        return False
+    member = item.name.rpartition(".")[2]
+    bases = [vars(base)[member] for base in item.owner.__mro__[1:] if member in vars(base)]
+    return any(function_of(base).__doc__ for base in bases)
+
+
+def faults(item: Public, kept: set[str]) -> list[str]:
+    """What numpydoc finds, by our rules."""
+    if is_inherited(item):
+        return []
+    validator = numpydoc.validate.Validator(get_doc_object(item.value))
+    if not validator.raw_doc:
+        return ["GL08: The object does not have a docstring"]
+    told = numpydoc.validate.validate(item.name)["errors"]
+    if inspect.isclass(item.value):
+        if dataclasses.is_dataclass(item.value):
+            told = [*without_parameters(told), *attribute_faults(item.value)]
+        elif not says_how_it_is_made(item.value):
+            told = without_parameters(told)
+    return [f"{code}: {message}" for code, message in told if code in kept]
+
+
+def without_parameters(told: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(code, message) for code, message in told if code not in ("PR01", "PR02", "PR03")]
+
+
+def says_how_it_is_made(cls: type) -> bool:
+    """Whether its docstring has to say so: not of exceptions, which we raise, nor of protocols and
+    enumerations, which nobody makes, nor of a class that leaves it to its base class."""
+    if issubclass(cls, BaseException | Enum) or getattr(cls, "_is_protocol", False):
+        return False
+    return "__init__" in vars(cls) or hasattr(type(cls), "__signature__") or "__new__" in vars(cls)
+
+
+def attribute_faults(cls: type) -> Iterator[tuple[str, str]]:
+    """Of a dataclass the fields are documented as parameters or as attributes."""
+    doc = get_doc_object(cls)
+    sections = [*doc["Parameters"], *doc["Attributes"]]
+    told = {name for names, _, _ in sections for name in names.split(", ")}
+    fields = {field.name for field in dataclasses.fields(cls) if not field.name.startswith("_")}
+    if missing := fields - told:
+        yield "PR01", f"Attributes {sorted(missing)} not documented"
+    known = fields | set(dir(cls))
+    if unknown := told - known:
+        yield "PR02", f"Unknown attributes {sorted(unknown)}"
+
+
+def by_name(item: Public) -> str:
+    return item.name
+
+
+@pytest.mark.parametrize("item", PUBLIC, ids=by_name)
+def test_public_docstrings_keep_the_rules(item):
+    assert faults(item, KEPT) == []
+
+
+@pytest.mark.parametrize("item", INSIDE, ids=by_name)
+def test_docstrings_of_parts_say_nothing_wrong(item):
+    assert faults(item, KEPT_INSIDE) == []
+
+
+def test_every_rule_of_numpydoc_is_kept_or_left_out_for_a_reason():
+    assert KEPT | LEFT_OUT.keys() == numpydoc.validate.ERROR_MSGS.keys()
+    assert not KEPT & LEFT_OUT.keys()
+
+
+def raised(function: Any) -> Iterator[type[RomancalError]]:
+    """The errors of this package that the function raises itself."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            made = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            error = function.__globals__.get(made.id) if isinstance(made, ast.Name) else None
+            if inspect.isclass(error) and issubclass(error, RomancalError):
+                yield error
+
+
+@pytest.mark.parametrize("item", [i for i in PUBLIC if not inspect.isclass(i.value)], ids=by_name)
+def test_errors_that_a_function_raises_are_documented(item):
+    function = function_of(item.value)
+    if is_inherited(item) or not inspect.isfunction(function):
+        return
+    told = {kind for _, kind, _ in get_doc_object(function)["Raises"]}
+    for error in raised(function):
+        assert told & {base.__name__ for base in error.__mro__}, error.__name__
+
+
+#: How a type says its shape and dtype: ``ndarray, (n_rows, n_cols), float32``.
+ARRAY_TYPE = re.compile(
+    r"(ndarray|array_like).*(\(.+\)|0-d|any shape|same shape).*"
+    r"(u?int\d+|float\d+|bool|dtype|numbers)"
+)
+KERNELS = [
+    item
+    for item in PUBLIC
+    if inspect.isfunction(item.value) and item.name.startswith("romancal_rs.kernels.")
+]
+#: What computes nothing.
+SETTINGS = {"num_threads", "set_num_threads"}
+
+
+@pytest.mark.parametrize("item", KERNELS, ids=by_name)
+def test_arrays_of_kernels_have_shape_and_dtype(item):
+    doc = get_doc_object(item.value)
+    for name, kind, _ in [*doc["Parameters"], *doc["Other Parameters"]]:
+        if "ndarray" in kind:
+            assert ARRAY_TYPE.match(kind), f"{name} : {kind}"
+
+
+@pytest.mark.parametrize("item", KERNELS, ids=by_name)
+def test_kernels_say_where_their_algorithm_comes_from(item):
+    if item.name.rpartition(".")[2] not in SETTINGS:
+        assert get_doc_object(item.value)["References"]
+
+
+def test_compiled_classes_and_what_is_inherited_are_walked_too():
+    names = {item.name for item in PUBLIC}
+    assert romancal_rs.ReadPattern is _core.ReadPattern
+    assert {"romancal_rs.ReadPattern", "romancal_rs.ReadPattern.times"} <= names
+    assert {"romancal_rs.stpipe.Step.call", "romancal_rs.datamodels.DataModel.save"} <= names
