@@ -50,7 +50,10 @@ _N_PLACES = 9
 
 
 class AssignWcsStep(RomanStep):
-    """Attach the world coordinate system, and its footprint on the sky, to an image."""
+    """Attach the world coordinate system, and its footprint on the sky, to an image.
+
+    Takes and returns an `ImageModel <romancal_rs.datamodels.ImageModel>`, which gets ``meta.wcs``.
+    """
 
     class_alias = "assign_wcs"
     cal_step_name = "assign_wcs"

@@ -24,11 +24,13 @@ __dir__ = _lazy.listing(__all__)
 
 
 class DarkCurrentStep(RampStep):
-    """Subtract the dark current: of a rate image its rate, of a ramp resultant by resultant.
+    """Subtract the dark current from a rate image, or from each resultant of a ramp.
 
-    In the flight recipe it comes after the fit, in that of 2022 before. From a ramp, a DARK that
-    holds a rate (today's) is subtracted as rate times the resultant's mean time; one that holds
-    accumulated signal (2022's) as it is. For an image the DARK has to hold a rate.
+    Takes and returns an `ImageModel <romancal_rs.datamodels.ImageModel>`,
+    in the recipe ``2022`` a `RampModel <romancal_rs.datamodels.RampModel>`.
+    The flight pipeline runs the step after the fit, that of 2022 before. A DARK of today holds a
+    rate: a ramp loses that rate times the mean time of each resultant. A DARK of 2022 holds the
+    accumulated signal, which is subtracted as it is. For an image the DARK must hold a rate.
     """
 
     spec = """

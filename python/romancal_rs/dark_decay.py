@@ -15,7 +15,11 @@ __dir__ = _lazy.listing(__all__)
 
 
 class DarkDecayStep(RampStep):
-    """Subtract the signal of all pixels that fades after the reset."""
+    """Subtract the signal of all pixels that fades after the reset.
+
+    Takes and returns a `RampModel <romancal_rs.datamodels.RampModel>`. Only the flight
+    pipeline has this step.
+    """
 
     class_alias = "dark_decay"
     cal_step_name = "dark_decay"

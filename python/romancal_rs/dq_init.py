@@ -30,8 +30,10 @@ __dir__ = _lazy.listing(__all__)
 class DQInitStep(RomanStep):
     """Make the ramp and its data-quality arrays: bad pixels of the MASK, and the guide window.
 
-    Counts that were sent as differences to a reference read, or with an offset, are restored. The
-    border of reference pixels is copied to arrays of its own, before any correction.
+    Takes a `ScienceRawModel <romancal_rs.datamodels.ScienceRawModel>` and returns a
+    `RampModel <romancal_rs.datamodels.RampModel>`. Counts that were sent as differences to a
+    reference read, or with an offset, are restored. The border of reference pixels is copied to
+    separate arrays before any correction.
     """
 
     spec = """

@@ -26,9 +26,10 @@ BUILDS_ON_IN_2022 = ("dq_init", "saturation", "linearity", "dark", "jump", "ramp
 class FlatFieldStep(RomanStep):
     """Divide the rate image by the flat field, and propagate its error.
 
-    It is for direct images; in the recipe of 2022 for those of type WFI_IMAGE alone. There the
-    error is made of the variances, that of the flat included; in flight it is divided like the
-    rate, and includes the variance of the flat only where a parameter says so.
+    Takes and returns an `ImageModel <romancal_rs.datamodels.ImageModel>`. The step is
+    for direct images; in the recipe ``2022`` only for those of type WFI_IMAGE. In that recipe the
+    error is computed from the variances, with that of the flat. In the recipe ``flight`` it is
+    divided like the rate, and includes the variance of the flat only if a parameter asks for it.
     """
 
     spec = """

@@ -24,7 +24,11 @@ MIN_RESULTANTS = 3
 
 
 class JumpStep(RampStep):
-    """Flag cosmic-ray jumps by the two-point difference method, where the fit looks for none."""
+    """Flag cosmic-ray jumps by the two-point difference method, where the fit looks for none.
+
+    Takes and returns a `RampModel <romancal_rs.datamodels.RampModel>`, whose ``groupdq`` gets
+    the flag JUMP_DET.
+    """
 
     spec = """
         rejection_threshold = float(default=4.0, min=0)  #! For 5 or more resultants [sigma]
@@ -32,9 +36,9 @@ class JumpStep(RampStep):
         four_group_rejection_threshold = float(default=5.0, min=0)  #! For 4 resultants [sigma]
         maximum_cores = cores(default='none')  # Threads: none, quarter, half, all, or a number
         flag_4_neighbors = boolean(default=True)  #! Flag the four neighbours of each jump too
-        max_jump_to_flag_neighbors = float(default=1000)  # Not those of a jump above this [sigma]
-        min_jump_to_flag_neighbors = float(default=10)  # Not those of a jump below this [sigma]
-        read_noise_is_cds = auto_boolean(default='auto')  # READNOISE is of a difference of reads
+        max_jump_to_flag_neighbors = float(default=1000)  # Only of jumps below this [sigma]
+        min_jump_to_flag_neighbors = float(default=10)  # Only of jumps above this [sigma]
+        read_noise_is_cds = auto_boolean(default='auto')  # READNOISE is of read differences
     """
     class_alias = "jump"
     cal_step_name = "jump"

@@ -34,9 +34,9 @@ _WITHOUT = {
 class LinearityStep(RampStep):
     """Correct the detector's non-linear response with a polynomial for each pixel.
 
-    In the flight recipe read by read, where there is an INVERSELINEARITY, and with the nonlinearity
-    of the A/D converters, where there is an INTEGRALNONLINEARITY; in that of 2022 resultant by
-    resultant.
+    Takes and returns a `RampModel <romancal_rs.datamodels.RampModel>`. The recipe ``flight``
+    corrects read by read if there is an INVERSELINEARITY, and corrects the nonlinearity of the A/D
+    converters if there is an INTEGRALNONLINEARITY. The recipe ``2022`` corrects each resultant.
     """
 
     class_alias = "linearity"

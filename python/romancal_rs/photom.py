@@ -24,7 +24,8 @@ __dir__ = _lazy.listing(__all__)
 class PhotomStep(RomanStep):
     """Copy the flux conversion and the pixel area of the optical element into the metadata.
 
-    In the recipe of 2022 it is for imaging exposures alone.
+    Takes and returns an `ImageModel <romancal_rs.datamodels.ImageModel>`: its data do not
+    change. In the recipe ``2022`` the step is only for exposures of type WFI_IMAGE.
     """
 
     spec = """

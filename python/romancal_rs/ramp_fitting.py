@@ -38,32 +38,34 @@ OF_SNOWBALLS = (
 
 
 class RampFitStep(FitStep):
-    """Fit a count rate to each pixel's ramp, and find jumps meanwhile; trims the border.
+    """Fit a count rate to each pixel's ramp, and find jumps at the same time.
 
-    The result is a rate image in DN/s. ``gls`` is the likelihood fit of this package, ``likely``
+    Takes a `RampModel <romancal_rs.datamodels.RampModel>` and returns an
+    `ImageModel <romancal_rs.datamodels.ImageModel>`: the rate [DN/s], without the border
+    of reference pixels. The algorithm ``gls`` is the likelihood fit of this package, ``likely``
     that of romancal 1.1; ``ols`` is the fit of 2022, which needs the jump step before it.
     """
 
     spec = """
         algorithm = option('auto', 'gls', 'likely', 'ols', default='auto')  #! ols in 2022, else gls
-        rejection_threshold = float(default=4.5, min=0, max=1e9)  #!! Of hits; not for ols [sigma]
-        use_ramp_jump_detection = boolean(default=True)  #! Look for hits; not for ols
-        average_hits = boolean(default=True)  # Over the reads in which a hit may be; for gls
+        rejection_threshold = float(default=4.5, min=0, max=1e9)  #!! For jumps; not for ols [sigma]
+        use_ramp_jump_detection = boolean(default=True)  #! Look for jumps; not for ols
+        average_hits = boolean(default=True)  # Average over the reads that a hit may be in; gls
         record_jumps = boolean(default=True)  # List flagged samples in jump_indices; not for ols
         include_var_rnoise = boolean(default=True)  # Keep the variance of read noise
-        smooth_variance = boolean(default=False)  # Photon noise of the rate of the neighbourhood
+        smooth_variance = boolean(default=False)  # Photon noise from the mean rate around a pixel
         expand_large_events = boolean(default=False)  #! Flag around snowballs; not for ols
-        min_sat_area = float(default=1.0, min=0)  # Saturated core of a snowball, at least [pixels]
-        min_jump_area = float(default=6.0, min=0)  # Jumps of a snowball, at least [pixels]
-        expand_factor = float(default=1.9, min=1)  # Grow snowballs by it
-        min_sat_radius_extend = float(default=0.5, min=0)  # Grow saturated cores above it [pixels]
-        sat_required_snowball = boolean(default=True)  # A snowball has a saturated core
-        sat_expand = integer(default=2, min=0)  # Grow saturated cores by so much [pixels]
-        edge_size = integer(default=0, min=0)  # No core is needed so near to the edge [pixels]
+        min_sat_area = float(default=1.0, min=0)  # Smallest saturated core of a snowball [pixels]
+        min_jump_area = float(default=6.0, min=0)  # Smallest area of jumps of a snowball [pixels]
+        expand_factor = float(default=1.9, min=1)  # Grow snowballs by this factor
+        min_sat_radius_extend = float(default=0.5, min=0)  # Grow cores with a larger radius [pixels]
+        sat_required_snowball = boolean(default=True)  # A snowball must have a saturated core
+        sat_expand = integer(default=2, min=0)  # Grow saturated cores by this much [pixels]
+        edge_size = integer(default=0, min=0)  # No core needed this near to the edge [pixels]
         opt_name = output_file(default=None)  # Name of the optional product, instead of the usual
         maximum_cores = cores(default='none')  # Threads: none, quarter, half, all, or a number
         save_opt = boolean(default=False)  # Save the fits of the segments as well; only for ols
-        read_noise_is_cds = auto_boolean(default='auto')  # READNOISE is of a difference of reads
+        read_noise_is_cds = auto_boolean(default='auto')  # READNOISE is of read differences
     """
     class_alias = "rampfit"
     other_aliases = ("ramp_fit",)

@@ -36,7 +36,11 @@ MIN_RESULTANTS = 2
 
 
 class RefPixStep(RampStep):
-    """Correct ramps for the noise of the read-out that the reference pixels see."""
+    """Correct ramps for the noise of the read-out that the reference pixels see.
+
+    Takes and returns a `RampModel <romancal_rs.datamodels.RampModel>`. Only the flight
+    pipeline has this step.
+    """
 
     spec = """
         remove_offset = boolean(default=True)  #! Remove each reference pixel's mean over the ramp

@@ -20,12 +20,16 @@ __dir__ = _lazy.listing(__all__)
 
 
 class SaturationStep(RampStep):
-    """Flag samples at or above the saturation threshold, or at or below the A/D floor."""
+    """Flag samples at or above the saturation threshold, or at or below the A/D floor.
+
+    Takes and returns a `RampModel <romancal_rs.datamodels.RampModel>`, whose ``groupdq`` gets the
+    flags SATURATED, AD_FLOOR and DO_NOT_USE.
+    """
 
     spec = """
-        n_pix_grow_sat = integer(default=0, min=0)  #! Also flag pixels this near to a saturated one
-        partial = option('auto', 'none', 'mean_read', 'concave', default='auto')  #! Filled in part
-        backup = integer(default=0, min=0)  #! Also flag so many resultants before a saturated one
+        n_pix_grow_sat = integer(default=0, min=0)  #! Also flag pixels this near [pixels]
+        partial = option('auto', 'none', 'mean_read', 'concave', default='auto')  #! Saturated in part
+        backup = integer(default=0, min=0)  #! Also flag this many resultants before
     """
     class_alias = "saturation"
     cal_step_name = "saturation"

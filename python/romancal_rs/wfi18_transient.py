@@ -25,14 +25,15 @@ FEW_ROWS, SMALL_SHARE = 100, 0.1
 
 
 class WFI18TransientStep(RampStep):
-    """Take the transient off the first resultant of detector WFI18.
+    """Subtract the transient from the first resultant of detector WFI18.
 
-    The status of exposures of other detectors is N/A. Exposures of one or two resultants are
-    SKIPPED: nothing can be fitted, and nothing would be left without the first.
+    Takes and returns a `RampModel <romancal_rs.datamodels.RampModel>`. The status of
+    exposures of other detectors is N/A. Exposures of one or two resultants are SKIPPED: nothing
+    can be fitted, and without the first resultant nothing would be left.
     """
 
     spec = """
-        mask_rows = boolean(default=False)  #! Flag the rows that are read first, fit nothing
+        mask_rows = boolean(default=False)  #! Only flag the rows that are read first
     """
     class_alias = "wfi18_transient"
     cal_step_name = "wfi18_transient"

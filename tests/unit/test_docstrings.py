@@ -82,8 +82,11 @@ def members(cls: type, name: str) -> Iterator[Public]:
         for member, item in vars(base).items() if is_ours(base) else ():
             function = inspect.isroutine(item) or isinstance(item, classmethod | staticmethod)
             is_property = inspect.isdatadescriptor(item) or hasattr(item, "attrname")
-            is_slot = inspect.ismemberdescriptor(item) and is_ours(item)
-            if not member.startswith("_") and (function or is_property) and not is_slot:
+            is_slot = inspect.ismemberdescriptor(item)
+            is_current = inspect.getattr_static(cls, member) is item
+            if member.startswith("_") or is_slot or not is_current:
+                continue
+            if function or is_property:
                 yield Public(f"{name}.{member}", item, base, base is not cls)
 
 
@@ -98,7 +101,9 @@ def walk(module: ModuleType) -> Iterator[Public]:
 
 def everything(public: bool) -> list[Public]:
     """Each object once, under its shortest name."""
-    names = [item for module, is_public in modules() if is_public == public for item in walk(module)]
+    names = [
+        item for module, is_public in modules() if is_public == public for item in walk(module)
+    ]
     # What a class inherits goes by the name of the base class, if that is public too.
     names.sort(key=lambda item: (item.is_inherited, item.name.count("."), item.name))
     found: dict[int, Public] = {}
@@ -140,6 +145,8 @@ def faults(item: Public, kept: set[str]) -> list[str]:
             told = [*without_parameters(told), *attribute_faults(item.value)]
         elif not says_how_it_is_made(item.value):
             told = without_parameters(told)
+    if (item.owner or item.value) in vars(_core).values():  # compiled: there are no quotes to place
+        told = [(code, message) for code, message in told if code != "GL02"]
     return [f"{code}: {message}" for code, message in told if code in kept]
 
 
@@ -203,15 +210,16 @@ def test_errors_that_a_function_raises_are_documented(item):
     function = function_of(item.value)
     if is_inherited(item) or not inspect.isfunction(function):
         return
-    told = {kind for _, kind, _ in get_doc_object(function)["Raises"]}
+    raises = get_doc_object(function)["Raises"]
+    told = {name for _, kind, _ in raises for name in kind.split(", ")}
     for error in raised(function):
         assert told & {base.__name__ for base in error.__mro__}, error.__name__
 
 
 #: How a type says its shape and dtype: ``ndarray, (n_rows, n_cols), float32``.
 ARRAY_TYPE = re.compile(
-    r"(ndarray|array_like).*(\(.+\)|0-d|any shape|same shape).*"
-    r"(u?int\d+|float\d+|bool|dtype|numbers)"
+    r"ndarray.*(\(.+\)|0-d|any shape|same shape).*"
+    r"(u?int\d+|float\d+|complex\d+|bool|real numbers)"
 )
 KERNELS = [
     item
@@ -227,7 +235,7 @@ def test_arrays_of_kernels_have_shape_and_dtype(item):
     doc = get_doc_object(item.value)
     for name, kind, _ in [*doc["Parameters"], *doc["Other Parameters"]]:
         if "ndarray" in kind:
-            assert ARRAY_TYPE.match(kind), f"{name} : {kind}"
+            assert ARRAY_TYPE.search(kind), f"{name} : {kind}"
 
 
 @pytest.mark.parametrize("item", KERNELS, ids=by_name)

@@ -59,13 +59,10 @@ def calibrate_all(
     scratch_limit: int | None = None,
     memory_limit: int | None = None,
 ) -> Batch:
-    """Plans the calibration of many exposures, and gives what carries the plan out::
+    """Plan the calibration of many exposures, and return the batch that carries out the plan.
 
-        for outcome in calibrate_all("raw/", to="calibrated/", references="refs/"):
-            print(outcome.input, outcome.kind, outcome.message)
-
-    Nothing is calibrated before it is iterated. What is done already, and would be the same, is
-    not done again: after an interruption the same call goes on.
+    The work begins when the batch is iterated. An exposure that was calibrated before, with the
+    same result as now, is not calibrated again: after an interruption the same call continues.
 
     Parameters
     ----------
@@ -73,30 +70,54 @@ def calibrate_all(
         Raw exposures: files, directories, globs, ``@list.txt``, associations, tables, URLs.
     to : path or URL
         Directory of the products; made when missing.
-    step : str or type
+    step : str or type, optional
         An alias, a class path, a class or a parameter file.
     parameters : dict, optional
-        Of the step; ``steps={name: {...}}`` for those of a pipeline's steps. They go into the plan,
-        and to other processes: text, paths, numbers, and lists and mappings of these.
-    references, context : optional
+        Of the step; ``steps={name: {...}}`` for those of a pipeline's steps. They are written into
+        the plan: values may be text, paths, numbers, and lists and mappings of these.
+    references : path, optional
         Where references are looked for, as for a single run.
-    recursive : bool
+    context : str, optional
+        Name of a pipeline map of CRDS, or a date, as for a single run.
+    recursive : bool, optional
         Look into subdirectories.
     column : str, optional
         The column of tables that names the exposures; ``l1_s3_uri`` by default.
-    detectors, elements : str, or collection of str
-        Only exposures of these; of a detector its number does as well.
+    detectors, elements : str, or collection of str, optional
+        Only exposures of these detectors, given by name or number, and optical elements.
     after, before : str, optional
         Only exposures that start in this time (ISO, UTC).
-    engine : str or distributed.Client
+    engine : str or distributed.Client, optional
         ``processes`` of this machine, ``serial`` in this process, ``dask``, or the client of a
         Dask cluster.
-    workers, threads, scheduler, retries, timeout, rerun, ignore, keep_going, fail_fast, scratch,     scratch_limit, memory_limit : optional
-        As in `BatchOptions`.
+    workers : int, optional
+        See `BatchOptions`, also for `threads`, `scheduler`, and the parameters from `retries` on.
+    threads : int, optional
+        Threads of each worker.
+    scheduler : str, optional
+        Address of a Dask scheduler.
     shard, shard_by : str, optional
         ``I/N``: only this part of the exposures, by ``exposure`` or by ``detector``.
+    retries : int, optional
+        How often an exposure is tried if it fails for a reason outside of it, such as a server.
+    timeout : float, optional
+        How long an exposure may take [s].
+    rerun : {"changed", "failed", "all", "never"}, optional
+        Which exposures of earlier runs are calibrated again.
+    ignore : str or collection of str, optional
+        What may differ in an earlier product: ``software``, ``references``.
+    keep_going : bool, optional
+        Go on after 20 equal failures in a row.
+    fail_fast : bool, optional
+        Stop at the first failure.
     state : path, optional
-        Where plans and records are kept, in place of ``to``; needed where that is a URL.
+        Where plans and records are kept, instead of ``to``; needed if ``to`` is a URL.
+    scratch : path, optional
+        Directory of each host for copies of remote files.
+    scratch_limit : int, optional
+        How much these copies may take [bytes].
+    memory_limit : int, optional
+        How much memory of its own a worker may take [bytes].
 
     Returns
     -------

@@ -49,6 +49,7 @@ class Member:
 
     @property
     def is_science(self) -> bool:
+        """Whether it is a science exposure."""
         return self.kind == SCIENCE
 
 

@@ -35,34 +35,36 @@ class BatchOptions:
     engine : str or object
         ``processes``, ``serial``, ``dask``, or a Dask ``Client``.
     workers : int or None
-        As many as there are cores, or as the cluster has, by default.
+        Number of worker processes. By default as many as there are cores, or as the cluster has.
     threads : int or None
-        Of each worker. By default ``ROMANCAL_RS_NUM_THREADS``, else ``OMP_NUM_THREADS``, else one
-        for each worker, and more where there are fewer exposures than cores.
+        Threads of each worker. By default ``ROMANCAL_RS_NUM_THREADS``, else ``OMP_NUM_THREADS``,
+        else one for each worker, and more if there are fewer exposures than cores.
     scheduler : str or None
         Address, or file, of the scheduler of a Dask cluster.
     shard : Shard or None
+        The part of the exposures that is calibrated; all by default.
     retries : int
-        How often an exposure is tried that fails by its surroundings.
+        How often an exposure is tried if it fails for a reason outside of it, such as a server.
     timeout : float or None
-        What an exposure may take [s].
+        How long an exposure may take [s].
     rerun : str
         ``changed``, ``failed``, ``all`` or ``never``.
     ignore : collection of str
-        What of a product may differ: ``software``, ``references``.
+        What may differ in an earlier product: ``software``, ``references``.
     keep_going, fail_fast : bool
         Go on after 20 equal failures in a row; stop after the first failure.
     scratch : str or None
-        Directory of each host for what is fetched, or to be uploaded; the user's own by default.
+        Directory of each host for copies of remote files, and for products that are to be
+        uploaded; one that belongs to the user by default.
     scratch_limit : int or None
-        How much of what was fetched is kept there [bytes]; all by default.
+        How much the copies there may take [bytes]; no limit by default.
     memory_limit : int or None
-        Of a worker's own memory [bytes].
+        How much memory of its own a worker may take [bytes].
 
     Raises
     ------
     ArgumentError
-        If one of them cannot be.
+        If an option is impossible; the message says what would be right.
     """
 
     engine: str | Engine = "processes"
@@ -101,20 +103,23 @@ class BatchOptions:
 
 @dataclass(repr=False)  # plans are long
 class Batch:
-    """A plan that is carried out. It is iterated once, and gives what becomes of each exposure.
+    """A plan to carry out. Iterate it once: it yields the outcome of each exposure.
 
     Attributes
     ----------
     plan : Plan
+        What is to be done.
     directory : RunDirectory
-        Holds the plan already.
+        Directory of the run, which holds the plan already.
     options : BatchOptions
+        How it is done.
+    observer : callable or None
+        Called every second or so while exposures are in progress.
     """
 
     plan: Plan
     directory: RunDirectory
     options: BatchOptions = field(default_factory=BatchOptions)
-    #: Called every second or so while exposures are in work.
     observer: Callable[[], None] | None = None
     _supervisor: Supervisor | None = None
     _records: RunState | None = None

@@ -76,6 +76,7 @@ class MemoryWatch:
                 os._exit(TOO_MUCH)
 
     def close(self) -> None:
+        """Stop watching."""
         self._stopped.set()
         if self._thread is not None:
             self._thread.join()

@@ -31,6 +31,7 @@ class Pace:
 
     @property
     def exposures_per_minute(self) -> float:
+        """How many exposures end in a minute, on average."""
         return 60 * self.n_exposures / self.seconds if self.seconds > 0 else 0.0
 
     @property

@@ -55,15 +55,17 @@ class RunDirectory:
 
     @property
     def plan_path(self) -> Path:
+        """The file of the plan."""
         return self.path / PLAN_NAME
 
     @property
     def records(self) -> Path:
+        """The directory of the records, a file for each command that ran."""
         return self.path / "records"
 
     @property
     def failed(self) -> Path:
-        """Holds the logs of what failed, by detector."""
+        """The directory of the logs of failed exposures, by detector."""
         return self.path / "failed"
 
     def failure_log(self, name: str, detector: str = "") -> Path:
@@ -81,6 +83,7 @@ class RunDirectory:
         return self.failed / folder / f"{base}.log"
 
     def read_plan(self) -> Plan:
+        """Read the plan."""
         return Plan.read(self.plan_path)
 
     def state(self) -> RunState:
@@ -210,6 +213,7 @@ class RecordWriter:
             ) from error
 
     def close(self) -> None:
+        """Close the file."""
         with self._file:
             os.fsync(self._file.fileno())
 

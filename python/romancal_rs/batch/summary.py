@@ -219,10 +219,12 @@ class Summary:
 
     @property
     def n_good(self) -> int:
+        """How many exposures have a good product."""
         return sum(count for kind, count in self.counts.items() if kind.is_good)
 
     @property
     def n_failed(self) -> int:
+        """How many exposures failed."""
         return sum(count for kind, count in self.counts.items() if not kind.is_good)
 
     @property

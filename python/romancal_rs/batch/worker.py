@@ -91,6 +91,7 @@ class Task:
     attempt: int = 1
 
     def again(self) -> Task:
+        """The same task, tried once more."""
         return dataclasses.replace(self, attempt=self.attempt + 1)
 
 

@@ -19,6 +19,7 @@ from .._files import local_path
 from ..errors import RomancalError
 from ..stpipe import config as config_files
 from ..stpipe import elsewhere
+from ..stpipe._outline import description
 from ..stpipe.elsewhere import ABSENCE
 from ..stpipe.find_class import find_class, find_target
 from ..stpipe.parameters import ParameterError, Setting
@@ -107,7 +108,7 @@ def add_arguments_of_class(
 ) -> None:
     """Adds the parameters of a class, and shows in the help what matters of them."""
     parser.usage = f"{parser.prog} {metavar} [--PARAMETER=VALUE ...]"
-    parser.description = inspect.cleandoc(step_class.__doc__ or "")
+    parser.description = description(step_class)
     parser.set_defaults(step_class=step_class, config=config, parser=parser)
     parser.explain = partial(explain, step_class)  # type: ignore[attr-defined]
     add_parameters(parser, step_class)

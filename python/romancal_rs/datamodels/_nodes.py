@@ -71,6 +71,15 @@ class DNode(MutableMapping[str, Any]):
 
     An item name may be dotted: ``model["meta.exposure.type"]``. Assignments are checked. The views
     of the blocks of ``meta`` are of classes that bear the mission's names, such as ``CalStep``.
+
+    Parameters
+    ----------
+    tree : Tree
+        The tree.
+    data : dict
+        Part of the tree.
+    path : tuple, optional
+        Place of the dict in the tree.
     """
 
     __slots__ = ("_data", "_path", "_tree")
@@ -244,7 +253,17 @@ class DNode(MutableMapping[str, Any]):
 
 
 class LNode(MutableSequence[Any]):
-    """View of a list of the tree. Changes are checked."""
+    """View of a list of the tree. Changes are checked.
+
+    Parameters
+    ----------
+    tree : Tree
+        The tree.
+    data : list
+        Part of the tree.
+    path : tuple
+        Place of the list in the tree.
+    """
 
     __slots__ = ("_data", "_path", "_tree")
 

@@ -113,7 +113,7 @@ class Described(Unread):
 
     Parameters
     ----------
-    description
+    description : Tagged
         What a file says of the object, with its arrays; not to be changed.
     """
 

@@ -50,7 +50,15 @@ class ArrayDescription:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its name, type, and unit, if it has one."""
+    """A column of a table.
+
+    Attributes
+    ----------
+    name : str
+    dtype : str
+    unit : str or None
+        None if the file states none.
+    """
 
     name: str
     dtype: str

@@ -8,18 +8,19 @@ Nothing is copied or cast silently. Subclasses, such as masked arrays and quanti
 the plain arrays they hold. Bad pixels are flags, never errors. Results beyond the range of float32
 are infinite.
 
-Flags that are left out are 0; what a function would have added to them is nowhere then, but for the
-`dq` of a fit. They are asked for where they are all that a function makes. Where a plane of the
-detector is the same number everywhere, such as a gain, the functions take the number. Where a
-`ReadPattern` is asked for, a list of the read numbers of each resultant will do, with their
+Flags that are left out are 0, and the flags that a function would add are lost; only the `dq` of a
+fit is always returned. A function that makes nothing but flags requires them. Where a plane of the
+detector is the same number everywhere, such as a gain, the functions take the number. In place of
+a `ReadPattern` the functions take a list of the read numbers of each resultant, together with
 ``frame_time``: ``fit_ramps(data, gain=1.8, read_noise=7.0, read_pattern=[[1], [2, 3]],
 frame_time=3.04)``.
 
-Each algorithm is a function that changes, or fits, a whole ramp. Or it is a kernel, made once of
-its reference arrays and parameters (`saturation`, `refpix`, `linearity`, `read_linearity`, `dark`,
-`dark_rate`, `dark_decay`, `wfi18_transient`, `jump`), and a fit (`ramp_fit`, `likelihood_fit`):
-`calibrate` takes raw counts through any of them to the rate image in one pass over memory, without
-a ramp in between, to the same bits.
+Each algorithm comes in two forms. One is a function that changes, or fits, a whole ramp. The other
+is a kernel, an object that is made once of reference arrays and parameters (`saturation`, `refpix`,
+`linearity`, `read_linearity`, `dark`, `dark_rate`, `dark_decay`, `wfi18_transient`, `jump`) or a
+fit (`ramp_fit`, `likelihood_fit`). `calibrate` takes raw counts through kernels and a fit to the
+rate image in one pass over memory, without storing a ramp. Both forms give the same result, bit for
+bit.
 
 All functions but `expand_large_events` run in parallel over bands of rows and take
 
@@ -48,6 +49,7 @@ from ._corrections import (
     read_times,
 )
 from ._darks import subtract_dark, subtract_dark_decay, subtract_dark_rate
+from ._documented import describe
 from ._fits import detect_jumps, fit_likelihood, fit_ramps
 from ._images import (
     apply_flat,
@@ -120,6 +122,21 @@ __all__ = [
 ]
 
 __dir__ = _lazy.listing(__all__)
+
+for _maker, _function in (
+    (saturation, flag_saturation),
+    (linearity, correct_linearity),
+    (read_linearity, linearize_reads),
+    (refpix, correct_reference_pixels),
+    (dark, subtract_dark),
+    (dark_rate, subtract_dark_rate),
+    (dark_decay, subtract_dark_decay),
+    (wfi18_transient, correct_wfi18_transient),
+    (jump, detect_jumps),
+):
+    describe(_maker, _function, "Kernel")
+describe(ramp_fit, fit_ramps, "Fit")
+describe(likelihood_fit, fit_likelihood, "Fit")
 
 
 def num_threads() -> int:

@@ -150,7 +150,7 @@ def correct_reference_pixels(
     pixeldq : ndarray, (n_rows, n_cols), uint32, optional
         Flags of each pixel. Reference pixels flagged BAD_REF_PIXEL are not used, and taken as 0 DN;
         of science pixels the flag means nothing.
-    gamma, zeta, alpha : ndarray, (n_cols / 128, n_rows * 70 + 1), complex128 or complex64
+    gamma, zeta, alpha : ndarray, (n_cols / 128, n_rows * 70 + 1), complex64 or complex128
         The coefficients of the left border, of the right one, and of the 33rd amplifier: for each
         channel those of the frequencies of its sequence of samples, ``n_rows`` times 128 and a
         pause of 12. One that is not finite is taken as 0.
@@ -175,8 +175,6 @@ def correct_reference_pixels(
     ArgumentTypeError, ShapeError, ArgumentError
         If an array does not fit; see `flag_saturation`. With a single resultant nothing could be
         told from its mean: it is an error.
-    ArgumentError
-        If the coefficients do not fit the numbers of columns and rows.
 
     References
     ----------
@@ -291,8 +289,8 @@ def linearize_reads(
         Times and reads of the resultants, with its ``frame_time`` if any has several reads.
     frame_time : float, optional
         Time of one read [s], where `read_pattern` is a list.
-    inl : tuple of ndarray, optional
-        Integral nonlinearity, of any real dtype: ``values``, (n_nodes,), increasing [DN], and
+    inl : tuple of ndarray, (n_nodes,) and (n_channels, n_nodes), real numbers, optional
+        Integral nonlinearity: ``values``, (n_nodes,), increasing [DN], and
         ``corrections``, (n_channels, n_nodes), which are added to a read of that value [DN]; on
         straight lines between the nodes, constant beyond them. A channel is for 128 columns of the
         image each; one of NaN throughout has no correction.
@@ -395,7 +393,7 @@ def correct_wfi18_transient(
 
 
 def read_times(detector: str, frame_time: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """When the pixels of a detector are read within a frame.
+    """Times at which the pixels of a detector are read within a frame.
 
     Parameters
     ----------
@@ -406,9 +404,12 @@ def read_times(detector: str, frame_time: float) -> tuple[NDArray[np.float64], N
 
     Returns
     -------
-    of_rows, of_cols : ndarray, (4096,), float64
-        A pixel is read ``of_rows[y] + of_cols[x]`` after the frame began [s]. Below a frame time of
-        2.8588 s there are no pauses for the guide window.
+    of_rows : ndarray, (4096,), float64
+        Times of the rows after the frame began [s]. Below a frame time of 2.8588 s there are no
+        pauses for the guide window.
+    of_cols : ndarray, (4096,), float64
+        Times of the columns after their row began [s]: a pixel is read at
+        ``of_rows[y] + of_cols[x]``.
 
     Raises
     ------

@@ -89,6 +89,10 @@ def subtract_dark_rate(
     ArgumentTypeError, ShapeError, ArgumentError
         If an array does not fit (see `flag_saturation`), or if the read pattern has another number
         of resultants.
+
+    References
+    ----------
+    The dark_current step of romancal 1.1.0, which subtracts this rate from images.
     """
     plane, flags = plane_of(rate, data), pixel_flags(ref_dq, data)
     kernel = dark_rate(plane, flags, read_pattern, frame_time=frame_time)

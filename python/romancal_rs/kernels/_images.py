@@ -27,18 +27,16 @@ def subtract_dark_from_image(
 ) -> None:
     """Subtract a dark rate from a rate image, as today's pipeline does after the fit.
 
-    All arrays are (n_rows, n_cols).
-
     Parameters
     ----------
-    data : ndarray, float32
+    data : ndarray, (n_rows, n_cols), float32
         Rate [DN/s]; changed in place.
-    dq : ndarray, uint32
+    dq : ndarray, (n_rows, n_cols), uint32
         Flags; those of `ref_dq` are added in place.
-    rate : ndarray, float32, or float
+    rate : ndarray, (n_rows, n_cols), float32, or float
         Dark rate [DN/s]. One that is not finite counts as 0, and flags its pixel DO_NOT_USE and
         UNRELIABLE_DARK. A difference that is not finite becomes 0, DO_NOT_USE.
-    ref_dq : ndarray, uint32, optional
+    ref_dq : ndarray, (n_rows, n_cols), uint32, optional
         Flags of the reference.
     max_threads, band_rows : int, optional
         See the module.
@@ -47,6 +45,10 @@ def subtract_dark_from_image(
     ------
     ArgumentTypeError, ShapeError, ArgumentError
         If an array does not fit; see `flag_saturation`.
+
+    References
+    ----------
+    The dark_current step of romancal 1.1.0.
     """
     plane, flags = plane_of(rate, data), pixel_flags(ref_dq, data)
     _core.subtract_dark_from_image(data, dq, plane, flags, max_threads, band_rows)
@@ -99,6 +101,10 @@ def smooth_variance(
     ------
     ArgumentTypeError, ShapeError, ArgumentError
         If an array does not fit (see `flag_saturation`), or the read pattern.
+
+    References
+    ----------
+    Made for this package; ``docs/explanation/estimator.md`` derives and measures it.
     """
     _core.smooth_variance(
         slope,
@@ -129,35 +135,35 @@ def apply_flat(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Divide a rate image by a flat field, by the rules of the manual.
 
-    All arrays are (n_rows, n_cols). `divide_by_flat` goes by the rules of flight.
+    `divide_by_flat` follows the rules of the flight pipeline.
 
     Parameters
     ----------
-    data : ndarray, float32
+    data : ndarray, (n_rows, n_cols), float32
         Rate [DN/s]; divided by the flat in place.
-    dq : ndarray, uint32
+    dq : ndarray, (n_rows, n_cols), uint32
         Flags; those of `flat_dq` are added in place.
-    var_poisson, var_rnoise : ndarray, float32
+    var_poisson, var_rnoise : ndarray, (n_rows, n_cols), float32
         Variances of the rate [(DN/s)^2]; divided by the square of the flat in place.
-    flat : ndarray, float32
+    flat : ndarray, (n_rows, n_cols), float32
         Relative response. Where it is not finite or 0, or `flat_dq` has NO_FLAT_FIELD, it acts as
         1, and the pixel is flagged NO_FLAT_FIELD. A negative one divides.
-    flat_err : ndarray, float32, or float, optional
+    flat_err : ndarray, (n_rows, n_cols), float32, or float, optional
         Standard error of the flat. NaN and infinity count as 0 where the flat acts as 1; elsewhere
         NaN gives a `var_flat` and an `err` of NaN. Where any result is not finite, the pixel is
         flagged DO_NOT_USE.
-    flat_dq : ndarray, uint32, optional
+    flat_dq : ndarray, (n_rows, n_cols), uint32, optional
         Flags of the flat.
-    dumo : ndarray, float32, optional
+    dumo : ndarray, (n_rows, n_cols), float32, optional
         The rate with uniform weights minus `data` [DN/s]; divided by the flat in place.
     max_threads, band_rows : int, optional
         See the module.
 
     Returns
     -------
-    var_flat : ndarray, float32
+    var_flat : ndarray, (n_rows, n_cols), float32
         ``(data / flat)**2 * flat_err**2`` of the divided data [(DN/s)^2].
-    err : ndarray, float32
+    err : ndarray, (n_rows, n_cols), float32
         Root of the sum of the three variances [DN/s].
 
     Raises
@@ -190,32 +196,32 @@ def divide_by_flat(
     max_threads: int | None = None,
     band_rows: int | None = None,
 ) -> NDArray[np.float32] | None:
-    """Divide a rate image by a flat field, by the rules of flight.
+    """Divide a rate image by a flat field, by the rules of the flight pipeline.
 
-    All arrays are (n_rows, n_cols). A pixel of which `data`, `err` or a variance is not finite then
-    becomes 0 in all arrays of numbers, and is flagged DO_NOT_USE.
+    A pixel whose `data`, `err` or variance is not finite after the division becomes 0 in all arrays
+    of numbers, and is flagged DO_NOT_USE.
 
     Parameters
     ----------
-    data : ndarray, float32
+    data : ndarray, (n_rows, n_cols), float32
         Rate [DN/s]; divided by the flat in place.
-    dq : ndarray, uint32
+    dq : ndarray, (n_rows, n_cols), uint32
         Flags; those of `flat_dq` are added in place.
-    err : ndarray, float32
+    err : ndarray, (n_rows, n_cols), float32
         Standard error of the rate [DN/s]; divided by the flat in place, and with `include_var_flat`
         ``sqrt((err / flat)**2 + var_flat)``.
-    var_poisson : ndarray, float32
+    var_poisson : ndarray, (n_rows, n_cols), float32
         Variance from photon noise [(DN/s)^2]; divided by the square of the flat in place.
-    flat : ndarray, float32
+    flat : ndarray, (n_rows, n_cols), float32
         Relative response. Where it is not finite or not positive, or `flat_dq` has NO_FLAT_FIELD,
         it acts as 1, and the pixel is flagged NO_FLAT_FIELD.
-    flat_err : ndarray, float32, or float, optional
+    flat_err : ndarray, (n_rows, n_cols), float32, or float, optional
         Standard error of the flat. One that is not finite adds no error.
-    flat_dq : ndarray, uint32, optional
+    flat_dq : ndarray, (n_rows, n_cols), uint32, optional
         Flags of the flat.
-    var_rnoise : ndarray, float32, optional
+    var_rnoise : ndarray, (n_rows, n_cols), float32, optional
         Variance from read noise [(DN/s)^2]; divided by the square of the flat in place.
-    dumo : ndarray, float32, optional
+    dumo : ndarray, (n_rows, n_cols), float32, optional
         The rate with uniform weights minus `data` [DN/s]; divided by the flat in place.
     include_var_flat : bool, optional
         Whether the error of the flat adds to `err`.
@@ -224,7 +230,7 @@ def divide_by_flat(
 
     Returns
     -------
-    ndarray, float32, or None
+    ndarray, (n_rows, n_cols), float32, or None
         With `include_var_flat` the variance from the flat, ``(data / flat)**2 * flat_err**2`` of
         the divided data [(DN/s)^2].
 

@@ -32,7 +32,7 @@ def saturation(
     frame_time: float | None = None,
     backup: int = 0,
 ) -> Kernel:
-    """The kernel of `romancal_rs.kernels.flag_saturation`, which says what the parameters are."""
+    """Make the kernel of `romancal_rs.kernels.flag_saturation`."""
     is_known = read_pattern is not None or frame_time is not None
     pattern = pattern_of(read_pattern, frame_time) if is_known else None
     flags = pixel_flags(ref_dq, threshold)
@@ -40,7 +40,7 @@ def saturation(
 
 
 def linearity(coeffs: NDArray[np.float32], ref_dq: NDArray[np.uint32] | None = None) -> Kernel:
-    """The kernel of `romancal_rs.kernels.correct_linearity`, which says what the parameters are."""
+    """Make the kernel of `romancal_rs.kernels.correct_linearity`."""
     return _core.linearity(coeffs, pixel_flags(ref_dq, coeffs))
 
 
@@ -53,7 +53,7 @@ def read_linearity(
     frame_time: float | None = None,
     inl: tuple[NDArray[np.number], NDArray[np.number]] | None = None,
 ) -> Kernel:
-    """The kernel of `romancal_rs.kernels.linearize_reads`, which says what the arguments are."""
+    """Make the kernel of `romancal_rs.kernels.linearize_reads`."""
     pattern, flags = pattern_of(read_pattern, frame_time), pixel_flags(ref_dq, coeffs)
     if inverse_coeffs is None:
         return _core.resultant_linearity(coeffs, flags, inl)
@@ -72,9 +72,9 @@ def refpix(
     fft_interpolate: bool = True,
     zero_is_missing: bool = False,
 ) -> Kernel:
-    """The kernel of `romancal_rs.kernels.correct_reference_pixels`.
+    """Make the kernel of `romancal_rs.kernels.correct_reference_pixels`.
 
-    That says what the parameters are. `amp33` is not changed: what becomes of it is found as
+    `amp33` is not changed. The kernel finds the changed one as
     ``amp33``, and the corrected border as ``border_ref_pix_left``, ``border_ref_pix_right``
     (n_resultants, n_rows, 4), ``border_ref_pix_top`` and ``border_ref_pix_bottom``
     (n_resultants, 4, n_cols), float32 [DN]. Numbers that it finds are ``unusable_coefficients``,
@@ -103,7 +103,7 @@ def _as_complex128(coefficients: Any) -> NDArray[np.complex128]:
 
 
 def dark(dark: NDArray[np.float32], ref_dq: NDArray[np.uint32] | None = None) -> Kernel:
-    """The kernel of `romancal_rs.kernels.subtract_dark`, which says what the parameters are."""
+    """Make the kernel of `romancal_rs.kernels.subtract_dark`."""
     return _core.dark(dark, pixel_flags(ref_dq, dark))
 
 
@@ -114,7 +114,7 @@ def dark_rate(
     *,
     frame_time: float | None = None,
 ) -> Kernel:
-    """The kernel of `romancal_rs.kernels.subtract_dark_rate`, which says what the arguments are."""
+    """Make the kernel of `romancal_rs.kernels.subtract_dark_rate`."""
     pattern = pattern_of(read_pattern, frame_time)
     return _core.dark_rate(rate, pixel_flags(ref_dq, rate), pattern)
 
@@ -128,7 +128,7 @@ def dark_decay(
     *,
     origin: tuple[int, int] = (0, 0),
 ) -> Kernel:
-    """The kernel of `romancal_rs.kernels.subtract_dark_decay`, which says what they are."""
+    """Make the kernel of `romancal_rs.kernels.subtract_dark_decay`."""
     pattern = pattern_of(read_pattern, frame_time, is_of_all=True)
     return _core.dark_decay(amplitude, time_constant, frame_time, pattern, detector, origin)
 
@@ -140,7 +140,7 @@ def wfi18_transient(
     mask_rows: bool = False,
     origin: tuple[int, int] = (0, 0),
 ) -> Kernel:
-    """The kernel of `romancal_rs.kernels.correct_wfi18_transient`, which says what they are.
+    """Make the kernel of `romancal_rs.kernels.correct_wfi18_transient`.
 
     What it finds are ``masked_rows``, how many rows are flagged, and, unless that is all it does,
     ``amplitude_1``, ``time_constant_1``, ``amplitude_2``, ``time_constant_2``, ``rms`` and
@@ -163,7 +163,7 @@ def jump(
     max_jump_to_flag_neighbors: float = 1000.0,
     min_jump_to_flag_neighbors: float = 10.0,
 ) -> Kernel:
-    """The kernel of `romancal_rs.kernels.detect_jumps`, which says what the parameters are."""
+    """Make the kernel of `romancal_rs.kernels.detect_jumps`."""
     return _core.jump(
         gain,
         read_noise,
@@ -185,7 +185,7 @@ def ramp_fit(
     frame_time: float | None = None,
     lone_samples: bool = True,
 ) -> Fit:
-    """The fit of `romancal_rs.kernels.fit_ramps`, which says what the parameters are."""
+    """Make the fit of `romancal_rs.kernels.fit_ramps`."""
     pattern = pattern_of(read_pattern, frame_time)
     return _core.ramp_fit(gain, read_noise, pattern, lone_samples)
 
@@ -202,10 +202,14 @@ def likelihood_fit(
     average_hits: bool = True,
     record_jumps: bool = False,
 ) -> Fit:
-    """The fit of `romancal_rs.kernels.fit_likelihood`, which says what the parameters are.
+    """Make the fit of `romancal_rs.kernels.fit_likelihood`.
 
-    With `record_jumps` it finds ``jump_indices``, (n, 3), int16: resultant, row and column of each
-    sample that is flagged JUMP_DET, of what is inside the border, but counted with it.
+    Parameters
+    ----------
+    record_jumps : bool, optional
+        Whether it finds ``jump_indices``, (n, 3), int16: resultant, row and column of each sample
+        that is flagged JUMP_DET. Only samples inside the border are listed; rows and columns are
+        counted from the edge of the border.
     """
     return _core.likelihood_fit(
         gain,
@@ -263,7 +267,7 @@ def calibrate(
         See the module.
     progress : callable, optional
         Called a few times a second, in the calling thread, with the number of pixels that are
-        through. What it raises ends the work.
+        done. An exception that it raises ends the work.
 
     Returns
     -------
@@ -273,8 +277,13 @@ def calibrate(
     Raises
     ------
     ArgumentTypeError, ShapeError, ArgumentError
-        If an array, a parameter or a read pattern does not fit: of a kernel, the message begins
-        with its name. Types of its arrays are checked where it is made. See `flag_saturation`.
+        If an array, a parameter or a read pattern does not fit: a message about
+        a kernel begins with its name. Types of its arrays are checked where it is made. See
+        `flag_saturation`.
+
+    References
+    ----------
+    Those of the kernels and of the fit.
     """
     planes, unsaturated, nanoseconds, found = _core.calibrate(
         raw,

@@ -46,11 +46,13 @@ ZEROED_ARRAYS = ("data", "err", "var_poisson", "var_rnoise", "chisq", "dumo")
 class ExposurePipeline(RomanPipeline):
     """Apply all calibration steps to the raw ramp of one exposure.
 
-    Which steps these are, and in which order, is for the recipe to say. In that of flight they are
-    dq_init, saturation, refpix, dark_decay, wfi18_transient, linearity, rampfit, dark_current,
-    assign_wcs, photom and flatfield; in that of 2022 dq_init, saturation, linearity, dark_current,
-    jump, rampfit, assign_wcs, flatfield and photom. Whatever the recipe says, the jump step runs
-    where the fit does not find jumps itself, and only there.
+    Takes a `ScienceRawModel <romancal_rs.datamodels.ScienceRawModel>` (Level 1) and returns an
+    `ImageModel <romancal_rs.datamodels.ImageModel>` (Level 2). The recipe decides
+    which steps run, and in which order. In the recipe ``flight`` they are dq_init, saturation,
+    refpix, dark_decay, wfi18_transient, linearity, rampfit, dark_current, assign_wcs, photom and
+    flatfield. In the recipe ``2022`` they are dq_init, saturation, linearity, dark_current, jump,
+    rampfit, assign_wcs, flatfield and photom. In both, the jump step runs only if the fit does not
+    find jumps itself.
     """
 
     class_alias = "roman_elp"
@@ -59,8 +61,8 @@ class ExposurePipeline(RomanPipeline):
     other_suffixes = ("uncal", "ramp", "wcs")
     spec = """
         save_calibrated_ramp = boolean(default=False)  #! Save the ramp as it is before the fit
-        save_wcs = boolean(default=True, role=saving)  # Save the WCS beside the image, in flight
-        fused = boolean(default=True, role=speed)  # Take steps together where nobody looks between
+        save_wcs = boolean(default=True, role=saving)  # Also save the WCS, as _wcs.asdf; in flight
+        fused = boolean(default=True, role=speed)  # Run steps together where possible
     """
     #: The steps of each recipe, in order. Those of ``step_defs`` that no recipe names run in all.
     recipes: ClassVar[Mapping[str, tuple[str, ...]]] = STEPS_BY_RECIPE

@@ -20,6 +20,7 @@ class StoreChain:
     Parameters
     ----------
     stores : sequence of Store
+        The places, in the order in which they are asked.
     """
 
     def __init__(self, stores: Sequence[Store]) -> None:

@@ -42,6 +42,7 @@ class DirectoryStore:
     Parameters
     ----------
     directory : str or Path
+        The directory.
 
     Raises
     ------

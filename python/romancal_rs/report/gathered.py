@@ -37,11 +37,6 @@ class Gathered:
         The raw exposure, or the directory that holds it; else it is looked for, see
         `show.sources.find_raw`.
 
-    Raises
-    ------
-    InputError
-        If its arrays do not fit each other.
-
     Attributes
     ----------
     model
@@ -57,6 +52,11 @@ class Gathered:
         The ramp before the fit; the model itself if that is one.
     unit : str
         Of rates.
+
+    Raises
+    ------
+    InputError
+        If its arrays do not fit each other.
     """
 
     def __init__(self, model: DataModel, raw: str | os.PathLike[str] | None = None) -> None:

@@ -19,6 +19,7 @@ __all__ = ["histograms", "pictures_of", "place_on_the_sky"]
 
 
 def pictures_of(of: Gathered) -> Html | None:
+    """The section with pictures of the image."""
     model = of.model
     if not isinstance(model, ImageModel):
         return _pictures_of_ramp(of)
@@ -77,6 +78,7 @@ def _flag_map(of: Gathered, dq: NDArray[np.uint32]) -> Html:
 
 
 def place_on_the_sky(of: Gathered) -> Html | None:
+    """The section with the place of the image on the sky."""
     footprint = sky.Footprint.of(of.model)
     if footprint is None:
         if isinstance(of.model, ImageModel):
@@ -114,6 +116,7 @@ def place_on_the_sky(of: Gathered) -> Html | None:
 
 
 def histograms(of: Gathered) -> Html | None:
+    """The section with histograms of the arrays."""
     model = of.model
     dq, usable = of.dq, of.usable
     if not isinstance(model, ImageModel) or dq is None or usable is None:

@@ -81,6 +81,7 @@ class ChiSquare:
 
     @property
     def median(self) -> float:
+        """The median of chi square."""
         low, high = 0.0, float(self.degrees_of_freedom)  # the mean lies above it
         while (middle := (low + high) / 2) not in (low, high):
             if self._below(np.array([middle]))[0] < 0.5:

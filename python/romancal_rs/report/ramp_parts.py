@@ -22,6 +22,7 @@ _FREQUENT = 6
 
 
 def flags(of: Gathered) -> Html | None:
+    """The section with the flags."""
     dq = of.dq
     if dq is None:
         return None
@@ -89,6 +90,7 @@ def _saturation(of: Gathered, counts: dict[str, int], n_pixels: int) -> Html:
 
 
 def jumps(of: Gathered) -> Html | None:
+    """The section with the jumps."""
     if isinstance(of.model, ScienceRawModel):
         return None
     counts, source = _jump_counts(of)
@@ -133,6 +135,7 @@ def _jump_counts(of: Gathered) -> tuple[list[int] | None, str]:
 
 
 def reference_pixels(of: Gathered) -> Html | None:
+    """The section with the reference pixels."""
     before, after = None, None
     flags = {} if of.raw is of.model else border.flags_of(of.model)
     try:

@@ -80,6 +80,7 @@ def header(of: Gathered, shown: Collection[str]) -> Html:
 
 
 def steps(of: Gathered) -> Html | None:
+    """The section with the steps."""
     record = of.record
     steps = [step for step in record.steps if step.status or step.seconds or step.references]
     if not steps:
@@ -137,6 +138,7 @@ def _names_of_references(of: Gathered) -> list[tuple[str, str]]:
 
 
 def messages(of: Gathered) -> Html | None:
+    """The section with the log messages."""
     messages = of.record.messages
     if not messages:
         return None
@@ -158,6 +160,7 @@ def messages(of: Gathered) -> Html | None:
 
 
 def footer(of: Gathered) -> Html:
+    """The last lines of the page."""
     source = of.model.source
     told = f"Written by romancal-rs {software_version()}"
     return element("footer", f"{told} from {Path(source).absolute()}." if source else f"{told}.")

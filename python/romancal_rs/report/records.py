@@ -44,14 +44,17 @@ class Message:
 
     @property
     def is_warning(self) -> bool:
+        """Whether it is a warning, or worse."""
         return self.level in ("WARNING", "ERROR", "CRITICAL")
 
     @property
     def step(self) -> str:
+        """The step that logged it."""
         return self.source.rpartition(".")[2]
 
     @classmethod
     def parse(cls, line: str) -> Message:
+        """The message in a line of the log."""
         parts = line.split(" :: ", 3)
         return cls("", "", "", line) if len(parts) != 4 else cls(*(part.strip() for part in parts))
 
@@ -72,6 +75,7 @@ class Reference:
 
     @property
     def name(self) -> str:
+        """The file name."""
         return PurePosixPath(self.path.replace("\\", "/")).name or self.path
 
 
@@ -130,6 +134,7 @@ class Record:
 
     @property
     def warnings(self) -> list[Message]:
+        """The messages that are warnings, or worse."""
         return [message for message in self.messages if message.is_warning]
 
     @property

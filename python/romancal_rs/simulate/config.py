@@ -87,11 +87,11 @@ class SimulationConfig:
         Fraction of a hit's charge that inter-pixel capacitance puts into each of the four
         neighbours.
     gain : float
-        electron / DN.
+        Gain [electron / DN].
     read_noise : float
         Noise of one read [DN].
     dark_current : float
-        electron / s / pixel.
+        Dark current [electron / s / pixel].
     pedestal : float
         Signal at reset [DN]. See `docs/how-to/simulate.md`.
     full_well : float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,29 @@ if TYPE_CHECKING:
 
 #: Python's types of the values of parameters, by their types in a spec.
 _TYPES = {"boolean": bool, "float": float, "integer": int, "string": str, "option": str}
+#: How a docstring calls the other types.
+_WORDS = {
+    "auto_boolean": 'bool or "auto"',
+    "cores": 'int or {"none", "quarter", "half", "all"}',
+    "directory": "path",
+    "hooks": "list",
+    "input_file": "path",
+    "output_file": "path",
+    "reference": "path or data model",
+    "references": "path or Store",
+    "string_list": "list of str",
+}
+#: What every step takes that its spec does not declare.
+_ARGUMENTS = {
+    "name": ("str, optional", "Name in log messages; the name of the class by default."),
+    "parent": ("Step, optional", "The pipeline that the step is part of."),
+    "config_file": ("path, optional", "The parameter file that the step was configured with."),
+    "steps": (
+        "dict of str to dict, optional",
+        'Parameters of the steps: ``{"rampfit": {"rejection_threshold": 5}}``.',
+    ),
+}
+_SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}\n", re.MULTILINE)
 
 
 def signature(step_class: type[StepBase], required: object) -> inspect.Signature:
@@ -24,15 +48,19 @@ def signature(step_class: type[StepBase], required: object) -> inspect.Signature
     Parameters
     ----------
     step_class : type
+        A class of steps. Its own parameters come before those that every step has.
     required : object
         The default of a parameter that has none.
     """
+    taken = inspect.signature(step_class.__init__).parameters
     known = [
         parameter.replace(annotation=inspect.Parameter.empty)
-        for parameter in inspect.signature(step_class.__init__).parameters.values()
+        for parameter in taken.values()
         if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.name != "self"
     ]
     keyword = inspect.Parameter.KEYWORD_ONLY
+    common = _of_all_steps(step_class)
+    ordered = sorted(step_class.parameters.items(), key=lambda item: item[0] in common)
     own = [
         inspect.Parameter(
             name,
@@ -40,12 +68,102 @@ def signature(step_class: type[StepBase], required: object) -> inspect.Signature
             default=inspect.Parameter.empty if item.default is required else item.default,
             annotation=_annotation(item),
         )
-        for name, item in step_class.parameters.items()
+        for name, item in ordered
     ]
-    names = [*step_class.parameters.sections, *(["steps"] if step_class.step_defs else [])]
+    names = [*step_class.parameters.sections]
+    if step_class.step_defs or "steps" in taken:
+        names.append("steps")
     groups = [inspect.Parameter(name, keyword, default=None) for name in names]
-    taken = {parameter.name for parameter in [*own, *groups]}
-    return inspect.Signature([*(p for p in known if p.name not in taken), *own, *groups])
+    n_own = sum(item.name not in common for item in own)
+    given = {parameter.name for parameter in [*own, *groups]}
+    known = [parameter for parameter in known if parameter.name not in given]
+    return inspect.Signature([*known, *own[:n_own], *groups, *own[n_own:]])
+
+
+def docstring(step_class: type[StepBase], text: str) -> str:
+    """The docstring of a class, completed with its reference types and parameters.
+
+    Parameters
+    ----------
+    step_class : type
+        A class of steps.
+    text : str
+        What its author wrote. If that describes parameters, it stays as it is.
+
+    Returns
+    -------
+    str
+        A numpydoc docstring.
+    """
+    parts = _SECTION.split(inspect.cleandoc(text))
+    if "Parameters" in parts[1::2]:
+        return text
+    common = _of_all_steps(step_class)
+    entries: dict[str, list[str]] = {"Parameters": [], "Other Parameters": []}
+    for name in signature(step_class, None).parameters:
+        entries["Other Parameters" if name in common else "Parameters"].append(
+            _described(step_class, name)
+        )
+    written = [parts[0].rstrip()]
+    if types := _reference_types(step_class):
+        written.append(types)
+    for title, described in entries.items():
+        if described:
+            written.append(f"{title}\n{'-' * len(title)}\n" + "\n".join(described))
+    for title, rest in zip(parts[1::2], parts[2::2], strict=True):
+        written.append(f"{title}\n{'-' * len(title)}\n{rest.strip()}")
+    return "\n\n".join(written) + "\n"
+
+
+def description(step_class: type[StepBase]) -> str:
+    """What a class says of itself before its parameters, for a help text.
+
+    Parameters
+    ----------
+    step_class : type
+        A class of steps.
+
+    Returns
+    -------
+    str
+        Paragraphs; empty if it has no docstring.
+    """
+    return _SECTION.split(inspect.cleandoc(step_class.__doc__ or ""))[0].rstrip()
+
+
+def _described(step_class: type[StepBase], name: str) -> str:
+    parameter = step_class.parameters.get(name)
+    if parameter is not None:
+        is_required = _default(parameter.default) == "(required)"
+        told = f"{parameter.help[:1].upper()}{parameter.help[1:]}".replace("*", "\\*")
+        told += "" if told.endswith(".") else "."
+        default = "" if is_required else f" Default: ``{parameter.default!r}``."
+        kind = f"{_kind(parameter)}{'' if is_required else ', optional'}"
+        return f"{name} : {kind}\n    {told}{default}"
+    if name in _ARGUMENTS:
+        kind, told = _ARGUMENTS[name]
+        return f"{name} : {kind}\n    {told}"
+    return f"{name} : dict, optional\n    Values of the parameters in the section ``[{name}]``."
+
+
+def _kind(parameter: Parameter) -> str:
+    """The type of a parameter as a docstring has it."""
+    if parameter.type_name == "option":
+        return "{" + ", ".join(f'"{word}"' for word in parameter.words) + "}"
+    python = _TYPES.get(parameter.type_name)
+    return python.__name__ if python else _WORDS.get(parameter.type_name, parameter.type_name)
+
+
+def _reference_types(step_class: type[StepBase]) -> str:
+    """A sentence about the reference types of a step, and those of recipes that differ."""
+    types = step_class.reference_file_types
+    told = ", ".join(name.upper() for name in types)
+    recipes: Mapping[str, Mapping[str, Any]] = getattr(step_class, "by_recipe", {})
+    for recipe, attributes in recipes.items():
+        others = attributes.get("reference_file_types", types)
+        if others != types:
+            told += f"; in the recipe ``{recipe}`` {', '.join(name.upper() for name in others)}"
+    return f"Reference types: {told}." if told else ""
 
 
 def _annotation(parameter: Parameter) -> Any:
@@ -122,7 +240,7 @@ def _step(step: StepBase) -> list[Html]:
         (name, _value(step, name), default, help)
         for name, _, default, help in spec_rows(step.parameters)
     ]
-    common = _of_all_steps(step)
+    common = _of_all_steps(type(step))
     own = [row for row in rows if row[0] not in common]
     others = [row for row in rows if row[0] in common]
     head = ("parameter", "value", "default", "meaning")
@@ -141,10 +259,10 @@ def _step(step: StepBase) -> list[Html]:
     return parts
 
 
-def _of_all_steps(step: StepBase) -> Container[str]:
-    """The parameters that it has from a base class of all steps."""
-    for cls in type(step).__mro__[1:]:
-        if cls.__module__.startswith(__package__) and isinstance(cls, type(type(step))):
+def _of_all_steps(step_class: type[StepBase]) -> Container[str]:
+    """The parameters that a class has from a base class of all steps."""
+    for cls in step_class.__mro__[1:]:
+        if cls.__module__.startswith(__package__) and isinstance(cls, type(step_class)):
             return cls.parameters
     return ()
 

@@ -45,6 +45,8 @@ class _StepType(type):
                 raise ParameterError(
                     f"{name}: spec of [steps]: no step {step!r}{nearest(step, cls.step_defs)}"
                 )
+        if (text := namespace.get("__doc__")) is not None:
+            cls.__doc__ = _outline.docstring(cls, text)  # type: ignore[arg-type]
 
     @property
     def __signature__(cls) -> inspect.Signature:

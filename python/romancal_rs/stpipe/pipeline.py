@@ -18,17 +18,12 @@ if TYPE_CHECKING:
 class Pipeline(Step):
     """Base class of all pipelines: subclasses give ``step_defs`` and ``process``.
 
-    Each step of ``step_defs`` is there as an attribute of that name. What runs in which order is
-    for ``process`` to say.
-
-    Parameters
-    ----------
-    steps : dict of str to dict, optional
-        Parameters of the steps: ``{"rampfit": {"rejection_threshold": 5}}``.
+    Each step of ``step_defs`` is an attribute of that name. ``process`` decides which steps run,
+    and in which order.
     """
 
     spec = """
-        checkpoint = directory(default=None, role=place)  #! Keep what steps did here, to resume
+        checkpoint = directory(default=None, role=place)  #! Save what steps did here, to resume
     """
 
     def __init__(

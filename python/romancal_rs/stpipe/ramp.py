@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class RampStep(RomanStep):
-    """Base class of steps that are one kernel: subclasses give ``kernel``.
+    """Base class of steps that are one kernel: subclasses define ``kernel``.
 
-    That is all there is to say of such a step. By itself it takes a whole ramp through its kernel;
-    a pipeline takes a band of rows through the kernels of several steps, one after the other.
+    A step that runs alone applies its kernel to a whole ramp. A pipeline takes each band of rows
+    through the kernels of several steps, one after the other.
     """
 
     #: Threads, as the parameter of that name of steps that have it.
@@ -121,7 +121,7 @@ class RampStep(RomanStep):
 
 
 class FitStep(RomanStep):
-    """Base class of steps that make the rate image of a ramp: subclasses give ``fit``."""
+    """Base class of steps that make the rate image of a ramp: subclasses define ``fit``."""
 
     maximum_cores: str | int = "none"
 

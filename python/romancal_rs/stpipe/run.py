@@ -82,13 +82,10 @@ class Origin:
 
 
 class Run:
-    """One run of a step, or of a pipeline with its steps. It is called once, as the step would be::
+    """One run of a step, or of a pipeline with its steps.
 
-        run = Run(ExposurePipeline(references="refs/", save_results=True))
-        image = run("r0000101001001001001_01101_0001_WFI01_uncal.asdf")
-        print(run.reports, run.saved_files)
-
-    ``step.run(...)`` does the same, and gives the result alone. A second call is a `RunError`.
+    Call it once with the inputs of the step. ``step.run(...)`` does the same, and returns only the
+    result. A second call is a `RunError`.
 
     Parameters
     ----------
@@ -309,6 +306,11 @@ class Run:
             What it is called in messages.
         n_bytes : int
             The number of bytes.
+
+        Yields
+        ------
+        None
+            The block reads the file.
         """
         self._tell_reading(name)
         with self.timed(READ):

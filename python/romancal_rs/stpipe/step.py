@@ -31,19 +31,8 @@ SKIP_IS_SET = "its skip parameter is set"
 class Step(SavingStep):
     """Base class of all steps: subclasses give ``process``, and may give ``spec``.
 
-    A step holds its parameters, and nothing of its runs: one object may run in several threads at
-    once, and be sent to other processes (see `Run`).
-
-    Parameters
-    ----------
-    name : str, optional
-        Used in log messages; the class name by default.
-    parent : Step, optional
-        The pipeline that the step is part of.
-    config_file : path, optional
-        The parameter file that the step was configured with.
-    **parameters
-        Values for the parameters that ``spec`` declares.
+    A step holds only its parameters. What belongs to a run is in a `Run`, so that one step may run
+    in several threads at the same time, and may be sent to other processes.
 
     Raises
     ------
@@ -52,9 +41,9 @@ class Step(SavingStep):
     """
 
     spec = """
-        input_dir = directory(default=None, role=place)  # Of the input, where its name has none
+        input_dir = directory(default=None, role=place)  # Directory of inputs named without one
         pre_hooks = hooks(default=list())  # What runs before the step: classes, functions, commands
-        post_hooks = hooks(default=list())  # What runs after it
+        post_hooks = hooks(default=list())  # What runs after the step
         skip = boolean(default=False)  # Skip this step
     """
 

@@ -30,23 +30,23 @@ class SystemCallError(RomancalError, OSError):
 class SystemCall(Step):
     """Run a command in the shell.
 
-    ``{0}``, ``{1}`` in the command are what the step is run with: paths, numbers, or data models,
-    which are saved to temporary files for the time of the command. Values reach the shell in
-    variables, never as text of the command: whatever blanks, quotes or other characters a file
-    name has, it is one word. Quotes around a placeholder do no harm.
+    The placeholders ``{0}``, ``{1}`` in the command stand for the inputs of the step: paths,
+    numbers, or data models, which are saved to temporary files while the command runs. The shell
+    gets the values in variables, never as text of the command, so that a file name stays one word
+    even if it contains blanks or quotes. Quotes around a placeholder do no harm.
 
-    The result of the step is None. The command reads nothing from the terminal.
+    The result of the step is None. The command cannot read from the terminal.
     """
 
     is_command = True
 
     spec = """
-        command = string()  # Command for the shell; {0}, {1} are the arguments, {{ and }} braces
+        command = string()  # Command for the shell; {0}, {1}: inputs; {{, }}: braces
         env = string_list(default=list())  # Environment variables to set, each as NAME=value
         log_stdout = boolean(default=True)  # Log what the command prints
         log_stderr = boolean(default=True)  # Log what the command prints as errors
         exitcode_as_exception = boolean(default=True)  # A status other than 0 is an error
-        failure_as_exception = boolean(default=True)  # That it cannot be started is an error
+        failure_as_exception = boolean(default=True)  # Failing to start it is an error
     """
 
     def process(self, *args: Any) -> None:

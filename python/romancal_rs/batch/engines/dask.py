@@ -89,6 +89,7 @@ class DaskEngine:
     # --- connecting
 
     def start(self, job: Job) -> None:
+        """See `Engine.start`."""
         self._job = job
         if self._is_local:
             self._client = self._local_cluster()
@@ -168,6 +169,7 @@ class DaskEngine:
     # --- working
 
     def submit(self, chunk: Chunk) -> None:
+        """See `Engine.submit`."""
         assert self._client is not None
         if self._client.status != "running":  # what is submitted then would never end
             self._connect_again()
@@ -185,6 +187,7 @@ class DaskEngine:
         return Path(self._job.run_directory) / "claims"
 
     def wait(self, timeout: float) -> list[Ended]:
+        """See `Engine.wait`."""
         assert self._client is not None
         ended = []
         for chunk, result in take(self._ended, timeout):
@@ -200,9 +203,11 @@ class DaskEngine:
         return ended
 
     def cancel(self) -> list[Chunk]:
+        """See `Engine.cancel`."""
         return []  # what has begun cannot be told from what has not
 
     def close(self, *, now: bool) -> None:
+        """See `Engine.close`."""
         if self._client is not None and self._client.status == "running":
             if now:
                 futures = [future for _, future in self._futures.values()]

@@ -50,18 +50,22 @@ class ProcessEngine:
 
     @property
     def cores(self) -> int:
+        """See `Engine.cores`."""
         return available_cores()
 
     @property
     def window(self) -> int:
+        """See `Engine.window`."""
         return 2 * self.n_workers
 
     def start(self, job: Job) -> None:
+        """See `Engine.start`."""
         self._job = job
         self._context = process_context()
         self._surroundings = surroundings()
 
     def submit(self, chunk: Chunk) -> None:
+        """See `Engine.submit`."""
         timeout = self._job.timeout
         limit = None if timeout is None else 2 * timeout * len(chunk.tasks) + _GRACE
         try:
@@ -126,12 +130,14 @@ class ProcessEngine:
                     self._ended.put((chunk, _never_began()))
 
     def wait(self, timeout: float) -> list[Ended]:
+        """See `Engine.wait`."""
         self._clear_broken()
         told = take(self._ended, timeout)
         # The others were told before, or taken back.
         return [ended for ended in told if self._futures.pop(ended[0].number, None) is not None]
 
     def cancel(self) -> list[Chunk]:
+        """See `Engine.cancel`."""
         taken = []
         for number, (chunk, future) in list(self._futures.items()):
             # One that runs would be killed.
@@ -141,6 +147,7 @@ class ProcessEngine:
         return taken
 
     def close(self, *, now: bool) -> None:
+        """See `Engine.close`."""
         for pool in (self._pool, self._alone):
             if pool is not None:
                 _end(pool, now=now or not pool.active)

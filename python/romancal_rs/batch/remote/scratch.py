@@ -53,7 +53,6 @@ class Scratch:
         directory of temporary files.
     max_bytes : int, optional
         How much is kept; what is held is kept beyond it.
-
     """
 
     def __init__(self, directory: Path | None = None, max_bytes: int | None = None) -> None:

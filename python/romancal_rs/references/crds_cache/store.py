@@ -46,6 +46,7 @@ class CrdsStore:
     Parameters
     ----------
     cache : CrdsCache
+        The cache.
     context : str, optional
         See `CrdsCache.resolve_context`; resolved when it is first needed.
     fetcher : Fetcher, optional
