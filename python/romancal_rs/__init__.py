@@ -37,7 +37,6 @@ if TYPE_CHECKING:
         saturation,
         show,
         simulate,
-        step,
         stpipe,
         wfi18_transient,
     )
@@ -74,7 +73,6 @@ __all__ = [
     "saturation",
     "show",
     "simulate",
-    "step",
     "stpipe",
     "wfi18_transient",
 ]

@@ -15,7 +15,7 @@ import romancal_rs
 #: Modules of the package that are parts of others, or whose functions those offer.
 NOT_LISTED = {
     *("border", "cli", "guide_window", "image_statistics", "reference_types"),
-    "snowballs",
+    *("snowballs", "step"),
 }
 PACKAGES = [
     *("romancal_rs", "romancal_rs.batch", "romancal_rs.datamodels", "romancal_rs.kernels"),
