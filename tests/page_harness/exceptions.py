@@ -51,6 +51,18 @@ BLOCKS = (
         "from jdaviz import Imviz",
         "jdaviz brings 200 packages: tests/unit/test_jdaviz.py does this (make test-jdaviz)",
     ),
+    Elsewhere(
+        "how-to/coming-from-romancal.md",
+        ("text",),
+        "B  theirs/",
+        "needs romancal 1.1.0: tests/validation/later_peer.py makes both products",
+    ),
+    Elsewhere(
+        "how-to/coming-from-romancal.md",
+        ("python",),
+        "from romancal.source_catalog import",
+        "needs romancal 1.1.0: tests/validation/later_peer.py does this",
+    ),
 )
 
 #: Commands by their first words, and why they do not run.
