@@ -90,6 +90,21 @@ def test_the_source_distribution_can_be_built(wheel):
     assert {path.relative_to(ROOT).as_posix() for path in sources} <= held
 
 
+def test_the_source_distribution_holds_the_pages_and_no_rubbish(wheel):
+    """Of what git does not know there is the metadata alone."""
+    import tarfile
+
+    with tarfile.open(DIST / f"{NAME}.tar.gz") as file:
+        held = {name.removeprefix(f"{NAME}/") for name in file.getnames()}
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    tracked = {name for name in listed.stdout.split("\0") if (ROOT / name).exists()}
+    assert held - tracked == {"PKG-INFO"}
+    pages = {name for name in tracked if name.startswith("docs/")}
+    assert {"CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "Makefile", *pages} <= held
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the wheel is for Linux")
 def test_the_demo_runs_in_an_empty_environment_without_rust(wheel, tmp_path):
