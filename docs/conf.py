@@ -101,6 +101,7 @@ html_show_sourcelink = False
 ADDRESSES = tomllib.loads((DOCS.parent / "pyproject.toml").read_text("utf-8"))["project"].get(
     "urls", {}
 )
+html_sidebars = {"index": [], "start": []}  # which have no pages beside them
 html_theme_options = {
     "icon_links": [
         {"name": "Source", "url": ADDRESSES[name], "icon": "fa-solid fa-code"}
