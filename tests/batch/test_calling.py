@@ -6,9 +6,10 @@ import pytest
 from batch.many import Many
 
 from romancal_rs.batch import calibrate_all
-from romancal_rs.batch.outcome import Kind, Outcome
+from romancal_rs.batch.outcome import Kind, Outcome, kind_of_error
 from romancal_rs.batch.table import write_table
-from romancal_rs.errors import ArgumentError, InputError
+from romancal_rs.errors import ArgumentError, InputError, NoScienceDataError
+from romancal_rs.stpipe import HookError, Step
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +85,28 @@ def test_a_file_in_the_place_of_a_directory_is_told(many, tmp_path, options):
     given = {name: tmp_path / value for name, value in options.items()}
     with pytest.raises(InputError, match="a file is there; name a directory"):
         call(many, tmp_path, **given)
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (InputError("too many bad pixels"), Kind.BAD_INPUT),
+        (NoScienceDataError("dark"), Kind.NO_DATA),
+        (ValueError("a mistake in the hook"), Kind.FAILED),
+    ],
+)
+def test_a_hook_says_by_its_error_what_is_wrong(raised, kind):
+    """A check of the user's own that refused an exposure counted as what nobody foresaw."""
+
+    class Nothing(Step):
+        def process(self, name):
+            return name
+
+    def check(results):
+        raise raised
+
+    step = Nothing()
+    step.post_hooks = [check]
+    with pytest.raises(HookError) as failure:
+        step.run("x")
+    assert kind_of_error(failure.value) is kind

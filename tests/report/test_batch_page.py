@@ -157,7 +157,8 @@ def test_a_run_may_be_named_by_the_directory_of_its_products(batch, tmp_path):
     """A directory of records was to be looked up, by functions that are not for users."""
     destination, run = batch
     pages = [tmp_path / "by_run.html", tmp_path / "by_path.html", tmp_path / "by_batch.html"]
-    for named, path in zip((run, str(destination), Batch(run.read_plan(), run)), pages, strict=True):
+    runs = (run, str(destination), Batch(run.read_plan(), run))
+    for named, path in zip(runs, pages, strict=True):
         write_batch(named, path, now=BEGIN + 10)
     assert len({path.read_text() for path in pages}) == 1
 

@@ -94,8 +94,10 @@ def _is_transient(error: BaseException) -> bool:
 def _kind_of_lasting(error: BaseException) -> Kind:
     from ..datamodels import ModelError
     from ..errors import InputError
-    from ..stpipe import ParameterError
+    from ..stpipe import HookError, ParameterError
 
+    if isinstance(error, HookError) and isinstance(error.__cause__, RomancalError):
+        return _kind_of_lasting(error.__cause__)  # a hook that says itself what is wrong
     if isinstance(error, NoScienceDataError):
         return Kind.NO_DATA
     if isinstance(error, ReferenceFileError):
