@@ -57,8 +57,7 @@ def without_source(text: str) -> list[str]:
         paragraph.strip()[:200]
         for own, around in sections(text)
         for paragraph in own.split("\n\n")
-        if is_measured(paragraph.strip())
-        and not SOURCE.search("\n".join([own, *around]))
+        if is_measured(paragraph.strip()) and not SOURCE.search("\n".join([own, *around]))
     ]
 
 

@@ -7,10 +7,12 @@ The examples of a page run one after the other in one directory, as its reader w
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from page_harness import comparing, exceptions
 from page_harness.blocks import Block, blocks_of
-from page_harness.pages import PAGES, blocks, page_names, path_of
+from page_harness.pages import PAGES, ROOT, blocks, page_names, path_of
 from page_harness.running import BlockError, PageRun
 
 pytestmark = pytest.mark.slow
@@ -27,11 +29,38 @@ def test_the_blocks_of_a_page_do_what_it_says(page, page_run):
 
 
 def test_no_exception_is_out_of_date():
-    """Each is of a block that there is."""
-    found = [block for page in page_names() for block in blocks(page)]
+    """Each is of a block that there is, on a page that there is."""
+    pages = page_names()
+    found = [block for page in pages for block in blocks(page)]
+    reasons = list(exceptions.COMMANDS.values())
     for exception in exceptions.BLOCKS:
-        assert any(map(exception.covers, found)), exception
-    assert PAGES.keys() <= set(page_names())
+        if any(re.fullmatch(exception.pages, page) for page in pages):
+            assert any(map(exception.covers, found)), exception
+            reasons.append(exception.why)
+    for path in re.findall(r"(?:tests|rust)/[\w/.]+\w", "\n".join(reasons)):
+        assert (ROOT / path).exists(), path
+    assert PAGES.keys() <= set(pages)
+
+
+@pytest.mark.parametrize(
+    ("command", "runs"),
+    [
+        ('pip install "romancal-rs[s3]"', False),
+        ("python -m pip install x", False),
+        ("python3 -m venv .venv", False),
+        ("source roman/bin/activate", False),
+        ("pip list", True),
+        ("source <(romancal-rs completion bash)", True),
+        ("romancal-rs demo", True),
+    ],
+)
+def test_which_commands_run(command, runs):
+    assert (exceptions.why_not_run(command) == "") == runs
+
+
+def test_an_extra_that_does_not_exist_is_found():
+    with pytest.raises(AssertionError, match="nonsense"):
+        exceptions.why_not_run('pip install "romancal-rs[nonsense]"')
 
 
 # --- the harness itself

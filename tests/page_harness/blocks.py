@@ -12,10 +12,14 @@ from markdown_it.token import Token
 
 #: Directives of MyST whose content is Markdown, so that blocks may be in it.
 OF_MARKDOWN = {"note", "tip", "warning", "important", "seealso", "dropdown", "admonition"}
-#: Directives that hold no code: the site is built by them, without warnings.
+#: Directives that hold no code: the site is built by them, without warnings. Those in the last two
+#: lines are of `docs/_ext`, and make their tables of the code.
 OF_SPHINX = {
     *("toctree", "figure", "image", "math", "eval-rst", "contents", "literalinclude"),
     *("autosummary", "autofunction", "autoclass", "automodule", "currentmodule", "include"),
+    *("glossary", "grid", "grid-item-card", "card"),
+    *("command-list", "commands", "exit-statuses", "exit-statuses-of-commands", "flags"),
+    *("reference-arrays", "reference-types", "step-parameters"),
 }
 #: A name of a file, alone in code, with which a paragraph begins.
 _FILE_NAME = re.compile(r"`([\w.-]+\.\w+)`")

@@ -43,7 +43,7 @@ BLOCKS = (
         "explanation/estimator.md",
         ("text",),
         "",
-        "formulas: tests/unit/test_likelihood_fit.py holds the fit against them with full matrices",
+        "formulas: rust/src/kernels/likelihood/tests holds the fit against them with full matrices",
     ),
     Elsewhere(
         "how-to/fits.md",
@@ -65,32 +65,27 @@ BLOCKS = (
     ),
 )
 
-#: Commands by their first words, and why they do not run.
+#: Commands, by a regular expression for their beginning, and why they do not run.
 COMMANDS = {
-    "pip install": "needs the network; tests/packaging/test_wheel.py installs the wheel so",
-    "python3 -m pip install": "as pip install",
-    "python -m pip install": "as pip install",
-    "uv pip install": "as pip install",
-    "python3 -m venv": "tests/packaging/test_wheel.py makes an environment so",
-    "python -m venv": "as python3 -m venv",
-    "source .venv/bin/activate": "changes the shell of the reader only",
-    ". .venv/bin/activate": "changes the shell of the reader only",
-    "conda": "needs the network; the workflow builds the recipe",
-    "mamba": "as conda",
-    "docker": "needs a daemon; the workflow builds and runs the image",
-    "podman": "as docker",
-    "git clone": "needs the network",
-    "ds9": "a program with a window, of others; tests/unit/test_fits_export.py reads the file",
-    "jupyter": "opens a browser; tests/docs/test_tutorials.py runs the notebooks",
+    r"((python3?|py) -m |uv )?pip install": (
+        "needs the network; tests/packaging/test_wheel.py installs the wheel and its extras so"
+    ),
+    r"python3? -m venv": "tests/packaging/test_wheel.py makes an environment so",
+    r"(source|\.) \S+/activate": "changes the shell of the reader only",
+    r"(conda|mamba)": "needs the network; the workflow builds and tests the recipe",
+    r"(docker|podman)": "needs a daemon; the workflow builds and runs the container",
+    r"git clone": "needs the network",
+    r"ds9": "opens a window; tests/unit/test_fits_export.py reads the file by astropy",
+    r"jupyter": "opens a browser; the tests of the tutorials run the notebooks",
 }
 
 
 def why_not_run(command: str) -> str:
     """Why a command does not run here; empty where it does. What it asks pip for must exist."""
-    for beginning, why in COMMANDS.items():
-        if command.split()[: len(beginning.split())] == beginning.split():
+    for pattern, why in COMMANDS.items():
+        if re.match(rf"{pattern}(?!\S)", command):
             for extras in re.findall(r"romancal-rs\[([\w,]+)\]", command):
-                known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-                assert set(extras.split(",")) <= known["optional-dependencies"].keys(), command
+                project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+                assert set(extras.split(",")) <= project["optional-dependencies"].keys(), command
             return why
     return ""
