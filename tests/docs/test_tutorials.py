@@ -76,6 +76,9 @@ def test_a_tutorial_runs_without_errors_and_warnings(path, alone, record_propert
     for cell in notebook.cells:
         if cell.cell_type != "code" or SHOWS_WARNING in cell.metadata.get("tags", ()):
             continue
+        named = [o.data for o in cell.outputs if "text/plain" in o.get("data", {})]
+        figures = [data for data in named if re.match("<(Figure|Picture) ", data["text/plain"])]
+        assert all("image/png" in data for data in figures), cell.source
         on_stderr = [o.text for o in cell.outputs if o.get("name") == "stderr"]
         assert not on_stderr, f"{cell.source}\n\n{''.join(on_stderr)}"
     assert 0 < cpu_seconds < MOST_CPU_SECONDS
