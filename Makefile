@@ -73,6 +73,7 @@ format:
 # The site, in build/docs. Without network. Notebooks run, but those that have not changed since;
 # DOCS_NOTEBOOKS=off shows them without results.
 docs: build
+	rm -rf docs/reference/api/generated
 	$(BIN)/sphinx-build -W --keep-going -b html -d build/doctrees docs build/docs
 
 # Prints; nothing passes or fails. The first run simulates a full-size exposure. The whole matrix of

@@ -18,7 +18,6 @@ from romancal_rs.references import ReferenceMismatchError
 from romancal_rs.references.librarian import check
 from romancal_rs.stpipe import RomanStep
 
-DOCS = Path(__file__).parents[2] / "docs" / "reference/references.md"
 WITH_MODEL = sorted(KNOWN_TYPES)
 #: Those whose arrays no step of 2022 used.
 TODAYS = [
@@ -115,18 +114,6 @@ def test_every_type_has_a_model_and_a_factory(reftype):
     model.validate()
     shapes = {name: tuple(array.shape) for name, array in model.arrays()}
     assert list(kind.layout_problems(shapes)) == []
-
-
-@pytest.mark.parametrize("reftype", sorted(TYPES))
-def test_every_type_is_in_the_documentation_with_its_keys(reftype):
-    table = DOCS.read_text("utf-8").split("| type | detector |")[1].split("\n\n")[0]
-    rows = [[cell.strip() for cell in line.split("|")] for line in table.splitlines()[2:]]
-    (row,) = (cells for cells in rows if reftype in cells[1].split(", "))
-    detector, element, exposure_type = row[2:5]
-    kind = TYPES[reftype]
-    assert bool(detector) == ("detector" in kind.keys)
-    assert bool(element) == (kind.has_key("optical_element") or reftype == "PHOTOM")
-    assert bool(exposure_type) == ("exposure_type" in kind.keys)
 
 
 def test_a_type_that_is_not_in_the_table_is_by_detector():
