@@ -36,6 +36,7 @@ extensions = [
 exclude_patterns = ["_build", "_ext", "_templates", "inventories"]
 templates_path = ["_templates"]
 nitpicky = True
+smartquotes = False  # which would make other characters of -- and ...
 
 # --- pages
 

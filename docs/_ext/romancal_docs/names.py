@@ -37,7 +37,8 @@ def _resolve(
         title = env.titles[page].astext()
         return make_refnode(app.builder, node["refdoc"], page, "", nodes.inline("", title))
     found = [full for full in candidates(target, module) if full in domain.objects]
-    found = found or _only_one([full for full in domain.objects if full.endswith(f".{target}")])
+    if not found and ("." in target or target[:1].isupper()):
+        found = _only_one([full for full in domain.objects if full.endswith(f".{target}")])
     if found:
         return domain.resolve_xref(
             env, node["refdoc"], app.builder, node["reftype"], found[0], node, content
