@@ -88,4 +88,6 @@ def _table(layout: Any, actions: Iterable[argparse.Action]) -> nodes.table:
         (code(layout._format_action_invocation(action)), layout._expand_help(action))
         for action in actions
     ]
-    return table(("option" if any(a.option_strings for a in actions) else "argument", "meaning"), rows)
+    return table(
+        ("option" if any(a.option_strings for a in actions) else "argument", "meaning"), rows
+    )

@@ -9,6 +9,8 @@ argument, and a private name are code.
 from __future__ import annotations
 
 import importlib
+import inspect
+from collections.abc import Collection
 from typing import Any
 
 from docutils import nodes
@@ -16,6 +18,8 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.nodes import make_refnode
+
+from . import public
 
 _PACKAGE = "romancal_rs"
 _PAGES = "docs/"
@@ -36,9 +40,10 @@ def _resolve(
     if target.startswith(_PAGES) and page in env.found_docs:
         title = env.titles[page].astext()
         return make_refnode(app.builder, node["refdoc"], page, "", nodes.inline("", title))
-    found = [full for full in candidates(target, module) if full in domain.objects]
-    if not found and ("." in target or target[:1].isupper()):
-        found = _only_one([full for full in domain.objects if full.endswith(f".{target}")])
+    found = _known(target, module, domain.objects)
+    owner, _, attribute = target.rpartition(".")
+    if not found and attribute in _attributes(owner):  # which is told on the page of its class
+        found = _known(owner, module, domain.objects)
     if found:
         return domain.resolve_xref(
             env, node["refdoc"], app.builder, node["reftype"], found[0], node, content
@@ -46,6 +51,20 @@ def _resolve(
     if node["reftype"] == "obj" and ("." not in target or is_code(target, module)):
         return content
     return None
+
+
+def _known(target: str, module: str, pages: Collection[str]) -> list[str]:
+    """What has a page and may be meant, the best first."""
+    found = [full for full in candidates(target, module) if full in pages]
+    if not found and ("." in target or target[:1].isupper()):
+        found = _only_one([full for full in pages if full.endswith(f".{target}")])
+    return found
+
+
+def _attributes(name: str) -> set[str]:
+    """What instances of a public class hold."""
+    classes = [part for part, where in public.places().items() if where[0].endswith(f".{name}")]
+    return {attribute for part in classes for attribute in inspect.get_annotations(part)}
 
 
 def candidates(target: str, module: str) -> list[str]:
