@@ -13,6 +13,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+# Those in C, which give the same, where PyYAML has them.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 MAGIC = b"\xd3BLK"
 _SIZE = struct.Struct(">H")
 _HEADER = struct.Struct(">I4sQQQ16s")
@@ -46,7 +49,7 @@ class Asdf:
     def __init__(self, content: bytes) -> None:
         end = content.index(b"\n...\n") + len(b"\n...\n")
         self.start = content[: content.index(b"---")]
-        self.tree: yaml.Node = yaml.compose(content[:end], yaml.SafeLoader)
+        self.tree: yaml.Node = yaml.compose(content[:end], LOADER)
         self.blocks: list[Block] = []
         self.end = b"...\n"
         self._raw: list[bytes] = []
@@ -65,7 +68,7 @@ class Asdf:
 
     def __bytes__(self) -> bytes:
         text = yaml.serialize(
-            self.tree, Dumper=yaml.SafeDumper, explicit_start=True, tags={"!": _TAG}, width=4096
+            self.tree, Dumper=DUMPER, explicit_start=True, tags={"!": _TAG}, width=4096
         )
         head = text[text.index("---") :].encode()
         for i, raw in enumerate(self._raw):
@@ -90,7 +93,7 @@ class Asdf:
     def set(self, dotted: str, text: str) -> Asdf:
         """Gives a key another value, a piece of YAML; a key that is not there is added."""
         head = f"%YAML 1.1\n%TAG ! {_TAG}\n--- {text}\n"
-        return self._put(dotted, yaml.compose(head, yaml.SafeLoader))
+        return self._put(dotted, yaml.compose(head, LOADER))
 
     def raw(self, dotted: str, text: bytes) -> Asdf:
         """Gives a key a value that only shows in the text of the file."""
@@ -101,7 +104,7 @@ class Asdf:
     def again(self, dotted: str, text: str) -> Asdf:
         """Has a key a second time, with another value."""
         parent, _, name = dotted.rpartition(".")
-        value = yaml.compose(text, yaml.SafeLoader)
+        value = yaml.compose(text, LOADER)
         self.node(parent).value.append((yaml.ScalarNode("tag:yaml.org,2002:str", name), value))
         return self
 
