@@ -89,7 +89,11 @@ def test_a_step_takes_six_files():
 
 @pytest.mark.skipif(shutil.which("cargo") is None, reason="a kernel is built with Rust")
 def test_a_step_that_is_added_as_told_works_everywhere_and_breaks_no_test(tmp_path):
-    copy = tmp_path / "copy"
+    # At the same place each time, so that builds are not kept for every run of the tests. What is
+    # built from it is not optimised, and shares what `cargo test` has built.
+    target = ROOT / "target"
+    copy = target / "walk"
+    shutil.rmtree(copy, ignore_errors=True)
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -105,7 +109,6 @@ def test_a_step_that_is_added_as_told_works_everywhere_and_breaks_no_test(tmp_pa
         before = path.read_text(encoding="utf-8").splitlines(keepends=True)
         (index,) = [i for i, line in enumerate(before) if line.rstrip("\n") == anchor]
         path.write_text("".join([*before[: index + 1], lines, *before[index + 1 :]]))
-    target = ROOT / "target" / "walk"
     environment = os.environ | {
         "CARGO_TARGET_DIR": str(target),
         "PYTHONPATH": str(copy / "python"),
@@ -120,8 +123,8 @@ def test_a_step_that_is_added_as_told_works_everywhere_and_breaks_no_test(tmp_pa
             f"{' '.join(command)}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
         )
 
-    run("cargo", "build", "--release", "--locked", "--features", "python")
-    library = next((target / "release").glob("libromancal_rs_core.*[!d]"))
+    run("cargo", "build", "--locked", "--features", "python")
+    library = next((target / "debug").glob("libromancal_rs_core.*[!d]"))
     shutil.copy(library, copy / "python" / "romancal_rs" / "_core.abi3.so")
     run(sys.executable, "-c", TRIAL, str(tmp_path / "made"))
     run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", *OF_STEPS)
