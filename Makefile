@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: build demo test test-busy test-jdaviz test-lowest lint docs format bench bench-peers validate validate-peer validate-sample validate-flight crds-answers torture torture-batch hostile fuzz wheel check-wheel deny lint-recipe clean
+.PHONY: build rust-tests demo test test-busy test-jdaviz test-lowest lint docs format bench bench-history bench-peers validate validate-peer validate-sample validate-flight crds-answers torture torture-batch hostile fuzz wheel check-wheel deny lint-recipe clean
 
 # Compiles the crate and installs the package, with everything its tests need, into .venv.
 build: $(BIN)/maturin
@@ -13,13 +13,23 @@ $(BIN)/maturin:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip "maturin>=1.9,<2"
 
+# Compiles the tests of the crate.
+rust-tests:
+	cargo test --locked --no-run
+
+# Two things at once, as the linker of a release uses one core; each shows what it said when it is done.
+COMPILE := $(MAKE) --no-print-directory --jobs=2 --output-sync
+
 demo: build
 	$(BIN)/romancal-rs demo --output-dir demo-output
 
-# Tests of one file share what they simulate, and so a process.
-PYTEST := $(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile
+# Tests of one file share what they simulate, and so a process. One process more than there are cores: some
+# tests wait. tests/conftest.py says which files begin.
+PROCESSES := $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 1)
+PYTEST := $(BIN)/pytest -n $(PROCESSES) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-test: build
+test:
+	$(COMPILE) build rust-tests
 	cargo test --locked
 	$(PYTEST)
 
@@ -86,6 +96,13 @@ bench: build
 	$(BIN)/python tests/bench/flight.py
 	$(BIN)/python tests/bench/small.py
 	$(BIN)/python tests/bench/batch.py
+
+# What kernels cost per pixel at this commit, in instructions and bytes, goes into docs/explanation/history.csv;
+# says what costs more than at the commit before. Needs valgrind. HISTORY="--at COMMIT" measures another one.
+HISTORY ?=
+
+bench-history:
+	$(PYTHON) tests/bench/history.py $(HISTORY)
 
 # Beside the numeric library of the system of 2022, and beside romancal 1.1.0, each in an environment of
 # its own. Half an hour, of which romancal takes most, and up to 6 GB of memory.
