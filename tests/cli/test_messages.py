@@ -1,9 +1,7 @@
 """Which messages a command shows, where, and how they look: on a terminal, in a pipe, in a file."""
 
-import contextlib
 import os
 import re
-import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -148,27 +146,15 @@ def test_commands_that_can_be_quiet(tmp_path, capsys):
 # --- colours
 
 
-def on_terminal(words, columns=80, **environment) -> tuple[int, str]:
+@pytest.fixture
+def on_terminal(terminals):
     """Runs a command on a terminal of its own; returns its exit status and what it printed."""
-    fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
-    master, slave = os.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS", "LINES")}
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "romancal_rs", *map(str, words)],
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env={**kept, "TERM": "xterm-256color", **environment},
-        close_fds=True,
-    )
-    os.close(slave)
-    told = b""
-    with contextlib.suppress(OSError):  # the end of what nobody writes to any more
-        while part := os.read(master, 1 << 16):
-            told += part
-    os.close(master)
-    return process.wait(), told.decode().replace("\r\n", "\n")
+
+    def run(words, columns=80, **environment) -> tuple[int, str]:
+        status, told = terminals.run(words, columns, **environment)
+        return status, told.replace("\r\n", "\n")
+
+    return run
 
 
 def warning(text: str) -> str:
@@ -183,7 +169,7 @@ def words(simulated):
 
 
 @pytest.mark.parametrize("columns", [80, 200])
-def test_levels_have_colours_on_a_terminal_and_all_else_is_the_same(words, columns):
+def test_levels_have_colours_on_a_terminal_and_all_else_is_the_same(on_terminal, words, columns):
     command = [sys.executable, "-m", "romancal_rs", *map(str, words)]
     piped = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     assert not COLOUR.search(piped)
@@ -194,15 +180,15 @@ def test_levels_have_colours_on_a_terminal_and_all_else_is_the_same(words, colum
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_no_colours_where_they_are_not_wanted(words, environment):
+def test_no_colours_where_they_are_not_wanted(on_terminal, words, environment):
     assert not COLOUR.search(warning(on_terminal(words, **environment)[1]))
 
 
-def test_an_empty_no_color_is_none(words):
+def test_an_empty_no_color_is_none(on_terminal, words):
     assert COLOUR.search(warning(on_terminal(words, NO_COLOR="")[1]))
 
 
-def test_errors_are_red(tmp_path):
+def test_errors_are_red(on_terminal, tmp_path):
     status, told = on_terminal(["calibrate", tmp_path / "nowhere.asdf"])
     assert status == 1
     assert "romancal-rs: \x1b[31merror\x1b[0m: " in told
@@ -261,7 +247,7 @@ def test_no_colours_on_what_is_no_terminal(monkeypatch):
 
 
 @pytest.mark.parametrize("columns", [80, 200])
-def test_a_long_path_is_whole_on_a_terminal(tmp_path, simulated, columns):
+def test_a_long_path_is_whole_on_a_terminal(on_terminal, tmp_path, simulated, columns):
     directory = tmp_path.joinpath(*(f"{letter * 60}" for letter in "abcdef"))
     status, told = on_terminal(["calibrate", directory / "r_uncal.asdf"], columns)
     assert status == 1

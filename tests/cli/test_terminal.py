@@ -60,12 +60,23 @@ class Shown:
         return [line for line in self.lines if line and not FRAME.match(line)]
 
 
-def on_terminal(words, columns, **environment) -> Shown:
-    """Runs a command of which all streams are a terminal of so many columns."""
+@pytest.fixture
+def on_terminal(terminals):
+    """Runs a command on a terminal of so many columns, with bars that do not wait for a second."""
+
+    def run(words, columns, **environment) -> Shown:
+        status, raw = terminals.run(words, columns, at_once=True, **environment)
+        return Shown(raw, status)
+
+    return run
+
+
+def of_process(words, columns) -> Shown:
+    """Runs a process of which all streams are a terminal of so many columns."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     own = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")}
-    environment = {**own, "TERM": "xterm-256color", **environment}
+    environment = {**own, "TERM": "xterm-256color"}
     running = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
     os.close(theirs)
     written = b""
@@ -86,7 +97,7 @@ def words(simulated, tmp_path):
     """A run of the pipeline, whose product has a path longer than a line of 80 columns."""
     place = tmp_path / ("long-" + "x" * 70)
     run = ["run", "roman_elp", str(simulated.exposure), f"--references={simulated.references}"]
-    return [sys.executable, "-W", "ignore", "-c", AT_ONCE, *run, f"--output_dir={place}"]
+    return [*run, f"--output_dir={place}"]
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +123,7 @@ def held(frames):
 
 
 @pytest.mark.parametrize("columns", [80, 200])
-def test_a_run_counts_up_to_its_end_and_names_what_goes_on(words, columns):
+def test_a_run_counts_up_to_its_end_and_names_what_goes_on(on_terminal, words, columns):
     shown = on_terminal(words, columns)
     assert shown.status == 0, shown.raw
     held(shown.frames)
@@ -124,7 +135,7 @@ def test_a_run_counts_up_to_its_end_and_names_what_goes_on(words, columns):
 
 
 @pytest.mark.parametrize("columns", [80, 200])
-def test_paths_and_names_are_whole_in_any_terminal(words, columns, tmp_path):
+def test_paths_and_names_are_whole_in_any_terminal(on_terminal, words, columns, tmp_path):
     shown = on_terminal([*words, "-v"], columns)
     (place,) = tmp_path.glob("long-*")
     for path in place.iterdir():
@@ -134,7 +145,7 @@ def test_paths_and_names_are_whole_in_any_terminal(words, columns, tmp_path):
     assert "roman_wfi_inverselinearity_0001.asdf" in names
 
 
-def test_log_lines_stand_above_the_bar_each_on_a_line_of_its_own(words):
+def test_log_lines_stand_above_the_bar_each_on_a_line_of_its_own(on_terminal, words):
     shown = on_terminal([*words, "-v"], 80)
     logged = [line for line in shown.lines if " - stpipe." in line]
     assert len(logged) > 40
@@ -145,7 +156,8 @@ def test_log_lines_stand_above_the_bar_each_on_a_line_of_its_own(words):
 
 
 def test_nothing_is_drawn_over_where_the_output_is_piped(words):
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-W", "ignore", "-c", AT_ONCE, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "\x1b" not in done.stdout + done.stderr
     assert "\r" not in done.stdout + done.stderr
     heading, read, first, *_ = done.stdout.splitlines()
@@ -154,13 +166,13 @@ def test_nothing_is_drawn_over_where_the_output_is_piped(words):
     assert first.split()[:2] == ["dq_init", "COMPLETE"]
 
 
-def test_a_terminal_that_can_only_print_gets_no_escape_sequences(words):
+def test_a_terminal_that_can_only_print_gets_no_escape_sequences(on_terminal, words):
     shown = on_terminal(words, 80, TERM="dumb")
     assert shown.status == 0
     assert "\x1b" not in shown.raw
 
 
-def test_no_color_leaves_the_bar_without_colours(words):
+def test_no_color_leaves_the_bar_without_colours(on_terminal, words):
     coloured, plain = on_terminal(words, 80), on_terminal(words, 80, NO_COLOR="1")
     colours = {"30", "31", "32", "33", "34", "35", "36", "37", "38", "90", "91", "92"}
 
@@ -173,7 +185,7 @@ def test_no_color_leaves_the_bar_without_colours(words):
     held(plain.frames)
 
 
-def test_the_cursor_comes_back_where_a_run_fails(words, tmp_path):
+def test_the_cursor_comes_back_where_a_run_fails(on_terminal, words, tmp_path):
     shown = on_terminal([*words, "--override_flat", "no-such-file.asdf"], 80)
     assert shown.status == 1
     assert shown.raw.count("\x1b[?25h") == shown.raw.count("\x1b[?25l")
@@ -181,21 +193,21 @@ def test_the_cursor_comes_back_where_a_run_fails(words, tmp_path):
     assert all(share < 100 for share, _ in shown.frames)
 
 
-def test_a_simulation_shows_the_rows_that_are_read_out(tmp_path):
+def test_a_simulation_shows_the_rows_that_are_read_out(on_terminal, tmp_path):
     words = ["simulate", str(tmp_path / "made"), "--size=256", "--resultants=4", "--reads=4"]
-    shown = on_terminal([sys.executable, "-c", AT_ONCE, *words], 80)
+    shown = on_terminal(words, 80)
     assert shown.status == 0, shown.raw
     held(shown.frames)
     assert shown.frames[-1][1].endswith("_truth.npz")
 
 
-def test_a_plan_counts_the_heads_that_are_read(simulated, tmp_path):
+def test_a_plan_counts_the_heads_that_are_read(on_terminal, simulated, tmp_path):
     for index in range(3):
         name = simulated.exposure.name.replace("0001_wfi01", f"{index:04d}_wfi01")
         (tmp_path / name).write_bytes(simulated.exposure.read_bytes())
     words = ["batch", "plan", str(tmp_path), f"--references={simulated.references}"]
     words += [f"--to={tmp_path / 'products'}"]
-    shown = on_terminal([sys.executable, "-W", "ignore", "-c", AT_ONCE, *words], 80)
+    shown = on_terminal(words, 80)
     assert shown.status == 0, shown.raw
     assert all(share <= 100 for share, _ in shown.frames)
     assert any("3 exposures" in line for line in shown.others)
@@ -214,14 +226,16 @@ def test_a_plan_counts_the_heads_that_are_read(simulated, tmp_path):
         (["validate", "IMAGE"], "reading"),
     ],
 )
-def test_whatever_may_take_long_says_what_goes_on(image, tmp_path, monkeypatch, words, named):
+def test_whatever_may_take_long_says_what_goes_on(
+    on_terminal, image, tmp_path, monkeypatch, words, named
+):
     monkeypatch.chdir(tmp_path)
     if words[-1] == ".":  # two files of a name are one picture
         other = tmp_path / f"other_{image.name}"
         other.write_bytes(image.read_bytes())
         words = [words[0], "IMAGE", str(other), *words[3:]]
     words = [str(image) if word == "IMAGE" else word for word in words]
-    shown = on_terminal([sys.executable, "-W", "ignore", "-c", AT_ONCE, *words], 80)
+    shown = on_terminal(words, 80)
     assert shown.status == 0, shown.raw
     assert re.search(rf"\d:\d\d {named}", "\n".join(shown.lines)), shown.raw
     assert shown.raw.count("\x1b[?25h") >= shown.raw.count("\x1b[?25l") > 0
@@ -229,7 +243,7 @@ def test_whatever_may_take_long_says_what_goes_on(image, tmp_path, monkeypatch, 
 
 def test_what_takes_no_second_shows_no_bar():
     code = "from romancal_rs.cli.terminal import working\nwith working('a short work', 3): pass"
-    shown = on_terminal([sys.executable, "-c", code], 80)
+    shown = of_process([sys.executable, "-c", code], 80)
     assert shown.raw == ""
 
 
@@ -241,7 +255,7 @@ def test_what_is_printed_without_an_end_of_line_is_not_lost():
         "    time.sleep(0.3); print('begun', end=''); work.advance()\n"
         "    time.sleep(0.3); print(' and ended'); print('left', end='', file=sys.stderr)\n"
     )
-    shown = on_terminal([sys.executable, "-c", code], 80)
+    shown = of_process([sys.executable, "-c", code], 80)
     assert "begun and ended" in shown.others
     assert shown.others[-1] == "left"
     assert [share for share, _ in shown.frames][-1] == 100
