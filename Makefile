@@ -18,7 +18,7 @@ rust-tests:
 	cargo test --locked --no-run
 
 # Two things at once, as the linker of a release uses one core; each shows what it said when it is done.
-COMPILE := $(MAKE) --no-print-directory --jobs=2 --output-sync
+COMPILE = $(MAKE) --no-print-directory --jobs=2 $(addprefix --,$(filter output-sync,$(.FEATURES)))
 
 demo: build
 	$(BIN)/romancal-rs demo --output-dir demo-output
