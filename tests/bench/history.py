@@ -25,7 +25,7 @@ TABLE = ROOT / "docs" / "explanation" / "history.csv"
 PAGE = ROOT / "docs" / "explanation" / "benchmark-history.md"
 KERNELS = ("saturation", "linearity", "dark", "jump", "ramp fit", "chain")
 #: A side of the image in pixels.
-SIZE = 256
+SIZE = 128
 #: What may cost so much more than in the commit before, and nothing is said.
 TOLERANCE = 0.03
 NAMES = {
