@@ -12,6 +12,14 @@ numbers of this module, too.
 4
 >>> dqflags.pixel.names(dqflags.SATURATED | dqflags.DEAD)
 ['SATURATED', 'DEAD']
+
+Examples
+--------
+>>> from romancal_rs import dqflags
+>>> dqflags.SATURATED
+2
+>>> dqflags.pixel.names(3)
+['DO_NOT_USE', 'SATURATED']
 """
 
 from __future__ import annotations
@@ -316,6 +324,12 @@ def names(flags: SupportsIndex, kind: Flags = pixel) -> list[str]:
     Returns
     -------
     list of str
+
+    Examples
+    --------
+    >>> from romancal_rs import dqflags
+    >>> dqflags.names(5)
+    ['DO_NOT_USE', 'JUMP_DET']
     """
     return kind.names(flags)
 
@@ -334,6 +348,13 @@ def counts(flags: NDArray[np.unsignedinteger], kind: Flags = pixel) -> dict[str,
     -------
     dict of str to int
         Numbers of pixels by name, for the flags that are set.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from romancal_rs import dqflags
+    >>> dqflags.counts(np.array([0, 1, 5], np.uint32))
+    {'DO_NOT_USE': 2, 'JUMP_DET': 1}
     """
     return kind.counts(flags)
 

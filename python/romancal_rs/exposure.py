@@ -265,6 +265,14 @@ def read_pattern(model: ScienceRawModel | RampModel) -> ReadPattern:
     InputError
         If the metadata state no read pattern, an impossible one, or one of another length than
         the ramp.
+
+    Examples
+    --------
+    >>> from romancal_rs import datamodels
+    >>> from romancal_rs.exposure import read_pattern
+    >>> with datamodels.open("exposure_uncal.asdf") as raw:
+    ...     print(len(read_pattern(raw)))
+    6
     """
     return _read_pattern(model, model.meta.exposure.get("frame_time"))
 

@@ -58,7 +58,7 @@ class RampFitStep(FitStep):
         min_sat_area = float(default=1.0, min=0)  # Smallest saturated core of a snowball [pixels]
         min_jump_area = float(default=6.0, min=0)  # Smallest area of jumps of a snowball [pixels]
         expand_factor = float(default=1.9, min=1)  # Grow snowballs by this factor
-        min_sat_radius_extend = float(default=0.5, min=0)  # Grow cores with a larger radius [pixels]
+        min_sat_radius_extend = float(default=0.5, min=0)  # Grow cores of a larger radius [pixels]
         sat_required_snowball = boolean(default=True)  # A snowball must have a saturated core
         sat_expand = integer(default=2, min=0)  # Grow saturated cores by this much [pixels]
         edge_size = integer(default=0, min=0)  # No core needed this near to the edge [pixels]

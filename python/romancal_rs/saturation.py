@@ -28,7 +28,7 @@ class SaturationStep(RampStep):
 
     spec = """
         n_pix_grow_sat = integer(default=0, min=0)  #! Also flag pixels this near [pixels]
-        partial = option('auto', 'none', 'mean_read', 'concave', default='auto')  #! Saturated in part
+        partial = option('auto', 'none', 'mean_read', 'concave', default='auto')  #! Filled in part
         backup = integer(default=0, min=0)  #! Also flag this many resultants before
     """
     class_alias = "saturation"

@@ -129,6 +129,16 @@ def calibrate_all(
     RomancalError
         If something is wrong with the call, before any work. What is wrong with an exposure is
         told by its outcome.
+
+    Examples
+    --------
+    >>> from romancal_rs import calibrate_all
+    >>> batch = calibrate_all(
+    ...     "exposure_uncal.asdf", to="calibrated", references="references", engine="serial"
+    ... )
+    >>> for outcome in batch:
+    ...     print(outcome.kind, outcome.input.rpartition("/")[2])
+    done exposure_uncal.asdf
     """
     state = None if state is None else os.fspath(state)
     scratch = None if scratch is None else os.path.abspath(scratch)

@@ -1,7 +1,8 @@
 """Two products, array by array: what differs, by how much, and where.
 
 >>> from romancal_rs.compare import compare
->>> print(compare("ours_cal.asdf", "theirs_cal.asdf"))  # doctest: +SKIP
+>>> compare("exposure_cal.asdf", "exposure_cal.asdf").same
+True
 """
 
 from __future__ import annotations
@@ -78,6 +79,12 @@ def compare(
         As of `datamodels.open`.
     InputError
         If the two are not of the same kind, or a tolerance is negative.
+
+    Examples
+    --------
+    >>> from romancal_rs.compare import compare
+    >>> compare("exposure_cal.asdf", "exposure_cal.asdf").same
+    True
     """
     for name, value in (("rtol", rtol), ("atol", atol)):
         if not value >= 0:

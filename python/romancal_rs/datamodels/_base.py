@@ -273,6 +273,13 @@ class DataModel:
         Returns
         -------
         object
+
+        Examples
+        --------
+        >>> from romancal_rs import datamodels
+        >>> with datamodels.open("exposure_cal.asdf") as image:
+        ...     print(image.get("meta.exposure.type"), image.get("meta.no_such_block", "none"))
+        WFI_IMAGE none
         """
         return self._node.get(key, default)
 
@@ -355,6 +362,18 @@ class DataModel:
             Whether to print the values.
         show_blocks : bool, optional
             Taken because ``asdf.info`` has it; a model has no blocks to print.
+
+        Examples
+        --------
+        >>> from romancal_rs import datamodels
+        >>> with datamodels.open("exposure_cal.asdf") as image:
+        ...     image.info(max_rows=6)
+        root (AsdfObject)
+        ├─asdf_library (Software) ...
+        ├─history (dict)
+        │ └─extensions (list) ...
+        └─roman (WfiImage) ...
+        Some nodes not shown.
         """
         with _asdf.configured(_asdf.NOTHING):
             self._as_asdf().info(max_rows=max_rows, max_cols=max_cols, show_values=show_values)
@@ -381,6 +400,17 @@ class DataModel:
         asdf.search.AsdfSearchResult
             Prints as a tree; ``result["roman"]["meta"]`` narrows it. An array found is not read:
             ``numpy.asarray`` of it reads it.
+
+        Examples
+        --------
+        >>> from romancal_rs import datamodels
+        >>> with datamodels.open("exposure_cal.asdf") as image:
+        ...     image.search("ma_table_name")
+        root (AsdfObject)
+        └─roman (WfiImage)
+          └─meta (dict)
+            └─exposure (Exposure)
+              └─ma_table_name (str): SIMULATED_6_RESULTANTS
         """
         wanted = {"key": key, "type_": type, "value": value}
         with _asdf.configured(_asdf.NOTHING):
@@ -465,6 +495,13 @@ class DataModel:
             If there is no such array.
         ModelError
             If the schema states no unit for it.
+
+        Examples
+        --------
+        >>> from romancal_rs import datamodels
+        >>> with datamodels.open("exposure_cal.asdf") as image:
+        ...     print(image.quantity("var_poisson").unit)
+        DN2 / s2
         """
         return _quantities.quantity(self._tree, self[name], name)
 
@@ -506,6 +543,13 @@ class DataModel:
         -------
         iterator of (str, ndarray)
             An array that was not read has only ``shape`` and ``dtype``.
+
+        Examples
+        --------
+        >>> from romancal_rs import datamodels
+        >>> with datamodels.open("exposure_cal.asdf") as image:
+        ...     print([name for name, _ in image.arrays()][:4])
+        ['data', 'dq', 'err', 'var_poisson']
         """
         return ((name, item) for name, item in self.items() if hasattr(item, "dtype"))
 
@@ -542,6 +586,13 @@ class DataModel:
             If the file cannot be written; it names `path` and the reason.
         InputError
             If `path` is a URL.
+
+        Examples
+        --------
+        >>> from romancal_rs import datamodels
+        >>> with datamodels.open("exposure_cal.asdf") as image:
+        ...     image.save("copy.asdf", compression=None).name
+        'copy.asdf'
         """
         path = Path(existing_or_local(path, to_write=True))
         tree = self._to_write()

@@ -78,6 +78,14 @@ class RampModel(DataModel):
             If `raw` is another kind of model.
         ModelError
             If what it states of its encoding does not fit its arrays.
+
+        Examples
+        --------
+        >>> from romancal_rs import datamodels
+        >>> with datamodels.open("exposure_uncal.asdf") as raw:
+        ...     ramp = datamodels.RampModel.from_science_raw(raw)
+        ...     print(raw.data.dtype, ramp.data.dtype, ramp.data.shape)
+        uint16 float32 (6, 64, 128)
         """
         if isinstance(raw, RampModel):
             return raw
@@ -214,6 +222,16 @@ class ImageModel(DataModel):
 
     `data` float32 [DN/s], `dq` uint32, and `err`, `var_poisson`, `var_rnoise`, `var_flat`,
     `chisq`, `dumo`: float32 in memory, half precision in files.
+
+    Examples
+    --------
+    >>> from romancal_rs import datamodels
+    >>> image = datamodels.open("exposure_cal.asdf")
+    >>> image.data.shape, image.data.dtype.name
+    ((56, 120), 'float32')
+    >>> image.meta.instrument.optical_element
+    'F158'
+    >>> image.close()
     """
 
     _kind = "wfi_image"
@@ -373,6 +391,14 @@ class ImageModel(DataModel):
         Notes
         -----
         Which pixels it has follows `astropy.nddata.Cutout2D`, with ``mode="trim"``.
+
+        Examples
+        --------
+        >>> from romancal_rs import datamodels
+        >>> with datamodels.open("exposure_cal.asdf") as image:
+        ...     part = image.cutout((60, 30), 16)  # around column 60, row 30
+        >>> part.data.shape
+        (16, 16)
         """
         from ._cutout import cutout_tree
 
@@ -395,6 +421,14 @@ class ImageModel(DataModel):
         ------
         InputError
             If the WCS cannot be written as FITS has it.
+
+        Examples
+        --------
+        >>> from romancal_rs import datamodels
+        >>> with datamodels.open("exposure_cal.asdf") as image:
+        ...     ccd = image.to_ccddata()
+        >>> ccd.shape, str(ccd.unit), ccd.meta["FILTER"]
+        ((56, 120), 'DN / s', 'F158')
         """
         from ._ccddata import ccddata_of
 

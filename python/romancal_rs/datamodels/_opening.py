@@ -43,6 +43,13 @@ def open(source: str | os.PathLike[str] | IO[bytes] | DataModel) -> DataModel:
         If it is an association.
     InputError
         If it is a URL.
+
+    Examples
+    --------
+    >>> from romancal_rs import datamodels
+    >>> with datamodels.open("exposure_cal.asdf") as image:
+    ...     print(type(image).__name__, image.data.shape, image.meta.exposure.type)
+    ImageModel (56, 120) WFI_IMAGE
     """
     if isinstance(source, DataModel):
         return type(source)(source)

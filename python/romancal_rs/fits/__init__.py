@@ -1,7 +1,7 @@
 """Images as FITS files, for the programs that read these: DS9, jdaviz, photutils, and one's own.
 
 >>> from romancal_rs.fits import export
->>> export("r0000101001001001001_0001_wfi01_f158_cal.asdf", "image.fits")  # doctest: +SKIP
+>>> exported = export("exposure_cal.asdf", "image_for_ds9.fits")
 """
 
 from __future__ import annotations
@@ -82,6 +82,14 @@ def to_hdulist(model: DataModel, *, everything: bool = False) -> fits.HDUList:
     ------
     InputError
         If the model has no arrays of numbers, or a WCS that cannot be written.
+
+    Examples
+    --------
+    >>> from romancal_rs import datamodels, fits
+    >>> with datamodels.open("exposure_cal.asdf") as image:
+    ...     hdus = fits.to_hdulist(image)
+    >>> hdus["SCI"].header["BUNIT"]
+    'DN/s'
     """
     return _made(model, everything)[0]
 
@@ -143,6 +151,13 @@ def export(
         If the name does not end in .fits, or there is such a file, or the model cannot be exported.
     OSError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> from romancal_rs import fits
+    >>> exported = fits.export("exposure_cal.asdf", "image.fits")
+    >>> list(exported.extensions)
+    ['SCI', 'ERR', 'DQ', 'VAR_POISSON', 'VAR_RNOISE', 'META']
     """
     path = Path(existing_or_local(path, to_write=True))
     if path.suffix.lower() not in (".fits", ".fit"):

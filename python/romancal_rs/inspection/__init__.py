@@ -4,10 +4,11 @@
 catalogues, segmentation maps, parameter files, associations, and other ASDF files, of which they
 tell what can be told.
 
->>> about = describe_file("r0000101_0001_wfi07_f158_cal.asdf")      # doctest: +SKIP
->>> about.kind, about.instrument["detector"]                        # doctest: +SKIP
-('wfi_image', 'WFI07')
->>> validate_file("r0000101_0001_wfi07_f158_cal.asdf").is_sound     # doctest: +SKIP
+>>> from romancal_rs.inspection import describe_file, validate_file
+>>> about = describe_file("exposure_cal.asdf")
+>>> about.kind, about.instrument["detector"]
+('wfi_image', 'WFI01')
+>>> validate_file("exposure_cal.asdf").is_sound
 True
 """
 

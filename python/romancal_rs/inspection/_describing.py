@@ -62,6 +62,13 @@ def describe_file(path: str | os.PathLike[str], *, statistics: bool = False) -> 
         If it is a URL, or a .json that is no association.
     ModelError
         If the package `pyarrow` is missing, which catalogues in Parquet take.
+
+    Examples
+    --------
+    >>> from romancal_rs.inspection import describe_file
+    >>> description = describe_file("exposure_cal.asdf")
+    >>> description.arrays[0].name, description.arrays[0].shape
+    ('data', (56, 120))
     """
     path = existing_or_local(path)
     suffix = Path(path).suffix.lower()

@@ -127,6 +127,12 @@ def validate_file(path: str | os.PathLike[str]) -> Verdict:
         If there is no such file, or the system does not let it be read.
     InputError
         If it is a URL.
+
+    Examples
+    --------
+    >>> from romancal_rs.inspection import validate_file
+    >>> validate_file("exposure_cal.asdf").is_sound
+    True
     """
     path = existing_or_local(path)
     open_regular(path).close()  # what cannot be read is not wrong

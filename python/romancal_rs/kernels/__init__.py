@@ -153,6 +153,15 @@ def num_threads() -> int:
     ------
     ValueError
         If ``ROMANCAL_RS_NUM_THREADS`` is not a whole number from 1 to 1024.
+
+    Examples
+    --------
+    >>> from romancal_rs import kernels
+    >>> before = kernels.num_threads()
+    >>> kernels.set_num_threads(2)
+    >>> kernels.num_threads()
+    2
+    >>> kernels.set_num_threads(before)
     """
     return _core.num_threads()
 
@@ -171,5 +180,14 @@ def set_num_threads(threads: int | None) -> None:
     ------
     ValueError
         If `threads` is not in that range.
+
+    Examples
+    --------
+    >>> from romancal_rs import kernels
+    >>> before = kernels.num_threads()
+    >>> kernels.set_num_threads(1)
+    >>> kernels.num_threads()
+    1
+    >>> kernels.set_num_threads(before)
     """
     _core.set_num_threads(threads)

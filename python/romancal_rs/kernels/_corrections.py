@@ -97,6 +97,16 @@ def flag_saturation(
     ----------
     Manual, section 8.1.12, which flags pixels without a threshold at 65535 DN. For "mean_read", the
     second resultant and `backup` the saturation step of romancal 1.1.0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from romancal_rs import kernels
+    >>> data = np.array([100, 60000, 61000], np.float32).reshape(3, 1, 1)  # one pixel
+    >>> groupdq = np.zeros(data.shape, np.uint8)
+    >>> kernels.flag_saturation(data, groupdq, threshold=55000.0)
+    >>> groupdq.ravel()  # 2 is SATURATED
+    array([0, 2, 2], dtype=uint8)
     """
     kernel = saturation(
         plane_of(threshold, data),
@@ -179,6 +189,18 @@ def correct_reference_pixels(
     References
     ----------
     The refpix step of romancal 1.1.0; ``docs/explanation/deviations.md`` lists what differs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from romancal_rs import kernels
+    >>> ramp = np.full((3, 16, 128), 500, np.float32)
+    >>> ramp[2] += 40  # a change of level of the last resultant
+    >>> amp33 = np.full((3, 16, 128), 1000, np.uint16)
+    >>> weights = np.zeros((1, 16 * 70 + 1), np.complex128)
+    >>> kernels.correct_reference_pixels(ramp, amp33, gamma=weights, zeta=weights, alpha=weights)
+    >>> bool(np.ptp(ramp[:, 8, 64]) < 1e-3)  # the border has removed it
+    True
     """
     kernel = refpix(
         amp33,
@@ -239,6 +261,16 @@ def correct_linearity(
     References
     ----------
     Manual, section 8.1.7.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from romancal_rs import kernels
+    >>> data = np.full((2, 1, 1), 1000, np.float32)
+    >>> coeffs = np.array([0, 1, 1e-5], np.float32).reshape(3, 1, 1)
+    >>> kernels.correct_linearity(data, coeffs=coeffs)
+    >>> data.ravel()  # 1000 + 1e-5 * 1000**2
+    array([1010., 1010.], dtype=float32)
     """
     kernel = linearity(coeffs, pixel_flags(ref_dq, data))
     samples, pixels = sample_flags(groupdq, data), pixel_flags(pixeldq, data)
@@ -313,6 +345,20 @@ def linearize_reads(
     References
     ----------
     The steps of romancal 1.1.0, with corrections.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from romancal_rs import kernels
+    >>> data = np.array([1000, 3000], np.float32).reshape(2, 1, 1)
+    >>> coeffs = np.array([0, 1, 1e-5], np.float32).reshape(3, 1, 1)
+    >>> inverse = np.array([0, 1, -1e-5], np.float32).reshape(3, 1, 1)
+    >>> reads = [[1, 2], [3, 4]]
+    >>> kernels.linearize_reads(
+    ...     data, coeffs=coeffs, inverse_coeffs=inverse, read_pattern=reads, frame_time=3.0
+    ... )
+    >>> data.ravel().round(1)
+    array([1012.6, 3092.4], dtype=float32)
     """
     flags = pixel_flags(ref_dq, data)
     kernel = read_linearity(
@@ -384,6 +430,19 @@ def correct_wfi18_transient(
     References
     ----------
     The wfi18_transient step of romancal 1.1.0, which takes the median of another row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from romancal_rs import kernels
+    >>> data = np.full((4, 64, 32), 100, np.float32)
+    >>> groupdq = np.zeros(data.shape, np.uint8)
+    >>> reads = [[1], [2, 3], [4, 5], [6]]
+    >>> kernels.correct_wfi18_transient(
+    ...     data, groupdq, frame_time=3.04, read_pattern=reads, mask_rows=True
+    ... )
+    >>> np.unique(groupdq[1:])  # only the first resultant is affected
+    array([0], dtype=uint8)
     """
     kernel = wfi18_transient(frame_time, read_pattern, mask_rows=mask_rows, origin=origin)
     samples, pixels = sample_flags(groupdq, data), pixel_flags(pixeldq, data)
@@ -419,5 +478,14 @@ def read_times(detector: str, frame_time: float) -> tuple[NDArray[np.float64], N
     References
     ----------
     romancal 1.1.0, where pauses of frames that are too short are negative.
+
+    Examples
+    --------
+    >>> from romancal_rs import kernels
+    >>> of_rows, of_cols = kernels.read_times("WFI01", frame_time=3.04)
+    >>> of_rows.shape, of_cols.shape
+    ((4096,), (4096,))
+    >>> bool(of_rows.max() + of_cols.max() < 3.04)
+    True
     """
     return _core.read_times(detector, frame_time)

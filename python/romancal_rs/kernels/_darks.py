@@ -48,6 +48,15 @@ def subtract_dark(
     References
     ----------
     Manual, section 8.1.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from romancal_rs import kernels
+    >>> data = np.full((2, 1, 1), 100, np.float32)
+    >>> kernels.subtract_dark(data, dark=np.array([1, 2], np.float32).reshape(2, 1, 1))
+    >>> data.ravel()
+    array([99., 98.], dtype=float32)
     """
     kernel = _core.dark(dark, pixel_flags(ref_dq, data))
     flags = pixel_flags(pixeldq, data)
@@ -93,6 +102,15 @@ def subtract_dark_rate(
     References
     ----------
     The dark_current step of romancal 1.1.0, which subtracts this rate from images.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from romancal_rs import kernels
+    >>> data = np.full((2, 1, 1), 100, np.float32)
+    >>> kernels.subtract_dark_rate(data, rate=0.5, read_pattern=[[1], [2, 3]], frame_time=4.0)
+    >>> data.ravel()  # the mean times are 4 s and 10 s
+    array([98., 95.], dtype=float32)
     """
     plane, flags = plane_of(rate, data), pixel_flags(ref_dq, data)
     kernel = dark_rate(plane, flags, read_pattern, frame_time=frame_time)
@@ -146,6 +164,15 @@ def subtract_dark_decay(
     References
     ----------
     The dark_decay step of romancal 1.1.0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from romancal_rs import kernels
+    >>> data = np.zeros((2, 4, 4), np.float32)
+    >>> kernels.subtract_dark_decay(data, 1.5, 23.0, 3.04, [[1], [2, 3]], "WFI01")
+    >>> bool((data[0] < data[1]).all() and (data < 0).all())  # it fades
+    True
     """
     kernel = dark_decay(amplitude, time_constant, frame_time, read_pattern, detector, origin=origin)
     _core.apply([kernel], data, None, pixel_flags(None, data), max_threads, band_rows, None)

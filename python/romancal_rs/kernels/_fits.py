@@ -81,6 +81,20 @@ def detect_jumps(
     References
     ----------
     Anderson & Gordon 2011, PASP 123, 1237; manual, section 8.1.6.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from romancal_rs import kernels
+    >>> ramp = np.arange(8, dtype=np.float32).reshape(8, 1, 1) * 10
+    >>> ramp[5:] += 500  # a cosmic ray between the resultants 4 and 5
+    >>> groupdq = np.zeros(ramp.shape, np.uint8)
+    >>> reads = [[number] for number in range(1, 9)]
+    >>> kernels.detect_jumps(
+    ...     ramp, groupdq, gain=2.0, read_noise=5.0, read_pattern=reads, frame_time=3.04
+    ... )
+    >>> groupdq.ravel()  # 4 is JUMP_DET
+    array([0, 0, 0, 0, 0, 4, 0, 0], dtype=uint8)
     """
     kernel = jump(
         plane_of(gain, data),
@@ -161,6 +175,16 @@ def fit_ramps(
     References
     ----------
     Fixsen et al. 2000, PASP 112, 1350; manual, section 8.1.10.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from romancal_rs import ReadPattern, kernels
+    >>> pattern = ReadPattern.from_reads([[1], [2, 3], [4, 5, 6]], frame_time=3.0)
+    >>> ramp = np.float32(2.0) * pattern.times.astype(np.float32).reshape(3, 1, 1)  # 2 DN/s
+    >>> fit = kernels.fit_ramps(ramp, gain=1.8, read_noise=7.0, read_pattern=pattern)
+    >>> fit.slope
+    array([[2.]], dtype=float32)
     """
     planes, segments = _core.fit_ramps(
         data,
@@ -253,6 +277,16 @@ def fit_likelihood(
     ----------
     Brandt 2024, PASP 136, 045004 (fit) and 045005 (hits).
     docs/explanation/estimator.md explains the method.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from romancal_rs import ReadPattern, kernels
+    >>> pattern = ReadPattern.from_reads([[1], [2, 3], [4, 5, 6]], frame_time=3.0)
+    >>> ramp = np.float32(2.0) * pattern.times.astype(np.float32).reshape(3, 1, 1)  # 2 DN/s
+    >>> fit = kernels.fit_likelihood(ramp, gain=1.8, read_noise=7.0, read_pattern=pattern)
+    >>> fit.slope, fit.dq
+    (array([[2.]], dtype=float32), array([[0]], dtype=uint32))
     """
     planes = _core.fit_likelihood(
         data,

@@ -49,6 +49,16 @@ def subtract_dark_from_image(
     References
     ----------
     The dark_current step of romancal 1.1.0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from romancal_rs import kernels
+    >>> rate = np.full((1, 2), 3.0, np.float32)
+    >>> dq = np.zeros((1, 2), np.uint32)
+    >>> kernels.subtract_dark_from_image(rate, dq, 0.5)
+    >>> rate
+    array([[2.5, 2.5]], dtype=float32)
     """
     plane, flags = plane_of(rate, data), pixel_flags(ref_dq, data)
     _core.subtract_dark_from_image(data, dq, plane, flags, max_threads, band_rows)
@@ -105,6 +115,23 @@ def smooth_variance(
     References
     ----------
     Made for this package; ``docs/explanation/estimator.md`` derives and measures it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from romancal_rs import ReadPattern, kernels
+    >>> rng = np.random.default_rng(1)
+    >>> pattern = ReadPattern.evenly_spaced(6, group_time=3.0)
+    >>> counts = rng.poisson(6.0, (6, 32, 32)).cumsum(axis=0)
+    >>> ramp = counts.astype(np.float32)
+    >>> noise = {"gain": 1.0, "read_noise": 2.0, "read_pattern": pattern}
+    >>> fit = kernels.fit_likelihood(ramp, **noise)
+    >>> before = np.std(fit.err)
+    >>> kernels.smooth_variance(
+    ...     fit.slope, fit.dq, fit.var_poisson, fit.var_rnoise, fit.err, **noise
+    ... )
+    >>> bool(np.std(fit.err) < before)
+    True
     """
     _core.smooth_variance(
         slope,
@@ -174,6 +201,18 @@ def apply_flat(
     References
     ----------
     Manual, section 8.1.5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from romancal_rs import kernels
+    >>> rate = np.full((1, 2), 3.0, np.float32)
+    >>> dq = np.zeros((1, 2), np.uint32)
+    >>> var_poisson, var_rnoise = np.ones((2, 1, 2), np.float32)
+    >>> flat = np.array([[0.5, 1.0]], np.float32)
+    >>> var_flat, err = kernels.apply_flat(rate, dq, var_poisson, var_rnoise, flat, 0.01)
+    >>> rate, var_poisson
+    (array([[6., 3.]], dtype=float32), array([[4., 1.]], dtype=float32))
     """
     err, flags = plane_of(flat_err, data), pixel_flags(flat_dq, data)
     return _core.apply_flat(
@@ -242,6 +281,18 @@ def divide_by_flat(
     References
     ----------
     The flatfield step of romancal 1.1.0; ``docs/explanation/deviations.md`` lists what differs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from romancal_rs import kernels
+    >>> rate = np.full((1, 2), 3.0, np.float32)
+    >>> dq = np.zeros((1, 2), np.uint32)
+    >>> err, var_poisson = np.ones((2, 1, 2), np.float32)
+    >>> flat = np.array([[0.5, 1.0]], np.float32)
+    >>> kernels.divide_by_flat(rate, dq, err, var_poisson, flat)
+    >>> rate, err
+    (array([[6., 3.]], dtype=float32), array([[2., 1.]], dtype=float32))
     """
     return _core.divide_by_flat(
         data,
@@ -295,6 +346,14 @@ def image_statistics(
     References
     ----------
     What romancal 1.1.0 writes as ``meta.statistics``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from romancal_rs import kernels
+    >>> rate = np.array([[1.0, 2.0, 4.0, np.nan]], np.float32)
+    >>> kernels.image_statistics(rate, err=0.5)
+    ImageStatistics(median=2.0, rms=1.482602218505602, good_pixel_fraction=0.75)
     """
     flags, errors = pixel_flags(dq, data), plane_of(err, data)
     return ImageStatistics(*_core.image_statistics(data, flags, errors, max_threads, band_rows))

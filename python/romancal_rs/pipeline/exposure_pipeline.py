@@ -53,6 +53,14 @@ class ExposurePipeline(RomanPipeline):
     flatfield. In the recipe ``2022`` they are dq_init, saturation, linearity, dark_current, jump,
     rampfit, assign_wcs, flatfield and photom. In both, the jump step runs only if the fit does not
     find jumps itself.
+
+    Examples
+    --------
+    >>> from romancal_rs.pipeline import ExposurePipeline
+    >>> pipeline = ExposurePipeline(references="references", steps={"flatfield": {"skip": True}})
+    >>> image = pipeline.run("exposure_uncal.asdf")
+    >>> image.meta.cal_step.ramp_fit, image.meta.cal_step.flat_field
+    ('COMPLETE', 'SKIPPED')
     """
 
     class_alias = "roman_elp"

@@ -4,10 +4,11 @@ Three sources, in this order: an override that the user names for one type; a di
 reference files, searched by what the files say about themselves; and a CRDS cache, searched by its
 rules.
 
->>> store = open_store("refs/")                             # doctest: +SKIP
->>> keys = ExposureKeys.from_model(exposure)                # doctest: +SKIP
->>> resolve("flat", keys, store).reference                  # doctest: +SKIP
-PosixPath('refs/roman_wfi_flat_0007.asdf')
+>>> from romancal_rs.references import ExposureKeys, open_store, resolve
+>>> store = open_store("references")
+>>> keys = ExposureKeys.from_file("exposure_uncal.asdf")
+>>> resolve("flat", keys, store).reference.name
+'roman_wfi_flat_0001.asdf'
 """
 
 from .. import _lazy

@@ -107,6 +107,13 @@ class ExposureKeys:
         ------
         InputError
             If the file cannot be read, or is no exposure.
+
+        Examples
+        --------
+        >>> from romancal_rs.references import ExposureKeys
+        >>> keys = ExposureKeys.from_file("exposure_uncal.asdf")
+        >>> keys.detector, keys.optical_element
+        ('WFI01', 'F158')
         """
         try:
             return cls.from_tree(read_tree(Path(path)))

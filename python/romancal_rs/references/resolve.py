@@ -58,6 +58,12 @@ def open_store(
         If the directory does not exist, or a context is given and no cache.
     RuleFileError
         If the context that is given is not in the cache.
+
+    Examples
+    --------
+    >>> from romancal_rs.references import open_store
+    >>> open_store("references").location
+    'references'
     """
     if references is not None and not isinstance(references, str | os.PathLike):
         return references
@@ -124,6 +130,13 @@ def resolve(
         If the override is of another type or for another detector.
     AmbiguousReferenceError
         If two files fit equally well.
+
+    Examples
+    --------
+    >>> from romancal_rs.references import ExposureKeys, open_store, resolve
+    >>> keys = ExposureKeys.from_file("exposure_uncal.asdf")
+    >>> resolve("dark", keys, store=open_store("references")).reference.name
+    'roman_wfi_dark_0001.asdf'
     """
     if override is not None:
         return _resolve_override(reftype, keys, override)

@@ -48,6 +48,14 @@ class DirectoryStore:
     ------
     ReferenceNotFoundError
         If there is no such directory.
+
+    Examples
+    --------
+    >>> from romancal_rs.references import DirectoryStore, ExposureKeys
+    >>> store = DirectoryStore("references")
+    >>> keys = ExposureKeys.from_file("exposure_uncal.asdf")
+    >>> store.find("flat", keys).reference.name
+    'roman_wfi_flat_0001.asdf'
     """
 
     def __init__(self, directory: str | Path) -> None:

@@ -1,7 +1,7 @@
 """Pages to look at in a browser: of an exposure, and of a batch.
 
 >>> from romancal_rs import report
->>> report.write("r0000101001001001001_0001_wfi01_f158_cal.asdf", "page.html")  # doctest: +SKIP
+>>> path = report.write("exposure_cal.asdf", "page.html")
 
 A page is one file. It needs no network, no script and no other file, and is as good in the dark.
 """
@@ -54,6 +54,12 @@ class Report:
         If the file cannot be read.
     InputError
         If it is of another kind.
+
+    Examples
+    --------
+    >>> from romancal_rs.report import Report
+    >>> Report("exposure_cal.asdf").write("report.html").name
+    'report.html'
     """
 
     def __init__(
@@ -158,6 +164,11 @@ def write(
         If a file cannot be read or written.
     InputError
         If the file, or the model, is of another kind.
+
+    Examples
+    --------
+    >>> from romancal_rs import report
+    >>> path = report.write("exposure_cal.asdf", "report.html")
     """
     return Report(exposure, raw=raw).write(output)
 

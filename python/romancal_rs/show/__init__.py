@@ -1,8 +1,8 @@
 """Pictures of exposures and reference files; they need matplotlib, which comes with ``plot``.
 
 >>> from romancal_rs import show
->>> figure = show.picture("r0000101001001001001_0001_wfi01_f158_cal.asdf")  # doctest: +SKIP
->>> show.save(figure, "rate.png")  # doctest: +SKIP
+>>> figure = show.picture("exposure_cal.asdf")
+>>> path = show.save(figure, "rate.png")
 
 `picture` draws what there is to see in a file, with axes and words; `preview` and `thumbnail` give
 its pixels alone. `pixel_ramp` makes the ramp of one pixel anew, and its fit, which takes no

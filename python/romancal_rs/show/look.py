@@ -78,6 +78,13 @@ def pixel_ramp(
         a ramp is there.
     ReferenceFileError
         If a reference is not there.
+
+    Examples
+    --------
+    >>> from romancal_rs import show
+    >>> ramp = show.pixel_ramp("exposure_cal.asdf", 60, 30, references="references")
+    >>> len(ramp.reads), ramp.corrected.shape
+    (6, (6,))
     """
     from .. import datamodels
 

@@ -95,8 +95,9 @@ def picture(
     Examples
     --------
     >>> from romancal_rs import show
-    >>> figure = show.picture("r0000101001001001001_0001_wfi01_f158_cal.asdf")  # doctest: +SKIP
-    >>> show.save(figure, "rate.png")  # doctest: +SKIP
+    >>> figure = show.picture("exposure_cal.asdf")
+    >>> show.save(figure, "rate.png").name
+    'rate.png'
     """
     require_matplotlib("romancal_rs.show")
     if theme not in THEMES:
@@ -152,6 +153,12 @@ def format_of(path: str | os.PathLike[str]) -> str:
     ------
     InputError
         If it is none of them.
+
+    Examples
+    --------
+    >>> from romancal_rs import show
+    >>> show.format_of("rate.png")
+    'png'
     """
     ending = Path(path).suffix.lower().lstrip(".")
     if ending not in FORMATS:

@@ -78,6 +78,14 @@ def preview(
         Columns and rows that it has at most.
     compass : bool, optional
         Whether to draw arrows to the north and the east where the file tells where they are.
+
+    Examples
+    --------
+    >>> from romancal_rs import datamodels, show
+    >>> with datamodels.open("exposure_cal.asdf") as image:
+    ...     pixels = show.preview(image)
+    >>> pixels.dtype, pixels.ndim
+    (dtype('uint8'), 3)
     """
     return _of_pixels(source, within, compass)
 

@@ -360,6 +360,12 @@ def parse_read_pattern(text: str) -> ReadPatternTable:
     ------
     InputError
         If it is neither, or no valid read pattern.
+
+    Examples
+    --------
+    >>> from romancal_rs.simulate import parse_read_pattern
+    >>> parse_read_pattern("1; 2-3; 4-6")
+    ((1,), (2, 3), (4, 5, 6))
     """
     import json
     import re

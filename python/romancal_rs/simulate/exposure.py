@@ -84,6 +84,13 @@ def simulate(
     Returns
     -------
     SimulatedExposure
+
+    Examples
+    --------
+    >>> from romancal_rs.simulate import SimulationConfig, simulate
+    >>> made = simulate(SimulationConfig(rows=32, cols=128, n_resultants=3), "simulated")
+    >>> made.exposure.name
+    'r0000101001001001001_0001_wfi01_f158_uncal.asdf'
     """
     from .. import datamodels
 

@@ -26,10 +26,10 @@ class RomanStep(ReferencingStep):
     """Base class of the steps of this pipeline."""
 
     spec = """
-        recipe = option('auto', '2022', 'flight', default='auto')  #! Set of steps; auto: by the file
+        recipe = option('auto', '2022', 'flight', default='auto')  #! Which steps; auto: by the file
         output_ext = option('.asdf', default='.asdf', role=saving)  # Extension of output files
         array_compression = option('lz4', 'zlib', 'none', default='lz4', role=saving)  # Compression
-        validate = option('error', 'warn', default='error')  # Invalid metadata: an error, or a warning
+        validate = option('error', 'warn', default='error')  # Invalid metadata: error or warning
     """
 
     #: The step's entry in ``meta.cal_step``.

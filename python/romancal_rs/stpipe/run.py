@@ -125,6 +125,15 @@ class Run:
     seconds : dict of str to float
         Where the time went [s]: by the names of the steps, and "read" and "write" for files. A
         pipeline's own is what it did besides. Each moment is counted once.
+
+    Examples
+    --------
+    >>> from romancal_rs.pipeline import ExposurePipeline
+    >>> from romancal_rs.stpipe import Run
+    >>> run = Run(ExposurePipeline(references="references"))
+    >>> image = run("exposure_uncal.asdf")
+    >>> [report.status for report in run.reports][:3]
+    ['COMPLETE', 'COMPLETE', 'COMPLETE']
     """
 
     def __init__(

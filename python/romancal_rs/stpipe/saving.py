@@ -24,7 +24,7 @@ class SavingStep(StepBase):
         output_ext = string(default='.asdf', role=saving)  # Extension of output files
         output_file = output_file(default=None, role=place)  #! Beginning of output file names
         output_use_index = boolean(default=True, role=saving)  # Number the files of several results
-        output_use_model = boolean(default=False, role=saving)  # Name the output after meta.filename
+        output_use_model = boolean(default=False, role=saving)  # Name outputs after meta.filename
         save_results = boolean(default=False, role=saving)  # Save the result
         search_output_file = boolean(default=True, role=saving)  # Use the pipeline's output_file
         suffix = string(default=None, role=saving)  # End of the output file's name

@@ -75,6 +75,13 @@ class Step(SavingStep):
         -------
         object
             The result of ``process``. Nothing is saved unless a parameter asks for it.
+
+        Examples
+        --------
+        >>> from romancal_rs.pipeline import ExposurePipeline
+        >>> image = ExposurePipeline.call("exposure_uncal.asdf", references="references")
+        >>> image.meta.cal_step.ramp_fit
+        'COMPLETE'
         """
         from . import config, configure
 
@@ -151,6 +158,14 @@ class Step(SavingStep):
         -------
         object
             The result of ``process``; of a skipped step its input, marked SKIPPED.
+
+        Examples
+        --------
+        >>> from romancal_rs.dq_init import DQInitStep
+        >>> step = DQInitStep(references="references")
+        >>> ramp = step.run("exposure_uncal.asdf")
+        >>> ramp.meta.cal_step.dq_init
+        'COMPLETE'
         """
         run = None if self.parent is None else runs.run_of(self)
         return Run(self)(*args) if run is None else self._run_within(run, args)

@@ -34,6 +34,17 @@ use crate::error::KernelError;
 ///     is a ValueError.
 /// ArgumentTypeError
 ///     If an argument is of another type. It is a TypeError.
+///
+/// Examples
+/// --------
+/// >>> from romancal_rs import ReadPattern
+/// >>> pattern = ReadPattern.from_reads([[1], [2, 3], [4, 5, 6]], frame_time=3.0)
+/// >>> len(pattern)
+/// 3
+/// >>> pattern.times.tolist()
+/// [3.0, 7.5, 15.0]
+/// >>> pattern.n_reads.tolist()
+/// [1, 2, 3]
 #[pyclass(frozen, eq, module = "romancal_rs", name = "ReadPattern")]
 #[derive(PartialEq)]
 pub struct ReadPattern(pub cadence::ReadPattern);
@@ -93,6 +104,12 @@ impl ReadPattern {
     ///     in the group: ``n_reads * frame_time > group_time``.
     /// ArgumentTypeError
     ///     If an argument is of another type.
+    ///
+    /// Examples
+    /// --------
+    /// >>> from romancal_rs import ReadPattern
+    /// >>> ReadPattern.evenly_spaced(4, group_time=6.0, n_reads=2).times.tolist()
+    /// [4.5, 10.5, 16.5, 22.5]
     #[staticmethod]
     #[pyo3(
         signature = (n_resultants, group_time, n_reads=None, frame_time=None),
@@ -145,6 +162,12 @@ impl ReadPattern {
     ///     1000000, or there are more than 1024 resultants. Resultants are counted from 0.
     /// ArgumentTypeError
     ///     If an argument is of another type.
+    ///
+    /// Examples
+    /// --------
+    /// >>> from romancal_rs import ReadPattern
+    /// >>> ReadPattern.from_reads([[1], [2, 3]], frame_time=3.0).times.tolist()
+    /// [3.0, 7.5]
     #[staticmethod]
     fn from_reads(reads: &Bound<'_, PyAny>, frame_time: &Bound<'_, PyAny>) -> PyResult<Self> {
         let frame_time = seconds("frame_time", frame_time)?;

@@ -2,9 +2,11 @@
 
 A run of a step or a pipeline needs none of this, and imports none of it.
 
->>> check("refs/").problems                                 # doctest: +SKIP
-['flat.asdf: names no detector, and fits no exposure']
->>> build_cache(Path("refs/"), Path("cache/")).context      # doctest: +SKIP
+>>> from pathlib import Path
+>>> from romancal_rs.references.librarian import build_cache, check
+>>> check("references").problems
+[]
+>>> build_cache(Path("references"), Path("cache")).context
 'roman_0001.pmap'
 """
 
