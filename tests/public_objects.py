@@ -19,8 +19,8 @@ class Public(NamedTuple):
     value: Any
     #: The class that offers it, and None of what a module has.
     owner: type | None = None
-    #: Whether it is reached by the name of a subclass of that.
-    is_inherited: bool = False
+    #: How far up the classes that is from the one whose name it goes by.
+    distance: int = 0
 
 
 def modules() -> Iterator[tuple[ModuleType, bool]]:
@@ -42,7 +42,7 @@ def is_ours(value: Any) -> bool:
 
 def members(cls: type, name: str) -> Iterator[Public]:
     """Its methods and properties, those of base classes of this package too."""
-    for base in cls.__mro__:
+    for distance, base in enumerate(cls.__mro__):
         for member, item in vars(base).items() if is_ours(base) else ():
             function = inspect.isroutine(item) or isinstance(item, classmethod | staticmethod)
             is_property = inspect.isdatadescriptor(item) or hasattr(item, "attrname")
@@ -51,7 +51,7 @@ def members(cls: type, name: str) -> Iterator[Public]:
             if member.startswith("_") or is_slot or not is_current:
                 continue
             if function or is_property:
-                yield Public(f"{name}.{member}", item, base, base is not cls)
+                yield Public(f"{name}.{member}", item, base, distance)
 
 
 def walk(module: ModuleType) -> Iterator[Public]:
@@ -68,8 +68,8 @@ def everything(public: bool) -> list[Public]:
     names = [
         item for module, is_public in modules() if is_public == public for item in walk(module)
     ]
-    # What a class inherits goes by the name of the base class, if that is public too.
-    names.sort(key=lambda item: (item.is_inherited, item.name.count("."), item.name))
+    # What a class inherits goes by the name of the base class, or of the nearest that is public.
+    names.sort(key=lambda item: (item.distance, item.name.count("."), item.name))
     found: dict[int, Public] = {}
     for item in names:
         found.setdefault(id(item.value), item)

@@ -92,8 +92,8 @@ def refuse_url(path: str | os.PathLike[str]) -> None:
         return
     if url[1] == "crds":
         raise InputError(
-            f"{name}: the name of a file of a CRDS cache, no path; give the path that the file has "
-            "in the cache, or the context that chooses it"
+            f"{name}: the name of a file in a CRDS cache, not a path; give the path of "
+            "the file in the cache, or the context that chooses it"
         )
     raise InputError(
         f"{name}: a URL; only local paths are supported: copy the file from or to there yourself"

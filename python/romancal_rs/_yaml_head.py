@@ -150,7 +150,7 @@ class _Builder:
         height = 0
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
-                raise HeadError(f"{_line(event)}: *{event.anchor} stands for nothing")
+                raise HeadError(f"{_line(event)}: *{event.anchor} refers to nothing")
             node, number, height = self._anchors[event.anchor]
             self._count(number, depth + height)
             return node, height
@@ -164,7 +164,7 @@ class _Builder:
                 if key is None or isinstance(key, dict | list | Tagged):
                     continue
                 if key in node:  # readers differ in which of the two counts
-                    raise HeadError(f"{_line(start)}: the key {key!r} for the second time")
+                    raise HeadError(f"{_line(start)}: the key {key!r} appears twice")
                 node[key] = value
                 node.lines[key] = start.start_mark.line + 1 if start.start_mark else 0
         elif isinstance(event, yaml.SequenceStartEvent):

@@ -166,7 +166,7 @@ def _checked_transform(distortion: DistortionRefModel) -> Model:
     n_axes = (getattr(transform, "n_inputs", 0), getattr(transform, "n_outputs", 0))
     if n_axes != (2, 2):
         raise InputError(
-            f"{describe(distortion)}: coordinate_distortion_transform is no transform of two "
+            f"{describe(distortion)}: coordinate_distortion_transform is not a transform of two "
             f"coordinates to two, but a {type(transform).__name__}"
         )
     return transform
@@ -221,7 +221,7 @@ def aberration_scale(image: ImageModel, recipe: str, warn: Callable[[str], objec
         if scale is not None:
             warn(
                 f"{describe(image)}: meta.velocity_aberration.scale_factor is {scale}, which is no "
-                "ratio of scales: 1 is taken"
+                "ratio of scales: 1 is used"
             )
         return 1.0
     if image.meta.exposure.get("group_time") is not None:

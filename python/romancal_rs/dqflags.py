@@ -257,7 +257,7 @@ def _whole(value: SupportsIndex) -> int:
         shape = getattr(value, "shape", ())
         found = f"an array of shape {shape}" if shape else f"{value!r}"
         raise ArgumentTypeError(
-            f"flags: expected those of one pixel or sample, a whole number, got {found}"
+            f"flags: expected the flags of one pixel or sample, a whole number, got {found}"
         ) from None
     if flags < 0:
         raise ArgumentError(f"flags: expected a number from 0, got {flags}")

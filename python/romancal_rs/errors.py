@@ -44,15 +44,15 @@ class NoScienceDataError(RomancalError):
 
 
 class InputError(RomancalError, ValueError):
-    """An input is of the wrong kind, has a value that will not do, or does not fit the others."""
+    """An input is of the wrong kind, has a wrong value, or does not fit the others."""
 
 
 class ArgumentError(RomancalError, ValueError):
-    """An argument of an array function has a value, or a memory layout, that will not do."""
+    """An argument of an array function has a value, or a memory layout, that is not accepted."""
 
 
 class ArgumentTypeError(RomancalError, TypeError):
-    """An argument is of a type, or an array of a dtype, that will not do."""
+    """An argument has a type, or an array has a dtype, that is not accepted."""
 
 
 class ShapeError(ArgumentError):

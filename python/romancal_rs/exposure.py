@@ -146,7 +146,7 @@ def check_for_step(model: ScienceRawModel | RampModel | ImageModel) -> None:
 def check_exposure(
     model: ScienceRawModel | RampModel, warn: Callable[[str], None] | None = None
 ) -> None:
-    """Checks all that can be known to go wrong later, while nothing is done yet.
+    """Check before the work begins for everything that is known to fail later.
 
     Parameters
     ----------
@@ -195,9 +195,9 @@ def _check_records(model: DataModel) -> None:
     for key, kind in (("cal_logs", str), ("cal_runs", Mapping)):
         kept = model.meta.get(key, [])
         if isinstance(kept, str) or not isinstance(kept, Sequence):
-            raise InputError(f"{describe(model)}: meta.{key} is no list")
+            raise InputError(f"{describe(model)}: meta.{key} is not a list")
         if not all(isinstance(item, kind) for item in kept):
-            raise InputError(f"{describe(model)}: meta.{key} holds what no run has written")
+            raise InputError(f"{describe(model)}: meta.{key} has content that no run wrote")
 
 
 def invalid(model: DataModel, error: ValidationError, *, is_hinted: bool) -> InputError:
@@ -223,9 +223,9 @@ def invalid(model: DataModel, error: ValidationError, *, is_hinted: bool) -> Inp
 
 
 def make_product_valid(model: DataModel, warn: Callable[[str], None]) -> None:
-    """Sets what the schema of a product forbids in its metadata to unknown, in place.
+    """Set what the schema of a product forbids in its metadata to unknown, in place.
 
-    Nothing is changed where the pipeline goes by one of these places: then it cannot be saved.
+    Nothing is changed if the pipeline uses one of these places: such a product cannot be saved.
 
     Parameters
     ----------
@@ -360,7 +360,7 @@ def is_fully_saturated(model: RampModel) -> bool:
 
 
 def check_usable(model: ImageModel, name: str = "") -> None:
-    """Checks that the fit left something to work on.
+    """Check that the fit left something to work on.
 
     Parameters
     ----------

@@ -69,7 +69,7 @@ class FlatFieldStep(RomanStep):
             else:
                 if self.include_var_flat is False:
                     self.log.warning(
-                        "include_var_flat = False is of no use: recipe %s always includes it",
+                        "include_var_flat = False has no effect: recipe %s always includes it",
                         OF_2022,
                     )
                 response = apply_flat(image, flat)

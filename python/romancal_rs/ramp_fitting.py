@@ -220,7 +220,7 @@ class RampFitStep(FitStep):
         given = [name for name in given_parameters(self) if name in useless]
         if given:
             self.log.warning(
-                "What is given for %s is of no use with algorithm = %s, "
+                "Setting %s has no effect with algorithm = %s, "
                 "expand_large_events = %s, save_opt = %s",
                 *(", ".join(given), algorithm),
                 *(self.expand_large_events, self.save_opt),

@@ -87,7 +87,7 @@ class RefPixStep(RampStep):
             elif name == "unusable_coefficients":
                 if value:
                     self.log.warning(
-                        "%d coefficients of the REFPIX %s are not finite: they are taken as 0",
+                        "%d coefficients of the REFPIX %s are not finite: they count as 0",
                         *(value, self._call.references_used["refpix"]),
                     )
             else:
@@ -107,8 +107,8 @@ class RefPixStep(RampStep):
         taken_off = taken_off[np.isfinite(taken_off)]
         if taken_off.size:
             self.log.info(
-                "Taken off the samples of the left and right border: %.4g DN (median), %.3g DN rms "
-                "about that",
+                "Subtracted from the samples of the left and right border: %.4g DN (median), "
+                "%.3g DN rms about that",
                 *(np.median(taken_off), np.std(taken_off, dtype=np.float64)),
             )
 

@@ -36,7 +36,7 @@ def expand_large_events(
     sat_expand: int = 2,
     edge_size: int = 0,
 ) -> int:
-    """Flag the surroundings of snowballs, which jump too little to be found.
+    """Flag the surroundings of snowballs, whose jumps are too small to be found.
 
     In each resultant but the first, regions of JUMP_DET pixels, connected also by their corners,
     are looked at. One is a snowball if the centre of a region that saturates in this resultant, or

@@ -73,7 +73,7 @@ class WFI18TransientStep(RampStep):
         n_inside = inside(result)
         if transient.n_rows < max(FEW_ROWS, SMALL_SHARE * n_inside):
             self.log.warning(
-                "The transient is that of %d of %d rows: no others have samples that tell of it",
+                "The transient was fitted to %d of %d rows: the others have no usable samples",
                 *(transient.n_rows, n_inside),
             )
         if transient.masked_rows:

@@ -64,7 +64,7 @@ def test_paths_and_numbers_of_numpy_are_parameters(many, plan, monkeypatch):
         ({"engine": 3}, "engine = 3: expected processes"),
         ({"scheduler": "tcp://x:1"}, "that is for engine dask, not 'serial'"),
         ({"shard": "1/1", "shard_by": "detectr"}, "--by detectr: expected exposure or detector"),
-        ({"after": "yesterday"}, "after = 'yesterday': no time such as 2027-06-01"),
+        ({"after": "yesterday"}, "after = 'yesterday': not a time such as 2027-06-01"),
         ({"to": __file__}, "a file is there; name a directory"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

@@ -120,8 +120,8 @@ def test_what_runs_would_warn_of_is_told_once(place, capsys, simulated):
     assert run(*arguments, "--steps.jump.rejection_threshold=3") == 0
     captured = capsys.readouterr()
     assert [line for line in captured.out.splitlines() if line.startswith("note: ")] == [
-        "note: jump does not run, as rampfit finds jumps itself: what is given for "
-        "jump.rejection_threshold is of no use: 4 exposures",
+        "note: jump does not run, as rampfit finds jumps itself: setting "
+        "jump.rejection_threshold has no effect: 4 exposures",
         "note: DARK roman_wfi_dark_0001.asdf was made for element F158; none is there for F129, "
         "and a dark does not depend on the filter: 1 exposure",
     ]
@@ -153,7 +153,7 @@ def test_what_was_made_is_not_counted_as_new(place, capsys):
         (["in", "--to", "out", "--recipee=2022"], "did you mean '--recipe'?"),
         (["in", "--to", "out", "--recipe=x"], "recipe = 'x'"),
         (["in", "--to", "out", "--ignore=product"], "'product' is none of input, parameters"),
-        (["in", "--to", "out", "--after=June"], "'June' is no time such as 2027-06-01"),
+        (["in", "--to", "out", "--after=June"], "'June' is not a time such as 2027-06-01"),
     ],
 )
 def test_wrong_usage_exits_with_2(place, capsys, words, told):

@@ -120,7 +120,7 @@ def test_two_files_of_one_name_are_an_error_that_names_both(folder):
         ("empty", r"/empty: no \*_uncal.asdf in it$"),
         ("above", r"/above: no .* in it, but in its subdirectories: --recursive looks there"),
         ("products", r"/products: no .* in it, but 1 other .asdf files: '.*/\*.asdf' takes them"),
-        ("x*.asdf", r"/x\*.asdf: no file has a name of this pattern"),
+        ("x*.asdf", r"/x\*.asdf: no file name matches this pattern"),
         ("@loop", r"/loop, line 1: .*/loop: the list names itself"),
         ("@nothing", r"/nothing: it names no source"),
         ("@gone", r"/gone: there is no such list"),

@@ -45,9 +45,7 @@ def test_an_exposure_that_was_replaced_since_the_plan_is_not_taken_for_the_plann
     first.write_bytes(second.read_bytes())
     one, two = sorted(planned, key=lambda outcome: outcome.input)
     assert (one.kind, two.kind) == (Kind.BAD_INPUT, Kind.DONE)
-    assert one.message == (
-        f"{first}: another file than when the plan was made; make the plan again"
-    )
+    assert one.message == (f"{first}: changed since the plan was made; make the plan again")
     assert not (tmp_path / "out" / first.name.replace("_uncal", "_cal")).exists()
     again = plan(many, tmp_path)  # plans what is there now
     assert [exposure.input for exposure in again.remaining.todo] == [str(first)]

@@ -492,7 +492,7 @@ def test_names_that_lead_elsewhere_are_refused(cache, server, tmp_path, name):
     name = name.format(tmp=tmp_path)
     server.named = [*RULES, name]
     server.mappings[Path(name).name] = server.mappings[name] = b"x"
-    assert f"{name!r} is no plain file name" in failure(context=PMAP)
+    assert f"{name!r} is not a plain file name" in failure(context=PMAP)
     assert not [path for path in tmp_path.rglob("*out.*")]
 
 

@@ -199,7 +199,7 @@ def test_a_parameter_reference_of_a_directory_runs_no_code(sound, tmp_path, name
     run = run_pipeline(place)
     assert run.returncode == 2
     assert "bad_pars.asdf" in run.stderr
-    assert "name no code" in run.stderr
+    assert "may not name code" in run.stderr
     assert not ran.exists()
     assert not (tmp_path / "out").exists()
 
@@ -224,7 +224,7 @@ def test_a_parameter_reference_of_a_cache_runs_no_code(sound, tmp_path):
     run = run_pipeline(place, **place.env)
     assert run.returncode == 2
     assert "bad_pars.asdf" in run.stderr
-    assert "name no code" in run.stderr
+    assert "may not name code" in run.stderr
     assert not ran.exists()
     assert not (tmp_path / "out").exists()
 

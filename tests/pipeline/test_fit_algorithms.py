@@ -116,8 +116,8 @@ def test_the_jump_step_does_not_run_before_a_fit_that_finds_jumps(simulated, cap
     assert "jump" not in steps_that_ran(done)
     assert np.any(image.dq & dqflags.JUMP_DET)
     assert (
-        "jump does not run, as rampfit finds jumps itself: what is given for "
-        "jump.rejection_threshold is of no use" in caplog.text
+        "jump does not run, as rampfit finds jumps itself: setting "
+        "jump.rejection_threshold has no effect" in caplog.text
     )
 
 
@@ -295,7 +295,7 @@ def test_the_manual_flat_field_does_without_a_variance_of_read_noise(simulated):
 def test_what_is_given_in_vain_is_told(simulated, caplog, given, useless):
     with caplog.at_level(logging.WARNING):
         run(simulated, steps={"rampfit": given})
-    assert f"What is given for {useless} is of no use with algorithm = " in caplog.text
+    assert f"Setting {useless} has no effect with algorithm = " in caplog.text
 
 
 def test_nobody_waits_for_a_jump_step_that_does_not_run(simulated, ramp, caplog):
@@ -303,4 +303,4 @@ def test_nobody_waits_for_a_jump_step_that_does_not_run(simulated, ramp, caplog)
         run(simulated, recipe="2022", steps={"rampfit": {"algorithm": "gls"}, "flatfield": {}})
     assert "comes after" not in caplog.text
     RampFitStep.call(ramp, references=str(simulated.references), algorithm="ols")
-    assert "comes after jump, which meta.cal_step says to be INCOMPLETE" in caplog.text
+    assert "needs jump before it, but meta.cal_step says that this is INCOMPLETE" in caplog.text

@@ -368,9 +368,7 @@ def test_what_is_given_to_a_step_that_the_recipe_does_not_run_is_told(simulated,
     parameters = {"references": str(simulated.references), "recipe": "2022"}
     WithThem.call(str(simulated.exposure), steps=steps, **parameters)
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert told == [
-        "Recipe 2022 does not run refpix: what is given for refpix.save_results is of no use"
-    ]
+    assert told == ["Recipe 2022 does not run refpix: setting refpix.save_results has no effect"]
 
 
 # --- exposures that a step is not for

@@ -310,7 +310,7 @@ class TestDamage:
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
-        reason = "dark_current.asdf has other bytes"
+        reason = "dark_current.asdf has changed since it was written"
         self.check(simulated, directory, uninterrupted, caplog, lost="dark_current", reason=reason)
 
     def test_a_large_file_that_was_touched_is_read(

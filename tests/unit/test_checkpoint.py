@@ -489,7 +489,7 @@ class TestReports:
         runs(Two, steps={"second": {"amount": 7.0}})
         assert "Step first resumed: its result is kept as 01_first" in caplog.text
         assert "Step second resumed" not in caplog.text
-        assert "do not hold any more: step.parameters.amount was 1.0, is 7.0" in caplog.text
+        assert "are out of date: step.parameters.amount was 1.0, is 7.0" in caplog.text
 
     def test_steps_are_reported_as_if_they_had_run(self, simulated, tmp_path):
         from romancal_rs.dq_init import DQInitStep

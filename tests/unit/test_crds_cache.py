@@ -230,7 +230,7 @@ def test_relevance_and_omission_are_decided_by_the_exposure(cache):
 def test_a_condition_that_cannot_be_decided_is_passed_over_with_a_warning(cache, caplog):
     cache.rules("dark", "UseAfter({'2020-01-01': 'x.asdf'})", ((START,),), rmap_omit="(NOWHERE)")
     assert cache.found("dark") == "x.asdf"
-    assert "NOWHERE is no match key" in caplog.text
+    assert "NOWHERE is not a match key" in caplog.text
 
 
 def test_a_type_that_is_not_required_is_na_where_nothing_matches(cache):
@@ -480,6 +480,6 @@ def test_a_cache_of_roman_alone_can_take_the_place_of_a_directory(cache, tmp_pat
 
 def test_a_name_that_leaves_the_cache_is_told_with_the_map_that_has_it(cache):
     cache.rules("dark", "UseAfter({'2020-01-01': '../x.asdf'})", ((START,),))
-    assert "roman_wfi_dark_0001.rmap: '../x.asdf' is no plain file name" in cache.miss("dark")
+    assert "roman_wfi_dark_0001.rmap: '../x.asdf' is not a plain file name" in cache.miss("dark")
     cache.map("roman_0001.pmap", "PIPELINE", ("A",), {"WFI": "../roman_wfi_0001.imap"})
     assert "roman_0001.pmap: '../roman_wfi_0001.imap' is no plain" in cache.miss("dark")

@@ -136,8 +136,8 @@ def test_a_flag_is_not_set_by_what_was_meant_for_an_array() -> None:
     ("flags", "message"),
     [
         (-1, "flags: expected a number from 0, got -1"),
-        (2.5, "flags: expected those of one pixel or sample, a whole number, got 2.5"),
-        ("DEAD", "flags: expected those of one pixel or sample, a whole number, got 'DEAD'"),
+        (2.5, "flags: expected the flags of one pixel or sample, a whole number, got 2.5"),
+        ("DEAD", "flags: expected the flags of one pixel or sample, a whole number, got 'DEAD'"),
         (
             np.zeros((2, 3), np.uint32),
             r"flags: .* a whole number, got an array of shape \(2, 3\)",

@@ -207,7 +207,9 @@ def test_todays_class_paths_and_aliases(name, ours):
     ["tweakreg", "roman_mos", "romancal.step.TweakRegStep", "romancal.pipeline.MosaicPipeline"],
 )
 def test_a_class_that_is_not_here(name):
-    with pytest.raises(ParameterError, match=f"{name} is of romancal 1.1, and not in this package"):
+    with pytest.raises(
+        ParameterError, match=f"{name} belongs to romancal 1.1; this package does not have it"
+    ):
         find_class(name)
 
 

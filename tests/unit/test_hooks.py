@@ -222,7 +222,7 @@ def test_a_file_of_that_name_is_pointed_at(tmp_path, monkeypatch):
         (dict, "pre-hook 1 .builtins.dict.: a class, but no Step"),
         ("os.path", "pre-hook 1 .os.path.: a module; give"),
         ("  ", "pre-hook 1 ..: empty"),
-        ("awk '{print}' {0}", "{print} is no placeholder; .* write {{ and }} for braces"),
+        ("awk '{print}' {0}", "{print} is not a placeholder; .* write {{ and }} for braces"),
     ],
 )
 def test_what_an_entry_may_not_be(entry, message):
@@ -489,7 +489,7 @@ def test_a_module_that_fails_says_why(write, text, message):
 
 @pytest.mark.parametrize("path", ["word", "", "a..b", "a b.c", "1a.b"])
 def test_what_is_no_dotted_path(path):
-    with pytest.raises(ParameterError, match="is no dotted path such as"):
+    with pytest.raises(ParameterError, match="is not a dotted path such as"):
         import_object(path)
 
 

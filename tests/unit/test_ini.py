@@ -23,14 +23,14 @@ def test_a_file_that_cannot_be_parsed(tmp_path, text, told):
     path.write_text(text)
     with pytest.raises(ParameterError) as info:
         config.load(path)
-    assert str(info.value).startswith(f"{path}: no parameter file: {told}")
+    assert str(info.value).startswith(f"{path}: not a parameter file:  {told}")
     assert "\n" not in str(info.value)
 
 
 def test_a_file_that_is_no_text(tmp_path):
     path = tmp_path / "pars.cfg"
     path.write_bytes(b"class = \xff\xfe\n")
-    with pytest.raises(ParameterError, match="no parameter file: it is no text in UTF-8"):
+    with pytest.raises(ParameterError, match="not a parameter file: it is no text in UTF-8"):
         config.load(path)
 
 
@@ -98,7 +98,7 @@ def test_a_logging_configuration_tells_the_line(tmp_path):
     with pytest.raises(LogConfigError) as info:
         LogConfig.read(path)
     told = "line 2: 'level: INFO': expected NAME = VALUE or [SECTION]"
-    assert str(info.value) == f"{path} is no logging configuration file: {told}"
+    assert str(info.value) == f"{path} is not a logging configuration file: {told}"
 
 
 @pytest.mark.parametrize(

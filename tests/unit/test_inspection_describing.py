@@ -363,7 +363,7 @@ def test_an_association(tmp_path):
     assert (about.format, about.kind) == ("json", "association")
     assert about.members == (("a_cal.asdf", "science"), ("b_cat.asdf", "catalog"))
     path.write_text("{}")
-    with pytest.raises(InputError, match=r"x_asn\.json: no association: it has no products"):
+    with pytest.raises(InputError, match=r"x_asn\.json: not an association: it has no products"):
         describe_file(path)
 
 

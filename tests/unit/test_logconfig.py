@@ -244,7 +244,7 @@ def test_format():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("level = INFO", "level stands outside of a section; begin the file with [*]"),
+        ("level = INFO", "level is outside of a section; begin the file with [*]"),
         ("[*]\nlevle = INFO", "section [*]: there is no option 'levle'; did you mean 'level'?"),
         ("[*]\nlevle = INFO", "the options are level, break_level, handler, format"),
         (
@@ -252,9 +252,12 @@ def test_format():
             "section [*.x], level = INFOO: no such level; did you mean 'INFO'",
         ),
         ("[*]\nbreak_level = 3", "the levels are DEBUG, INFO, WARNING, ERROR, CRITICAL"),
-        ("[*]\nhandler = syslog", "handler = syslog: 'syslog' is no handler; valid are file:NAME,"),
-        ("[*]\nhandler = file:", "'file:' is no handler"),
-        ("[*]\nhandler = 'stdout, '", "'' is no handler"),
+        (
+            "[*]\nhandler = syslog",
+            "handler = syslog: 'syslog' is not a handler; valid handlers are file:NAME,",
+        ),
+        ("[*]\nhandler = file:", "'file:' is not a handler"),
+        ("[*]\nhandler = 'stdout, '", "'' is not a handler"),
         ("[*]\nformat = %(mesage)s", "section [*], format = %(mesage)s"),
         ("[*]\nformat = message", "Invalid format 'message'"),
         ("[*]\n[[inner]]\nlevel = INFO", "section [*]: sections cannot contain others"),
@@ -280,7 +283,7 @@ def test_a_file_that_is_named_must_exist():
 def test_a_file_that_is_no_text():
     with open("log.cfg", "wb") as file:
         file.write(b"\xff\xfe\x00")
-    with pytest.raises(LogConfigError, match=r"log\.cfg is no logging configuration file"):
+    with pytest.raises(LogConfigError, match=r"log\.cfg is not a logging configuration file"):
         LogConfig.read("log.cfg")
 
 

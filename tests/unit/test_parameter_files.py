@@ -162,7 +162,7 @@ def test_paths_are_relative_to_the_file(write, tmp_path, monkeypatch):
         ("class: test.Files\nsteps: [{name: a}]\n", "is a step, and has no steps itself"),
         ("class: test.Other\nparameters: {}\n", "is for test.Other, not for Files"),
         ("class: test.Files\nparameters: {config_file: no.asdf}\n", r"line 7\): there is no "),
-        ("class: [1, 2\n", "no parameter file: line 7: .*expected ',' or"),
+        ("class: [1, 2\n", "not a parameter file: line 7: .*expected ',' or"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(write, text, told):

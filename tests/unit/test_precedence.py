@@ -154,7 +154,7 @@ def test_a_fault_of_the_input_is_for_the_run_to_tell(store, exposure, instrument
 def test_a_reference_may_not_name_code(store, exposure, name):
     parameters = {name: ["os.system"]}
     parameter_file(store / "b.asdf", Measure, parameters, meta=reference_meta("pars-measure"))
-    with pytest.raises(ParameterError, match=f"{name}.*b.asdf, line .*name no code"):
+    with pytest.raises(ParameterError, match=f"{name}.*b.asdf, line .*may not name code"):
         configure.build(Measure, exposure, parameters={"references": str(store)})
 
 

@@ -81,7 +81,7 @@ def test_what_the_user_says_wins_and_is_kept_for_the_steps_that_follow(caplog):
     assert SaturationStep(recipe="flight").recipe_of(begun) == "flight"
     caplog.clear()
     SaturationStep.call(begun, recipe="flight", override_saturation="N/A")
-    assert "steps so far are of recipe 2022; what follows is of recipe flight" in caplog.text
+    assert "steps so far follow recipe 2022; the next ones follow recipe flight" in caplog.text
 
 
 def test_ramps_that_were_saved_before_there_were_recipes_go_on_as_they_began():

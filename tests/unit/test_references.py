@@ -207,11 +207,11 @@ def test_numbers_and_booleans_of_a_file_are_text_as_python_writes_it(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        (", detector: WFI07", "", "is no exposure: its head has no meta.instrument.detector"),
-        ("type: WFI_IMAGE, ", "", "is no exposure: its head has no meta.exposure.type"),
-        ("start_time: ", "x: ", "is no exposure: its head has no meta.exposure.start_time"),
-        ("meta:", "other:", "is no exposure: its head has no roman.meta"),
-        ("roman:", "- roman:", "is no exposure: its head has no roman.meta"),
+        (", detector: WFI07", "", "is not an exposure: its head has no meta.instrument.detector"),
+        ("type: WFI_IMAGE, ", "", "is not an exposure: its head has no meta.exposure.type"),
+        ("start_time: ", "x: ", "is not an exposure: its head has no meta.exposure.start_time"),
+        ("meta:", "other:", "is not an exposure: its head has no roman.meta"),
+        ("roman:", "- roman:", "is not an exposure: its head has no roman.meta"),
         ("roman:", "roman: [", "its head is not valid YAML"),
         ("#ASDF", "ASDF", "not an ASDF file"),
         ("'2027-06-01T12:00:00'", "soon", "its meta.exposure.start_time 'soon' is not an ISO time"),

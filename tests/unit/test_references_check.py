@@ -381,7 +381,7 @@ def test_files_of_a_cache_are_looked_at_as_those_of_a_directory(cache):
 def test_names_that_leave_the_cache_are_not_followed(cache):
     edit(cache, "roman_wfi_mask_0001.rmap", "roman_wfi_mask_0001.asdf", "../../../x.asdf")
     (problem,) = check(cache).problems
-    assert "'../../../x.asdf' is no plain file name" in problem
+    assert "'../../../x.asdf' is not a plain file name" in problem
 
 
 # --- rules that overlap

@@ -172,7 +172,7 @@ def test_aliases_that_nest_deeply_are_refused(head_of):
 
 @pytest.mark.parametrize("body", [b"a: *b\n", b"a: &a [*a]\n", b"a: &a {b: *a}\n"])
 def test_an_alias_of_nothing_or_of_what_it_is_in_is_refused(head_of, body):
-    with pytest.raises(HeadError, match=r"line \d+: \*[ab] stands for nothing"):
+    with pytest.raises(HeadError, match=r"line \d+: \*[ab] refers to nothing"):
         head_of(body)
 
 

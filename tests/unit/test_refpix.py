@@ -402,7 +402,7 @@ def test_coefficients_that_are_not_finite_are_told_and_0(ramp, tmp_path, caplog)
     reference_of(coefficients).save(path)
     result = RefPixStep.call(ramp, override_refpix=str(path))
     assert warnings_of(caplog) == [
-        "2 coefficients of the REFPIX spoiled_refpix.asdf are not finite: they are taken as 0"
+        "2 coefficients of the REFPIX spoiled_refpix.asdf are not finite: they count as 0"
     ]
     coefficients[~np.isfinite(coefficients)] = 0
     expected = RefPixStep.call(ramp, override_refpix=reference_of(coefficients))

@@ -71,7 +71,7 @@ def warned(name, model, caplog, recipe="2022") -> list[str]:
     caplog.clear()
     step_class.call(model, recipe=recipe, **without)
     records = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    return [text.partition(" comes after ")[2] for text in records if " comes after " in text]
+    return [text.partition(" needs ")[2] for text in records if " needs " in text]
 
 
 @pytest.mark.parametrize(("recipe", "name"), ON_RAMPS)
@@ -112,13 +112,17 @@ def test_steps_before_that_are_done_or_skipped_are_not_named(recipe, name, statu
 
 def test_only_what_is_incomplete_is_named(caplog):
     model = model_for("jump", "COMPLETE", linearity="INCOMPLETE", dark="SKIPPED")
-    assert warned("jump", model, caplog) == ["linearity, which meta.cal_step says to be INCOMPLETE"]
+    assert warned("jump", model, caplog) == [
+        "linearity before it, but meta.cal_step says that this is INCOMPLETE"
+    ]
 
 
 @pytest.mark.parametrize("name", ["flatfield", "photom"])
 def test_an_image_that_is_not_fitted(name, caplog):
     model = model_for(name, "COMPLETE", ramp_fit="INCOMPLETE")
-    assert warned(name, model, caplog) == ["ramp_fit, which meta.cal_step says to be INCOMPLETE"]
+    assert warned(name, model, caplog) == [
+        "ramp_fit before it, but meta.cal_step says that this is INCOMPLETE"
+    ]
 
 
 @pytest.mark.parametrize("name", dict.fromkeys(name for _, name in ON_RAMPS))
@@ -163,4 +167,4 @@ def test_a_pipeline_in_another_order_is_told(simulated, caplog):
             return self.jump(self.saturation(self.dq_init(input)))
 
     Hasty.call(str(simulated.exposure), references=str(simulated.references), recipe="2022")
-    assert "jump comes after linearity, dark, which meta.cal_step" in caplog.text
+    assert "jump needs linearity, dark before it, but meta.cal_step" in caplog.text

@@ -490,7 +490,7 @@ class TestFlatField:
         )
         assert image.err[8, 9] == pytest.approx(np.sqrt(0.3225))
         assert (
-            "include_var_flat = False is of no use: recipe 2022 always includes it" in caplog.text
+            "include_var_flat = False has no effect: recipe 2022 always includes it" in caplog.text
         )
 
     @pytest.mark.parametrize("recipe", ["2022", "flight"])

@@ -206,7 +206,7 @@ def write_plan(plan: Plan, state: str | None = None) -> RunDirectory:
             Path(destination).mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise InputError(
-                f"{destination}: a file is there, or on its way; products need a directory"
+                f"{destination}: it, or a part of its path, is a file; products need a directory"
             ) from None
     directory = RunDirectory.of(plan, state_of(destination, state))
     plan.write(directory.path)
@@ -257,7 +257,7 @@ def _time(name: str, text: str | None) -> datetime.datetime | None:
         return None if text is None else naive_utc(text)
     except ValueError:
         raise ArgumentError(
-            f"{name} = {text!r}: no time such as 2027-06-01 or 2027-06-01T12:00:00"
+            f"{name} = {text!r}: not a time such as 2027-06-01 or 2027-06-01T12:00:00"
         ) from None
 
 

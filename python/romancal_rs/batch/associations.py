@@ -83,7 +83,7 @@ def read_association(path: str | os.PathLike[str]) -> Association:
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: no association: not JSON ({one_line(error)})") from error
+        raise InputError(f"{path}: not an association: not JSON ({one_line(error)})") from error
     members: dict[Member, None] = {}
     for i, product in enumerate(_list(tree, "products", path, "")):
         for j, member in enumerate(_list(product, "members", path, f"products[{i}]")):
@@ -111,7 +111,7 @@ def _value(node: Any, key: str, path: Path, place: str) -> Any:
     if not isinstance(node, Mapping):
         raise InputError(f"{path}: {place or 'its content'} is {_shown(node)}, not an object")
     if key not in node:
-        raise InputError(f"{path}: no association: it has no {_at(place, key)}")
+        raise InputError(f"{path}: not an association: it has no {_at(place, key)}")
     return node[key]
 
 

@@ -133,7 +133,7 @@ class Batch:
 
     @cached_property
     def exposures(self) -> Sequence[PlannedExposure]:
-        """Those of the plan that are for this command: all, or its shard."""
+        """The exposures of the plan that this command calibrates: all, or its shard."""
         shard = self.options.shard
         return self.plan.exposures if shard is None else shard.of_plan(self.plan.exposures)
 
@@ -265,7 +265,7 @@ class Batch:
         file = stack.enter_context(path.open("a+"))
         if not _lock(file.fileno(), is_shared=is_shared):
             raise InputError(
-                f"{self.plan.settings.destination}: another romancal-rs batch works on it "
+                f"{self.plan.settings.destination}: another romancal-rs batch is working on it "
                 f"already (it holds {path}): wait for it, or end it"
             )
 

@@ -48,7 +48,7 @@ class Kind(StrEnum):
 
     @property
     def may_change(self) -> bool:
-        """Whether the same exposure may end otherwise, as nothing is wrong with it itself."""
+        """Whether the same exposure may end in another way, because the cause is outside of it."""
         return self in (Kind.TRANSIENT, Kind.LOST, Kind.CANCELLED)
 
 

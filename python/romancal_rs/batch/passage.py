@@ -132,4 +132,4 @@ class Passage:
 
 def _check_is_planned(name: str, digest: str, planned: str) -> None:
     if digest != planned:
-        raise InputError(f"{name}: another file than when the plan was made; make the plan again")
+        raise InputError(f"{name}: changed since the plan was made; make the plan again")

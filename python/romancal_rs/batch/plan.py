@@ -231,7 +231,7 @@ class Plan:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of what it is about: neither of when nor of how it was asked for."""
+        """SHA-256 of the content of the plan, without its date and the command."""
         total = hashlib.sha256(_line({"settings": asdict(self.settings)}))
         for reference_set in self.sets.values():
             total.update(_line(asdict(reference_set)))
@@ -300,7 +300,7 @@ class Plan:
 
     @classmethod
     def read(cls, path: Path) -> Plan:
-        """Reads a plan.
+        """Read a plan.
 
         Parameters
         ----------
@@ -335,7 +335,7 @@ class Plan:
         except (ValueError, TypeError, LookupError) as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"{path}: no plan of a batch, or damaged: {error}") from error
+            raise InputError(f"{path}: not a plan of a batch, or damaged:  {error}") from error
 
 
 def _line(value: Any) -> bytes:

@@ -85,7 +85,7 @@ def script_of(job: SlurmJob) -> str:
     if job.n_jobs < 1 or job.cpus < 1 or (job.workers is not None and job.workers < 1):
         raise InputError(
             f"{job.n_jobs} jobs of {job.cpus} CPUs and {job.workers or job.cpus} workers: there "
-            "has to be one of each at least"
+            "give at least one of each"
         )
     workers = min(job.workers or job.cpus, job.cpus)
     directives = {
@@ -154,7 +154,7 @@ exit "$status"
 
 def _directive(name: str, value: str) -> str:
     if re.search(r"[\x00-\x1f\x7f]", value):
-        raise InputError(f"--{name}: {value!r} cannot stand in a line of a script for sbatch")
+        raise InputError(f"--{name}: {value!r} is not allowed in a line of a script for sbatch")
     return f"#SBATCH --{name}={shlex.quote(value)}" if value else f"#SBATCH --{name}"
 
 

@@ -186,7 +186,7 @@ class _Finder:
     def _of_pattern(self, pattern: str, origin: str) -> Iterator[Source]:
         found = sorted(glob.glob(pattern, recursive=True))
         if not found:
-            raise InputError(f"{pattern}: no file has a name of this pattern")
+            raise InputError(f"{pattern}: no file name matches this pattern")
         for path in found:
             yield from self._of_path(path, origin)
 
@@ -200,7 +200,7 @@ class _Finder:
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such list{_near(path)}") from None
         except UnicodeDecodeError as error:
-            raise InputError(f"{path}: no list of sources: not text") from error
+            raise InputError(f"{path}: not a list of sources: it is not text") from error
         finally:
             self._lists.pop()
 

@@ -209,7 +209,7 @@ class RecordWriter:
         except OSError as error:
             raise TransientError(
                 f"{self._path}: cannot be written: {error.strerror}; without records the batch "
-                "cannot go on: call it again when that is mended"
+                "cannot go on: run it again when this is fixed"
             ) from error
 
     def close(self) -> None:

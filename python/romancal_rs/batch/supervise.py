@@ -31,7 +31,7 @@ MOST_EQUAL = 20
 
 
 class StoppedError(RomancalError):
-    """The batch was stopped, as it would go on failing."""
+    """The batch was stopped because it would go on failing."""
 
 
 @dataclass(frozen=True)

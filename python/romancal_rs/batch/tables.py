@@ -51,7 +51,7 @@ def _of_csv(path: str, column: str) -> list[tuple[str, str]]:
         with open(path, encoding="utf-8", newline="") as file:
             lines = file.read().splitlines()
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: no table: not text") from error
+        raise InputError(f"{path}: not a table: it is not text") from error
     stated = next((found[1] for line in lines if (found := _DELIMITER.match(line))), None)
     numbered = [(i, line) for i, line in enumerate(lines, 1) if line and not line.startswith("#")]
     if not numbered:
@@ -72,7 +72,7 @@ def _of_csv(path: str, column: str) -> list[tuple[str, str]]:
             cells.append((where, row[index].strip()))
         return cells
     except csv.Error as error:
-        raise InputError(f"{path}: no table: {one_line(error)}") from error
+        raise InputError(f"{path}: not a table: {one_line(error)}") from error
 
 
 def _of_parquet(path: str, column: str) -> list[tuple[str, str]]:
@@ -88,7 +88,7 @@ def _of_parquet(path: str, column: str) -> list[tuple[str, str]]:
         _index_of(column, table.schema_arrow.names, path)
         values = table.read(columns=[column]).column(0).to_pylist()
     except ArrowException as error:
-        raise InputError(f"{path}: no Parquet table: {one_line(error)}") from error
+        raise InputError(f"{path}: not a Parquet table:  {one_line(error)}") from error
     return [(f"row {i}", "" if value is None else str(value)) for i, value in enumerate(values, 1)]
 
 

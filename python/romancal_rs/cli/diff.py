@@ -13,7 +13,7 @@ from .options import path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", metavar="A", type=path, help="an ASDF file of Roman data")
-    parser.add_argument("b", metavar="B", type=path, help="another one, of the same kind")
+    parser.add_argument("b", metavar="B", type=path, help="another file of the same kind")
     parser.add_argument(
         "--rtol",
         type=float,
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar="NUMBER",
-        help="and by this much, in their own unit (default: 0)",
+        help="and by this amount, in the unit of the array (default: 0)",
     )
     parser.add_argument(
         "--all-meta",
@@ -35,9 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="print what was found as JSON")
-    how.add_argument(
-        "-q", "--brief", action="store_true", help="tell only whether they differ, as diff does"
-    )
+    how.add_argument("-q", "--brief", action="store_true", help="print only whether they differ")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -45,7 +45,7 @@ def add_message_options(parser: argparse.ArgumentParser) -> None:
             "--log-level",
             metavar="LEVEL",
             type=_level,
-            help="show messages from DEBUG, INFO, WARNING ... on",
+            help="show messages of level DEBUG, INFO, WARNING ... and above",
         ),
         _levels,
     )
@@ -53,7 +53,7 @@ def add_message_options(parser: argparse.ArgumentParser) -> None:
         "--log-file",
         metavar="FILE",
         type=path,
-        help="add messages from INFO (or LEVEL) on to a file",
+        help="also write messages of level INFO (or LEVEL) and above to a file",
     )
     group.add_argument("--logcfg", metavar="FILE", type=path, help="logging configuration file")
 

@@ -211,7 +211,7 @@ def _add_build_cache(parser: argparse.ArgumentParser) -> None:
         metavar="CACHE",
         type=path,
         required=True,
-        help="where the cache is, or is going to be",
+        help="directory of the cache; made if missing",
     )
 
 

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         metavar="PAGE",
         type=path,
-        help="where to (default: FILE's name with .html, here; of a batch DIR/report.html)",
+        help="file to write (default: FILE's name with .html, here; of a batch DIR/report.html)",
     )
     parser.add_argument(
         "--raw",
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pages", action="store_true", help="write the page of each product beside it, too"
     )
     batch.add_argument(
-        "--thumbnails", metavar="N", type=int, help="at most so many pictures (default: 90)"
+        "--thumbnails", metavar="N", type=int, help="greatest number of pictures (default: 90)"
     )
     batch.add_argument(
         "--state", metavar="DIR", type=path, help="directory of its records, if named then"

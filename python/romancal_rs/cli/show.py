@@ -35,33 +35,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what to write, by its end a .png, .pdf, .svg or .jpg file; or the directory "
         "that the pictures go to (default: each FILE's name with .png, in the current directory)",
     )
-    parser.add_argument("--dark", action="store_true", help="light on dark ground")
+    parser.add_argument("--dark", action="store_true", help="light on a dark background")
     parser.add_argument(
         "--array",
         "--extension",
         metavar="NAME",
         action="append",
         default=[],
-        help="draw this array alone, or this plane (coeffs.2); may be given again",
+        help="draw only this array or plane (coeffs.2); may be repeated",
     )
     flag = parser.add_argument(
         "--flag",
         metavar="NAME[,NAME]",
         action="append",
         default=[],
-        help="draw a map of each of these flags alone",
+        help="draw only a map of each of these flags",
     )
     completed_by(flag, pixel_flags)
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument(
         "--preview",
         action="store_true",
-        help="nothing but the pixels, within 1920 x 1080, with north and east: FILE_preview.png",
+        help="only the pixels,  within 1920 x 1080, with north and east: FILE_preview.png",
     )
     kinds.add_argument(
         "--thumbnail",
         action="store_true",
-        help="nothing but the pixels, 256 along the longer side: FILE_thumbnail.png",
+        help="only the pixels,  256 along the longer side: FILE_thumbnail.png",
     )
     kinds.add_argument(
         "--window",

@@ -95,7 +95,7 @@ class _BriefManifests(Mapping[str, bytes]):
 
 
 def load_libraries() -> None:
-    """Import what every exposure needs, before it is needed: times.
+    """Import the libraries that read times, which every exposure has.
 
     Packages whose modules import each other, as these do, are not safe to be imported by two
     threads at once: one of them may see a module that is only there in part.
@@ -150,7 +150,7 @@ def context(standard: str | None) -> Any:
 
 @cache
 def knows_descriptions() -> bool:
-    """Whether the installed libraries read all tags of `DESCRIBING`: what is written without them.
+    """Whether the installed libraries can read all tags of `DESCRIBING`.
 
     Which tags asdf-astropy has depends on what else is installed: it is asked unless that is known.
     """

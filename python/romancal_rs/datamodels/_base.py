@@ -119,7 +119,7 @@ class DataModel:
 
     @property
     def era(self) -> str:
-        """Of when the file is that the model came from: ``"2022"``, ``"2023-2024"``, ``"today"``.
+        """The age of the model's file: ``"2022"``, ``"2023-2024"`` or ``"today"``.
 
         Files of before 2025 are in today's structure in memory, but not every number means what
         it does today: see `ReadnoiseRefModel`. Copies know it, and so do ramps made of a Level 1
@@ -527,7 +527,7 @@ class DataModel:
         return value.description() if isinstance(value, UnreadObject) else None
 
     def read_objects(self) -> None:
-        """Read what is still in the file but arrays: a WCS, a transform.
+        """Read everything but the arrays that is still in the file, such as a WCS or a transform.
 
         Raises
         ------

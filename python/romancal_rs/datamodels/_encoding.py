@@ -84,7 +84,7 @@ class Encoding:
 
     @property
     def changes_amp33(self) -> bool:
-        """Whether the amplifier 33 was sent otherwise than it was read out."""
+        """Whether the 33rd amplifier was sent in another form than it was read out."""
         return self.reference_amp33 is not None or self.offset != 0
 
     @property
@@ -117,7 +117,7 @@ class Encoding:
         return samples
 
     def flag_floor(self, counts: NDArray[np.number], groupdq: NDArray[np.uint8]) -> None:
-        """Flags counts of 0 AD_FLOOR and DO_NOT_USE, in place, where a reference read hides them.
+        """Flag counts of 0 AD_FLOOR and DO_NOT_USE, in place, where a reference read hides them.
 
         Without one they stay visible in the samples, as the lowest value there is.
 
@@ -132,7 +132,7 @@ class Encoding:
             groupdq[counts == 0] |= dqflags.AD_FLOOR | dqflags.DO_NOT_USE
 
     def amp33(self, counts: NDArray[np.uint16]) -> NDArray[np.uint16]:
-        """The amplifier 33 as it was read out, cut to what its type, uint16, can hold.
+        """The 33rd amplifier as it was read out, cut to the range of uint16.
 
         A count of 0 says that there is no sample, whatever was added on board, and stays 0.
 

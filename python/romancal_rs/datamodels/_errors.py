@@ -14,7 +14,7 @@ class FileFormatError(ModelError):
 
 
 class ModelTypeError(ModelError, TypeError):
-    """The data are of another kind than was asked for."""
+    """The data are of another kind than asked for."""
 
 
 class UnknownModelError(ModelTypeError):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def check_arrays(
     exposure: ScienceRawModel | RampModel | ImageModel, *, optional: Collection[str] = ()
 ) -> None:
-    """Checks the arrays that steps use: that they are there, of their types, and fit each other.
+    """Check the arrays that steps use: that they are there, of their types, and fit each other.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def steps_to_do(tree: Tree) -> dict[str, str]:
 
 
 def add_second_flags(exposure: RampModel | ImageModel, reference: DataModel) -> None:
-    """Adds the `dq2` of a reference to the second flags of an exposure, which get a new array.
+    """Add the `dq2` of a reference to the second flags of an exposure, which get a new array.
 
     Nothing happens where the reference has none, or the exposure's series (before 2.2.0) has no
     place for them.

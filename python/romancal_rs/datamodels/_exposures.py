@@ -161,7 +161,7 @@ class RampModel(DataModel):
         return is_encoded(self)
 
     def restore_counts(self) -> None:
-        """Undoes the encoding of a ramp that `is_encoded`, as `from_science_raw` does.
+        """Undo the encoding of a ramp that `is_encoded`, as `from_science_raw` does.
 
         `data`, `amp33` and `groupdq` become new arrays, and the reference reads go. Nothing happens
         to any other ramp.
@@ -186,9 +186,9 @@ class RampModel(DataModel):
         mark_restored(content["meta"])
 
     def add_missing(self, shape: tuple[int, ...] = ()) -> None:
-        """Adds what a ramp of the mission's library may lack, and dq_init, or a later step, fills.
+        """Add what a ramp of the mission's library may lack and later steps fill.
 
-        That are the border reference pixels and `pixeldq2`, which are zero, and names of types in
+        These are the border reference pixels and `pixeldq2`, which are zero, and names of types in
         ``meta.ref_file``, which are N/A.
 
         Parameters
@@ -257,7 +257,7 @@ class ImageModel(DataModel):
     def rate(self) -> Quantity:
         """`data` with its unit [DN/s]: a view, not a copy.
 
-        What is assigned to it is a Quantity of such a unit. A `ModelError` where the data were
+        Assign a Quantity of such a unit to it. It is a `ModelError` if the data were
         converted to MJy/sr.
         """
         return _quantities.rate(self._tree, self["data"], "data")
@@ -360,7 +360,7 @@ class ImageModel(DataModel):
         position: SkyCoord | tuple[float, float],
         size: int | Quantity | tuple[int | Quantity, int | Quantity],
     ) -> ImageModel:
-        """A part of the image as an image of its own, which all that takes images takes.
+        """A part of the image, as a separate image with its own WCS.
 
         Parameters
         ----------

@@ -90,7 +90,7 @@ def readable(file: Any) -> IO[bytes]:
         raise ModelTypeError(f"{name}: opened as text; open it with mode 'rb'")
     if not hasattr(file, "seek") or not hasattr(file, "tell") or not _can_seek(file):
         raise ModelTypeError(
-            f"{name}: a {type(file).__name__} that cannot be read from any place; read it into an "
+            f"{name}: a {type(file).__name__} without random access (seek); read it into an "
             "io.BytesIO first"
         )
     return cast("IO[bytes]", _Bytes(file))

@@ -103,7 +103,7 @@ def _read(file: IO[bytes], name: str, *, own: bool, of_any: bool = False) -> Tre
     tag = content.tag if isinstance(content, Tagged) else None
     if not _schema.is_mission_tag(tag) or not isinstance(content.value, dict):
         raise FileFormatError(
-            f"{name}: 'roman' is no object with a tag of the mission; its tag is {tag!r}"
+            f"{name}: 'roman' is not an object with a tag of the mission; its tag is {tag!r}"
         )
     opened = _Content(arrays, standard)
     header = opened.convert({key: value for key, value in root.items() if key != "roman"})
@@ -148,7 +148,7 @@ def _read_container(file: IO[bytes], name: str) -> tuple[dict[Any, Any], str | N
         raise FileFormatError(f"{name}: damaged ASDF file: {one_line(error)}") from error
     root = tree.value if isinstance(tree, Tagged) else tree
     if not isinstance(root, dict):
-        raise FileFormatError(f"{name}: damaged ASDF file: its head is no mapping")
+        raise FileFormatError(f"{name}: damaged ASDF file: its head is not a mapping")
     size = file.seek(0, os.SEEK_END)
     blocks: list[Block] = []
     try:
@@ -190,7 +190,7 @@ def _check_index(file: IO[bytes], blocks: list[Block], name: str) -> None:
     index = read_index(file, blocks)
     positions = [block.position for block in blocks]
     if index and index != positions and set(index) <= set(positions):
-        raise FileFormatError(f"{name}: damaged ASDF file: its index is not that of its blocks")
+        raise FileFormatError(f"{name}: damaged ASDF file: its block index does not fit its blocks")
 
 
 class _Content:

@@ -21,7 +21,7 @@ def quantity(tree: Tree, array: Any, name: str) -> Quantity:
     if isinstance(array, u.Quantity):
         return array
     if not hasattr(array, "dtype"):
-        raise ModelError(f"{_where(tree)}{name} is no array, and has no unit")
+        raise ModelError(f"{_where(tree)}{name} is not an array, and has no unit")
     return u.Quantity(array, unit_of(tree, name), copy=False, dtype=None, subok=True)
 
 
@@ -54,7 +54,7 @@ def rate(tree: Tree, array: Any, name: str) -> Quantity:
     """An array of an image that is still a rate, with its unit."""
     if is_surface_brightness(tree):
         raise ModelError(
-            f"{_where(tree)}{name} is no rate any more: meta.cal_step.flux is COMPLETE, so that it "
+            f"{_where(tree)}{name} is not a rate any more: meta.cal_step.flux is COMPLETE, so it "
             "is in MJy/sr (surface_brightness)"
         )
     return quantity(tree, array, name)
@@ -88,8 +88,8 @@ def surface_brightness(tree: Tree, array: Any) -> Quantity:
     conversion = photometry.get("conversion_megajanskys") if isinstance(photometry, dict) else None
     if conversion is None or is_unknown(conversion) or not math.isfinite(conversion):
         raise ModelError(
-            f"{_where(tree)}meta.photometry.conversion_megajanskys is not known, so that rates are "
-            "no surface brightnesses; the photom step sets it"
+            f"{_where(tree)}meta.photometry.conversion_megajanskys is not known, so rates cannot "
+            "be converted to surface brightness; the photom step sets it"
         )
     return u.Quantity(array * array.dtype.type(conversion), "MJy / sr", copy=False)
 

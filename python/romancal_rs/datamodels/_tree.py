@@ -206,11 +206,11 @@ class Tree:
             raise ValidationError(
                 _schema.dotted(path),
                 value,
-                "names that begin with an underscore are private, and no content of a file",
+                "names that begin with an underscore are private, and cannot be content of a file",
             )
         if path in DERIVED:
             raise ValidationError(
-                _schema.dotted(path), value, f"read-only: it follows from {DERIVED[path].source}"
+                _schema.dotted(path), value, f"read-only: it is derived from {DERIVED[path].source}"
             )
         _checks.validate(value, self.schema(path), path)
 

@@ -40,7 +40,7 @@ _LEFT_OUT = ("NAXIS", "NAXIS1", "NAXIS2", "MJDREF", "SIPMXERR", "SIPIVERR")
 
 @dataclass(frozen=True, repr=False)
 class SipFit:
-    """The keywords of a WCS, and how true they are.
+    """The keywords of a WCS, and how exact they are.
 
     Attributes
     ----------

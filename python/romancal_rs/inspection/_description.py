@@ -162,7 +162,7 @@ class FileDescription:
 
     @property
     def status(self) -> str:
-        """In a word how far it is calibrated.
+        """How far it is calibrated, in a word.
 
         ``raw``; ``complete``; ``failed``; ``3/10`` steps; ``-`` for what is not calibrated.
         """

@@ -380,7 +380,7 @@ def correct_wfi18_transient(
     max_threads: int | None = None,
     band_rows: int | None = None,
 ) -> Transient | None:
-    """Take the transient of detector WFI18 off the first resultant.
+    """Subtract the transient of detector WFI18 from the first resultant.
 
     How far the first resultant lies above the line through the second and the third is averaged
     over each row inside the 4 pixels of border: over pixels whose rise from the fourth to the fifth

@@ -217,7 +217,7 @@ def fit_likelihood(
     max_threads: int | None = None,
     band_rows: int | None = None,
 ) -> RampFit:
-    """Fit the rate of each pixel by likelihood, and find hits of cosmic rays meanwhile.
+    """Fit the rate of each pixel by likelihood, and find hits of cosmic rays at the same time.
 
     The rate is that of generalised least squares on the differences of neighbouring resultants,
     with the covariance that photons and reads give them. A difference is used if neither of its

@@ -258,7 +258,7 @@ class ExposurePipeline(RomanPipeline):
             else:
                 why = f"Recipe {self.recipe_of(exposure)} does not run {name}"
             of_no_use = ", ".join(f"{name}.{parameter}" for parameter in given)
-            self.log.warning("%s: what is given for %s is of no use", why, of_no_use)
+            self.log.warning("%s: setting %s has no effect", why, of_no_use)
 
     def setup_output(self, model: DataModel) -> None:
         """Decide the suffix of the result: ``cal``, or ``ramp`` if no fit was made.

@@ -10,7 +10,7 @@ from .digest import Digests
 
 
 class BackgroundDigests:
-    """Works out the SHA-256 of references in a thread of its own.
+    """Computes the SHA-256 of references in a separate thread.
 
     A step's references are known before its work begins, and their digests are wanted after it:
     hashing takes the time that the run leaves idle.
@@ -41,7 +41,7 @@ class BackgroundDigests:
         return self._executor.submit((self._beside if beside else self._elsewhere).of, path)
 
     def close(self) -> None:
-        """Begin with no more files that are waiting, and end the thread."""
+        """Drop the files that are waiting, and end the thread."""
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
             self._executor = None

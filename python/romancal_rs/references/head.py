@@ -115,7 +115,7 @@ def _integer(node: Any) -> int | None:
     try:
         return int(text)
     except ValueError:
-        raise HeadError(f"{text!r} stands where a whole number is expected") from None
+        raise HeadError(f"found {text!r} where a whole number is expected") from None
 
 
 def _time(node: Any) -> datetime:

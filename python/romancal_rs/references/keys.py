@@ -195,7 +195,7 @@ def _meta_of(tree: Any) -> dict[str, Any]:
     roman = tree.get("roman") if isinstance(tree, dict) else None
     meta = roman.get("meta") if isinstance(roman, dict) else None
     if not isinstance(meta, dict):
-        raise HeadError("is no exposure: its head has no roman.meta")
+        raise HeadError("is not an exposure: its head has no roman.meta")
     return meta
 
 
@@ -217,7 +217,7 @@ def _required(metadata: Mapping[str, str], name: str) -> str:
     try:
         return metadata[f"meta.{name}"]
     except KeyError:
-        raise HeadError(f"is no exposure: its head has no meta.{name}") from None
+        raise HeadError(f"is not an exposure: its head has no meta.{name}") from None
 
 
 def _integer(metadata: Mapping[str, str], name: str) -> int | None:

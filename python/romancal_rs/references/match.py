@@ -83,7 +83,7 @@ class Store(Protocol):
 
 @runtime_checkable
 class LastingStore(Store, Protocol):
-    """A store that may be kept, as it knows when it is out of date."""
+    """A store that may be kept, because it knows when it is out of date."""
 
     def is_current(self) -> bool:
         """Whether one that is opened now would answer the same."""

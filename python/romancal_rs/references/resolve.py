@@ -206,7 +206,7 @@ def _check(
 ) -> None:
     reftype = reftype.upper()
     if found_type is None:
-        raise ReferenceMismatchError(f"{name}: is no reference file; expected a {reftype}")
+        raise ReferenceMismatchError(f"{name}: is not a reference file; expected a {reftype}")
     if reftype in KNOWN_TYPES and str(found_type).upper() != reftype:
         raise ReferenceMismatchError(f"{name}: is a {found_type}; expected a {reftype}")
     if not fits_detector(reftype, found_detector, keys.detector):

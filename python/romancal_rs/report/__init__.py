@@ -139,7 +139,7 @@ def write(
     *,
     raw: str | os.PathLike[str] | None = None,
 ) -> Path:
-    """Writes the page of an exposure.
+    """Write the page of an exposure.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def write_batch(
     now: float | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Path:
-    """Writes the page of a batch, and those of its products on request.
+    """Write the page of a batch, and those of its products on request.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ def picture(
     theme: str = "light",
     figure: Figure | None = None,
 ) -> Figure:
-    """Draws an exposure or a reference file.
+    """Draw an exposure or a reference file.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ _PERCENTILES = (1.0, 99.0)
 
 
 def draw_pixel_ramp(ramp: PixelRamp, *, dark: bool = False, figure: Figure | None = None) -> Figure:
-    """Draws the ramp of a pixel.
+    """Draw the ramp of a pixel.
 
     Parameters
     ----------

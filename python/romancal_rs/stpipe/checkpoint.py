@@ -104,10 +104,12 @@ class _Manifest:
         try:
             content = json.loads(path.read_bytes())
             if content["sha256"] != digest(content["body"]):
-                raise ValueError("its digest is another")
+                raise ValueError("its digest differs")
             return cls(**content["body"])
         except (ValueError, TypeError, KeyError) as error:
-            raise _DamagedError(f"{path.name} is not as it was written: {error}") from error
+            raise _DamagedError(
+                f"{path.name} has changed since it was written:  {error}"
+            ) from error
 
 
 class Checkpoint:
@@ -225,7 +227,7 @@ class Checkpoint:
                 }
             self._fingerprint = digest(follows_from)
         except UnidentifiedError as reason:
-            self._log.info("No result after step %s is kept: of its result, %s", step.name, reason)
+            self._log.info("The results after step %s cannot be kept: %s", step.name, reason)
             self._fingerprint = None
         self._note(result if isinstance(result, list | tuple) else [result])
 
@@ -276,7 +278,7 @@ class Checkpoint:
         if manifest.fingerprint == digest(follows_from):
             return path, manifest
         self._log.info(
-            "%s and all that follows do not hold any more: %s",
+            "%s and all later results are out of date: %s",
             *(path, _changes(manifest.follows_from, follows_from)),
         )
         self._remove(range(self._count, sys.maxsize))
@@ -295,7 +297,8 @@ class Checkpoint:
         if not self._has_resumed:
             self._has_resumed = True
             self._log.warning(
-                "Resuming from %s: steps whose results hold do not run again", self.directory
+                "Resuming from %s: steps whose results are still valid do not run again",
+                self.directory,
             )
         step.log.info("Step %s resumed: its result is kept as %s", step.name, path.stem)
         for time, text in manifest.warnings:
@@ -377,7 +380,7 @@ def _check_file(path: Path, written: Mapping[str, Any]) -> None:
     stamp = [stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns]
     untouched = stamp == written["stamp"] and stat.st_size > LARGE_FILE
     if not untouched and sha256_of(path) != written["sha256"]:
-        raise _DamagedError(f"{path.name} has other bytes than were written")
+        raise _DamagedError(f"{path.name} has changed since it was written")
 
 
 def _read_model(path: Path, manifest: _Manifest) -> DataModel:

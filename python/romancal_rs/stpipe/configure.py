@@ -254,7 +254,7 @@ def _refuse_from_store(from_store: bool, setting: Setting, name: str) -> None:
     if from_store:
         raise ParameterError(
             f"{name} = {setting.value!r} ({setting.origin}): a parameter reference may set "
-            "parameters, but name no code and no files to load"
+            "parameters, but may not name code or files to load"
         )
 
 

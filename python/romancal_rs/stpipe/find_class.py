@@ -37,7 +37,7 @@ def find_class(name: str, directory: str | None = None) -> type[Step]:
     absent = {**elsewhere.STEPS, **elsewhere.PIPELINES}
     class_name = rest.rpartition(".")[2]
     if name in absent or (package in registry.OTHER_PACKAGES and class_name in absent.values()):
-        raise ParameterError(f"{name} is of {elsewhere.TODAY}, and not in this package")
+        raise ParameterError(f"{name} belongs to {elsewhere.TODAY}; this package does not have it")
     if package in registry.OTHER_PACKAGES and path == name:
         classes = sorted({path.rpartition(".")[2] for path in registry.aliases().values()})
         raise ParameterError(

@@ -45,14 +45,14 @@ def import_object(path: str, directory: str | Sequence[str] | None = None) -> ob
     Raises
     ------
     ParameterError
-        If it is no dotted path, the module is missing or fails when it is imported, or has nothing
-        of that name.
+        If it is not a dotted path, or if the module is missing, fails when it is imported, or has
+        nothing of that name.
     """
     if len(path) > _LONGEST_PATH:
-        raise ParameterError(f"{path[:40] + '...'!r}, of {len(path)} letters, is no dotted path")
+        raise ParameterError(f"{path[:40] + '...'!r}, of {len(path)} letters, is not a dotted path")
     parts = path.strip().split(".")
     if len(parts) < 2 or not all(part.isidentifier() for part in parts):
-        raise ParameterError(f"{path!r} is no dotted path such as package.module.Name")
+        raise ParameterError(f"{path!r} is not a dotted path such as package.module.Name")
     directories = [directory] if isinstance(directory, str) else list(directory or ())
     directories = [os.path.realpath(name) for name in directories]
     module = _import_module(".".join(parts[:-1]), path, directories)

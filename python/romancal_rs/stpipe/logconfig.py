@@ -156,11 +156,11 @@ class LogConfig:
             ) from error
         except (ConfigObjError, UnicodeDecodeError) as error:
             raise LogConfigError(
-                f"{path} is no logging configuration file: {ini.what_is_wrong(error)}"
+                f"{path} is not a logging configuration file: {ini.what_is_wrong(error)}"
             ) from error
         if parsed.scalars:
             raise LogConfigError(
-                f"{path}: {parsed.scalars[0]} stands outside of a section; begin the file with [*] "
+                f"{path}: {parsed.scalars[0]} is outside of a section; begin the file with [*] "
                 "for settings of all steps"
             )
         sections = {name: _read_section(parsed[name], name, path) for name in parsed.sections}
@@ -421,8 +421,8 @@ def _read_handlers(value: str) -> tuple[str, ...]:
         kind, _, name = handler.partition(":")
         if handler not in _CONSOLES and not (kind in ("file", "append") and name):
             raise ValueError(
-                f"{handler!r} is no handler; valid are file:NAME, append:NAME, stdout, stderr, "
-                "and several of them in quotes, separated by commas"
+                f"{handler!r} is not a handler; valid handlers are file:NAME, append:NAME, "
+                "stdout, stderr, and several of them in quotes, separated by commas"
             )
     return handlers
 

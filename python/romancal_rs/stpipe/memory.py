@@ -10,7 +10,7 @@ _MOST = 2**31 - 1
 
 
 def reuse_memory() -> bool:
-    """Has this process keep the memory of arrays that are gone, for those of the next exposure.
+    """Keep the memory of deleted arrays in this process, for the arrays of the next exposure.
 
     The GNU C library gives blocks of more than 32 MB, as the planes of a full frame are, back to
     the system, which then clears as many pages for the next ones: that is up to a fifth of the

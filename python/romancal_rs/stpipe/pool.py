@@ -51,9 +51,9 @@ class HeldReference:
 
 
 class ReferencePool:
-    """What runs in one process share: reference files open, checked and digested once, and stores.
+    """Reference files and stores that the runs in one process share: opened and checked once.
 
-    An exposure that needs the references of another one before it finds them open::
+    An exposure that needs the same references as an earlier one finds them open::
 
         with ReferencePool() as pool:
             for path in paths:
@@ -94,7 +94,10 @@ class ReferencePool:
         return len(self._files)
 
     def close(self) -> None:
-        """Closes the files; those that a run uses when that ends. Nothing is kept from then on."""
+        """Close the files; those that a run still uses close when it ends.
+
+        Nothing is kept after that.
+        """
         with self._lock:
             self._is_closed = True
             self._stores.clear()

@@ -20,7 +20,7 @@ READ, WRITE = "read", "write"
 
 @dataclass(frozen=True)
 class Progress:
-    """A piece of work of a run, and how far it is.
+    """A piece of work of a run, and how much of it is done.
 
     Attributes
     ----------

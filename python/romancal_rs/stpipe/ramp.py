@@ -47,7 +47,7 @@ class RampStep(RomanStep):
         raise NotImplementedError(f"{type(self).__name__} does not define kernel()")
 
     def take(self, result: RampModel | ImageModel, found: Mapping[str, Any]) -> None:
-        """Takes over what the kernel found out, or made, besides the ramp.
+        """Take over what the kernel found or made in addition to the ramp.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class RampStep(RomanStep):
         """
 
     def tell(self, result: RampModel | ImageModel, references: Mapping[str, Any]) -> None:
-        """Says in one message what the step did, by what is in the result.
+        """Log in one message what the step did to the result.
 
         Parameters
         ----------

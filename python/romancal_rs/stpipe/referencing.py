@@ -49,7 +49,7 @@ class ReferencingStep(Step):
         return list(self.reference_file_types)
 
     def prefetch(self, model: DataModel, steps: Iterable[Step] = ()) -> None:
-        """Finds every reference that the steps need, before a pixel is touched.
+        """Find every reference that the steps need, before a pixel is touched.
 
         Parameters
         ----------

@@ -88,7 +88,7 @@ class RomanStep(ReferencingStep):
     def in_recipe(cls, recipe: str, attribute: str) -> Any:
         """The value of a class attribute in a recipe, see `by_recipe`.
 
-        What a subclass says wins, be it of the recipe or of all.
+        The value of a subclass wins, whether it is for one recipe or for all.
 
         Parameters
         ----------
@@ -129,7 +129,7 @@ class RomanStep(ReferencingStep):
         begun = recipes.begun_in(exposure)
         if begun and begun != recipe.name:
             self.log.warning(
-                "The steps so far are of recipe %s; what follows is of recipe %s",
+                "The steps so far follow recipe %s; the next ones follow recipe %s",
                 *(begun, recipe.name),
             )
 
@@ -203,8 +203,8 @@ class RomanStep(ReferencingStep):
             check_for_step(model)
         if self.builds_on and isinstance(model, datamodels.RampModel) and model.is_encoded:
             raise InputError(
-                f"{describe(model)}: its counts are still as they were sent: run dq_init before "
-                f"{self.name}"
+                f"{describe(model)}: its counts are still encoded, as they were sent: run "
+                f"dq_init before {self.name}"
             )
         if self._is_outermost():
             self._tell_recipe(model)
@@ -228,7 +228,7 @@ class RomanStep(ReferencingStep):
         return self._as_for(exposure, "builds_on")
 
     def warn_of_order(self, model: DataModel, done: Collection[str] = ()) -> None:
-        """Warns where the step has been done on a model before, or one that it builds on has not.
+        """Warn if the step was done on a model before, or if a step that it needs was not.
 
         Parameters
         ----------
@@ -243,7 +243,7 @@ class RomanStep(ReferencingStep):
         recipe = self.recipe_of(model)
         if self.cal_step_name in recipes.LEFT_OUT[recipe]:
             self.log.warning(
-                "%s: it is in recipe %s, which has no %s: that is for the recipe of flight",
+                "%s: it follows recipe %s, which has no step %s: only the recipe flight has it",
                 *(describe(model), recipe, self.cal_step_name),
             )
         cal_step = None if isinstance(model, ScienceRawModel) else model.meta.cal_step
@@ -256,18 +256,16 @@ class RomanStep(ReferencingStep):
         ]
         if missing:
             self.log.warning(
-                "%s: %s comes after %s, which meta.cal_step says to be INCOMPLETE",
+                "%s: %s needs %s before it, but meta.cal_step says that this is INCOMPLETE",
                 *(describe(model), self.name, ", ".join(missing)),
             )
         if cal_step is not None and cal_step.get(self.cal_step_name) == "COMPLETE":
             harm = (
                 ""
                 if self.is_repeatable
-                else ": done twice it corrects twice, and the numbers are wrong"
+                else ": the data are corrected twice, and the numbers are wrong"
             )
-            self.log.warning(
-                "%s: this step is COMPLETE already, and is done again%s", self.name, harm
-            )
+            self.log.warning("%s: this step is COMPLETE already, and runs again%s", self.name, harm)
 
     def open_input(self, input: Any) -> Any:
         """Open an input that is neither a path nor one of our models.
@@ -417,7 +415,7 @@ class RomanStep(ReferencingStep):
     # --- status and provenance
 
     def record_step_status(self, model: DataModel, step_name: str, success: bool = True) -> None:
-        """Records in ``meta.cal_step`` that a step is COMPLETE, or SKIPPED.
+        """Record in ``meta.cal_step`` that a step is COMPLETE, or SKIPPED.
 
         Parameters
         ----------
@@ -445,7 +443,7 @@ class RomanStep(ReferencingStep):
     def finalize_result(
         self, model: DataModel, reference_files_used: list[tuple[str, str]]
     ) -> None:
-        """Records the software and the reference files in the metadata of a result.
+        """Record the software and the reference files in the metadata of a result.
 
         Parameters
         ----------

@@ -39,7 +39,7 @@ __all__ = ["Origin", "Run", "RunError", "StepReport"]
 
 
 class RunError(RomancalError, RuntimeError):
-    """What is asked of a run that has been, or while there is none."""
+    """Something was asked of a run that has ended, or outside of a run."""
 
 
 @dataclass
@@ -195,7 +195,7 @@ class Run:
     def __call__(self, *args: Any) -> Any:
         """Runs the step on what its ``process`` takes, and returns its result."""
         if self._has_begun:
-            raise RunError(f"this run of {self.step.name} has been: make another one")
+            raise RunError(f"this run of {self.step.name} has ended: make another Run")
         self._has_begun = True
         if threading.current_thread() is not threading.main_thread():
             self.step.load_modules()
@@ -519,12 +519,12 @@ class Run:
         """
         digest = self.reference(path).digest
         if digest is None:
-            raise RunError(f"{path}: its digest was not begun with")
+            raise RunError(f"{path}: start_digest was not called for it")
         with self.timed(READ):
             return digest.result()
 
     def close(self) -> None:
-        """Ends the run, and lets go of what it used."""
+        """End the run, and release what it used."""
         self.has_ended = True
         while self._inputs:
             self._inputs.popitem()[1].close()

@@ -143,7 +143,7 @@ class SavingStep(StepBase):
     def decide_suffix(self, suffix: str) -> None:
         """Decide the suffix of the product's file name during the run.
 
-        It holds for the run at hand. The ``suffix`` parameter wins over it, and it over
+        It applies to the current run. The ``suffix`` parameter wins over it, and it wins over
         ``default_suffix``.
 
         Parameters

@@ -57,7 +57,7 @@ class Step(SavingStep):
         logcfg: str | os.PathLike[str] | None = None,
         **parameters: Any,
     ) -> Any:
-        """Makes a step, with parameters from all sources, and runs it.
+        """Make a step, with parameters from all sources, and run it.
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class Step(SavingStep):
 
     @classmethod
     def from_cmdline(cls, arguments: list[str]) -> Step:
-        """Runs what a command line says, and saves the result.
+        """Run what a command line says, and save the result.
 
         Parameters
         ----------
@@ -146,7 +146,7 @@ class Step(SavingStep):
         raise NotImplementedError(f"{type(self).__name__} does not define process()")
 
     def run(self, *args: Any) -> Any:
-        """Runs the step: opens its log, does the work, completes the metadata, saves if asked.
+        """Run the step: open its log, do the work, complete the metadata, save if asked.
 
         Parameters
         ----------
@@ -214,8 +214,8 @@ class Step(SavingStep):
         run = runs.run_of(self)
         if run is None:
             raise RunError(
-                f"{self.name}: this is for the time of a run, and there is none: "
-                "run(...) or call(...) makes one, process(...) does not"
+                f"{self.name}: this works only during a run: "
+                "run(...) and call(...) make one, process(...) does not"
             )
         return run
 
@@ -322,15 +322,15 @@ class Step(SavingStep):
         self._run.reports[-1].seconds -= seconds
 
     def begin_together(self) -> None:
-        """Begins a step whose work its pipeline does, together with that of others."""
+        """Begin a step whose work the pipeline does together with that of other steps."""
         runs.begin_together(self)
 
     def leave_together(self) -> None:
-        """Ends the call of such a step, where it has not ended yet."""
+        """End the call of a step of `begin_together`, if it has not ended yet."""
         runs.end_together(self)
 
     def end_together(self, result: Any, skipped: str, seconds: float) -> None:
-        """Ends such a step: completes the metadata of the result, in place, and reports.
+        """End a step of `begin_together`: complete the metadata of the result in place.
 
         Parameters
         ----------
@@ -486,7 +486,7 @@ class Step(SavingStep):
         """
 
     def finalize_result(self, model: Any, reference_files_used: list[tuple[str, str]]) -> None:
-        """Completes the metadata of a result before it is saved.
+        """Complete the metadata of a result before it is saved.
 
         Parameters
         ----------

@@ -141,7 +141,7 @@ def hook_of_command(command: str, parent: Step) -> SystemCall:
     Raises
     ------
     ParameterError
-        If a brace in the command is no placeholder.
+        If a brace in the command is not a placeholder.
     """
     shell_script(command)
     return SystemCall(command=command, parent=parent)
@@ -160,7 +160,7 @@ def shell_script(command: str, n_args: int | None = None) -> str:
     Raises
     ------
     ParameterError
-        If a brace is no placeholder, or there is no value for one.
+        If a brace is not a placeholder, or there is no value for one.
     """
     advice = "placeholders are {0}, {1} and so on; write {{ and }} for braces"
     try:
@@ -177,7 +177,7 @@ def shell_script(command: str, n_args: int | None = None) -> str:
                 f":{format_spec}" if format_spec else ""
             )
             raise ParameterError(
-                f"command {command!r}: {{{name}{tail}}} is no placeholder; {advice}"
+                f"command {command!r}: {{{name}{tail}}} is not a placeholder; {advice}"
             )
         if n_args is not None and int(name) >= n_args:
             raise ParameterError(f"command {command!r}: no {{{name}}}, there are {n_args} values")

@@ -149,7 +149,7 @@ class DaskEngine:
         assert self._client is not None
         if self._is_local or not self._is_own:
             raise TransientError(
-                "the scheduler of the Dask cluster is gone; call this again: what is done stays "
+                "the scheduler of the Dask cluster is gone; run this again: finished work is kept "
                 "done"
             )
         for chunk, _ in self._futures.values():

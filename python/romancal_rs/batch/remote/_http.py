@@ -59,7 +59,7 @@ async def get(system: Any, url: str, start: int, stop: int) -> tuple[RemoteStat,
             stat = RemoteStat(start + len(data), stat.etag, stat.md5, stat.last_modified)
         elif len(data) < wanted:
             raise TransientError(
-                f"{shown(url)}: the connection was cut: {len(data)} bytes of {wanted} came"
+                f"{shown(url)}: the connection was cut: {len(data)} bytes of {wanted} arrived"
             )
         if answer.status != 206:
             answer.close()

@@ -63,7 +63,7 @@ def file_system(name: str, url: str, make: Callable[[asyncio.AbstractEventLoop],
                 _file_systems[key] = make(_own_loop())
             except ImportError as error:
                 raise InputError(
-                    f"{url}: to read and write there, install what it takes: "
+                    f"{url}: reading and writing there needs more packages: "
                     f'pip install "romancal-rs[s3]" ({error})'
                 ) from error
         return _file_systems[key]

@@ -74,7 +74,7 @@ async def get(system: Any, url: str, start: int, stop: int) -> tuple[RemoteStat,
         data = await body.read()
     size = int(answer.get("ContentRange", f"/{len(data)}").rpartition("/")[2])
     if len(data) != min(stop, size) - start:
-        raise TransientError(f"{url}: the connection was cut: {len(data)} bytes of a piece came")
+        raise TransientError(f"{url}: the connection was cut: {len(data)} bytes of a piece arrived")
     return _stat_of(answer, bucket, size), data
 
 

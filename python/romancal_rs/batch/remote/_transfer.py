@@ -198,7 +198,7 @@ def fetch(url: str, path: Path, stat: RemoteStat | None = None) -> RemoteStat:
         n_bytes = file.tell()
         if stat.size not in (-1, n_bytes):
             raise TransientError(
-                f"{shown(url)}: the connection was cut: {n_bytes} bytes of {stat.size} came"
+                f"{shown(url)}: the connection was cut: {n_bytes} bytes of {stat.size} arrived"
             )
         if stat.md5 is not None:
             file.seek(0)
@@ -206,8 +206,8 @@ def fetch(url: str, path: Path, stat: RemoteStat | None = None) -> RemoteStat:
             file.seek(0, os.SEEK_END)
             if md5 != stat.md5:
                 raise TransientError(
-                    f"{shown(url)}: damaged on the way: its MD5 is {stat.md5}, that of what came "
-                    f"{md5}"
+                    f"{shown(url)}: damaged in transfer: its MD5 is {stat.md5}, that "
+                    f"of what arrived {md5}"
                 )
     if stat.last_modified is not None:
         changed = round(stat.last_modified.timestamp()) * 1_000_000_000
@@ -313,7 +313,7 @@ def upload(path: Path, url: str) -> RemoteStat:
     if stat.size != size or is_other:
         raise TransientError(
             f"{url}: is not what was uploaded: {size} bytes with the ETag {etag} were, there are "
-            f"{stat.size} with {stat.etag}; does somebody else write there?"
+            f"{stat.size} with {stat.etag}; does another process write there?"
         )
     return stat
 

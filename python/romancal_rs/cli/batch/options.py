@@ -90,12 +90,15 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
             "--after",
             metavar="TIME",
             type=_time,
-            help="only exposures that start then or later, UTC",
+            help="only exposures that start at this time (UTC) or later",
         )
     )
     seldom(
         chosen.add_argument(
-            "--before", metavar="TIME", type=_time, help="only exposures that start before, UTC"
+            "--before",
+            metavar="TIME",
+            type=_time,
+            help="only exposures that start before this time (UTC)",
         )
     )
     seldom(
@@ -124,8 +127,8 @@ def add_scratch(parser: argparse._ActionsContainer) -> None:
             "--scratch",
             metavar="DIR",
             type=path,
-            help="directory of each host for what comes from or goes to URLs (default: "
-            "ROMANCAL_RS_SCRATCH, or your own in that of temporary files)",
+            help="directory of each host for copies of remote files (default: "
+            "ROMANCAL_RS_SCRATCH, or one of yours among the temporary files)",
         )
     )
     seldom(
@@ -133,7 +136,7 @@ def add_scratch(parser: argparse._ActionsContainer) -> None:
             "--scratch-limit",
             metavar="SIZE",
             type=size,
-            help="how much of what was fetched is kept there, such as 50GB (default: all)",
+            help="how much the copies there may take, such as 50GB (default: no limit)",
         )
     )
 
@@ -281,7 +284,7 @@ def _time(text: str) -> Any:
         return naive_utc(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no time such as 2027-06-01 or 2027-06-01T12:00:00"
+            f"{text!r} is not a time such as 2027-06-01 or 2027-06-01T12:00:00"
         ) from error
 
 

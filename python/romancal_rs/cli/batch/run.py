@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_quiet(parser)
     seldom(
         parser.add_argument(
-            "--run", metavar="ID", dest="run_id", help="without SOURCE: the run to go on with"
+            "--run", metavar="ID", dest="run_id", help="the run to continue, if no SOURCE is given"
         )
     )
     group = parser.add_argument_group("how it is done")
@@ -58,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     seldom(
         group.add_argument(
-            "--scheduler", metavar="ADDRESS|FILE", help="of a Dask cluster; one is started without"
+            "--scheduler",
+            metavar="ADDRESS|FILE",
+            help="of a Dask cluster (default: start one here)",
         )
     )
     group.add_argument("--workers", metavar="N", type=positive, help="as many as there are cores")
@@ -79,14 +81,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help="what the parts are made by: equal numbers (default), or whole detectors",
         )
     )
-    group.add_argument("--timeout", metavar="S", type=seconds, help="what an exposure may take")
+    group.add_argument("--timeout", metavar="S", type=seconds, help="longest time for an exposure")
     seldom(
         group.add_argument(
-            "--memory-limit", metavar="SIZE", type=size, help="of a worker, such as 4GB"
+            "--memory-limit", metavar="SIZE", type=size, help="memory of a worker, such as 4GB"
         )
     )
     add_scratch(group)
-    group = parser.add_argument_group("what is done again, and when it stops")
+    group = parser.add_argument_group("what to calibrate again, and when to stop")
     group.add_argument(
         "--rerun",
         choices=RERUN,
@@ -100,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="N",
             type=positive,
             default=3,
-            help="how often an exposure is tried whose surroundings fail (3)",
+            help="how often to try an exposure that fails for a reason outside of it (3)",
         )
     )
     seldom(

@@ -46,7 +46,7 @@ def runs_of(options: argparse.Namespace) -> list[RunDirectory]:
     runs = run_directories(state)
     if not runs:
         options.parser.error(
-            f"{state}: no plan of a batch is there; give the directory that --to of the batch "
+            f"{state}: there is no plan of a batch; give the directory that --to of the batch "
             "named, or its --state"
         )
     return runs

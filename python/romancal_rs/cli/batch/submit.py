@@ -37,8 +37,8 @@ _DIRECTIVES = {
 #: Options of `batch run` that are handed on to the jobs, as they are given, and what they are.
 _OF_RUN: dict[str, tuple[str, Callable[[str], object], str]] = {
     "retries": ("N", positive, "how often what may end otherwise is tried again"),
-    "timeout": ("S", seconds, "what an exposure may take"),
-    "memory-limit": ("SIZE", size, "of a worker, such as 4GB"),
+    "timeout": ("S", seconds, "longest time for an exposure"),
+    "memory-limit": ("SIZE", size, "memory of a worker, such as 4GB"),
     "scratch-limit": (
         "SIZE",
         size,

@@ -149,7 +149,7 @@ def create_dark(
     Parameters
     ----------
     shape : sequence of int, optional
-        (n_resultants, n_rows, n_cols).
+        (n_rows, n_cols).
     detector : str, optional
         Name of the detector.
     optical_element : str, optional

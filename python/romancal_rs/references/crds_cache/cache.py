@@ -164,8 +164,8 @@ class CrdsCache:
             context = _plain(name, source)
         else:
             raise RuleFileError(
-                f"{source}: {name} is no context; expected a name such as roman_0017.pmap, latest "
-                "or roman-latest"
+                f"{source}: {name} is not a context; expected a name such as roman_0017.pmap, "
+                "latest or roman-latest"
             )
         if not (self.mappings / context).is_file():
             raise MissingFileError(context, self.mappings, f"context {context}", self._known())
@@ -213,7 +213,7 @@ class CrdsCache:
         except (OSError, UnicodeDecodeError, LiteralError) as error:
             raise RuleFileError(f"{path}: {error}") from None
         if not isinstance(value, dict):
-            raise RuleFileError(f"{path}: is no dictionary")
+            raise RuleFileError(f"{path}: is not a dictionary")
         return value
 
     def stamp_of_config(self) -> tuple[int, int] | None:
@@ -392,7 +392,7 @@ class CrdsCache:
         if name in self.bad_files and not flag(BAD_RULES_VARIABLE):
             raise RuleFileError(
                 f"{self.mappings / name}: these rules were withdrawn as scientifically invalid; "
-                f"name another context ({BAD_RULES_VARIABLE}=1 uses them all the same)"
+                f"name another context ({BAD_RULES_VARIABLE}=1 uses them anyway)"
             )
 
     # --- files
@@ -422,8 +422,8 @@ class CrdsCache:
         if name in self.bad_files and not flag(BAD_REFERENCES_VARIABLE):
             raise RuleFileError(
                 f"{name}: this reference was withdrawn as scientifically invalid; name another "
-                f"context, or another file with override_ ({BAD_REFERENCES_VARIABLE}=1 uses it all "
-                "the same)"
+                f"context, or another file with override_ ({BAD_REFERENCES_VARIABLE}=1 uses it "
+                "anyway)"
             )
         places = self.reference_directories(instrument)
         for directory in places:
@@ -521,5 +521,5 @@ def _directory(environ: Mapping[str, str], variable: str, subdirectory: str) -> 
 def _plain(name: str, source: str) -> str:
     """A name that stays in its directory."""
     if not _NAME.fullmatch(name) or name in (NOT_APPLICABLE, OMIT):
-        raise RuleFileError(f"{source}: {name!r} is no plain file name, and may leave the cache")
+        raise RuleFileError(f"{source}: {name!r} is not a plain file name, and may leave the cache")
     return name

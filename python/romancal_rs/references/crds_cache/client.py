@@ -81,7 +81,7 @@ def reason(error: BaseException) -> str:
 def _plain(name: str, pattern: re.Pattern[str]) -> str:
     """A name that the client puts into the cache; to a path it would write as it is."""
     if not pattern.fullmatch(name):
-        raise ValueError(f"{name!r} is no plain file name, or not one of its kind")
+        raise ValueError(f"{name!r} is not a plain file name, or not one of its kind")
     return name
 
 

@@ -164,7 +164,7 @@ def _without_content(found: re.Match[str]) -> str:
 def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.Constant):
         if isinstance(node.value, str) and not _is_unicode(node.value):
-            raise _unexpected(node, f"{node.value!r} is no text")
+            raise _unexpected(node, f"{node.value!r} is not text")
         if node.value is None or isinstance(node.value, str | bool | int | float):
             return node.value
     elif isinstance(node, ast.Tuple):

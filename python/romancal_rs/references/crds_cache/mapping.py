@@ -122,7 +122,7 @@ class ReferenceMap:
         )
         relevances = header.get("parkey_relevance", {})
         if not isinstance(relevances, dict):
-            raise RuleFileError("its parkey_relevance is no dictionary")
+            raise RuleFileError("its parkey_relevance is not a dictionary")
         self._key_relevance = {
             str(key).lower(): Condition(str(source), self.parameters, f"parkey_relevance of {key}")
             for key, source in relevances.items()
@@ -245,7 +245,7 @@ def _read(path: Path, required: Iterable[str], ignore_checksum: bool) -> tuple[H
         problem = f"is not that of its text, {checksum(text)}" if stated else "is missing"
         raise RuleFileError(
             f"its sha1sum {problem}: the file was changed or damaged "
-            "(CRDS_IGNORE_MAPPING_CHECKSUM=1 passes over it)"
+            "(CRDS_IGNORE_MAPPING_CHECKSUM=1 ignores it)"
         )
     return header, sections["selector"]
 

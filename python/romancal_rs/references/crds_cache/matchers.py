@@ -90,7 +90,7 @@ def _negation(positive: Matcher) -> Matcher:
 def _inequality(key: str) -> Matcher:
     found = _RELATION.match(key)
     if found is None:
-        raise KeyExpressionError(f"{key[:40]!r} is no comparison with a number")
+        raise KeyExpressionError(f"{key[:40]!r} is not a comparison with a number")
     compare, limit = _SIGNS[found[1]], float(found[2])
 
     def fits(value: str) -> bool:

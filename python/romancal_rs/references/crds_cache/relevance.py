@@ -61,7 +61,7 @@ class Condition:
         try:
             self._tree = ast.parse(source.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            raise RuleFileError(f"{problem} is no expression") from None
+            raise RuleFileError(f"{problem} is not an expression") from None
         _check(self._tree, problem)
 
     def holds(self, header: Mapping[str, str]) -> bool:
@@ -108,7 +108,7 @@ def _evaluate(node: ast.expr, names: Mapping[str, Any]) -> Any:
             return node.value
         case ast.Name():
             if node.id not in names:
-                raise ConditionError(f"{node.id} is no match key")
+                raise ConditionError(f"{node.id} is not a match key")
             return names[node.id]
         case ast.BoolOp():
             stop = isinstance(node.op, ast.Or)

@@ -51,7 +51,7 @@ class Settings:
         merge = str(header.get("merge_overlaps", True)).upper() in ("TRUE", "1")
         substitutions = header.get("substitutions", {})
         if not isinstance(substitutions, dict):
-            raise RuleFileError("its substitutions are no dictionary")
+            raise RuleFileError("its substitutions are not a dictionary")
         return cls(merge, {**_DEFAULT_SUBSTITUTIONS, **substitutions})
 
 
@@ -258,7 +258,7 @@ class UseAfter:
         date = exposure_date(self.parameters, header)
         position = bisect_right(self._dates, date)
         if position == 0:
-            raise NoMatchError(f"nothing is for use after {date} or earlier")
+            raise NoMatchError(f"nothing is in use yet at {date}")
         return _follow(self._choices[self._dates[position - 1]], header)
 
     def merge(self, other: UseAfter) -> UseAfter:
