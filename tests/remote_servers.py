@@ -34,7 +34,7 @@ sys.stdin.read()
 
 @contextlib.contextmanager
 def s3_server() -> Iterator[str]:
-    """An S3 server in a process of its own; its URL."""
+    """An S3 server in a separate process; its URL."""
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", _MOTO],
         stdin=subprocess.PIPE,

@@ -9,7 +9,7 @@ import sys
 
 
 def script() -> None:
-    """The command, as a process of its own."""
+    """The command, as a separate process."""
     try:
         from .cli import script as command
     except KeyboardInterrupt:

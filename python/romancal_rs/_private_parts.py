@@ -1,7 +1,7 @@
 """What this package uses of other libraries that they do not promise to keep.
 
 All of it is here, and ``tests/unit/test_private_parts.py`` says which library moved what. One more
-is in `romancal_rs.references.crds_cache.client`, which runs in a process of its own.
+is in `romancal_rs.references.crds_cache.client`, which runs in a separate process.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ def dark_arrays(
 
 
 def dark_rate(dark: DarkRefModel) -> tuple[np.ndarray, np.ndarray]:
-    """The rate of a DARK [DN/s] and its flags, without the border, which an image has not.
+    """The rate of a DARK [DN/s] and its flags, without the border, which an image lacks.
 
     Raises
     ------

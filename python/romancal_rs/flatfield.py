@@ -125,7 +125,7 @@ def divide_by_flat(image: ImageModel, flat: FlatRefModel, *, include_var_flat: b
 
 
 def flat_arrays(image: ImageModel, flat: FlatRefModel) -> list[np.ndarray]:
-    """Response, error and flags of a flat, without the border that the image has not."""
+    """Response, error and flags of a flat, without the border that the image lacks."""
     n_rows, n_cols = image.data.shape
     arrays = [flat.stored(name) for name in ("data", "err", "dq")]
     if arrays[0].shape == (n_rows + 2 * BORDER, n_cols + 2 * BORDER):

@@ -119,8 +119,8 @@ class RampFitStep(FitStep):
             )
         if self.save_opt:
             raise ParameterError(
-                f"{self.name}: save_opt saves the fits of segments, which algorithm = {algorithm} "
-                "has not: set algorithm = ols"
+                f"{self.name}: save_opt saves the fits of segments, but algorithm = {algorithm} "
+                "has none: set algorithm = ols"
             )
         return kernels.likelihood_fit(
             *detector,

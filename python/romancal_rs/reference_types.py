@@ -181,7 +181,7 @@ class ReferenceType:
         ----------
         shapes : mapping
             Of all arrays of a file. Those that are not in the table, and those of another number
-            of axes, are passed over: they are for the schema to judge.
+            of axes, are ignored: they are for the schema to judge.
         """
         alike: dict[tuple[str, ...], dict[str, tuple[int, ...]]] = defaultdict(dict)
         for array in (*self.arrays, SECOND_FLAGS):

@@ -7,6 +7,7 @@
 //!
 //! The crate knows nothing of Python; the bindings (`python/`) are behind the feature `python`.
 #![deny(unsafe_code)]
+#![warn(missing_docs)]
 
 #[forbid(unsafe_code)]
 pub mod band;

@@ -49,7 +49,7 @@ def disturbed(tmp_path_factory) -> tuple[Many, dict[str, Kind]]:
 
 
 def run_batch(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command in a process of its own."""
+    """Runs the command in a separate process."""
     hooks = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     return subprocess.run(
         [sys.executable, "-c", COMMAND, "batch", *map(str, words)],

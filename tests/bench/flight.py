@@ -2,7 +2,7 @@
 
 Run by ``make bench``. An exposure of 4096 x 4096 pixels and 8 resultants of 8 reads is simulated
 once into ``build/bench``, with its references, as flight exposures are sent: encoded, not
-compressed. Each run has a process of its own. The first one with each number of threads is not
+compressed. Each run has a separate process. The first one with each number of threads is not
 reported, so that all files are in the page cache; the next has the CPU time of its threads for a
 clock, by which the steps report their seconds; the last has the usual one. So it goes with an
 exposure that goes on for twice as many resultants, too, which tells how memory grows.
@@ -77,7 +77,7 @@ def continued(exposure: Path, directory: Path) -> Path:
 
 
 def run(exposure: Path, references: Path, threads: int, clock: str) -> tuple[Watched, Seconds]:
-    """Runs the pipeline in a process of its own; with what each step took by the clock."""
+    """Runs the pipeline in a separate process; with what each step took by the clock."""
     command = [sys.executable, __file__, "--run", str(exposure), "--references", str(references)]
     watched = watch([*command, "--clock", clock], threads)
     return watched, json.loads(watched.output.splitlines()[-1])

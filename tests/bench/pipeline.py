@@ -2,7 +2,7 @@
 
 Run by ``make bench``. Exposures of 4096 x 4096 pixels with 8, 16 and 60 resultants, even and
 uneven, clean and with irregular pixels, are generated into ``build/bench`` one by one, with the
-reference files of one that is simulated first (a minute). Each runs twice in a process of its own
+reference files of one that is simulated first (a minute). Each runs twice in a separate process
 with 1 and with 2 threads; the second run is reported, so that all files are in the page cache.
 
 The phases: start (until the pipeline is there), read (metadata, finding and checking references),
@@ -89,7 +89,7 @@ def generated(
 
 
 def run(exposure: Path, references: Path, threads: int) -> dict[str, Any]:
-    """Runs the pipeline in a process of its own: seconds by phase, and the peak of RssAnon."""
+    """Runs the pipeline in a separate process: seconds by phase, and the peak of RssAnon."""
     command = [sys.executable, __file__, "--run", str(exposure), "--references", str(references)]
     watched = watch([*command, "--started", repr(time.time())], threads)
     return json.loads(watched.output) | {"all": (watched.wall, watched.cpu), "peak": watched.peak}

@@ -84,7 +84,7 @@ class Server:
 
 
 class FreshProcess:
-    """Runs each case in a process of its own, as a user does."""
+    """Runs each case in a separate process, as a user does."""
 
     def run(self, directory: Path, words: list[str], env: dict[str, str]) -> dict:
         command = [sys.executable, "-m", "romancal_rs", *words]

@@ -298,7 +298,7 @@ def image(simulated) -> ImageModel:
 
 
 class UsesFlat(RomanStep):
-    """Uses its flat in a thread of its own, with the step's context or without."""
+    """Uses its flat in a separate thread, with the step's context or without."""
 
     reference_file_types: ClassVar = ["flat"]
     with_context = True

@@ -97,7 +97,7 @@ class Bench:
     def start(
         self, out: Path, options: tuple[str, ...], limit: int | None = None
     ) -> subprocess.Popen[str]:
-        """A run in a process of its own, which may write no file larger than `limit` bytes."""
+        """A run in a separate process, which may write no file larger than `limit` bytes."""
         command = [sys.executable, "-m", "romancal_rs", "run", "roman_elp", str(self.exposure)]
         command += ["--references", str(self.references), f"--output_dir={out}", *options]
 

@@ -55,9 +55,9 @@ def test_unknown_parameters_of_a_store_are_passed_over_with_a_warning_each(tmp_p
     assert len(warnings) == 2
     file = tmp_path / "jumpstep.asdf"
     assert warnings[0].startswith(f"jump has no parameter 'expand_factor' ({file}, line ")
-    assert warnings[0].endswith("): it is one of romancal 0.12, and passed over")
+    assert warnings[0].endswith("): it is one of romancal 0.12, and ignored")
     assert warnings[1].startswith(f"jump has no parameter 'of_tomorrow' ({file}, line ")
-    assert warnings[1].endswith("): passed over")
+    assert warnings[1].endswith("): ignored")
 
 
 def test_unknown_steps_of_a_store_are_passed_over(tmp_path, caplog):

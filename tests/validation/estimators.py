@@ -151,7 +151,7 @@ def saturation_flags(reads: Reads, data: Data, threshold: float, partial: str) -
 
 
 class Peer:
-    """The likelihood fit of romancal 1.1.0 in a process of its own; a context manager."""
+    """The likelihood fit of romancal 1.1.0 in a separate process; a context manager."""
 
     SCRIPT = Path(__file__).with_name("fits_peer.py")
 

@@ -92,7 +92,7 @@ if "forkserver" in multiprocessing.get_all_start_methods():
 def process_context() -> Any:
     """How processes are started: none inherits what this one has open, or its threads.
 
-    Where the system has it, a process of its own imports what workers need, and they are copies of
+    Where the system has it, a separate process imports what workers need, and they are copies of
     that: it takes a second or two each time otherwise.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():

@@ -2,7 +2,7 @@
 
 ``DEST/.romancal-rs-batch/RUN/`` holds ``plan.jsonl`` and ``records/WORKER.jsonl``. Each file of
 records has one writer, who appends a line for each exposure when it begins and when it ends, on the
-disk before the next one begins. A line that was cut off by a kill is passed over. No lock and no
+disk before the next one begins. A line that was cut off by a kill is ignored. No lock and no
 server is needed, so that hosts may share the directory.
 """
 
@@ -76,7 +76,7 @@ class RunDirectory:
         name : str
             The input, or its base name, which is unique in a plan.
         detector : str
-            Each has a directory of its own, so that none holds too many files.
+            Each has a separate directory, so that none holds too many files.
         """
         base = base_name(name).removesuffix(".asdf")
         folder = re.sub(r"\W+", "_", detector.lower()) or "unknown"

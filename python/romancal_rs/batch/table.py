@@ -73,7 +73,7 @@ def columns(outcomes: Sequence[Outcome]) -> dict[str, tuple[type, list[Any]]]:
 
     They are in the order of the attributes of `Outcome`. One that is a dict gives a column for each
     of its keys, such as ``seconds.read``, ``flags.JUMP_DET`` or ``references.dark``; what an
-    exposure has not is None. Of flags it is 0 where the exposure has any.
+    exposure lacks is None. Of flags it is 0 where the exposure has any.
     """
     found: dict[str, tuple[type, list[Any]]] = {}
     for name, kind in _TYPES.items():

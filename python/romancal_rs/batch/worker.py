@@ -107,7 +107,7 @@ class Chunk:
     threads : int
         How many it may use.
     is_alone : bool
-        In a process of its own, as it may be what ends processes.
+        In a separate process, because it may crash its process.
     """
 
     number: int

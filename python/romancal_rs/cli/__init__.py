@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def script() -> NoReturn:
-    """``romancal-rs``, as a process of its own."""
+    """``romancal-rs``, as a separate process."""
     status = main()
     end_at_once_from_now_on()
     sys.exit(status)

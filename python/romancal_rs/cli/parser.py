@@ -54,7 +54,7 @@ class Parser(argparse.ArgumentParser):
     ``--output_dir``. Of an option that is given twice, in whatever form, the last one counts.
     """
 
-    #: What a command knows of an option that it has not.
+    #: What a command knows of an option that it lacks.
     explain: Callable[[str], str] | None = None
     #: Options that help shows at first, by titles, where these are not those of the groups.
     at_first: Sequence[tuple[str, Sequence[argparse.Action]]] = ()

@@ -28,7 +28,7 @@ def compare_metadata(
     ----------
     a, b : mapping of str to object
     ignored : tuple of str
-        Patterns of names that are passed over.
+        Patterns of names that are ignored.
     """
     first, second = (
         {

@@ -218,7 +218,7 @@ class MetadataDifference:
     Attributes
     ----------
     only_a, only_b : dict
-        What one file has and the other has not, by dotted name.
+        What only one of the files has, by dotted name.
     differing : dict of str to pair
         Values of A and of B.
     n_compared : int

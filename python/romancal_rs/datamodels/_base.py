@@ -443,7 +443,7 @@ class DataModel:
         Parameters
         ----------
         arrays : iterable of str
-            Arrays that are going to be changed in place; those the model lacks are passed over.
+            Arrays that are going to be changed in place; those that the model lacks are ignored.
 
         Returns
         -------

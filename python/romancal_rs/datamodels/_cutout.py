@@ -1,4 +1,4 @@
-"""A part of an image as an image of its own: `ImageModel.cutout`."""
+"""A part of an image as a separate image: `ImageModel.cutout`."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _AS_THEY_ARE = frozenset({str, float, bool, type(None), bytes, datetime.date, da
 _BASES: tuple[type[Any], ...] = (dict, list, tuple, str, int, float)  # of classes without converter
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1  # of the whole numbers that every reader of ASDF takes
 
-_IN_HEAD = 256  # elements that an array needs for a block of its own
+_IN_HEAD = 256  # elements that an array needs for a separate block
 
 _Path = tuple[str | int, ...]
 

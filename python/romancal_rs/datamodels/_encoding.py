@@ -5,7 +5,7 @@ below 0 is not cut off::
 
     sent = resultant - reference_read + data_encoding_offset
 
-The amplifier 33 is treated alike, with a reference of its own.
+The amplifier 33 is treated alike, with its own reference.
 
 A ramp that this package makes is not encoded any more. One that the mission's library makes of a
 Level 1 exposure is, until dq_init: it holds the reference reads, and those go when they are added.

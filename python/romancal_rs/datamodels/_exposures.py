@@ -386,7 +386,7 @@ class ImageModel(DataModel):
         ------
         InputError
             If it has no pixel of the image, an argument is of the wrong kind, or needs a WCS that
-            the image has not.
+            the image lacks.
 
         Notes
         -----

@@ -185,7 +185,7 @@ def _check_block(block: Block, number: int, size: int, name: str) -> None:
 def _check_index(file: IO[bytes], blocks: list[Block], name: str) -> None:
     """Refuses an index that names blocks, but not those there: other readers go by it.
 
-    One that names what is no block serves nobody, and is passed over.
+    One that names what is no block is useless, and is ignored.
     """
     index = read_index(file, blocks)
     positions = [block.position for block in blocks]

@@ -194,7 +194,7 @@ def write_batch(
     thumbnails : int, optional
         How many pictures it has at most; of other products it has the names.
     pages : bool, optional
-        Whether each product gets a page of its own beside it, ``<product>.html``. The page of the
+        Whether each product gets a separate page beside it, ``<product>.html``. The page of the
         batch has links to those that are there.
     now : float, optional
         Seconds since 1970; the clock's by default.

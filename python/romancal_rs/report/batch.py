@@ -224,7 +224,7 @@ class BatchPage:
         failures = [Card(outcome, why=outcome.kind.value) for outcome in failed]
         few = failures[: max(self._thumbnails, _MOST)]
         parts = [
-            element("p", "Each picture has a scale of its own."),
+            element("p", "Each picture has a separate scale."),
             element("ul", *map(self._item, [*few, *cards]), class_="gallery"),
         ]
         left_out = [*failed[len(few) :], *made[len(shown) :]]

@@ -8,7 +8,7 @@ read from right to left. In this order of time, each part with a root mean squar
 - a common noise of spectrum 1/f runs through all channels, more in some than in others, and through
   amp33, which sees it a little later;
 - a slow drift of spectrum 1/f^2 on either side of the detector fades towards the other side;
-- each channel, and amp33, has a level and a tilt of its own.
+- each channel, and amp33, has its own level and tilt.
 
 The pixels of the left and right border see the noise of their channels and no light. The weights
 that estimate each noise from what sees it are Wiener's, ``signal / (signal + noise)`` by frequency:

@@ -247,7 +247,7 @@ def _step(step: StepBase) -> list[Html]:
     parts = [
         _html.heading(type(step).__name__, "" if step.name == type(step).__name__ else step.name),
         _html.table((name, repr(value)) for name, value in differing.items()),
-        _html.details(f"{len(own)} parameters of its own", _html.table(own, head)),
+        _html.details(f"{len(own)} own parameters", _html.table(own, head)),
     ]
     if step.parent is None:
         others_table = _html.table(others, head)

@@ -264,7 +264,7 @@ class Checkpoint:
         if not isinstance(result, DataModel):
             _tell_not_kept(step, f"it is a {type(result).__name__}, not a data model")
         elif len(step._run.saved_files) > n_saved:
-            _tell_not_kept(step, "the step saves files of its own, and has to do so in each run")
+            _tell_not_kept(step, "the step saves further files, and has to do so in each run")
         else:
             self._keep(step, result, follows_from, result._tree is tree, lines)
         return result

@@ -100,7 +100,7 @@ def apply_config(
     config : StepConfig
     from_store : bool
         Whether a reference store chose the file, not the user: it may then set parameters, but
-        name no code; steps and parameters that are not here are passed over, with a warning.
+        name no code; steps and parameters that this package lacks are ignored, with a warning.
     within : tuple of str
         The files whose ``config_file`` led here.
     """
@@ -133,7 +133,7 @@ def apply_config(
         except ParameterError as error:
             if not from_store:
                 raise
-            step.log.warning("%s: %s: passed over", config.path, error)
+            step.log.warning("%s: %s: ignored", config.path, error)
             continue
         if sub_step is None:
             continue
@@ -189,9 +189,7 @@ def _without_unknown(step: Step, spec: ParameterSpec, name: str, setting: Any) -
     origin = setting.origin if isinstance(setting, Setting) else f"section [{name}]"
     version = elsewhere.version_with(type(step), name)
     of_version = "" if version is None else f"it is one of {version}, and "
-    step.log.warning(
-        "%s has no parameter %r (%s): %spassed over", step.name, name, origin, of_version
-    )
+    step.log.warning("%s has no parameter %r (%s): %signored", step.name, name, origin, of_version)
     return None
 
 

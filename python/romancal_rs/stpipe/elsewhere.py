@@ -1,4 +1,4 @@
-"""What the mission's own package has and this one has not: steps, and parameters of steps.
+"""What the mission's own package has and this one lacks: steps, and parameters of steps.
 
 Parameter files that were written for it are understood: they may skip such a step, and messages say
 where a name comes from.

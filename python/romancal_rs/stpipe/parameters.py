@@ -314,7 +314,7 @@ class ParameterSpec(Mapping[str, Parameter]):
             hint = f": it is one of {version}, and has no meaning here; leave it out"
             if origin:
                 hint += (
-                    " (in a file that a reference store chooses it is passed over, and "
+                    " (in a file that a reference store chooses it is ignored, and "
                     "--disable-crds-steppars turns such files off)"
                 )
         return UnknownParameterError(f"{owner} has no parameter {name!r}{where}{hint}")
@@ -395,7 +395,7 @@ def reference_types(step_class: type) -> list[str]:
 
 
 def _spec_file_text(step_class: type) -> str:
-    """The text of ``<module>.spec``, for a class that has no spec string of its own."""
+    """The text of ``<module>.spec``, for a class that has no spec string."""
     module_file = getattr(sys.modules.get(step_class.__module__), "__file__", None)
     if module_file is None or "spec" in step_class.__dict__ or step_class is object:
         return ""

@@ -126,7 +126,7 @@ class Pipeline(Step):
         return Checkpoint(self.checkpoint, self, args)
 
     def __copy__(self) -> Pipeline:
-        """A pipeline with the same parameters, and with steps of its own."""
+        """A pipeline with the same parameters, and with its own steps."""
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)
         for name in self.step_defs:

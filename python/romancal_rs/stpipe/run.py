@@ -617,7 +617,7 @@ def call_of(step: StepBase) -> Call | None:
 
 
 def run_of(step: StepBase) -> Run | None:
-    """The run at hand that a step is part of: one of its own, or of a pipeline around it."""
+    """The current run of a step: its own, or that of a pipeline around it."""
     owners: list[StepBase] = []
     owner: StepBase | None = step
     while owner is not None:

@@ -225,7 +225,7 @@ def _open_quote(script: str) -> str:
 def _lines(process: subprocess.Popen[bytes]) -> Iterator[tuple[str, str]]:
     """Lines of both outputs as they come, with ``stdout`` or ``stderr``.
 
-    Read in the calling thread, as a run keeps the log messages of its own thread only.
+    Read in the calling thread, as a run keeps only the log messages of its own thread.
     """
     rest = {"stdout": b"", "stderr": b""}
     with selectors.DefaultSelector() as selector:

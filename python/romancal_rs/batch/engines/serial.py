@@ -14,7 +14,8 @@ __all__ = ["SerialEngine"]
 class SerialEngine:
     """Calibrates in this process, where a debugger sees it.
 
-    What ends a process ends this one: only what did so before is done in a process of its own.
+    An exposure that crashes its process ends this one. Only exposures that did so before run in a
+    separate process.
     """
 
     n_workers = 1

@@ -1,6 +1,6 @@
 """The connections of this process, and the thread in which they are served.
 
-All go through one event loop in a thread of its own, so that any thread may call. It is not that of
+All go through one event loop in a separate thread, so that any thread may call. It is not that of
 fsspec, which a forked child of some versions takes for its own, and then waits for in vain.
 """
 
@@ -26,7 +26,7 @@ _CLEAN_UP_S = 5.0
 _CLOSE_S = 1.0
 
 _lock = threading.Lock()
-# Both by process, as those of the parent are of no use to a forked child.
+# Both by process, as those of the parent are useless in a forked child.
 _file_systems: dict[tuple[int, str], Any] = {}
 _loops: dict[int, asyncio.AbstractEventLoop] = {}
 

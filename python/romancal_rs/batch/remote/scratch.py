@@ -41,7 +41,7 @@ _OWN = ".own"
 class Scratch:
     """Copies of remote files, of which those that were not used for the longest time are removed.
 
-    A copy lies in a folder of its own, called after the URL, the size and the ETag, under its own
+    A copy lies in a separate folder, called after the URL, the size and the ETag, under its own
     name: what is there is whole, and is not fetched again while the server has the same. Processes
     may share the directory: a file is fetched by one of them, the others wait for it; none removes
     what another holds. A process that is killed holds nothing any more.

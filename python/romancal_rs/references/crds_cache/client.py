@@ -1,4 +1,4 @@
-"""Asks the package ``crds`` for files, in a process of its own, which `fetch` starts.
+"""Asks the package ``crds`` for files, in a separate process, which `fetch` starts.
 
 The client keeps its settings and answers for as long as it is loaded, takes a second to load, and
 writes to the log; all of that ends with the process. As a script::

@@ -152,7 +152,7 @@ class ReferenceMap:
         Returns
         -------
         str
-            The name of a file, ``"N/A"`` (the type is of no use for this exposure), or
+            The name of a file, ``"N/A"`` (this exposure does not need the type), or
             ``"OMIT"``.
 
         Raises
@@ -285,7 +285,7 @@ def find_value(header: Mapping[str, str], name: str) -> str:
 
 
 def _decided(condition: Condition, header: Mapping[str, str], name: str, otherwise: bool) -> bool:
-    """Whether a condition holds; one that cannot be decided is passed over, with a warning."""
+    """Whether a condition holds; one that cannot be decided is ignored, with a warning."""
     try:
         return condition.holds(header)
     except ConditionError as error:

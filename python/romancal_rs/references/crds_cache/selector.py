@@ -203,7 +203,7 @@ class Match:
     def _is_possible(self, parameter: str, value: str, known: frozenset[str]) -> bool:
         """Whether the rules have heard of a value.
 
-        What they have not is an error of its own, for which no other rule is tried.
+        A missing value is a separate error, for which no other rule is tried.
         """
         if not known or not known.isdisjoint((ANYTHING, "ANY", NOT_APPLICABLE)):
             return True
