@@ -142,7 +142,7 @@ def test_json_has_what_markdown_has(run, tmp_path):
 
 def test_products_that_are_not_there_are_told_on_request(run, tmp_path):
     markdown, data = write_report(run, tmp_path, check=True)
-    rows = table_under(markdown.read_text(), "## Products that are not what their rows say")
+    rows = table_under(markdown.read_text(), "## Products that contradict their rows")
     names = [planned(i).product for i in (1, 2, 3)]
     assert rows[1:] == [[f"`{name}`", "missing"] for name in names]
     assert [one["product"] for one in json.loads(data.read_text())["contradictions"]] == names

@@ -79,7 +79,7 @@ def test_flags_and_themes_reach_the_picture(product, monkeypatch):
         (["-o", "a"], "a: expected a picture, which ends in .png"),
         (["--preview", "-o", "a.pdf"], "a.pdf: a preview is a PNG; give a name that ends in .png"),
         (["--array", "dat"], "r0001_wfi01_cal.asdf: no array 'dat'; did you mean 'data'?"),
-        (["--flag", "DEAT"], "'DEAT' is no flag of a pixel; did you mean 'DEAD'?"),
+        (["--flag", "DEAT"], "'DEAT' is not a flag of a pixel; did you mean 'DEAD'?"),
         (["--thumbnail", "--flag=HOT"], "--flag is for pictures with axes; leave out --thumbnail"),
         (["-o", "no/a.png"], "no/a.png: there is no such directory"),
         (["out/r0001_wfi01_cal.asdf"], "r0001_wfi01_cal.png: is for both "),

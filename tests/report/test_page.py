@@ -185,7 +185,7 @@ def test_a_raw_exposure_that_is_given_is_taken(made, product, tmp_path, capsys):
     assert main(["report", str(copy), "--raw", str(other), "-o", str(output)]) == 0
     assert "is not the file that it was made of, or has changed since" in output.read_text()
     assert main(["report", str(copy), "--raw", str(product), "-o", str(output)]) == 1
-    assert "ImageModel: no raw exposure" in capsys.readouterr().err
+    assert "ImageModel: not a raw exposure" in capsys.readouterr().err
 
 
 def test_a_ramp_tells_when_pixels_saturated():
@@ -280,7 +280,7 @@ def test_an_image_without_a_usable_pixel_has_a_page():
         datamodels.ImageModel(testing.create_wfi_image(dq=dq, shape=(12, 12)))
     ).html()
     assert "No pixel is usable: all are flagged DO_NOT_USE." in is_sound(html).text
-    assert "No usable pixel has a number." in html
+    assert "No usable pixel has a finite value." in html
 
 
 def test_an_image_of_nan_has_a_page():

@@ -66,7 +66,7 @@ def test_categories_share_a_cell_and_are_counted():
 
 def test_flags_are_named_in_either_case_and_the_nearest_is_offered():
     assert flag_values(["jump_det", " HOT"]) == {"JUMP_DET": 4, "HOT": 1 << 11}
-    with pytest.raises(ArgumentError, match=r"'jmp_det' is no flag.*did you mean 'JUMP_DET'"):
+    with pytest.raises(ArgumentError, match=r"'jmp_det' is not a flag.*did you mean 'JUMP_DET'"):
         flag_values(["jmp_det"])
 
 

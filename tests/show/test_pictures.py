@@ -409,7 +409,7 @@ def test_names_that_are_not_there_are_told_with_what_is(image):
         show.picture(image, arrays=["chisqr"])
     with pytest.raises(InputError, match=r"amp33\.99: nothing to draw in an array of shape \(6"):
         show.picture(image, arrays=["amp33.99"])
-    with pytest.raises(ArgumentError, match=r"'JUMP' is no flag of a pixel"):
+    with pytest.raises(ArgumentError, match=r"'JUMP' is not a flag of a pixel"):
         show.picture(image, flags=["JUMP"])
     with pytest.raises(ArgumentError, match="theme: expected light or dark, got 'grey'"):
         show.picture(image, theme="grey")

@@ -273,7 +273,7 @@ def test_a_product_of_2022_by_another_software():
     ramp = pixel_ramp(expected, 94, 45, references=SEED_ERA)
     assert ramp.algorithm == "ols"
     assert [(s.first, s.last) for s in ramp.segments] == [(0, 2), (3, 7)]
-    assert ramp.notes == ["it does not record its parameters: defaults are taken"]
+    assert ramp.notes == ["it does not record its parameters: defaults are used"]
     # Each made it in its own order of sums, in single precision.
     assert ramp.product.made_anew == pytest.approx(ramp.product.rate, rel=1e-5)
     # The line of each segment is a fit of its samples: they lie about it.

@@ -156,7 +156,7 @@ def test_of_other_software_names_tell(moved):
         record = Record.of(image)
         assert record.recipe == "auto"
         assert record.names["gain"] == "roman_wfi_gain_0001.asdf"
-        assert record.notes == ["it does not record its parameters: defaults are taken"]
+        assert record.notes == ["it does not record its parameters: defaults are used"]
         assert find_raw(image, moved / "raw").path == next((moved / "raw").glob("*.asdf"))
         found = ReferenceFinder(image, moved / "references").find("rampfit", "gain")
         assert found == ReferenceFinder(image, moved / "references").find("jump", "gain")

@@ -28,14 +28,14 @@ __all__ = ["MEANINGS", "facts", "write_report"]
 MEANINGS = {
     Kind.DONE: "calibrated",
     Kind.CURRENT: "the product was there already",
-    Kind.NO_DATA: "nothing to calibrate in it",
+    Kind.NO_DATA: "it holds nothing to calibrate",
     Kind.BAD_INPUT: "the exposure cannot be read or used",
     Kind.BAD_REFERENCE: "a reference is missing or wrong",
     Kind.BAD_PARAMETERS: "a parameter is wrong",
-    Kind.FAILED: "an error that nobody foresaw",
+    Kind.FAILED: "an unexpected error",
     Kind.TRANSIENT: "a disk, a network or memory failed",
     Kind.LOST: "its worker was gone",
-    Kind.CRASHED: "it ended its process, alone in one as well",
+    Kind.CRASHED: "it crashed its process, also when it ran alone",
     Kind.TIMEOUT: "it took too long",
     Kind.CANCELLED: "it was stopped",
 }
@@ -192,7 +192,7 @@ def _markdown(
     yield ""
     yield from _counts(summary)
     if command := command_of(run, plan):
-        yield "Called where it was first, this does what is left, and nothing where all is done:"
+        yield "Run this in the same directory as before: it does what is left:"
         yield ""
         yield from _block(command)
     if wrong is not None:
@@ -222,7 +222,7 @@ def _counts(summary: Summary) -> Iterator[str]:
 
 
 def _wrong(wrong: Sequence[Contradiction]) -> Iterator[str]:
-    yield "## Products that are not what their rows say"
+    yield "## Products that contradict their rows"
     yield ""
     if not wrong:
         yield "None."
@@ -239,7 +239,7 @@ def _failures(run: RunDirectory, summary: Summary) -> Iterator[str]:
     n = len(summary.causes)
     yield f"## Failures: {numeral(summary.n_failed)}, of {n} cause{'' if n == 1 else 's'}"
     yield ""
-    yield "Names, places and numbers that differ stand as `<input>`, `<n>` and so on."
+    yield "Names, places and numbers that differ are shown as `<input>`, `<n>` and so on."
     yield ""
     for number, cause in enumerate(summary.causes[:_MOST], 1):
         what = f"{number}. **{numeral(cause.count)} {cause.kind.value}**"
@@ -280,7 +280,7 @@ def _detectors(summary: Summary) -> Iterator[str]:
     good = {kind.value for kind in Kind if kind.is_good}
     yield "## By detector and optical element"
     yield ""
-    yield "One number: all are good. Else the good ones of all, and in brackets those that failed."
+    yield "A single number: all are good. Otherwise: good ones of all, in brackets the failed."
     yield ""
     rows = []
     for detector in detectors:
@@ -321,7 +321,7 @@ def _speed(summary: Summary) -> Iterator[str]:
     if totals.peak_rss_anon:
         yield f"- at most {told_size(totals.peak_rss_anon)} of memory in a worker"
     if summary.n_again:
-        yield f"- {numeral(summary.n_again)} times an exposure was taken up again"
+        yield f"- {numeral(summary.n_again)} times an exposure was started again"
     yield ""
     yield "### The slowest"
     yield ""

@@ -84,7 +84,7 @@ def script_of(job: SlurmJob) -> str:
     """
     if job.n_jobs < 1 or job.cpus < 1 or (job.workers is not None and job.workers < 1):
         raise InputError(
-            f"{job.n_jobs} jobs of {job.cpus} CPUs and {job.workers or job.cpus} workers: there "
+            f"{job.n_jobs} jobs of {job.cpus} CPUs and {job.workers or job.cpus} workers: "
             "give at least one of each"
         )
     workers = min(job.workers or job.cpus, job.cpus)

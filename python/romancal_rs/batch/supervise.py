@@ -320,5 +320,5 @@ class Supervisor:
         if number >= MOST_EQUAL and not self._options.keep_going:
             self.stop(
                 f"{number} failures in a row for the same reason, the last: {outcome.input}: "
-                f"{outcome.message}; --keep-going goes on in spite of that"
+                f"{outcome.message}; --keep-going continues anyway"
             )

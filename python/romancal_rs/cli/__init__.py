@@ -30,7 +30,7 @@ COMMANDS = {
     "batch": "calibrate many exposures: plan, run, resume and report",
     "steps": "list the pipelines and steps",
     "info": "tell what files hold",
-    "validate": "tell what is wrong with files, if anything is",
+    "validate": "check files, and tell what is wrong with them",
     "show": "draw an exposure, a reference file, or the ramp of one pixel",
     "report": "write a page about an exposure or a batch, to look at in a browser",
     "diff": "compare two products, array by array",

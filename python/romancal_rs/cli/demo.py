@@ -230,7 +230,7 @@ def print_jumps(jumps: JumpScore) -> None:
             f"  {jumps.n_hits} hits, {jumps.n_found} found ({share:.1%}), "
             f"{jumps.n_hits - jumps.n_found} missed"
         )
-        print("  Of hits in its last reads the exposure has only a part.")
+        print("  Hits in the last reads are only partly in the exposure.")
     else:
         print("  none in this exposure")
     if jumps.n_samples:

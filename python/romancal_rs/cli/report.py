@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--thumbnails", metavar="N", type=int, help="greatest number of pictures (default: 90)"
     )
     batch.add_argument(
-        "--state", metavar="DIR", type=path, help="directory of its records, if named then"
+        "--state", metavar="DIR", type=path, help="directory of its records, if the batch named one"
     )
     batch.add_argument(
         "--run", metavar="ID", dest="run_id", help="which run of it (default: the last)"

@@ -56,12 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kinds.add_argument(
         "--preview",
         action="store_true",
-        help="only the pixels,  within 1920 x 1080, with north and east: FILE_preview.png",
+        help="only the pixels, within 1920 x 1080, with north and east: FILE_preview.png",
     )
     kinds.add_argument(
         "--thumbnail",
         action="store_true",
-        help="only the pixels,  256 along the longer side: FILE_thumbnail.png",
+        help="only the pixels, 256 along the longer side: FILE_thumbnail.png",
     )
     kinds.add_argument(
         "--window",

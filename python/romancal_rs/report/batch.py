@@ -172,16 +172,16 @@ class BatchPage:
         if n := summary.left + len(summary.in_work):
             yield f"{numeral(n)} {'is' if n == 1 else 'are'} left or in work."
         if n := summary.n_again:
-            yield f"{numeral(n)} times an exposure was taken up again."
+            yield f"{numeral(n)} times an exposure was started again."
         if len(summary.software.get("romancal-rs", {})) > 1:
-            yield "Several versions of romancal-rs had a hand in it."
+            yield "Several versions of romancal-rs were used."
 
     def _command(self) -> Html | None:
         command = command_of(self._run, self._plan)
         if not command:
             return None
         return details(
-            "The command that does what is left, called where it was first",
+            "The command that does what is left; run it in the same directory as before",
             element("pre", command),
         )
 
@@ -207,7 +207,9 @@ class BatchPage:
         yield section(
             "failures",
             "Failures",
-            element("p", "Names, places and numbers that differ stand as <input>, <n> and so on."),
+            element(
+                "p", "Names, places and numbers that differ are shown as <input>, <n> and so on."
+            ),
             table("Failures by their cause", heading, rows, "lrllll"),
             self._more(len(causes)),
         )
@@ -324,9 +326,7 @@ class BatchPage:
             cells = ["" if count is None else good_of(count, good) for count in counts]
             rows.append((detector or "unknown", *cells))
         heading = ("detector", *(element_ or "unknown" for element_ in elements))
-        caption = (
-            "One number: all are good. Else the good ones of all, in brackets those that failed"
-        )
+        caption = "A single number: all are good. Otherwise: good of all, in brackets the failed"
         return section(
             "detectors",
             "By detector and optical element",

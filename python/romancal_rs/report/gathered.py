@@ -106,8 +106,8 @@ class Gathered:
             return
         if not isinstance(raw, ScienceRawModel):
             if given is not None:
-                raise InputError(f"{found.path}: {type(raw).__name__}: no raw exposure")
-            self.raw_note = f"{found.path} is no raw exposure"
+                raise InputError(f"{found.path}: {type(raw).__name__}: not a raw exposure")
+            self.raw_note = f"{found.path} is not a raw exposure"
             return
         self.raw_note = found.note
         if given is not None or not found.note:

@@ -31,8 +31,8 @@ def pictures_of(of: Gathered) -> Html | None:
     shown = [
         figure(
             pictures.image(data, bad, "rate", "The rate", f"rate [{unit}]"),
-            "Rate. The scale shows the noise of the sky, and what is bright compressed. Red "
-            "is where no pixel can be used.",
+            "Rate. The scale shows the noise of the sky, and compresses bright sources. Red: no "
+            "usable pixel.",
         )
     ]
     if "err" in model:
@@ -145,7 +145,9 @@ def histograms(of: Gathered) -> Html | None:
         shown.append(chart)
         rows += row
     if not rows:
-        return section("histograms", "Histograms", element("p", "No usable pixel has a number."))
+        return section(
+            "histograms", "Histograms", element("p", "No usable pixel has a finite value.")
+        )
     numbers = table(
         "Numbers of usable pixels; sigma is 1.4826 times the median absolute deviation",
         ("", "pixels", "min", "median", "max", "sigma"),
@@ -173,7 +175,7 @@ def _chi_square(
     top = None if expected is None else degrees + 6 * (2 * degrees) ** 0.5
     found = distribution(chisq, whole, top=top, ones=ones)
     if found is None:
-        told = "Chi squared: not known of any usable pixel that has all of its samples."
+        told = "Chi squared: no usable pixel has all of its samples."
         return element("figure", element("figcaption", told)), []
     of.findings.chi_square, of.findings.expected = found, expected
     curve, label = None, ""

@@ -167,9 +167,9 @@ def reference_pixels(of: Gathered) -> Html | None:
 def _border_parts(of: Gathered, series: dict[str, border.Residuals], status: str) -> Iterator[Html]:
     yield element(
         "p",
-        "The frame of 4 pixels sees no light. What is left in each resultant when each pixel's "
-        "mean over the resultants is taken off is noise of the read-out: the median is what "
-        "all have in common, sigma what they have not.",
+        "The frame of 4 pixels sees no light. What is left in each resultant, after "
+        "each pixel's mean over the resultants is subtracted, is noise of the read-out: the "
+        "median is common to all pixels, sigma is not.",
     )
     if of.raw is not of.model:
         if status != "COMPLETE":

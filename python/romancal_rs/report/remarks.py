@@ -91,7 +91,7 @@ def _of_chi_square(found: Findings) -> Iterator[str]:
     if abs(ratio - 1) <= CHI_SQUARE_OFF:
         return
     what = (
-        "the noise is larger than gain and read noise say, or ramps are no straight lines"
+        "the noise is larger than gain and read noise say, or ramps are not straight lines"
         if ratio > 1
         else "the noise is smaller than gain and read noise say"
     )

@@ -431,5 +431,5 @@ def _pixels(count: int, total: int) -> str:
 def _of_cells(panel: kinds.Pixels) -> Iterator[str]:
     if panel.cell > 1:
         yield (
-            f"cells of {panel.cell} x {panel.cell} pixels, the stronger the more of these have it"
+            f"cells of {panel.cell} x {panel.cell} pixels; stronger colours: more of these have it"
         )

@@ -61,7 +61,7 @@ def flag_values(names: list[str]) -> dict[str, int]:
         known = name.strip().upper()
         if known not in pixel:
             raise ArgumentError(
-                f"{name!r} is no flag of a pixel{nearest(known, pixel)} "
+                f"{name!r} is not a flag of a pixel{nearest(known, pixel)} "
                 f"(flags are {', '.join(name for name in pixel if 'RESERVED' not in name)})"
             )
         values[known] = pixel[known]

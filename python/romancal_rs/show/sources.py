@@ -104,7 +104,7 @@ class Record:
         }
         runs = provenance.runs_of(product)
         if not runs:
-            return cls(names=names, notes=["it does not record its parameters: defaults are taken"])
+            return cls(names=names, notes=["it does not record its parameters: defaults are used"])
         try:
             record = cls(
                 recipe=runs[-1].get("recipe", {}).get("name", "auto"),

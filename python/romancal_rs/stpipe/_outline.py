@@ -295,7 +295,7 @@ def _reports(reports: Iterable[StepReport]) -> Html:
 def run_as_html(run: Run) -> str:
     """What a run did."""
     total = run.reports[-1].seconds if run.has_ended and run.reports else None
-    state = "has not begun" if not run._has_begun else "goes on" if total is None else ""
+    state = "has not begun" if not run._has_begun else "running" if total is None else ""
     saved = [(path,) for path in run.saved_files]
     return _html.block(
         _html.heading(f"Run of {run.step.name}", state, f"{total:.2f} s" if total else ""),

@@ -92,7 +92,7 @@ def build_cache(directory: Path, target: Path) -> BuiltCache:
     """
     directory, target = Path(directory), Path(target)
     if target.exists() and not target.is_dir():
-        raise ReferenceFileError(f"{target}: is no directory, and cannot become a cache")
+        raise ReferenceFileError(f"{target}: is not a directory, and cannot become a cache")
     if any(target.glob("*.asdf")):
         raise ReferenceFileError(
             f"{target}: holds reference files, and would be taken for a cache; name another "

@@ -88,8 +88,8 @@ def check(place: str | Path, progress: Progress | None = None) -> Findings:
         name = str(place)
         if not (name.endswith(".pmap") or name in ("latest", "roman-latest")):
             raise ReferenceNotFoundError(
-                f"{name}: there is no such directory, and it is no context such as roman_0017.pmap "
-                "or latest"
+                f"{name}: there is no such directory, and it is not a context such as "
+                "roman_0017.pmap or latest"
             )
         found = CrdsCache.from_environment()
         if found is None:
@@ -165,7 +165,7 @@ def check_context(cache: CrdsCache, context: str, progress: Progress | None = No
             found.problems.append(f"{name}: {error}")
             continue
         if head is None:
-            found.problems.append(f"{name}: is no reference file: it has no meta.reftype")
+            found.problems.append(f"{name}: is not a reference file: it has no meta.reftype")
             continue
         heads[path] = head
         found.problems += (f"{name}: {text}" for text in contradictions(head, rows))
