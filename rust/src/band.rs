@@ -16,8 +16,11 @@ use crate::survey::Survey;
 /// Which arrays of a ramp a kernel changes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Changes {
+    /// The samples.
     pub data: bool,
+    /// The flags of the samples.
     pub groupdq: bool,
+    /// The flags of the pixels.
     pub pixeldq: bool,
 }
 
@@ -134,6 +137,7 @@ pub enum BandArray<'a, T, D: Dimension> {
 }
 
 impl<T: Copy + Default, D: Dimension> BandArray<'_, T, D> {
+    /// The array, wherever it is stored.
     pub fn view(&self) -> ArrayView<'_, T, D> {
         match self {
             Self::Shared(array) => array.view(),

@@ -41,6 +41,7 @@ const PADDING: usize = 128;
 
 /// What is calibrated, and how.
 pub struct Chain<'a> {
+    /// The samples.
     pub source: Source<'a>,
     /// Flags that samples have from the beginning, (n_resultants, n_rows, n_cols).
     pub groupdq: Option<Cube<'a, u8>>,
@@ -68,8 +69,9 @@ pub struct Report {
     /// Whether there is a science pixel that is neither bad, nor without a saturation check, nor
     /// saturated in the first resultant. If not, the exposure may be one that is saturated throughout.
     pub unsaturated: bool,
-    /// Time that threads spent reading, and in the fit, summed over threads.
+    /// Time that threads spent reading, summed over threads.
     pub read: Duration,
+    /// Time that threads spent in the fit, summed over threads.
     pub fit: Duration,
     /// What each kernel has to tell.
     pub kernels: Vec<Outcome>,

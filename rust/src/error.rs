@@ -9,8 +9,11 @@ pub enum KernelError {
     /// An array does not have the shape that the other arguments ask for.
     #[error("{argument}: expected shape {expected}, got {received}")]
     Shape {
+        /// Name of the argument.
         argument: &'static str,
+        /// What would be right.
         expected: String,
+        /// What was given.
         received: String,
     },
     /// The elements of a row are not next to each other in memory.
@@ -18,20 +21,27 @@ pub enum KernelError {
         "{argument}: expected an array in C order (last axis contiguous), got strides of {received}"
     )]
     Layout {
+        /// Name of the argument.
         argument: &'static str,
+        /// What was given.
         received: String,
     },
     /// A parameter has a value that makes no sense.
     #[error("{argument}: expected {expected}, got {received}")]
     Value {
+        /// Name of the argument.
         argument: &'static str,
+        /// What would be right.
         expected: &'static str,
+        /// What was given.
         received: String,
     },
     /// One of several kernels cannot work on what it was given.
     #[error("{kernel}: {error}")]
     InKernel {
+        /// Name of the kernel.
         kernel: &'static str,
+        /// What is wrong.
         error: Box<KernelError>,
     },
     /// The thread pool could not be started.

@@ -17,9 +17,11 @@ pub enum Quantity {
     Slope,
     /// Flags of each pixel.
     Dq,
-    /// Variances of the rate [(DN/s)^2]: from photon noise, from read noise, from the flat.
+    /// Variance of the rate from photon noise [(DN/s)^2].
     VarPoisson,
+    /// Variance of the rate from read noise [(DN/s)^2].
     VarRnoise,
+    /// Variance of the rate from the error of the flat [(DN/s)^2].
     VarFlat,
     /// Standard error of the rate [DN/s].
     Err,
@@ -52,7 +54,9 @@ impl Quantity {
 
 /// A plane of an image, or a part of it, to be changed: (n_rows, n_cols).
 pub enum PlaneMut<'a> {
+    /// Any quantity but flags.
     Numbers(ArrayViewMut2<'a, f32>),
+    /// Flags of each pixel.
     Flags(ArrayViewMut2<'a, u32>),
 }
 
@@ -174,7 +178,9 @@ impl<'a> Planes<'a> {
 
 /// One row of a plane, to be changed.
 pub enum PlaneRow<'a> {
+    /// Any quantity but flags.
     Numbers(&'a mut [f32]),
+    /// Flags of each pixel.
     Flags(&'a mut [u32]),
 }
 

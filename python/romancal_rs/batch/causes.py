@@ -11,7 +11,7 @@ from .remote import is_url, shown
 
 __all__ = ["Cause", "base_name", "causes", "normalised"]
 
-#: In this order: each takes what the ones before left.
+#: Applied in this order, each to the result of the one before.
 _PATTERNS = (
     (re.compile(r"\b[A-Za-z][\w+.-]*://[^\s'\"]*[^\s'\",;:.)]"), "<url>"),
     (re.compile(r"(?<![\w<])(?:~|\.{1,2})?(?:/[^\s/'\":;,()]+)+/?"), "<path>"),

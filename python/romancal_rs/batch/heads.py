@@ -27,7 +27,7 @@ from .starting import process_context
 
 #: The tag of what a file holds: which structure it has.
 _TAG = re.compile(rb"^roman: *(?:&\S+ +)?!<?([^\s>]+)", re.MULTILINE)
-#: What heads say beside their keys that decides how a file is read, and so in which recipe.
+#: Further items of heads that decide how a file is read, and so its recipe.
 _OF_YEARS = ("ngroups", "read_pattern", "group_time")
 #: From so many files on, processes are worth the second that each takes to start.
 _MANY = 4000

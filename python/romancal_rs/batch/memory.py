@@ -17,7 +17,7 @@ __all__ = ["MemoryWatch", "anonymous_bytes"]
 #: In pages: size, resident size, and of that what is of files or shared.
 _PAGES = Path("/proc/self/statm")
 _EVERY = 0.25  # seconds: an exposure's arrays live longer
-#: What a process ends with that took more than it may: as one that the system killed for that.
+#: Exit status of a process that took too much memory: that of one killed by the system.
 TOO_MUCH = 137
 
 

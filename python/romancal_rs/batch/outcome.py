@@ -23,20 +23,20 @@ class Kind(StrEnum):
     """
 
     DONE = "done"
-    #: Not done again: the product is there, and is what would be made.
+    #: Not calibrated again: the product exists, and is what would be made now.
     CURRENT = "current"
     #: The exposure holds nothing to calibrate.
     NO_DATA = "no_data"
     BAD_INPUT = "bad_input"
     BAD_REFERENCE = "bad_reference"
     BAD_PARAMETERS = "bad_parameters"
-    #: An error that nobody foresaw.
+    #: An unexpected error.
     FAILED = "failed"
-    #: The surroundings failed: a disk, a network, memory.
+    #: Something outside of the exposure failed: a disk, a network, memory.
     TRANSIENT = "transient"
     #: Its worker was gone before it ended.
     LOST = "lost"
-    #: It ended its process, alone in one as well.
+    #: It crashed its process, also when it ran alone.
     CRASHED = "crashed"
     TIMEOUT = "timeout"
     CANCELLED = "cancelled"
@@ -52,7 +52,7 @@ class Kind(StrEnum):
         return self in (Kind.TRANSIENT, Kind.LOST, Kind.CANCELLED)
 
 
-#: What a system answers that may go better the next time.
+#: Errors of the system that may not occur the next time.
 _TRANSIENT_ERRORS = frozenset(
     {
         *(errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.EAGAIN, errno.ENOMEM),

@@ -22,7 +22,7 @@ from .identity import OVERRIDE, PARAMETERS
 from .outcome import TransientError
 from .plan import Pin, ReferenceSet
 
-#: How long it is taken for granted that a remote reference has not changed [s].
+#: For how long a remote reference counts as unchanged without a new check [s].
 _GRANTED_S = 60.0
 
 

@@ -32,7 +32,7 @@ class _StepType(type):
     """Reads a class's spec once, and closes an instance to misspelt attributes once it is made."""
 
     parameters: ParameterSpec
-    #: What a pipeline's spec has under [steps] [[name]]: other defaults for its steps.
+    #: Other defaults for the steps of a pipeline: its spec has them under [steps] [[name]].
     step_defaults: dict[str, ParameterSpec]
     step_defs: Mapping[str, type[Step]]
 
@@ -63,25 +63,25 @@ class StepBase(metaclass=_StepType):
 
     #: Short name of the class on the command line.
     class_alias: ClassVar[str | None] = None
-    #: Further names of it there, and in the pipelines that have it.
+    #: Further names on the command line, and in the pipelines that have the step.
     other_aliases: ClassVar[tuple[str, ...]] = ()
-    #: What the names of its products end with, unless the suffix parameter says otherwise.
+    #: Suffix of the names of its products, if the parameter ``suffix`` is not given.
     default_suffix: str | None = None
-    #: What else names may end with that it takes or made: it gives way to the suffix of a product.
+    #: Other suffixes that input names may have: the suffix of the product replaces them.
     other_suffixes: ClassVar[tuple[str, ...]] = ()
     reference_file_types: ClassVar[list[str]] = []
 
     #: The steps that a pipeline is made of; other steps have none.
     step_defs: ClassVar[Mapping[str, type[Step]]] = {}
-    #: Other names that these go by.
+    #: Other names of the steps.
     step_aliases: ClassVar[Mapping[str, str]] = {}
-    #: Steps of other software that parameter files may name if they skip them.
+    #: Steps of other software: parameter files may name them only to skip them.
     absent_steps: ClassVar[Collection[str]] = ()
 
-    #: Whether it is a shell command: as a hook it reads what it gets, one value after the other.
+    #: Whether it is a shell command: as a hook it gets its inputs one after the other.
     is_command: ClassVar[bool] = False
 
-    #: The parameter reference that has the step skipped, where one does, and not the user.
+    #: The parameter reference that skips the step; None if the user does, or nobody.
     skipped_by: str | None = None
 
     _made = False

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Checkpoint", "CheckpointError"]
 
-#: Changes whenever the files get another meaning.
+#: Version of the format of the files.
 FORMAT = 1
 
 #: From this size on, in bytes, a file that nobody has touched is not read to check it.
@@ -154,7 +154,7 @@ class Checkpoint:
                 f"checkpoint: {pipeline.name} and its input must be recognised in a later run, "
                 f"but {error}; run without a checkpoint, or give the path of a file"
             ) from error
-        #: Stands for all that has run; None where there is no saying any more.
+        #: Digest of all that has run; None if it cannot be computed any more.
         self._fingerprint: str | None = digest(self._start)
         self.directory = Path(directory) / _directory_name(args)
         try:

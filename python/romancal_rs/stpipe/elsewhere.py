@@ -6,7 +6,7 @@ where a name comes from.
 
 from __future__ import annotations
 
-#: The version that is meant where no other is said.
+#: The version, if no other is named.
 TODAY = "romancal 1.1"
 
 #: Steps by their names, with their classes.
@@ -22,7 +22,7 @@ STEPS = {
 #: Pipelines likewise.
 PIPELINES = {"roman_mos": "MosaicPipeline"}
 
-#: What is said of a step that is one of them.
+#: The message about a step that is one of them.
 ABSENCE = f"is a step of {TODAY} that is not in this package, and may only be skipped: skip = true"
 
 _OF_SNOWBALLS = (
@@ -50,7 +50,7 @@ _WITHOUT_EFFECT = {
     "threshold_intercept": None,
 }
 
-#: Values of parameters by parameter and value, with what is to be said of them.
+#: Messages about values of parameters, by parameter and value.
 _VALUES = {
     ("algorithm", "ols_cas22"): (
         f"that fit of {TODAY} is not in this package; its default is likely, that of this one gls"

@@ -18,7 +18,7 @@ from ..references.index import is_settled
 if TYPE_CHECKING:
     from ..datamodels import DataModel
 
-#: What the environment says of places of references has names that begin with these.
+#: Beginnings of the names of environment variables that tell where references are.
 _VARIABLES = ("ROMANCAL_RS_", "CRDS_")
 
 
@@ -42,7 +42,7 @@ class HeldReference:
         self.path = path
         self.stamp = stamp
         self.model = model
-        #: Whether the file cannot have changed since without showing another time.
+        #: Whether every later change of the file would show in its time.
         self.is_settled = is_settled(stamp[1])
         self.passed: set[Any] = set()
         self.digest: Future[str] | None = None
@@ -75,7 +75,7 @@ class ReferencePool:
             raise ArgumentError(f"most_files: expected a number from 0, got {most_files}")
         self._most_files = most_files
         self._lock = threading.RLock()
-        #: Those that the next run may find, the one that was used last at the end.
+        #: The files that the next run may reuse; the one that was used last is at the end.
         self._files: OrderedDict[str, HeldReference] = OrderedDict()
         #: How many runs hold a file, counted for each.
         self._n_holders = 0

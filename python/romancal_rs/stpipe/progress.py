@@ -51,7 +51,7 @@ class Progress:
 
 #: Called when a step starts, and when it ends. Steps that are taken together start as they end.
 Observer: TypeAlias = "Callable[[Step, Literal['start', 'end']], None]"
-#: Called some times a second with what goes on.
+#: Called a few times a second with the current work.
 ProgressObserver: TypeAlias = "Callable[[Progress], None]"
 
 

@@ -33,7 +33,7 @@ _LIBRARIES = ("numpy", "asdf", "astropy", "gwcs", "rad")
 _PACKAGE = __name__.partition(".")[0]
 #: Stands in a record for a parameter that no file can hold.
 IN_MEMORY = "in memory: "
-#: The parameters that have other code run.
+#: The parameters that make a run execute other code.
 _HOOKS = ("pre_hooks", "post_hooks")
 #: Roles of parameters that are not repeated: where results go is for whoever repeats a run to say,
 #: and of references the record names the files themselves.

@@ -24,9 +24,9 @@ class RampStep(RomanStep):
     through the kernels of several steps, one after the other.
     """
 
-    #: Threads, as the parameter of that name of steps that have it.
+    #: Number of threads; some steps have a parameter of this name.
     maximum_cores: str | int = "none"
-    #: Whether it also works on images: a subclass gives ``process_image`` then.
+    #: Whether it also works on images: such a subclass defines ``process_image``.
     takes_images: ClassVar[bool] = False
 
     def kernel(self, exposure: DataModel, references: Mapping[str, Any]) -> _core.Kernel:

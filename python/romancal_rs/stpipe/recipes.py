@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 OF_2022 = "2022"
 FLIGHT = "flight"
-#: The value of the parameter that leaves it to the exposure.
+#: The value of the parameter with which the exposure decides.
 AUTO = "auto"
 RECIPES = (OF_2022, FLIGHT)
 
-#: The steps that a recipe does without, by their entry in ``meta.cal_step``.
+#: The steps that a recipe does not have, by their entry in ``meta.cal_step``.
 LEFT_OUT: dict[str, tuple[str, ...]] = {
     OF_2022: ("refpix", "dark_decay", "wfi18_transient"),
     FLIGHT: (),
 }
 
-#: Where a ramp or an image keeps, under ``meta``, in which recipe it was begun.
+#: The place under ``meta`` where a ramp or an image records its recipe.
 MARK = "cal_recipe"
 
 

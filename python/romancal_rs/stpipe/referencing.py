@@ -28,7 +28,7 @@ class ReferencingStep(Step):
         context = string(default=None, role=store)  #! CRDS context: roman_0017.pmap, latest, ...
     """
 
-    #: References that the step can do without: it works where they are N/A.
+    #: References that the step can do without: it runs even if they are N/A.
     optional_references: ClassVar[tuple[str, ...]] = ()
 
     # --- finding

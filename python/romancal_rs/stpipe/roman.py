@@ -34,16 +34,16 @@ class RomanStep(ReferencingStep):
 
     #: The step's entry in ``meta.cal_step``.
     cal_step_name: ClassVar[str] = ""
-    #: The types of exposures that it is for; all if there are none.
+    #: The exposure types that the step is for; empty for all types.
     exposure_types: ClassVar[tuple[str, ...]] = ()
-    #: The entries of the steps whose work it builds on: it does not take a raw exposure then.
+    #: The entries of the steps that must come first. A step that has some takes no raw exposure.
     builds_on: ClassVar[tuple[str, ...]] = ()
-    #: Whether to do it twice is no harm; what corrects samples corrects them twice then.
+    #: Whether the step may run twice. A step that corrects samples would correct them twice.
     is_repeatable: ClassVar[bool] = False
-    #: Which of these, of ``reference_file_types`` and ``default_suffix``, are others in a recipe:
-    #: values by attribute.
+    #: Values that class attributes have in a recipe, if they differ: of the attributes above,
+    #: ``reference_file_types`` and ``default_suffix``.
     by_recipe: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    #: What ``meta.cal_step`` says where the step is `idle`.
+    #: The status in ``meta.cal_step`` if the step is `idle`.
     status_if_idle: ClassVar[str] = "SKIPPED"
 
     # --- recipe

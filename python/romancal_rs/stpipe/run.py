@@ -167,7 +167,7 @@ class Run:
         self.checkpoint: Checkpoint | None = None
         #: The recipe that the outermost step told.
         self.recipe: Recipe | None = None
-        #: By what references were looked for.
+        #: The keys by which references were looked for.
         self.sought = SoughtSoFar()
         #: The references that were found, by what was looked for.
         self.found_references: dict[Any, Match] = {}
@@ -179,7 +179,7 @@ class Run:
         self._stores: dict[Any, Store | None] = {}
         self._held: dict[str, HeldReference] = {}
         self._inputs: dict[str, DataModel] = {}
-        #: What was logged that is said once.
+        #: The messages that are logged only once, so far.
         self._told: set[Any] = set()
         self._clock = Clock(step.name)
         self._n_bytes_read = self._n_bytes_of_inputs = 0
@@ -576,7 +576,7 @@ class Call:
         return self.outer is None or self.outer.run is not self.run
 
 
-#: The call that goes on now, in this context.
+#: The current call in this context.
 _innermost: ContextVar[Call | None] = ContextVar("innermost", default=None)
 
 

@@ -163,9 +163,9 @@ class _Listener(logging.Handler):
 _LISTENER = _Listener()
 _DEFAULT_HANDLER = ConsoleHandler("stderr")
 
-#: What keeps messages now, in this thread: one for each run that is under way.
+#: The collectors of messages in this thread: one for each current run.
 _keepers: ContextVar[tuple[_Keeper, ...]] = ContextVar("keepers", default=())
-#: The logger of the step that works now.
+#: The logger of the step that is running.
 _owner: ContextVar[logging.Logger | None] = ContextVar("owner", default=None)
 #: Gives the display for a logger's name; None outside of `showing`.
 _display_of: ContextVar[Callable[[str], Display] | None] = ContextVar("display_of", default=None)

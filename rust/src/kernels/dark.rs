@@ -19,7 +19,9 @@ use crate::reference::{Cube, Plane, Row};
 /// # Shapes
 /// `ref_dq`: (n_rows, n_cols) of the image.
 pub struct Dark<'a> {
+    /// What is subtracted.
     pub signal: DarkSignal<'a>,
+    /// Flags of the reference, which are added to those of the pixels.
     pub ref_dq: Plane<'a, u32>,
 }
 
@@ -88,7 +90,9 @@ impl BandKernel for Dark<'_> {
 /// # Shapes
 /// `rate` [DN/s], `ref_dq`: (n_rows, n_cols) of the image.
 pub struct ImageDark<'a> {
+    /// What is subtracted [DN/s].
     pub rate: Plane<'a, f32>,
+    /// Flags of the reference, which are added to those of the image.
     pub ref_dq: Plane<'a, u32>,
 }
 

@@ -27,10 +27,13 @@ use crate::reference::{Plane, Row};
 /// Changes the rate, its variances and, where there is one, `dumo`; by the rules of flight also `err`.
 /// Fills `var_flat`, whatever it held, and by the manual's rules `err`.
 pub struct Flat<'a> {
-    /// Relative response, and its standard error.
+    /// Relative response.
     pub flat: Plane<'a, f32>,
+    /// Standard error of the response.
     pub flat_err: Plane<'a, f32>,
+    /// Flags of the flat, which are added to those of the image.
     pub flat_dq: Plane<'a, u32>,
+    /// How errors are propagated, and what the flat may hold.
     pub rules: Rules,
 }
 

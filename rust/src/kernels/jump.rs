@@ -133,6 +133,7 @@ struct Difference {
 }
 
 impl<'a> Jump<'a> {
+    /// Makes the kernel of the reference planes, the times and the parameters.
     pub fn new(
         gain: Plane<'a, f32>,
         read_noise: Plane<'a, f32>,

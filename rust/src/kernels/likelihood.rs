@@ -58,6 +58,7 @@ const MAX_THRESHOLD: f64 = 1e9;
 /// How hits are looked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Search {
+    /// Whose rules the search follows.
     pub rule: Rule,
     /// The likelihood ratio of a hit has to be above its square [sigma].
     pub rejection_threshold: f64,

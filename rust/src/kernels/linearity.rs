@@ -20,7 +20,9 @@ use crate::reference::{Cube, Plane, Row};
 /// # Shapes
 /// `coeffs` [DN^(1-k)]: (n_coeffs, n_rows, n_cols); `ref_dq`: (n_rows, n_cols) of the image.
 pub struct Linearity<'a> {
+    /// Coefficients of the polynomials [DN^(1-k)].
     pub coeffs: Cube<'a, f32>,
+    /// Flags of the reference, which are added to those of the pixels.
     pub ref_dq: Plane<'a, u32>,
 }
 

@@ -105,6 +105,7 @@ struct SegmentFit {
 }
 
 impl<'a> RampFit<'a> {
+    /// Makes the fit of the reference planes and the times.
     pub fn new(
         gain: Plane<'a, f32>,
         read_noise: Plane<'a, f32>,

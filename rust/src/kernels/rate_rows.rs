@@ -19,25 +19,38 @@ pub const RATE_IMAGE: [Quantity; 7] = [
 /// What a fit tells of one pixel, in DN and seconds; see [`Quantity`].
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Rate {
+    /// Rate.
     pub slope: f32,
+    /// Variance of the rate from photon noise.
     pub var_poisson: f32,
+    /// Variance of the rate from read noise.
     pub var_rnoise: f32,
+    /// Standard error of the rate.
     pub err: f32,
+    /// Chi squared of the fit.
     pub chisq: f32,
+    /// Rate with uniform weights minus the rate.
     pub dumo: f32,
 }
 
 /// The same of the pixels of a block.
 pub struct RateBlock {
+    /// Rates.
     pub slope: Lanes,
+    /// Variance of the rate from photon noise.
     pub var_poisson: Lanes,
+    /// Variance of the rate from read noise.
     pub var_rnoise: Lanes,
+    /// Standard error of the rate.
     pub err: Lanes,
+    /// Chi squared of the fit.
     pub chisq: Lanes,
+    /// Rate with uniform weights minus the rate.
     pub dumo: Lanes,
 }
 
 impl RateBlock {
+    /// A block of zeros.
     pub fn zeros() -> Self {
         let zeros = Lanes::all(0.0);
         Self {
@@ -64,6 +77,7 @@ pub struct RateRows {
 }
 
 impl RateRows {
+    /// Rows of zeros.
     pub fn new(n_cols: usize) -> Self {
         let zeros = vec![0.0; n_cols];
         Self {

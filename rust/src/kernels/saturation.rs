@@ -31,7 +31,9 @@ pub use partial::{Partial, Rule};
 /// # Shapes
 /// `threshold` [DN], `ref_dq`: (n_rows, n_cols) of the image.
 pub struct Saturation<'a> {
+    /// A sample at this value, or above, is saturated [DN].
     pub threshold: Plane<'a, f32>,
+    /// Flags of the reference, which are added to those of the pixels.
     pub ref_dq: Plane<'a, u32>,
     /// A sample at this value, or below, lies at the floor of the A/D converter [DN].
     pub floor: f32,

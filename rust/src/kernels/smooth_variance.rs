@@ -35,11 +35,13 @@ const AGREEMENT: f32 = 3.0;
 
 /// Changes the variances and the error of a rate image, each array (n_rows, n_cols).
 pub struct SmoothVariance<'a> {
-    /// The rate [DN/s], and the flags of the pixels.
+    /// The rate [DN/s].
     pub rate: Plane<'a, f32>,
+    /// The flags of the pixels.
     pub dq: Plane<'a, u32>,
-    /// [e-/DN], and [DN] of one read.
+    /// Gain [e-/DN].
     pub gain: Plane<'a, f32>,
+    /// Noise of one read [DN].
     pub read_noise: Plane<'a, f32>,
     tables: Tables,
 }

@@ -30,8 +30,11 @@ const SAMPLE: usize = 1 << 15;
 /// A rate image, each array (n_rows, n_cols).
 #[derive(Clone, Copy)]
 pub struct Rates<'a> {
+    /// Rates [DN/s].
     pub data: Plane<'a, f32>,
+    /// Flags of the pixels.
     pub dq: Plane<'a, u32>,
+    /// Standard errors of the rates [DN/s].
     pub err: Plane<'a, f32>,
 }
 

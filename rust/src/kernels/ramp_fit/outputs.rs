@@ -33,15 +33,19 @@ impl Fit for RampFit<'_> {
 /// The optional product: each segment's fit, (n_segments, n_rows, n_cols) with 0 where a pixel
 /// has fewer segments; in DN and seconds.
 pub struct SegmentArrays {
+    /// Rate [DN/s].
     pub slope: Array3<f32>,
-    /// Standard errors of slope and intercept as the weights give them.
+    /// Standard error of the slope, as the weights give it.
     pub sigslope: Array3<f32>,
     /// The line's value at time 0.
     pub yint: Array3<f32>,
+    /// Standard error of the value at time 0, as the weights give it.
     pub sigyint: Array3<f32>,
     /// 1 / (var_poisson + var_rnoise)^2.
     pub weights: Array3<f32>,
+    /// Variance of the slope from photon noise.
     pub var_poisson: Array3<f32>,
+    /// Variance of the slope from read noise.
     pub var_rnoise: Array3<f32>,
     /// First sample minus slope times its time, (n_rows, n_cols).
     pub pedestal: Array2<f32>,
@@ -52,14 +56,23 @@ pub struct SegmentArrays {
 
 /// Rows of [`SegmentArrays`], to be filled; zero before.
 pub struct SegmentRows<'a> {
+    /// Rows of [`SegmentArrays::slope`].
     pub slope: ArrayViewMut3<'a, f32>,
+    /// Rows of [`SegmentArrays::sigslope`].
     pub sigslope: ArrayViewMut3<'a, f32>,
+    /// Rows of [`SegmentArrays::yint`].
     pub yint: ArrayViewMut3<'a, f32>,
+    /// Rows of [`SegmentArrays::sigyint`].
     pub sigyint: ArrayViewMut3<'a, f32>,
+    /// Rows of [`SegmentArrays::weights`].
     pub weights: ArrayViewMut3<'a, f32>,
+    /// Rows of [`SegmentArrays::var_poisson`].
     pub var_poisson: ArrayViewMut3<'a, f32>,
+    /// Rows of [`SegmentArrays::var_rnoise`].
     pub var_rnoise: ArrayViewMut3<'a, f32>,
+    /// Rows of [`SegmentArrays::pedestal`].
     pub pedestal: ArrayViewMut2<'a, f32>,
+    /// Rows of [`SegmentArrays::crmag`].
     pub crmag: ArrayViewMut3<'a, f32>,
 }
 
