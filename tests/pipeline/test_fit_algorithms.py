@@ -301,6 +301,6 @@ def test_what_is_given_in_vain_is_told(simulated, caplog, given, useless):
 def test_nobody_waits_for_a_jump_step_that_does_not_run(simulated, ramp, caplog):
     with caplog.at_level(logging.WARNING):
         run(simulated, recipe="2022", steps={"rampfit": {"algorithm": "gls"}, "flatfield": {}})
-    assert "comes after" not in caplog.text
+    assert "first (INCOMPLETE" not in caplog.text
     RampFitStep.call(ramp, references=str(simulated.references), algorithm="ols")
-    assert "needs jump before it, but meta.cal_step says that this is INCOMPLETE" in caplog.text
+    assert "needs jump first (INCOMPLETE in meta.cal_step)" in caplog.text

@@ -562,7 +562,7 @@ def test_a_step_that_is_not_in_the_pipeline_is_missed_in_the_pass_too(simulated,
         found = [
             r.getMessage().partition(": ")[2] for r in caplog.records if r.levelname == "WARNING"
         ]
-        return [text for text in found if "comes after linearity" in text]
+        return [text for text in found if "needs linearity first" in text]
 
     assert len(missed(fused=True)) > 2
     assert missed(fused=True) == missed(fused=False)

@@ -102,7 +102,7 @@ HOSTILE = {
     "many annotations": ("header:header\n" * 1_000_000, "strings, commas and brackets"),
     "many comparisons": ("selector = " + "header==" * 1_000_000 + "1", "assignments"),
     "many entries": ("selector = {" + "1:1," * 790_000 + "}", "strings, commas and brackets"),
-    "half a character": (r"selector = Match({'\ud800': 'a'})", "is no text"),
+    "half a character": (r"selector = Match({'\ud800': 'a'})", "is not text"),
     "a long number": ("selector = " + "9" * 1_000_000, "is no number of rules"),
 }
 

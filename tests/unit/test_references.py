@@ -733,7 +733,7 @@ def test_overrides_that_cannot_be_used(refs):
     with pytest.raises(ReferenceFileError, match=r"override_flat: .*x\.asdf: not an ASDF file"):
         resolve("flat", KEYS, None, refs.path / "x.asdf")
     (refs.path / "cal.asdf").write_text("#ASDF 1.0.0\n---\nroman: {meta: {filename: x}}\n...\n")
-    with pytest.raises(ReferenceMismatchError, match=r"cal\.asdf: is no reference file"):
+    with pytest.raises(ReferenceMismatchError, match=r"cal\.asdf: is not a reference file"):
         resolve("flat", KEYS, None, refs.path / "cal.asdf")
     with pytest.raises(TypeError, match=r"override_flat: expected a path.* got int"):
         resolve("flat", KEYS, None, 3)

@@ -391,7 +391,7 @@ def reference_of(coefficients):
 
 def warnings_of(caplog):
     records = [r for r in caplog.records if r.levelname == "WARNING"]
-    return [r.getMessage() for r in records if "comes after" not in r.getMessage()]
+    return [r.getMessage() for r in records if "first (INCOMPLETE" not in r.getMessage()]
 
 
 def test_coefficients_that_are_not_finite_are_told_and_0(ramp, tmp_path, caplog):

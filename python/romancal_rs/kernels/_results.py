@@ -193,7 +193,7 @@ class Transient:
         Parameters
         ----------
         found : dict of str to float
-            Numbers by name, as `Calibrated.found` has them.
+            Numbers by name, as ``Calibrated.found`` has them.
 
         Returns
         -------

@@ -256,7 +256,7 @@ class RomanStep(ReferencingStep):
         ]
         if missing:
             self.log.warning(
-                "%s: %s needs %s before it, but meta.cal_step says that this is INCOMPLETE",
+                "%s: %s needs %s first (INCOMPLETE in meta.cal_step)",
                 *(describe(model), self.name, ", ".join(missing)),
             )
         if cal_step is not None and cal_step.get(self.cal_step_name) == "COMPLETE":
