@@ -188,7 +188,7 @@ def test_two_commands_do_not_do_the_same_work(many, tmp_path):
     first = calibrate_all(many.raw, **common)
     outcomes = iter(first)
     next(outcomes)
-    with pytest.raises(InputError, match="another romancal-rs batch works on it"):
+    with pytest.raises(InputError, match="another romancal-rs batch is working on it"):
         list(calibrate_all(many.raw, **common))
     outcomes.close()
 

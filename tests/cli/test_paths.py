@@ -202,7 +202,7 @@ def test_tilde_and_variables_in_the_environment(home, monkeypatch):
 
 
 def test_a_name_of_a_crds_cache_is_told_from_a_url():
-    with pytest.raises(ParameterError, match="a file of a CRDS cache, no path; give the path"):
+    with pytest.raises(ParameterError, match="a file in a CRDS cache, not a path; give the path"):
         DQInitStep(override_mask="crds://roman_wfi_mask_0001.asdf")
 
 

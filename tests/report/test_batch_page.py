@@ -71,7 +71,7 @@ def test_outcomes_are_counted(batch):
     ]
     assert "1 exposure failed, of 1 cause." in page.text
     assert "2 are left or in work." in page.text
-    assert ["WFI04", "0 of 1 (1)"] in rows_of(html, "One number: all are good")
+    assert ["WFI04", "0 of 1 (1)"] in rows_of(html, "A single number: all are good")
 
 
 def test_products_have_pictures_and_failures_their_reasons(batch):

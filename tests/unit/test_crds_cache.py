@@ -285,10 +285,10 @@ def test_a_missing_file_is_named_with_the_way_to_get_it(cache):
 )
 def test_names_that_leave_the_cache_are_refused(cache, name):
     cache.rules("dark", f"UseAfter({{'2020-01-01': '{name}'}})", ((START,),))
-    assert "is no plain file name" in cache.miss("dark")
+    assert "is not a plain file name" in cache.miss("dark")
     cache.types["GAIN"] = name.encode().decode("unicode_escape") or "."
     cache.map("roman_wfi_0001.imap", "INSTRUMENT", ("REFTYPE",), cache.types)
-    assert "is no plain file name" in cache.miss("gain")
+    assert "is not a plain file name" in cache.miss("gain")
 
 
 def test_withdrawn_files_are_refused_unless_they_are_allowed(cache, monkeypatch):
@@ -340,9 +340,9 @@ def test_wrong_contexts_are_told(cache, monkeypatch):
     rules = CrdsCache.at(cache.path)
     for name, complaint in {
         "roman_0009.pmap": "context roman_0009.pmap is not in the CRDS cache",
-        "roman_wfi_0001.imap": "is no context",
-        "../roman_0001.pmap": "no plain file name",
-        "2024-01-01T00:00:00": "is no context",
+        "roman_wfi_0001.imap": "is not a context",
+        "../roman_0001.pmap": "not a plain file name",
+        "2024-01-01T00:00:00": "is not a context",
     }.items():
         with pytest.raises(RuleFileError, match=complaint):
             rules.resolve_context(name)

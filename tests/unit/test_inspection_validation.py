@@ -423,7 +423,7 @@ def test_an_association_whose_members_are_not_there(tmp_path):
     assert validate_file(path).findings == (expected,)
     path.write_text("[")
     (error,) = errors(path)
-    assert error.startswith("no association: not JSON")
+    assert error.startswith("not an association: not JSON")
 
 
 def test_an_asdf_file_of_something_else_is_a_note(tmp_path):

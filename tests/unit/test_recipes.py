@@ -159,7 +159,7 @@ def test_a_step_that_the_recipe_of_the_ramp_does_without_warns(name, caplog):
     step_class = ExposurePipeline.step_defs[name]
     without = {f"override_{reftype}": "N/A" for reftype in step_class.reference_file_types}
     step_class.call(exposure, **without)
-    assert f"it is in recipe 2022, which has no {name}" in caplog.text
+    assert f"it follows recipe 2022, which has no step {name}" in caplog.text
     caplog.clear()
     step_class.call(ramp(), **without)
     assert "which has no" not in caplog.text

@@ -277,7 +277,7 @@ def test_nothing_of_a_file_runs(refs, tmp_path):
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ("nowhere", "nowhere: there is no such directory, and it is no context"),
+        ("nowhere", "nowhere: there is no such directory, and it is not a context"),
         ("latest", "context latest: there is no CRDS cache; set CRDS_PATH"),
     ],
 )

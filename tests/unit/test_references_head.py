@@ -178,7 +178,7 @@ def test_an_alias_of_nothing_or_of_what_it_is_in_is_refused(head_of, body):
 
 def test_a_key_that_stands_there_twice_is_refused(head_of):
     line = START.count(b"\n") + 2
-    with pytest.raises(HeadError, match=f"line {line}: the key 'a' for the second time"):
+    with pytest.raises(HeadError, match=f"line {line}: the key 'a' appears twice"):
         head_of(b"a: {a: 1}\nb: {a: 1, a: 2}\n")
 
 

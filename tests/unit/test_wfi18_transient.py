@@ -47,7 +47,7 @@ def test_the_transient_goes_and_its_parameters_are_told(caplog):
     a, ta, rms = map(float, found.groups())
     assert (a, ta) == (pytest.approx(200, rel=1e-4), pytest.approx(0.05, rel=1e-4))
     assert rms < 0.01
-    assert "The transient is that of 40 of 40 rows" in caplog.text
+    assert "The transient was fitted to 40 of 40 rows" in caplog.text
     assert (ramp.data[0, 4:-4] > 9090).all()  # what the caller passed is as it was
 
 
