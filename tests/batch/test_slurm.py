@@ -135,7 +135,7 @@ def test_directives_say_what_was_asked_for():
 def test_what_cannot_stand_in_a_directive_is_refused():
     with pytest.raises(InputError, match="--account: 'a\\\\nrm x' is not allowed in a line"):
         script_of(job(directives={"account": "a\nrm x"}))
-    with pytest.raises(InputError, match="0 jobs of 1 CPUs and 1 workers: give at least one of each"):
+    with pytest.raises(InputError, match="0 jobs of 1 CPUs and 1 workers: give at least one"):
         script_of(job(n_jobs=0))
 
 

@@ -112,17 +112,13 @@ def test_steps_before_that_are_done_or_skipped_are_not_named(recipe, name, statu
 
 def test_only_what_is_incomplete_is_named(caplog):
     model = model_for("jump", "COMPLETE", linearity="INCOMPLETE", dark="SKIPPED")
-    assert warned("jump", model, caplog) == [
-        "linearity first (INCOMPLETE in meta.cal_step)"
-    ]
+    assert warned("jump", model, caplog) == ["linearity first (INCOMPLETE in meta.cal_step)"]
 
 
 @pytest.mark.parametrize("name", ["flatfield", "photom"])
 def test_an_image_that_is_not_fitted(name, caplog):
     model = model_for(name, "COMPLETE", ramp_fit="INCOMPLETE")
-    assert warned(name, model, caplog) == [
-        "ramp_fit first (INCOMPLETE in meta.cal_step)"
-    ]
+    assert warned(name, model, caplog) == ["ramp_fit first (INCOMPLETE in meta.cal_step)"]
 
 
 @pytest.mark.parametrize("name", dict.fromkeys(name for _, name in ON_RAMPS))
