@@ -117,7 +117,7 @@ def test_the_last_run_is_shown_and_others_on_request(out, command):
 def test_what_is_not_there_is_wrong_usage(out, command):
     code, _, err = command(status, out / "elsewhere")
     assert code == 2
-    assert f"{out}/elsewhere/{STATE_NAME}: no plan of a batch is there" in err
+    assert f"{out}/elsewhere/{STATE_NAME}: there is no plan of a batch" in err
     code, _, err = command(status, out, "--run", "xyz")
     assert (code, "--run xyz: no such run; there are: " in err) == (2, True)
     code, _, err = command(status, out, "--run", "")

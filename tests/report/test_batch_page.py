@@ -143,7 +143,7 @@ def test_a_directory_without_a_batch_is_told(tmp_path, capsys):
     with pytest.raises(SystemExit) as refused:
         main(["report", str(tmp_path)])
     assert refused.value.code == 2
-    assert "no plan of a batch is there" in capsys.readouterr().err
+    assert "there is no plan of a batch" in capsys.readouterr().err
 
 
 def test_a_batch_of_which_nothing_has_ended_has_a_page(tmp_path):

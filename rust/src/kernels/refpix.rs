@@ -52,11 +52,15 @@ use spectra::{BORDER, Plan};
 pub struct ReferencePixels<'a> {
     /// Counts of the 33rd amplifier; those of 0 are missing.
     pub amp33: Cube<'a, u16>,
-    /// The coefficients of the left border, of the right one and of the 33rd amplifier.
+    /// The coefficients of the left border.
     pub gamma: Plane<'a, Complex<f64>>,
+    /// The coefficients of the right border.
     pub zeta: Plane<'a, Complex<f64>>,
+    /// The coefficients of the 33rd amplifier.
     pub alpha: Plane<'a, Complex<f64>>,
+    /// Which parts of the correction are done.
     pub switches: Switches,
+    /// How the columns are divided into channels.
     pub channels: Channels,
 }
 

@@ -70,8 +70,11 @@ const MASKED_ROWS: usize = 1000;
 
 /// Subtracts the transient of detector WFI18 from the first resultant, or flags the rows that have it.
 pub struct Wfi18Transient<'a> {
+    /// Time of one read [s].
     pub frame_time: f64,
+    /// Times and reads of the resultants.
     pub read_pattern: &'a ReadPattern,
+    /// What is done: a fit, a subtraction, or flags.
     pub mode: Mode,
     /// The row and the column of the detector that are the first of the image.
     pub origin: (usize, usize),

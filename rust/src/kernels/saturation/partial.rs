@@ -25,6 +25,7 @@ use crate::lanes::{rows, rows_mut, vectorised};
 /// What is done about resultants that are saturated in part.
 #[derive(Clone, Copy, Default)]
 pub struct Partial<'a> {
+    /// Which resultants are looked at.
     pub rule: Rule,
     /// From how many resultants before is SATURATED set, where they average several reads.
     pub backup: usize,

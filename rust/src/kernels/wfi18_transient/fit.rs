@@ -27,6 +27,7 @@ pub struct Transient {
 }
 
 impl Transient {
+    /// No transient.
     pub const NONE: Self = Self {
         amplitudes: [0.0; 2],
         time_constants: [f64::INFINITY; 2],
@@ -51,11 +52,13 @@ const REACH: f64 = 0.1;
 /// A transient that was fitted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fitted {
+    /// The transient.
     pub transient: Transient,
     /// Root of the mean square of what it leaves [DN].
     pub rms: f64,
-    /// How many values it was fitted to, and the time of the earliest [s].
+    /// How many values it was fitted to.
     pub n_values: usize,
+    /// The time of the earliest of them [s].
     pub from: f64,
 }
 
