@@ -143,6 +143,26 @@ def worse(rows: Iterable[Row], commit: str, tolerance: float = TOLERANCE) -> lis
     return lines
 
 
+def crept(rows: Iterable[Row], commit: str, tolerance: float = TOLERANCE) -> list[str]:
+    """What costs more at a commit than at the cheapest one before it, a line for each.
+
+    Small steps add up: none of them is told by `worse`.
+    """
+    rows = list(rows)
+    earlier = rows[: [row.commit for row in rows].index(commit)]
+    lines = []
+    for row in rows:
+        of_kernel = [old for old in earlier if old.kernel == row.kernel]
+        if row.commit != commit or not of_kernel:
+            continue
+        for name, words in NAMES.items():
+            best = min(of_kernel, key=lambda old: getattr(old, name))
+            then, now = getattr(best, name), getattr(row, name)
+            if now > then * (1 + tolerance):
+                lines.append(f"{row.kernel}: {now:.1f} {words}, {then:.1f} at {best.commit}")
+    return lines
+
+
 def tables(rows: Iterable[Row]) -> str:
     """A table in Markdown for each quantity, a line for each commit."""
     commits = by_commit(rows)
@@ -277,6 +297,8 @@ def main() -> None:
         sys.exit(f"nothing is written: {error}")
     write_rows(TABLE, rows)
     PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), rows), encoding="utf-8")
+    if since_the_best := crept(rows, new[0].commit):
+        print("\n".join(["", "more than it once was:", *since_the_best]))
     lines = worse(rows, new[0].commit)
     if lines:
         sys.exit("\n".join(["", f"MORE THAN {100 * TOLERANCE:.0f} % WORSE:", *lines]))

@@ -9,6 +9,7 @@ from bench.history import (
     BenchError,
     Row,
     by_commit,
+    crept,
     merged,
     number_after,
     read_rows,
@@ -86,6 +87,16 @@ def test_three_per_cent_more_is_told_and_less_is_not():
     ]
     # A kernel that the commit before had not has nothing to be compared with.
     assert worse([OLD, replace(NEW, kernel="jump", peak=999.0)], NEW.commit) == []
+
+
+def test_small_steps_that_add_up_are_told():
+    """Each was below the three per cent that are told of one step."""
+    middle = replace(NEW, instructions=410.0)
+    last = replace(NEW, commit="cccccccccc", instructions=418.0)
+    rows = [OLD, middle, last]
+    assert worse(rows, middle.commit) == worse(rows, last.commit) == []
+    assert crept(rows, middle.commit) == crept(rows, OLD.commit) == []
+    assert crept(rows, last.commit) == ["chain: 418.0 instructions per pixel, 400.0 at aaaaaaaaaa"]
 
 
 def test_the_page_has_the_rows_of_the_table():
