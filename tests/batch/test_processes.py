@@ -174,6 +174,25 @@ def test_what_is_in_work_when_the_loop_is_left_is_cancelled_and_done_the_next_ti
 @pytest.mark.skipif(
     "forkserver" not in multiprocessing.get_all_start_methods(), reason="starts no copies"
 )
+def test_a_directory_of_temporary_files_with_too_long_a_path_is_told(many, tmp_path):
+    """It was: OSError: AF_UNIX path too long."""
+    place = tmp_path / ("long" * 30)
+    place.mkdir()
+    words = ["batch", "run", str(many.raw), f"--to={tmp_path}", f"--references={many.references}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "romancal_rs", *words, "--workers=2"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"TMPDIR": str(place)},
+    )
+    assert done.returncode == 1
+    assert f"romancal-rs: error: {place}: this path" in done.stderr
+    assert "set TMPDIR to a shorter one" in done.stderr
+
+
+@pytest.mark.skipif(
+    "forkserver" not in multiprocessing.get_all_start_methods(), reason="starts no copies"
+)
 def test_a_worker_sees_that_what_it_is_a_copy_of_is_gone():
     """It went on with its chunk, while the batch took it for dead and had others do the same."""
     context = starting.process_context()

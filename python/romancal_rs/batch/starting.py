@@ -6,11 +6,14 @@ import multiprocessing
 import multiprocessing.spawn
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
+
+from ..errors import InputError
 
 __all__ = ["adopt_surroundings", "is_orphan", "process_context", "surroundings"]
 
@@ -62,6 +65,20 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def _told_of_long_paths() -> Iterator[None]:
+    """Says what to do where a socket in the directory of temporary files has too long a path."""
+    try:
+        yield
+    except OSError as error:
+        if "path too long" not in str(error):
+            raise
+        raise InputError(
+            f"{tempfile.gettempdir()}: this path of the directory of temporary files is too long "
+            "for a socket of worker processes; set TMPDIR to a shorter one"
+        ) from None
+
+
 class _SpawnProcess(SpawnProcess):
     @staticmethod
     def _Popen(process_obj: Any) -> Any:
@@ -81,7 +98,7 @@ if "forkserver" in multiprocessing.get_all_start_methods():
         @staticmethod
         def _Popen(process_obj: Any) -> Any:
             with _without_main():
-                with _deaf_to_ctrl_c():
+                with _deaf_to_ctrl_c(), _told_of_long_paths():
                     forkserver.ensure_running()
                 return ForkServerProcess._Popen(process_obj)
 
