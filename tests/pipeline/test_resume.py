@@ -333,13 +333,13 @@ class TestDamage:
     @pytest.mark.parametrize("content", [b"{}", b"\xff"])
     def test_a_damaged_manifest(self, simulated, directory, uninterrupted, caplog, content):
         files_of(directory, "dq_init", ".json").write_bytes(content)
-        reason = "dq_init.json is not as it was written"
+        reason = "dq_init.json has changed"
         self.check(simulated, directory, uninterrupted, caplog, lost="dq_init", reason=reason)
 
     def test_changed_metadata(self, simulated, directory, uninterrupted, caplog):
         path = files_of(directory, "assign_wcs", ".json")
         path.write_text(path.read_text().replace("COMPLETE", "SKIPPED", 1))
-        reason = "assign_wcs.json is not as it was written"
+        reason = "assign_wcs.json has changed"
         self.check(simulated, directory, uninterrupted, caplog, lost="assign_wcs", reason=reason)
 
 

@@ -96,7 +96,7 @@ def test_names_of_both_eras_in_the_photometry(image):
     assert photometry.pixelarea_steradians == 2e-13
     assert photometry.pixelarea_arcsecsq == pytest.approx(2e-13 * 4.254517e10, rel=1e-6)
     assert type(photometry.pixelarea_arcsecsq) is float
-    with pytest.raises(ValidationError, match=r"follows from meta\.photometry\.pixel_area"):
+    with pytest.raises(ValidationError, match=r"derived from meta\.photometry\.pixel_area"):
         photometry.pixelarea_steradians = 1e-13
     photometry.pixel_area = None
     assert photometry.pixelarea_arcsecsq is None

@@ -207,7 +207,7 @@ def test_an_index_that_names_other_blocks_is_refused(tmp_path):
     first, _, third = [int(n) for n in re.findall(rb"\d{3,}", content[at:])]
     index = f"#ASDF BLOCK INDEX\n%YAML 1.1\n---\n[{first}, {third}, {third}]\n...\n"
     path.write_bytes(content[:at] + index.encode())
-    with pytest.raises(FileFormatError, match=r"dark\.asdf: .*index is not that of its blocks"):
+    with pytest.raises(FileFormatError, match=r"dark\.asdf: .*index does not fit its blocks"):
         datamodels.open(path)
 
 

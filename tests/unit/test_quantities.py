@@ -83,7 +83,7 @@ def test_an_image_that_was_converted_is_no_rate(image):
 def test_an_array_without_a_unit_is_an_error(image, tmp_path):
     with pytest.raises(ModelError, match="the schema of wfi_image states no unit of dq"):
         image.quantity("dq")
-    with pytest.raises(ModelError, match="meta is no array"):
+    with pytest.raises(ModelError, match="meta is not an array"):
         image.quantity("meta")
     with pytest.raises(KeyError, match="did you mean 'data'"):
         image.quantity("dataa")

@@ -682,7 +682,7 @@ def test_a_target_that_cannot_become_a_cache_is_refused(refs, tmp_path):
     with pytest.raises(ReferenceFileError, match=r"refs: holds reference files"):
         build_cache(refs.path, refs.path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(ReferenceFileError, match=r"file: is no directory"):
+    with pytest.raises(ReferenceFileError, match=r"file: is not a directory"):
         build_cache(refs.path, tmp_path / "file")
 
 

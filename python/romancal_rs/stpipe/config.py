@@ -99,7 +99,7 @@ def load(path: str | os.PathLike[str]) -> StepConfig:
         start = file.read(5)
         size = os.fstat(file.fileno()).st_size
     if start != _yaml_head.MAGIC and size > _yaml_head.MAX_HEAD_BYTES:
-        raise ParameterError(f"{path}: not a parameter file:  it has {size} bytes")
+        raise ParameterError(f"{path}: not a parameter file: it has {size} bytes")
     if start == _yaml_head.MAGIC or path.endswith((".asdf", ".yaml", ".yml")):
         return _load_asdf(path, start)
     return _load_configobj(path)
@@ -113,11 +113,11 @@ def _load_asdf(path: str, start: bytes) -> StepConfig:
             text = Path(path).read_bytes()
         tree = _yaml_head.parse(text)
     except _yaml_head.HeadError as error:
-        raise ParameterError(f"{path}: not a parameter file:  {error}") from error
+        raise ParameterError(f"{path}: not a parameter file: {error}") from error
     except yaml.YAMLError as error:
-        raise ParameterError(f"{path}: not a parameter file:  {_yaml_problem(error)}") from error
+        raise ParameterError(f"{path}: not a parameter file: {_yaml_problem(error)}") from error
     if not isinstance(tree, _yaml_head.Mapping) or tree.get("class") is None:
-        raise ParameterError(f"{path}: not a parameter file:  it names no class")
+        raise ParameterError(f"{path}: not a parameter file: it names no class")
     return _asdf_step(path, tree)
 
 
@@ -182,10 +182,10 @@ def _load_configobj(path: str) -> StepConfig:
         content = ConfigObj(text.splitlines(), interpolation=False, raise_errors=True)
     except (ConfigObjError, UnicodeError) as error:
         raise ParameterError(
-            f"{path}: not a parameter file:  {ini.what_is_wrong(error)}"
+            f"{path}: not a parameter file: {ini.what_is_wrong(error)}"
         ) from error
     if "class" not in content:
-        raise ParameterError(f"{path}: not a parameter file:  it names no class")
+        raise ParameterError(f"{path}: not a parameter file: it names no class")
     return _configobj_step(path, content, partial(ini.place, path, ini.lines_of_options(text)))
 
 
