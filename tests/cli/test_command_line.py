@@ -122,12 +122,17 @@ def test_help_of_commands_with_many_options_leaves_some_out(capsys, monkeypatch,
     [
         ("--steps.jump.foo=4", "--help-all shows all that there are"),
         ("--steps.jump.rejection-treshold=4", "did you mean '--steps.jump.rejection_threshold'?"),
+        (
+            "--rejection-threshold=4",
+            "did you mean '--steps.jump.rejection_threshold' or "
+            "'--steps.rampfit.rejection_threshold'?",
+        ),
         ("--steps.rampfitt.skip=true", "did you mean '--steps.rampfit.skip'?"),
         ("--steps.foo.bar=2", "the steps are " + ", ".join(ExposurePipeline.step_defs)),
     ],
 )
 def test_what_is_meant_by_a_wrong_parameter_is_sought_in_its_step(capsys, word, hint):
-    """For jump.foo it was jump.suffix, and for foo.bar photom.recipe."""
+    """For jump.foo it was jump.suffix, for foo.bar photom.recipe, and jump alone without a step."""
     with pytest.raises(SystemExit):
         main(["calibrate", "FILE", word])
     message = capsys.readouterr().err.splitlines()[-1]

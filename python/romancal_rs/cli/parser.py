@@ -20,6 +20,10 @@ _WIDEST = 100
 _NUMBERS: dict[Any, str] = {int: "a whole number", float: "a number"}
 
 
+#: Of a parameter that more steps than this have, no step is proposed.
+_MOST_STEPS = 3
+
+
 def canonical(option: str) -> str:
     """The form of an option's name that does not tell hyphens and underscores apart."""
     return option.replace("_", "-")
@@ -126,16 +130,21 @@ class Parser(argparse.ArgumentParser):
     def _nearest(self, option: str) -> str:
         """The option that was meant; of a step, by the names of the step and of the parameter."""
         known = list(self._option_string_actions)
+        shown = [o for o, of in self._option_string_actions.items() if of.help != argparse.SUPPRESS]
         section, dot, name = option.rpartition(".")
         of_steps: dict[str, list[str]] = {}
         for other in known:
             of_steps.setdefault(other.rpartition(".")[0], []).append(other.rpartition(".")[2])
+        if not dot:  # of a step, which is not named
+            end = "." + option.lstrip("-").replace("-", "_")
+            same = [other for other in shown if other.startswith("--steps.") and other.endswith(end)]
+            if 0 < len(same) <= _MOST_STEPS:
+                return f"; did you mean {' or '.join(map(repr, same))}?"
         if not dot or section.count(".") != 1 or len(of_steps) == 1:
             return nearest(option, known)
         if section in of_steps:
             hint = nearest(name, of_steps[section])
             return hint.replace("'", f"'{section}.", 1) or "; --help-all shows all that there are"
-        shown = [o for o, of in self._option_string_actions.items() if of.help != argparse.SUPPRESS]
         steps = list(dict.fromkeys(other.split(".")[1] for other in shown if "." in other))
         if not steps or nearest(section.partition(".")[2], steps):
             return nearest(option, known)

@@ -228,7 +228,11 @@ class DirectoryStore:
             )
         else:
             types = self._index.reftypes
-            message += f"no {reftype} there at all, only {', '.join(types) or 'no reference files'}"
+            message += (
+                f"no {reftype} there at all, only {', '.join(types)}"
+                if types
+                else "no reference files there at all"
+            )
             for misspelt in get_close_matches(reftype, types, n=1, cutoff=0.8):
                 name = self._index.heads(misspelt)[0].path.name
                 message += f"; {name} says that it is a {misspelt}"
