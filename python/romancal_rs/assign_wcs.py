@@ -1,4 +1,4 @@
-"""The assign_wcs step: DISTORTION reference and pointing -> world coordinate system.
+"""The assign_wcs step: attaches the world coordinates, from DISTORTION and the pointing.
 
 The WCS is a chain of frames, each with the transform to the next::
 

@@ -1,4 +1,4 @@
-"""The dark_current step: DARK reference -> `kernels.dark`, or a rate for a ramp or an image."""
+"""The dark_current step: subtracts the dark signal of a ramp, or the dark rate of an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dark_decay step: DARKDECAYSIGNAL reference -> `kernels.dark_decay`."""
+"""The dark_decay step: subtracts a signal that fades after the reset, by DARKDECAYSIGNAL."""
 
 from __future__ import annotations
 

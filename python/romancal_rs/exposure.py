@@ -1,4 +1,4 @@
-"""What the steps ask of an exposure beyond its arrays: cadence, state, what makes it unusable."""
+"""What steps need to know of an exposure beyond its arrays: reads, state, why it is unusable."""
 
 from __future__ import annotations
 

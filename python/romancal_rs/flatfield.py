@@ -1,4 +1,4 @@
-"""The flatfield step: FLAT reference -> `kernels.apply_flat` or `kernels.divide_by_flat`."""
+"""The flatfield step: divides by the flat field, FLAT."""
 
 from __future__ import annotations
 

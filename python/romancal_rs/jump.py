@@ -1,4 +1,4 @@
-"""The jump step: GAIN and READNOISE references -> `kernels.jump`."""
+"""The jump step: flags cosmic-ray hits, where the fit does not find them itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The linearity step: by a polynomial for each pixel, sample by sample or read by read."""
+"""The linearity step: corrects with a polynomial for each pixel, by resultant or by read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The photom step: PHOTOM reference -> flux conversion in the metadata; no pixel changes."""
+"""The photom step: writes the flux conversion of PHOTOM into the metadata; no pixel changes."""
 
 from __future__ import annotations
 

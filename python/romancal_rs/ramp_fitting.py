@@ -1,4 +1,4 @@
-"""The ramp_fit step: GAIN, READNOISE -> `kernels.likelihood_fit`, or `kernels.ramp_fit`."""
+"""The rampfit step: fits a rate to the ramp of each pixel, with GAIN and READNOISE."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The refpix step: REFPIX reference -> `kernels.refpix`."""
+"""The refpix step: subtracts noise of the read-out, with the coefficients of REFPIX."""
 
 from __future__ import annotations
 

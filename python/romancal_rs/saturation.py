@@ -1,4 +1,4 @@
-"""The saturation step: SATURATION reference -> `kernels.saturation`."""
+"""The saturation step: flags saturated samples, by the thresholds of SATURATION."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wfi18_transient step: what fades while WFI18 is first read -> `kernels.wfi18_transient`."""
+"""The wfi18_transient step: subtracts the transient of detector WFI18 from the first resultant."""
 
 from __future__ import annotations
 

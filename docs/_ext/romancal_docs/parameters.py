@@ -22,7 +22,8 @@ class StepParameters(Generated):
     def content_nodes(self) -> Iterable[nodes.Node]:
         shared = shared_parameters()
         rows = [_row("all", parameter) for parameter in shared.values()]
-        yield self.section("Parameters of all steps and pipelines", "parameters-of-all", [table(HEAD, rows)])
+        title = "Parameters of all steps and pipelines"
+        yield self.section(title, "parameters-of-all", [table(HEAD, rows)])
         for path, step_class in classes().items():
             names = [alias for alias, its_path in aliases().items() if its_path == path]
             own = [p for name, p in step_class.parameters.items() if name not in shared]

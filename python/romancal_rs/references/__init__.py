@@ -1,4 +1,4 @@
-"""Which reference file fits this exposure?
+"""Reference files: find the one that fits an exposure.
 
 Three sources, in this order: an override that the user names for one type; a directory of
 reference files, searched by what the files say about themselves; and a CRDS cache, searched by its
