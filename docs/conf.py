@@ -96,6 +96,7 @@ intersphinx_mapping = {
 # --- the look
 
 html_theme = "pydata_sphinx_theme"
+toc_object_entries_show_parents = "hide"  # names of methods alone: with classes they were cut
 html_title = "romancal-rs"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]

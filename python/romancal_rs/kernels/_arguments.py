@@ -94,9 +94,9 @@ def sample_flags(flags: NDArray[np.uint8] | None, data: NDArray[np.float32]) -> 
 
 
 def pixel_flags(flags: NDArray[np.uint32] | None, data: NDArray[np.float32]) -> NDArray[np.uint32]:
-    """The flags of pixels that were given, or as many as `data` has pixels that are 0.
+    """The flags of pixels that were given; otherwise zeros, one for each pixel of `data`.
 
-    The system hands out memory of zeros when it is touched: those that no kernel reads cost none.
+    The system provides memory of zeros only when it is used: zeros that no kernel reads take none.
     """
     import numpy as np
 

@@ -140,12 +140,13 @@ def correct_reference_pixels(
 ) -> None:
     """Correct ramps for the noise of the read-out that the reference pixels see.
 
-    From each channel (128 columns; odd ones are read from right to left) of each resultant is
-    subtracted ``slope * t + level``, a line through the samples of its first and last four rows
-    over the time t of a sample, and a correction, whose spectrum is
-    ``gamma * L + zeta * R + alpha * A``: L and R are the spectra of the four columns on the left
-    and on the right of the image, A is that of the 33rd amplifier. Means over the resultants, and
-    lines, are removed from them before. All samples are corrected, whatever their flags.
+    Two things are subtracted from each channel (128 columns; odd ones are read from right to left)
+    of each resultant. One is ``slope * t + level``, a line through the samples of its first and
+    last four rows against the time t of a sample. The other is a correction with the spectrum
+    ``gamma * L + zeta * R + alpha * A``, where L and R are the spectra of the four columns on the
+    left and on the right of the image, and A is that of the 33rd amplifier. Means over the
+    resultants, and lines, are removed from these samples before. All samples are corrected,
+    whatever their flags.
 
     Parameters
     ----------
@@ -293,11 +294,11 @@ def linearize_reads(
 ) -> None:
     """Correct ramps for the detector's nonlinearity, read by read.
 
-    A resultant is the mean of reads that were bent each by itself. Where they lie about their mean
-    follows from the pixel's rate: that between its first usable sample and the last but one, both
-    made linear by `coeffs`. By `inverse_coeffs` it gives the reads as they would be measured, which
-    are moved so that their mean is the sample, and made linear one by one, in float64. The
-    corrected sample is the mean of these.
+    A resultant is the mean of several reads, and the nonlinearity acts on each read. The reads are
+    not known, so they are estimated: the pixel's rate is taken between its first usable sample and
+    the last but one, both corrected with `coeffs`. From this rate, `inverse_coeffs` gives the reads
+    as they would be measured; they are shifted so that their mean is the sample. Each is then
+    corrected with `coeffs`, in float64, and the corrected sample is their mean.
 
     Parameters
     ----------
@@ -382,19 +383,19 @@ def correct_wfi18_transient(
 ) -> Transient | None:
     """Subtract the transient of detector WFI18 from the first resultant.
 
-    How far the first resultant lies above the line through the second and the third is averaged
-    over each row inside the 4 pixels of border: over pixels whose rise from the fourth to the fifth
-    resultant is not above the median of the row, without flagged samples and outliers. The sum of
-    two exponentials of the time at which a row is read (`read_times`) is fitted to that, with time
-    constants of 0.02 to 30 s, and subtracted at the time of each pixel, in float64, rounded once.
-    Two are only taken where they explain significantly more than one, and one where it explains
-    significantly more than none, by an F-test with a probability of 1e-5.
+    The transient is measured as the height of the first resultant above the line through the second
+    and the third. It is averaged over each row inside the border of 4 pixels, over pixels whose
+    rise from the fourth to the fifth resultant is not above the median of the row, without flagged
+    samples and outliers. To these means the sum of two exponentials of the time at which a row is
+    read (`read_times`) is fitted, with time constants of 0.02 to 30 s. It is subtracted at the time
+    of each pixel, in float64, rounded once. The second exponential is used only if it improves the
+    fit significantly, and so is the first, by an F-test with a probability of 1e-5.
 
-    Where there are fewer than five resultants, where fewer than five rows are known, or where the
-    mean of the rows, which is not 0, explains them as well, the first resultant is flagged instead:
-    DO_NOT_USE and WFI18_TRANSIENT in the detector's first 1000 rows, as far as `data` has them. So
-    is that of rows read before the first known one, by more than a tenth of the shorter time
-    constant.
+    There is no fit with fewer than five resultants, with fewer than five rows that have a mean, or
+    if a constant that is not 0 describes the rows as well. The first resultant is then flagged
+    instead: DO_NOT_USE and WFI18_TRANSIENT in the detector's first 1000 rows, as far as `data` has
+    them. After a fit it is flagged in the same way in rows that are read earlier than the first row
+    with a mean by more than a tenth of the shorter time constant.
 
     Parameters
     ----------

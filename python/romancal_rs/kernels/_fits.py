@@ -231,7 +231,7 @@ def fit_likelihood(
         Linearised ramps [DN].
     groupdq : ndarray, (n_resultants, n_rows, n_cols), uint8, optional
         Flags of each sample; JUMP_DET is added in place to the later sample of each difference
-        that holds a hit. Without them no more is known of these than `dq` says.
+        that holds a hit. If they are left out, only `dq` shows which pixels have a hit.
     pixeldq : ndarray, (n_rows, n_cols), uint32, optional
         Flags of each pixel.
     gain : ndarray, (n_rows, n_cols), float32, or float
@@ -244,7 +244,7 @@ def fit_likelihood(
     frame_time : float, optional
         Time of one read [s], where `read_pattern` is a list.
     rule : {"gls", "likely"}, optional
-        How hits are looked for. ``"likely"`` is the way of stcal 1.20.0: the covariance is that of
+        How hits are looked for. ``"likely"`` is the rule of stcal 1.20.0: the covariance is that of
         the median difference, hits may go downwards, any flag keeps a sample from being used.
     rejection_threshold : float, optional
         A hit has to be so many standard deviations above the noise [sigma].
@@ -252,7 +252,8 @@ def fit_likelihood(
         Whether to look for hits.
     average_hits : bool, optional
         Whether the rate of a pixel with one hit is the mean over the reads in which it may have
-        been. If not, and with ``"likely"``, it is that of what the hit leaves.
+        been. Otherwise, and with ``"likely"``, it is the fit without the differences that the hit
+        may be in.
     max_threads, band_rows : int, optional
         See the module.
 

@@ -80,10 +80,11 @@ def smooth_variance(
 ) -> None:
     """Give a rate image the photon noise of the mean rate around each pixel.
 
-    A pixel whose noise goes down has too small an error by its own rate, so that an average
-    weighted by ``1 / err**2`` comes out too low. Its variances become those of a fit at the mean
-    rate of the 3 x 3 pixels around it that are not DO_NOT_USE, itself included; unless that lies
-    further than 3 standard errors, at that mean, from its own rate, as on a star.
+    The error of a pixel is computed from its own rate. If noise lowers the rate, the error is too
+    small as well, so that an average weighted by ``1 / err**2`` is too low. Therefore the variances
+    become those of a fit at the mean rate of the 3 x 3 pixels around the pixel, itself included,
+    that are not DO_NOT_USE. They stay as they are if this mean differs from the pixel's own rate by
+    more than 3 standard errors (at the mean), as on a star.
 
     Parameters
     ----------

@@ -74,13 +74,13 @@ def refpix(
 ) -> Kernel:
     """Make the kernel of `romancal_rs.kernels.correct_reference_pixels`.
 
-    `amp33` is not changed. The kernel finds the changed one as
-    ``amp33``, and the corrected border as ``border_ref_pix_left``, ``border_ref_pix_right``
-    (n_resultants, n_rows, 4), ``border_ref_pix_top`` and ``border_ref_pix_bottom``
-    (n_resultants, 4, n_cols), float32 [DN]. Numbers that it finds are ``unusable_coefficients``,
-    how many are not finite, and ``usable_left``, ``usable_right``, ``usable_top``,
-    ``usable_bottom`` and ``usable_amp33``: which share of those samples is not missing, in the
-    resultant that has the fewest. Coefficients that are complex64 are copied.
+    `amp33` is not changed. The kernel finds the changed one as ``amp33``, and the corrected border
+    as ``border_ref_pix_left``, ``border_ref_pix_right`` (n_resultants, n_rows, 4),
+    ``border_ref_pix_top`` and ``border_ref_pix_bottom`` (n_resultants, 4, n_cols), float32 [DN]. It
+    also finds some numbers: ``unusable_coefficients``, how many coefficients are not finite, and
+    ``usable_left``, ``usable_right``, ``usable_top``, ``usable_bottom`` and ``usable_amp33``, the
+    share of these samples that is not missing, in the resultant that has the fewest. Coefficients
+    that are complex64 are copied.
     """
     return _core.refpix(
         amp33,
@@ -142,9 +142,9 @@ def wfi18_transient(
 ) -> Kernel:
     """Make the kernel of `romancal_rs.kernels.correct_wfi18_transient`.
 
-    What it finds are ``masked_rows``, how many rows are flagged, and, unless that is all it does,
+    It finds ``masked_rows``, the number of rows that it flags. If it makes a fit, it also finds
     ``amplitude_1``, ``time_constant_1``, ``amplitude_2``, ``time_constant_2``, ``rms`` and
-    ``fitted_rows``, to how many rows these were fitted.
+    ``fitted_rows``, the number of rows to which these were fitted.
     """
     pattern = pattern_of(read_pattern, frame_time, is_of_all=True)
     return _core.wfi18_transient(frame_time, pattern, mask_rows, origin)

@@ -5,8 +5,8 @@
 >>> path = show.save(figure, "rate.png")
 
 `picture` draws what there is to see in a file, with axes and words; `preview` and `thumbnail` give
-its pixels alone. `pixel_ramp` makes the ramp of one pixel anew, and its fit, which takes no
-matplotlib; `draw_pixel_ramp` draws these.
+its pixels alone. `pixel_ramp` computes the ramp of one pixel and its fit again, without matplotlib;
+`draw_pixel_ramp` draws them.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """A few pixels of a raw exposure, taken through the pipeline's steps up to the fit.
 
-What becomes of a pixel depends on others: the read-out's noise is that of the whole channel, of the
-first and the last one and of the 33rd amplifier, the transient of WFI18 that of all rows. So the
-steps up to the last that looks so far work on these channels, or on the whole exposure, and those
-that follow on the rows around the pixels alone. It comes to the same, bit for bit.
+The result of a pixel depends on other pixels. To correct the noise of the read-out, the whole
+channel, the first and the last channel and the 33rd amplifier are needed; for the transient of
+WFI18, all rows. So the steps up to the last one that needs them work on these channels, or on the
+whole exposure, and the later steps only on the rows around the pixels. The result is the same as
+with the whole exposure, bit for bit.
 """
 
 from __future__ import annotations

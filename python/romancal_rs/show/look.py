@@ -1,7 +1,7 @@
 """From a file and a pixel to the pixel's ramp and its fit.
 
-The fit is made anew, of the pixel and its neighbourhood, by the pipeline's own steps with the
-parameters that the product records, and held against the product.
+The pipeline's own steps fit the pixel and its neighbourhood again, with the parameters that the
+product records. The result is compared with the product.
 """
 
 from __future__ import annotations

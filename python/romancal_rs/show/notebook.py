@@ -12,7 +12,7 @@ __all__ = ["Picture"]
 class Picture(Figure):
     """A figure that a notebook shows even where matplotlib was not told to draw into it.
 
-    IPython knows how to show figures from the first one of pyplot, or ``%matplotlib inline``, on.
+    IPython itself can show figures only after pyplot has made one, or after ``%matplotlib inline``.
     """
 
     def _repr_png_(self) -> bytes:

@@ -1,7 +1,8 @@
 """Finds what a product was made of: its raw exposure, its references, and the steps' parameters.
 
-A product of romancal-rs says it itself (``meta.cal_runs``, see `stpipe.provenance`); of any other
-names tell it: ``meta.ref_file``, and ``_uncal`` in place of what the product's own name ends with.
+A product of romancal-rs records this itself (``meta.cal_runs``, see `stpipe.provenance`). For any
+other product, names are used: those in ``meta.ref_file``, and for the raw exposure the product's
+own name with ``_uncal`` as its end.
 """
 
 from __future__ import annotations
@@ -229,10 +230,10 @@ def _raw_names(product: DataModel, entry: Mapping[str, Any]) -> list[str]:
 class ReferenceFinder:
     """Finds the reference files that a product was made with, or those that fit it.
 
-    Without `directory` a file is where the record says. Else, or where it is not there, it is one
-    of the same name in the place of references, and where there is none of that name, what the
-    place has for the exposure. That place is `directory`, or the one that the run was given, or
-    that of the environment (see `references.open_store`).
+    Without `directory` a file is looked for where the record says. With `directory`, or if it is
+    not there, a file of the same name is looked for in the store of references, and if there is
+    none, the file in the store that fits the exposure is taken. The store is `directory`, or the
+    one that the run was given, or that of the environment (see `references.open_store`).
 
     Parameters
     ----------
