@@ -40,6 +40,19 @@ def is_ours(value: Any) -> bool:
     return str(getattr(value, "__module__", "")).startswith("romancal_rs")
 
 
+def function_of(value: Any) -> Any:
+    """The function of a method or a property."""
+    for attribute in ("__func__", "fget", "func", "__wrapped__"):
+        value = getattr(value, attribute, value)
+    return value
+
+
+def is_foreign(item: Any) -> bool:
+    """Whether other software has put it there, as matplotlib gives `set` to each class of its."""
+    module = getattr(function_of(item), "__module__", None)  # none of what is compiled
+    return module is not None and not is_ours(function_of(item))
+
+
 def members(cls: type, name: str) -> Iterator[Public]:
     """Its methods and properties, those of base classes of this package too."""
     for distance, base in enumerate(cls.__mro__):
@@ -48,7 +61,7 @@ def members(cls: type, name: str) -> Iterator[Public]:
             is_property = inspect.isdatadescriptor(item) or hasattr(item, "attrname")
             is_slot = inspect.ismemberdescriptor(item)
             is_current = inspect.getattr_static(cls, member) is item
-            if member.startswith("_") or is_slot or not is_current:
+            if member.startswith("_") or is_slot or not is_current or is_foreign(item):
                 continue
             if function or is_property:
                 yield Public(f"{name}.{member}", item, base, distance)
@@ -78,10 +91,3 @@ def everything(public: bool) -> list[Public]:
 
 PUBLIC = everything(True)
 INSIDE = [item for item in everything(False) if id(item.value) not in {id(p.value) for p in PUBLIC}]
-
-
-def function_of(value: Any) -> Any:
-    """The function of a method or a property."""
-    for attribute in ("__func__", "fget", "func", "__wrapped__"):
-        value = getattr(value, attribute, value)
-    return value
