@@ -1,5 +1,6 @@
 """Which messages a command shows, where, and how they look: on a terminal, in a pipe, in a file."""
 
+import ast
 import os
 import re
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import romancal_rs
 from romancal_rs import _ansi
 from romancal_rs.cli import main
 from romancal_rs.errors import shortened
@@ -268,3 +270,19 @@ def test_paths_in_long_messages_are_whole():
     assert shortened(f"{path} {path}") == f"{path} {path}"
     assert len(shortened("x" * 100_000)) < 1010  # that is no path
     assert len(shortened("/" * 100_000)) < 1010  # nor is that
+
+
+def test_no_error_has_two_blanks_between_words():
+    """A word was taken out of some, and its blank left: ``not a parameter file:  it has``."""
+    found = []
+    for path in Path(romancal_rs.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Raise | ast.Return):
+                found += [
+                    f"{path.name}:{part.lineno}: {part.value}"
+                    for part in ast.walk(node)
+                    if isinstance(part, ast.Constant)
+                    and isinstance(part.value, str)
+                    and re.search(r"[a-z:,;.]  (\w|$)", part.value)
+                ]
+    assert found == []

@@ -93,14 +93,14 @@ def test_the_last_line_is_essential(page):
     """8.1.13: "the last line, containing the three . . . is essential"."""
     page.write("jump.asdf", JUMP + "parameters: {}\n")
     told = page.strun(f"strun jump.asdf {page.first}_uncal.asdf", status=2).err
-    assert "jump.asdf: not a parameter file:  truncated: its head has no end" in told
+    assert "jump.asdf: not a parameter file: truncated: its head has no end" in told
 
 
 def test_class_is_required(page):
     """8.1.13: "There are two required keys at the top level: class and parameters"."""
     page.write("jump.asdf", PREAMBLE + "parameters: {}\n...\n")
     told = page.strun(f"strun jump.asdf {page.first}_uncal.asdf", status=2).err
-    assert "jump.asdf: not a parameter file:  it names no class" in told
+    assert "jump.asdf: not a parameter file: it names no class" in told
 
 
 def test_parameters_may_be_left_out(page):

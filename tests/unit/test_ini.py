@@ -23,7 +23,7 @@ def test_a_file_that_cannot_be_parsed(tmp_path, text, told):
     path.write_text(text)
     with pytest.raises(ParameterError) as info:
         config.load(path)
-    assert str(info.value).startswith(f"{path}: not a parameter file:  {told}")
+    assert str(info.value).startswith(f"{path}: not a parameter file: {told}")
     assert "\n" not in str(info.value)
 
 

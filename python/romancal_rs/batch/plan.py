@@ -335,7 +335,7 @@ class Plan:
         except (ValueError, TypeError, LookupError) as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"{path}: not a plan of a batch, or damaged:  {error}") from error
+            raise InputError(f"{path}: not a plan of a batch, or damaged: {error}") from error
 
 
 def _line(value: Any) -> bytes:

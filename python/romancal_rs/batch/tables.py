@@ -88,7 +88,7 @@ def _of_parquet(path: str, column: str) -> list[tuple[str, str]]:
         _index_of(column, table.schema_arrow.names, path)
         values = table.read(columns=[column]).column(0).to_pylist()
     except ArrowException as error:
-        raise InputError(f"{path}: not a Parquet table:  {one_line(error)}") from error
+        raise InputError(f"{path}: not a Parquet table: {one_line(error)}") from error
     return [(f"row {i}", "" if value is None else str(value)) for i, value in enumerate(values, 1)]
 
 

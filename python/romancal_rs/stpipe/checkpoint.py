@@ -107,9 +107,7 @@ class _Manifest:
                 raise ValueError("its digest differs")
             return cls(**content["body"])
         except (ValueError, TypeError, KeyError) as error:
-            raise _DamagedError(
-                f"{path.name} has changed since it was written:  {error}"
-            ) from error
+            raise _DamagedError(f"{path.name} has changed since it was written: {error}") from error
 
 
 class Checkpoint:

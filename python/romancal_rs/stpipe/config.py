@@ -181,9 +181,7 @@ def _load_configobj(path: str) -> StepConfig:
         text = Path(path).read_text(encoding="utf-8-sig")
         content = ConfigObj(text.splitlines(), interpolation=False, raise_errors=True)
     except (ConfigObjError, UnicodeError) as error:
-        raise ParameterError(
-            f"{path}: not a parameter file: {ini.what_is_wrong(error)}"
-        ) from error
+        raise ParameterError(f"{path}: not a parameter file: {ini.what_is_wrong(error)}") from error
     if "class" not in content:
         raise ParameterError(f"{path}: not a parameter file: it names no class")
     return _configobj_step(path, content, partial(ini.place, path, ini.lines_of_options(text)))

@@ -83,7 +83,7 @@ def _told(url: str, error: Exception) -> RomancalError | None:
         return told
     where = shown(url)
     if isinstance(error, aiohttp.InvalidURL):
-        return InputError(f"{where}: not a valid URL:  {one_line(error)}")
+        return InputError(f"{where}: not a valid URL: {one_line(error)}")
     if isinstance(error, aiohttp.ClientSSLError):
         return _no_trust(where, error)
     if isinstance(error, aiohttp.ClientResponseError):
@@ -133,7 +133,7 @@ def _told_of_s3(url: str, error: Exception) -> RomancalError | None:
         )
     if isinstance(error, exceptions.ParamValidationError):
         why = one_line(error).partition(" must match the regex")[0]  # of 300 characters
-        return InputError(f"{url}: not a valid name of a bucket or key:  {why}")
+        return InputError(f"{url}: not a valid name of a bucket or key: {why}")
     if isinstance(error, exceptions.SSLError):
         return _no_trust(url, error)
     if isinstance(error, exceptions.ConnectTimeoutError | exceptions.ReadTimeoutError):
