@@ -32,11 +32,12 @@ def test_no_exception_is_out_of_date():
     """Each is of a block that there is, on a page that there is."""
     pages = page_names()
     found = [block for page in pages for block in blocks(page)]
-    reasons = list(exceptions.COMMANDS.values())
     for exception in exceptions.BLOCKS:
-        if any(re.fullmatch(exception.pages, page) for page in pages):
-            assert any(map(exception.covers, found)), exception
-            reasons.append(exception.why)
+        assert any(map(exception.covers, found)), exception
+    lines = [line for block in found for line in block.text.splitlines()]
+    for pattern in exceptions.COMMANDS:
+        assert any(re.match(rf"(\$ )?{pattern}(?!\S)", line) for line in lines), pattern
+    reasons = [*exceptions.COMMANDS.values(), *(exception.why for exception in exceptions.BLOCKS)]
     for path in re.findall(r"(?:tests|rust)/[\w/.]+\w", "\n".join(reasons)):
         assert (ROOT / path).exists(), path
     assert PAGES.keys() <= set(pages)
@@ -98,7 +99,9 @@ def test_blocks_are_found_in_lists_and_notes(tmp_path):
         block("fortran", "END\n"),
         block("python", "len('abc')  # 4\n"),
         block("python", "print('abc')  # 'abd'\n"),
+        block("python", "print((5, 6))  # (5, 7): without the border\n"),
         block("sh", "false\n"),
+        block("sh", "pip install x && false\n"),
         block("sh", "romancal-rs info no_such_file.asdf\n"),
         block("sh", "make no-such-target\n"),
         block("console", "$ echo one\ntwo\n"),

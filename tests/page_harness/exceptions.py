@@ -72,9 +72,6 @@ COMMANDS = {
     ),
     r"python3? -m venv": "tests/packaging/test_wheel.py makes an environment so",
     r"(source|\.) \S+/activate": "changes the shell of the reader only",
-    r"(conda|mamba)": "needs the network; the workflow builds and tests the recipe",
-    r"(docker|podman)": "needs a daemon; the workflow builds and runs the container",
-    r"git clone": "needs the network",
     r"ds9": "opens a window; tests/unit/test_fits_export.py reads the file by astropy",
     r"jupyter": "opens a browser; the tests of the tutorials run the notebooks",
 }

@@ -3,7 +3,7 @@
 Of the languages
 
 - ``python`` is run in one namespace. A literal in a comment after an expression is its value;
-  after a ``print``, what it prints: ``len(names)  # 3``.
+  after a ``print``, what it prints: ``len(names)  # 3``, or ``len(names)  # 3: one for each``.
 - ``sh`` is a command in each line; those of this package run in this process, all others in bash.
 - ``console`` has commands after ``$``, and below each what it prints.
 - ``text`` is what the block before it printed last.
@@ -104,13 +104,12 @@ class PageRun:
             for statement in tree.body:
                 begin = len(printed())
                 value = self._statement(statement, block)
-                said = _SAID.search(lines[(statement.end_lineno or 0) - 1])
+                said = _said(lines[(statement.end_lineno or 0) - 1])
                 is_print = value is None and len(printed()) > begin
                 got = printed()[begin:].rstrip("\n") if is_print else repr(value)
-                is_told = isinstance(statement, ast.Expr) and said and _is_value(said[0])
-                if said and is_told and differences(said[0], got):
+                if said and isinstance(statement, ast.Expr) and differences(said, got):
                     place = f"{block.page}:{statement.lineno}"
-                    raise BlockError(f"{place}: says {said[0]!r}, but it is {got!r}")
+                    raise BlockError(f"{place}: says {said!r}, but it is {got!r}")
             self.printed = printed()
         self.transcript += self.printed
         if tree.body and isinstance(tree.body[-1], ast.Expr) and value is not None:
@@ -154,6 +153,8 @@ class PageRun:
         if not words:
             return
         if why_not_run(command):
+            if _OF_THE_SHELL & set(_lexed(command)):
+                raise BlockError(f"{block}: {command}\nwould hide the other commands of its line")
             return
         if words == ["echo", "$?"]:
             self.printed = f"{self.status}\n"
@@ -180,9 +181,7 @@ class PageRun:
                     )
                 )
             return
-        lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
-        lexer.whitespace_split = True
-        if words[0] == "romancal-rs" and not _OF_THE_SHELL & set(lexer):
+        if words[0] == "romancal-rs" and not _OF_THE_SHELL & set(_lexed(command)):
             self._ours(self._expanded(command)[1:])
         else:
             self._others(command)
@@ -239,6 +238,13 @@ class PageRun:
         config.load(path)
 
 
+def _said(line: str) -> str:
+    """The value in the comment of a line, without what the comment says of it; empty if none."""
+    comment = _SAID.search(line)
+    texts = (comment[0], comment[0].partition(": ")[0]) if comment else ()
+    return next(filter(_is_value, texts), "")
+
+
 def _is_value(text: str) -> bool:
     """Whether a comment is a value rather than words."""
     if text.startswith("<") and text.endswith(">"):
@@ -259,6 +265,13 @@ def _commands(text: str) -> Iterator[str]:
     for line in _joined(text):
         if line.strip() and not line.lstrip().startswith("#"):
             yield line.strip()
+
+
+def _lexed(command: str) -> Iterator[str]:
+    """The words of a command, and what stands between commands."""
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    return lexer
 
 
 @contextlib.contextmanager
