@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .. import _html
+from .. import _docstrings, _html
 from .._html import Html
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ _ARGUMENTS = {
         'Parameters of the steps: ``{"rampfit": {"rejection_threshold": 5}}``.',
     ),
 }
-_SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}\n", re.MULTILINE)
 
 
 def signature(step_class: type[StepBase], required: object) -> inspect.Signature:
@@ -95,8 +93,8 @@ def docstring(step_class: type[StepBase], text: str) -> str:
     str
         A numpydoc docstring.
     """
-    parts = _SECTION.split(inspect.cleandoc(text))
-    if "Parameters" in parts[1::2]:
+    before, sections = _docstrings.parts(text)
+    if "Parameters" in sections:
         return text
     common = _of_all_steps(step_class)
     entries: dict[str, list[str]] = {"Parameters": [], "Other Parameters": []}
@@ -104,14 +102,11 @@ def docstring(step_class: type[StepBase], text: str) -> str:
         entries["Other Parameters" if name in common else "Parameters"].append(
             _described(step_class, name)
         )
-    written = [parts[0].rstrip()]
+    written = [before]
     if types := _reference_types(step_class):
         written.append(types)
-    for title, described in entries.items():
-        if described:
-            written.append(f"{title}\n{'-' * len(title)}\n" + "\n".join(described))
-    for title, rest in zip(parts[1::2], parts[2::2], strict=True):
-        written.append(f"{title}\n{'-' * len(title)}\n{rest.strip()}")
+    described = {title: "\n".join(lines) for title, lines in entries.items() if lines}
+    written += [_docstrings.section(*item) for item in (described | sections).items()]
     return "\n\n".join(written) + "\n"
 
 
@@ -128,7 +123,7 @@ def description(step_class: type[StepBase]) -> str:
     str
         Paragraphs; empty if it has no docstring.
     """
-    return _SECTION.split(inspect.cleandoc(step_class.__doc__ or ""))[0].rstrip()
+    return _docstrings.parts(step_class.__doc__ or "")[0]
 
 
 def _described(step_class: type[StepBase], name: str) -> str:
