@@ -12,8 +12,8 @@ from .border import BORDER
 from .exposure import check_for_step, check_ramp
 from .guide_window import GuideWindow
 from .stpipe import RomanStep
+from .stpipe.calls import run_of
 from .stpipe.recipes import OF_2022
-from .stpipe.run import run_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

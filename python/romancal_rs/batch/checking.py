@@ -13,8 +13,17 @@ from .. import references
 from ..errors import one_line
 from ..references import NOT_APPLICABLE, ExposureKeys, Match, Store
 from ..references.digest import sha256_of
-from ..stpipe import ReferencePool, RomanPipeline, RomanStep, Run, Step, config, configure, runlog
-from ..stpipe import run as runs
+from ..stpipe import (
+    ReferencePool,
+    RomanPipeline,
+    RomanStep,
+    Run,
+    Step,
+    calls,
+    config,
+    configure,
+    runlog,
+)
 from ..stpipe.config import StepConfig
 from ..stpipe.find_class import find_class
 from ..stpipe.parameters import reference_types
@@ -62,7 +71,7 @@ class SetCheck:
             What the exposure calls itself, after which products may be named.
         """
         base = remote.name_of(input) if remote.is_url(input) else input
-        with runs.calling(Run(self.step), self.step) as call:
+        with calls.calling(Run(self.step), self.step) as call:
             call.input_name = base
             path = self.step.make_output_path(self.suffix, _Named(filename))
         if remote.is_url(self.destination):
@@ -212,7 +221,7 @@ class StepMaker:
 
         run = Run(step, pool=self.pool)
         try:
-            with runs.calling(run, step), datamodels.open(input) as model:
+            with calls.calling(run, step), datamodels.open(input) as model:
                 step.before_process((input,))
                 is_checked = isinstance(step, RomanPipeline) or not isinstance(step, RomanStep)
                 if not is_checked and reference_types(type(step)):

@@ -13,8 +13,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import nearest
-from . import _outline, elsewhere, runlog
-from . import run as runs
+from . import _outline, calls, elsewhere, runlog
 from .parameters import (
     REQUIRED,
     ParameterError,
@@ -162,7 +161,7 @@ class StepBase(metaclass=_StepType):
 
     def _is_closed_to(self, name: str) -> bool:
         """A step's own code may set what it likes; from outside it is most likely a typo."""
-        if not self._made or name.startswith("_") or runs.call_of(self) is not None:
+        if not self._made or name.startswith("_") or calls.call_of(self) is not None:
             return False
         return name not in self.__dict__ and not hasattr(type(self), name)
 
@@ -201,7 +200,7 @@ class StepBase(metaclass=_StepType):
     @property
     def parent(self) -> Step | None:
         """The pipeline that the step is part of; of a hook that runs, the step around it."""
-        call = runs.call_of(self)
+        call = calls.call_of(self)
         if call is not None and call.host is not None:
             return call.host
         return self.__dict__.get("_parent")

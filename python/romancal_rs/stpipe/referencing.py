@@ -12,7 +12,7 @@ from .. import __version__, references
 from ..errors import ArgumentTypeError
 from ..reference_types import CHANNEL_COLS
 from ..references import NOT_APPLICABLE, Match
-from . import run as runs
+from . import calls
 from .sought import Sought
 from .step import Step
 
@@ -63,7 +63,7 @@ class ReferencingStep(Step):
         ReferenceFileError
             All that is missing, or does not fit the exposure.
         """
-        with runs.at_hand(self):
+        with calls.at_hand(self):
             self._prefetch(self._sought(model), model, steps)
 
     def _prefetch(self, sought: Sought, model: DataModel, steps: Iterable[Step] = ()) -> None:
@@ -85,7 +85,7 @@ class ReferencingStep(Step):
 
     def _sought(self, model: DataModel) -> Sought:
         """By what the references of an exposure are looked for."""
-        run = runs.run_of(self)
+        run = calls.run_of(self)
         return Sought.of(model) if run is None else run.sought.of(model)
 
     def _types_to_find(self, exposure: DataModel) -> list[str]:
@@ -185,7 +185,7 @@ class ReferencingStep(Step):
         """
         reftype = reftype.lower()
         sought = self._sought(model)
-        with runs.at_hand(self):
+        with calls.at_hand(self):
             self._prefetch(sought, model)
             match = self._match(reftype, sought, model)
         call = self._call
@@ -212,7 +212,7 @@ class ReferencingStep(Step):
             sought = self._sought(model)
         except (AttributeError, KeyError, ValueError):
             return {}
-        run = runs.run_of(self)
+        run = calls.run_of(self)
         found = {} if run is None else run.found_references
         keys = {reftype: self._key(reftype, sought) for reftype in self.reference_file_types}
         return {reftype: found[key] for reftype, key in keys.items() if key in found}
@@ -240,7 +240,7 @@ class ReferencingStep(Step):
         return self.search_attr("references"), self.search_attr("context")
 
     def _source_key(self) -> Any:
-        run = runs.run_of(self)
+        run = calls.run_of(self)
         if run is not None and run.is_pinned(self):
             return "the run's"
         place, context = self._source()
@@ -339,7 +339,7 @@ class ReferencingStep(Step):
         data model or None
             The reference, which must not be changed; None if it is N/A.
         """
-        with runs.at_hand(self):
+        with calls.at_hand(self):
             reference = self.get_reference_file(model, reftype)
             if hasattr(reference, "meta"):
                 yield reference
@@ -374,7 +374,7 @@ class ReferencingStep(Step):
         if digests:
             ref_file["sha256"] = {**ref_file.get("sha256", {}), **digests}
         # Of the whole run: none chose any where a raw file still names the one of its own making.
-        with runs.at_hand(self) as run:
+        with calls.at_hand(self) as run:
             found = run.found_references.values()
         contexts = sorted({match.context for match in found if match.context})
         ref_file.crds["context"] = ", ".join(contexts) or NOT_APPLICABLE

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .._files import local_path
-from . import output
-from . import run as runs
+from . import calls, output
 from .base import StepBase
 from .parameters import ParameterError
 from .progress import WRITE
@@ -129,7 +128,7 @@ class SavingStep(StepBase):
     @property
     def _input_name(self) -> str | None:
         """The path that the step was called with."""
-        call = runs.call_of(self)
+        call = calls.call_of(self)
         return None if call is None else call.input_name
 
     def _save_result(self, result: Any) -> None:
@@ -151,7 +150,7 @@ class SavingStep(StepBase):
         suffix : str
             The suffix, without underscore.
         """
-        call = runs.call_of(self)
+        call = calls.call_of(self)
         if call is not None:
             call.suffix = suffix
 
@@ -181,7 +180,7 @@ class SavingStep(StepBase):
         if (self.output_use_model or base is None) and model is not None:
             base = output.usable_name(model.meta.get("filename")) or base
         base = base or f"{self.name}{self.output_ext}"
-        call = runs.call_of(self)
+        call = calls.call_of(self)
         decided = None if call is None else call.suffix
         suffix = suffix or self.suffix or decided or self.suffix_of(model)
         suffix = suffix or type(self).__name__.lower()
@@ -231,7 +230,7 @@ class SavingStep(StepBase):
         if not path.suffix:
             path = path.with_suffix(self.output_ext)
         path.parent.mkdir(parents=True, exist_ok=True)
-        run = runs.run_of(self)
+        run = calls.run_of(self)
         # The result of a run is complete, and nothing changes it any more.
         is_result = run is not None and run.log_lines is None
         if run is not None and is_result and run.write_later is not None:

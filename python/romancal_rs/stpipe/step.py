@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from .._files import local_path
 from ..errors import ArgumentTypeError
-from . import hooks, output, runlog
-from . import run as runs
+from . import calls, hooks, output, runlog
+from .calls import Call
 from .parameters import REQUIRED
 from .progress import READ
-from .run import Call, Run, RunError, StepReport
+from .run import Run, RunError, StepReport
 from .saving import SavingStep
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class Step(SavingStep):
         >>> ramp.meta.cal_step.dq_init
         'COMPLETE'
         """
-        run = None if self.parent is None else runs.run_of(self)
+        run = None if self.parent is None else calls.run_of(self)
         return Run(self)(*args) if run is None else self._run_within(run, args)
 
     __call__ = run
@@ -183,7 +183,7 @@ class Step(SavingStep):
 
         `process`, where it is given, does the work in place of the step's own.
         """
-        with runs.calling(run, self, host) as call:
+        with calls.calling(run, self, host) as call:
             call.input_name = output.name_of_open(args[0]) if args else None
             if args and isinstance(args[0], str | os.PathLike):
                 call.input_name = local_path(args[0])
@@ -205,13 +205,13 @@ class Step(SavingStep):
 
     def _is_outermost(self) -> bool:
         """Whether the user called the step, and not a pipeline that it is part of."""
-        run = runs.run_of(self)
+        run = calls.run_of(self)
         return run is None or run.step is self
 
     @property
     def _run(self) -> Run:
         """The run at hand."""
-        run = runs.run_of(self)
+        run = calls.run_of(self)
         if run is None:
             raise RunError(
                 f"{self.name}: this works only during a run: "
@@ -222,7 +222,7 @@ class Step(SavingStep):
     @property
     def _call(self) -> Call:
         """The call of this step that goes on, or an empty one."""
-        return runs.call_of(self) or Call(Run(self), self, None)
+        return calls.call_of(self) or Call(Run(self), self, None)
 
     def run_as(self, process: Callable[..., Any], *args: Any) -> Any:
         """Run the step within the current run, with another function in place of ``process``.
@@ -279,13 +279,13 @@ class Step(SavingStep):
         return result
 
     def _notify_start(self) -> None:
-        run = runs.run_of(self)
+        run = calls.run_of(self)
         if run is not None:
             run.notify(self, "start")
 
     def _report(self, status: str, seconds: float) -> None:
         """Reports the end of the step to the run at hand."""
-        run = runs.run_of(self)
+        run = calls.run_of(self)
         if run is not None:
             used = dict(self._call.references_used)
             run.reports.append(StepReport(self.name, status, seconds, used))
@@ -323,11 +323,11 @@ class Step(SavingStep):
 
     def begin_together(self) -> None:
         """Begin a step whose work the pipeline does together with that of other steps."""
-        runs.begin_together(self)
+        calls.begin_together(self)
 
     def leave_together(self) -> None:
         """End the call of a step of `begin_together`, if it has not ended yet."""
-        runs.end_together(self)
+        calls.end_together(self)
 
     def end_together(self, result: Any, skipped: str, seconds: float) -> None:
         """End a step of `begin_together`: complete the metadata of the result in place.
@@ -351,7 +351,7 @@ class Step(SavingStep):
         else:
             self.log.info("Step %s done, together with others", self.name)
         self._report(status, seconds)
-        runs.end_together(self)
+        calls.end_together(self)
 
     def tell_skipped(self, status: str, reason: str, *, is_usual: bool = False) -> None:
         """Log that the step does not run, as a warning unless that is expected.
