@@ -150,6 +150,15 @@ def test_pipeline_names_the_step_that_is_meant():
         Twice(steps={"first": {"m": 1}})
 
 
+def test_pipeline_names_the_steps_whose_parameter_it_was_given():
+    with pytest.raises(UnknownParameterError) as raised:
+        Twice(n=1)
+    assert str(raised.value) == (
+        "Twice has no parameter 'n'; a parameter of a step is given as "
+        "steps={'first': {'n': ...}}, or steps={'second': {'n': ...}}"
+    )
+
+
 def test_reports_tell_what_each_step_did():
     run = Run(Twice(steps={"first": {"skip": True}}))
     assert run(1) == run.result == 1

@@ -137,7 +137,7 @@ class Parser(argparse.ArgumentParser):
             of_steps.setdefault(other.rpartition(".")[0], []).append(other.rpartition(".")[2])
         if not dot:  # of a step, which is not named
             end = "." + option.lstrip("-").replace("-", "_")
-            same = [other for other in shown if other.startswith("--steps.") and other.endswith(end)]
+            same = [o for o in shown if o.startswith("--steps.") and o.endswith(end)]
             if 0 < len(same) <= _MOST_STEPS:
                 return f"; did you mean {' or '.join(map(repr, same))}?"
         if not dot or section.count(".") != 1 or len(of_steps) == 1:

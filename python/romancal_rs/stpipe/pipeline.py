@@ -55,6 +55,27 @@ class Pipeline(Step):
                 self.step(name).set_parameters(given)
         super().set_parameters(values)
 
+    def unknown_parameter(self, name: str, value: object = None) -> UnknownParameterError:
+        """The error for a value of a parameter that the pipeline does not have.
+
+        Parameters
+        ----------
+        name : str
+            The unknown name; the message names the steps that have it.
+        value : object, optional
+            The value; the message says where it comes from, if that is known.
+
+        Returns
+        -------
+        UnknownParameterError
+        """
+        error = super().unknown_parameter(name, value)
+        steps = [step for step, of in self.step_defs.items() if name in of.parameters]
+        if not steps:
+            return error
+        given = ", or ".join(f"steps={{'{step}': {{'{name}': ...}}}}" for step in steps)
+        return UnknownParameterError(f"{error}; a parameter of a step is given as {given}")
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.step_defs or name in self.step_aliases:
             raise ParameterError(
