@@ -184,7 +184,7 @@ def test_bad_files_are_told_in_the_words_of_a_run(simulated, references, tmp_pat
             _ = m.data
         assert problems[name].message == str(caught.value)
     assert problems["text_uncal.asdf"].message == f"{tmp_path}/text_uncal.asdf: not an ASDF file"
-    assert "is no exposure" in problems["reference_uncal.asdf"].message
+    assert "is not an exposure" in problems["reference_uncal.asdf"].message
     assert "the ramp has 0 resultants" in problems["empty_uncal.asdf"].message
 
 

@@ -42,7 +42,7 @@ _EXPRESSIONS = {
     "condition with an attribute": "('a'.upper == 'A')",
     "condition with a foreign key": "(ROMAN.META.NO.SUCH.KEY == 'A')",
     "condition in lower case without parentheses": "ROMAN.META.INSTRUMENT.DETECTOR == 'WFI01'",
-    "condition that is not an expression": "(ROMAN.META.INSTRUMENT.DETECTOR ==)",
+    "condition that is no expression": "(ROMAN.META.INSTRUMENT.DETECTOR ==)",
 }
 
 Damage = Callable[[RuleSet], None]

@@ -68,7 +68,7 @@ selector that is a list; selector that does not end; selector with a call;
 selector with an attribute; selector with a lambda; selector with a comprehension;
 selector with an f-string; foreign import; foreign statement; foreign another name;
 condition with a call; condition with an attribute; condition with a foreign key;
-condition that is not an expression; condition in lower case without parentheses;
+condition that is no expression; condition in lower case without parentheses;
 repeated header key; empty selector; later definition wins
 """
 

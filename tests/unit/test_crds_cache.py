@@ -482,4 +482,6 @@ def test_a_name_that_leaves_the_cache_is_told_with_the_map_that_has_it(cache):
     cache.rules("dark", "UseAfter({'2020-01-01': '../x.asdf'})", ((START,),))
     assert "roman_wfi_dark_0001.rmap: '../x.asdf' is not a plain file name" in cache.miss("dark")
     cache.map("roman_0001.pmap", "PIPELINE", ("A",), {"WFI": "../roman_wfi_0001.imap"})
-    assert "roman_0001.pmap: '../roman_wfi_0001.imap' is not a plain file name" in cache.miss("dark")
+    assert "roman_0001.pmap: '../roman_wfi_0001.imap' is not a plain file name" in cache.miss(
+        "dark"
+    )

@@ -79,7 +79,7 @@ def run(exposure: Exposure, truth: Truth) -> Calibrated:
             exposure.n_reads,
             group_time=exposure.frame_time * exposure.pattern[0][-1],
         )
-        flat = np.where(maps.response > 0, maps.response, 1).ravel()
+        flat = np.where(maps.response > 0, maps.flat, 1).ravel()
         slope = slope / flat
         variance = (var_poisson + var_rnoise) / flat**2 + (slope / flat * FLAT_ERROR) ** 2
         rate[rows] = slope.reshape(maps.gain.shape)

@@ -150,9 +150,14 @@ class Truth:
         return self.light * self.response + self.dark
 
     @property
+    def flat(self) -> Image:
+        """What pixels count in uniform light, relative to one of response 1 and gain `GAIN`."""
+        return self.response * GAIN / self.gain
+
+    @property
     def rate(self) -> Image:
-        """What the calibrated image estimates [DN/s]."""
-        return self.light / self.gain
+        """What the calibrated image estimates [DN/s]: the flat takes out the pixels' gain."""
+        return self.light / GAIN
 
 
 @dataclass(frozen=True)
