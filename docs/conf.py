@@ -50,7 +50,7 @@ nb_execution_mode = "off" if os.environ.get("DOCS_NOTEBOOKS") == "off" else "cac
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True  # what they write is not for the sources
 nb_execution_cache_path = str(DOCS.parent / "build" / "notebooks")
-nb_execution_timeout = 120
+nb_execution_timeout = 600  # of a cell, on the slowest of machines
 nb_ipywidgets_js = {}  # which pages would load from elsewhere
 
 # --- docstrings
