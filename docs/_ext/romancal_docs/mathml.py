@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from docutils import nodes
-from docutils.utils.math.latex2mathml import tex2mathml
+from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
 
@@ -13,13 +13,13 @@ def setup(app: Sphinx) -> None:
 
 
 def _visit_inline(translator: HTML5Translator, node: nodes.math) -> None:
-    translator.body.append(tex2mathml(node.astext()))
+    translator.body.append(convert(node.astext()))
     raise nodes.SkipNode
 
 
 def _visit_block(translator: HTML5Translator, node: nodes.math_block) -> None:
     attributes = {"CLASS": "math"} | ({"ids": node["ids"]} if node["ids"] else {})
     translator.body.append(translator.starttag(node, "div", **attributes))
-    translator.body.append(tex2mathml(node.astext(), as_block=True))
+    translator.body.append(convert(node.astext(), display="block"))
     translator.body.append("</div>")
     raise nodes.SkipNode
