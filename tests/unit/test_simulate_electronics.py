@@ -261,6 +261,15 @@ def test_every_converter_deviates_by_the_stated_amount_and_in_its_own_way():
         assert np.abs(likeness).max() < 0.99
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_curves_of_converters_are_as_flat_as_the_page_says(seed):
+    """docs/how-to/simulate.md: at most 0.002 DN per DN."""
+    for number in range(1, 19):
+        config = SimulationConfig(seed=seed, detector=f"WFI{number:02}")
+        slopes = np.diff(make_converters(config), axis=1) / np.diff(INL_NODES.astype(float))
+        assert np.abs(slopes).max() < 0.002
+
+
 def test_counts_are_converted_read_by_read():
     # Two reads at different signals: the mean of what the converter gives of each, which is not
     # what it gives of their mean.
