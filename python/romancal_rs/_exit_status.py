@@ -76,7 +76,7 @@ OF_COMMANDS: Mapping[str, Mapping[ExitStatus, str]] = MappingProxyType(
             "same",
         },
         "references find": {ERROR: "there is no reference of a type"},
-        "references list": {ERROR: "a file cannot be read"},
+        "references list": _UNREADABLE,
         "references check": {ERROR: "there is a problem"},
     }
 )
